@@ -1,0 +1,82 @@
+/*
+ * The skeleton that every confined actor shares: boot, lock, the loop, inspection, the end.
+ *
+ *   exec'd by the supervisor: empty root, own namespaces, no capability, fds as in topology.def
+ *     Hello ▶        ◀ Boot{hub, filter, fds}      map regions, allocate everything (ops->boot)
+ *     Locked ▶       after confine(): Landlock, then the seccomp filter as the last act
+ *                    ◀ Start                       only when all actors are locked: ops->start
+ *     loop: rings and channels, each turn has a budget; then flush, sleep protocol, epoll
+ *                    ◀ Drain                       ops->drain; Drained ▶; exit 0
+ * End of file on fd 3 means exit. A peer that breaks the protocol is an Incident: report, stop that edge.
+ *
+ * An actor's main.c is: struct ops, the message handlers, `return actor_main(&ops, &state);`.
+ */
+#ifndef NATLOCK_IPC_ACTOR_H
+#define NATLOCK_IPC_ACTOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "chan.h"
+#include "drop.h"
+#include "ring.h"
+#include "topology.h"
+#include "super.pb-c.h"
+
+struct actor;
+
+struct actor_ops {
+	enum actor_id id;
+	/* Boot: everything is mapped; allocate arenas and tables now, there is no heap later. -errno ends the process. */
+	int (*boot)(void *self, struct actor *a, const Nl__ActorBoot *boot);
+	void (*start)(void *self);
+	void (*drain)(void *self);
+	/* One turn: handle what the rings hold, at most ACTOR_BUDGET descriptors a link. true = more is waiting. */
+	bool (*turn)(void *self);
+	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in fd order), generated code. -EPROTO = liar. */
+	int (*on_record)(void *self, int edge, struct chan_in *in);
+	/* Packs rows of a table from `cursor` on with actor_row(); returns the next cursor, 0 when finished. */
+	uint64_t (*dump)(void *self, Nl__Topic topic, uint64_t cursor);
+	/* Next deadline on the actor clock in ns, UINT64_MAX for none; and what to do then (turn is called after it). */
+	uint64_t (*deadline)(void *self);
+	void (*timeout)(void *self, uint64_t now_ns);
+};
+
+enum { ACTOR_BUDGET = 128, ACTOR_EDGES = 3 };
+
+struct actor {
+	const struct actor_ops *ops;
+	void *self;
+	struct ev_loop *loop;
+	struct chan chan[ACTOR_EDGES]; /* [0] supervisor, then edges in fd order */
+	struct link link[2];	       /* [i]: the ring of edge i + 1, if edge_is_ring[i] */
+	bool edge_is_ring[2];
+	struct arena arena;	   /* own arena; base NULL if the actor owns none */
+	struct arena_view view;	   /* own and foreign arenas */
+	struct drops drops;
+	uint32_t generation;
+	bool started, draining;
+	uint64_t fallback_wakes; /* work found by the fallback timer: a lost doorbell; must stay 0 */
+	/* further fields private to actor.c follow there */
+};
+
+/* Runs the actor until it exits. Never returns to unlocked code. */
+int actor_main(const struct actor_ops *ops, void *self);
+
+/* Monotonic time in ns (CLOCK_BOOTTIME), read once a turn. */
+uint64_t actor_now_ns(const struct actor *a);
+/* Wall clock in ms, derived from Boot: a confined process asks the kernel for no wall clock. */
+uint64_t actor_wall_ms(const struct actor *a);
+/* A security or diagnostic line; printf form, guest bytes must be escaped (log_escape). Dropped and counted when the channel is full. */
+void actor_security(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void actor_diagnostic(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds one row (a protobuf-c message) to the slice being dumped; false when the slice is full: return this row's cursor. */
+bool actor_row(struct actor *a, const ProtobufCMessage *row);
+/* The peer of edge i broke the rules: reported once, the edge is dead. */
+void actor_incident(struct actor *a, int edge, const char *what);
+/* Watches a descriptor; the watcher is the caller's. Pre-sized at boot by actor_reserve_fds. Syscalls: epoll_ctl */
+void actor_reserve_fds(struct actor *a, int highest);
+
+#endif
