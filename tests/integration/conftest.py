@@ -1,0 +1,211 @@
+"""Three namespaces on this machine, as in the field:
+
+    guest [eth0] ~~~ natlock, in gateway [w0 198.18.1.2] --- veth --- [i0 198.18.1.1] internet [servers on 198.18.2.1, .2]
+
+Everything a test sends stays inside them. Processes are ended by the pids that were started here. `--gateway kernel` puts
+kernel NAT in natlock's place: what fails there is the test's fault.
+"""
+import json, os, pathlib, shutil, signal, socket, subprocess, tempfile, time
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("NATLOCK_BUILD", TOP / "build"))
+PEER = TOP / "tests/integration/peer.py"
+ROUTER, SERVER, SERVER2, OUTSIDE, HUB = "198.18.1.1", "198.18.2.1", "198.18.2.2", "198.18.1.2", "192.168.30.1"
+PREFIX = f"nl-{os.getpid() % 10000}-"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--gateway", default="natlock", choices=["natlock", "kernel"])
+
+
+def sh(*command, check=True, **options):
+    return subprocess.run([str(c) for c in command], check=check, text=True, capture_output=True, **options)
+
+
+class Namespace:
+    def __init__(self, name):
+        self.name, self.started = PREFIX + name, []
+        sh("ip", "netns", "add", self.name)
+        self.run("ip", "link", "set", "lo", "up")
+        self.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+
+    def wrap(self, command):
+        return ["ip", "netns", "exec", self.name, *map(str, command)]
+
+    def run(self, *command, check=True, timeout=120, **options):
+        return sh(*self.wrap(command), check=check, timeout=timeout, **options)
+
+    def start(self, *command, **options):
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.STDOUT)
+        process = subprocess.Popen(self.wrap(command), text=True, **options)
+        self.started.append(process)
+        return process
+
+    def pids(self):
+        return [int(p) for p in sh("ip", "netns", "pids", self.name, check=False).stdout.split()]
+
+    def remove(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.started:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        sh("ip", "netns", "del", self.name, check=False)
+
+
+class World:
+    """The Internet side and the host that natlock runs on; a guest namespace for the tests that attach one by name."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="natlock-test-"))
+        self.folder.chmod(0o755)
+        self.gateway, self.internet, self.guest = Namespace("gw"), Namespace("inet"), Namespace("guest")
+        self.resolv = pathlib.Path("/etc/netns") / self.gateway.name
+        self.resolv.mkdir(parents=True)
+        (self.resolv / "resolv.conf").write_text(f"nameserver {SERVER}\n")
+        sh("ip", "link", "add", "w0", "netns", self.gateway.name, "type", "veth", "peer", "name", "i0", "netns", self.internet.name)
+        self.gateway.run("ip", "addr", "add", f"{OUTSIDE}/24", "dev", "w0")
+        self.gateway.run("ip", "link", "set", "w0", "up")
+        self.gateway.run("ip", "route", "add", "default", "via", ROUTER)
+        self.gateway.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
+        self.internet.run("ip", "addr", "add", f"{ROUTER}/24", "dev", "i0")
+        for address in (SERVER, SERVER2):
+            self.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        self.internet.run("ip", "link", "set", "i0", "up")
+        for namespace in (self.gateway, self.internet, self.guest):
+            namespace.run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
+        self.serve()
+
+    def serve(self):
+        for address in (SERVER, SERVER2):
+            server = self.internet.start(PEER, "serve", address)
+            assert server.stdout.readline() == "ready\n"
+        self.internet.start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", f"--listen-address={SERVER}",
+                            "--bind-interfaces", "--address=/www.example.test/198.18.2.1", "--txt-record=long.example.test," + ",".join(["x" * 200] * 12),
+                            "--user=root", "--pid-file=", "--local-ttl=60")
+
+    def close(self):
+        for namespace in (self.guest, self.gateway, self.internet):
+            namespace.remove()
+        shutil.rmtree(self.resolv, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Gateway:
+    """A running natlock (as root, `natlock up`, guest attached by namespace) and its guest, which got its address by DHCP."""
+
+    def __init__(self, world, name="main", config="", user=None, environment=None):
+        self.world, self.guest = world, world.guest
+        self.folder = world.folder / name
+        self.folder.mkdir()
+        self.api = self.folder / "run/natlock/api"
+        config_file = self.folder / "natlock.yaml"
+        config_file.write_text(config or f"hubs:\n  default:\n    attach: [\"netns:{world.guest.name}\"]\n")
+        self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.folder / "run"), XDG_STATE_HOME=str(self.folder / "state"), NATLOCK_API=str(self.api),
+                                **(environment or {}))
+        for part in ("run", "state"):
+            (self.folder / part).mkdir()
+        self.output = open(self.folder / "output", "w+")
+        self.process = world.gateway.start(BUILD_FILE("natlock"), "up", "-c", config_file, env=self.environment, stdout=self.output)
+        wait_for(lambda: self.api.exists() or self.process.poll() is not None, 10, "the api socket")
+        assert self.process.poll() is None, self.text()
+
+    def text(self):
+        self.output.flush()
+        return (self.folder / "output").read_text()
+
+    def control(self, *command, check=True):
+        return sh(BUILD_FILE("natlockctl"), *command, env=self.environment, check=check)
+
+    def table(self, *command):
+        return json.loads(self.control("-o", "json", *command).stdout)["items"]
+
+    def processes(self):
+        return {row["process"]: row for row in self.table("process", "list")}
+
+    def log(self):
+        return "".join(f.read_text() for f in sorted(self.folder.rglob("sec_*.log")))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+        return self.process.returncode
+
+
+def BUILD_FILE(name):
+    matches = [p for p in BUILD.rglob(name) if p.is_file() and os.access(p, os.X_OK)]
+    assert matches, f"{name} is not built in {BUILD}"
+    return matches[0]
+
+
+def wait_for(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+def lease(guest, interface="eth0", script=TOP / "tests/integration/udhcpc.sh"):
+    """Runs a real DHCP client in the guest; returns what it printed."""
+    return guest.run("udhcpc", "-i", interface, "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", script, env=dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin")).stdout
+
+
+class KernelGateway:
+    """Kernel NAT in natlock's place: the control experiment."""
+
+    def __init__(self, world):
+        self.world, self.guest = world, world.guest
+        sh("ip", "link", "add", "eth0", "netns", world.guest.name, "type", "veth", "peer", "name", "g0", "netns", world.gateway.name)
+        world.gateway.run("ip", "addr", "add", f"{HUB}/24", "dev", "g0")
+        world.gateway.run("ip", "link", "set", "g0", "up")
+        world.gateway.run("nft", "add table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }; add rule ip nat post oifname w0 masquerade")
+        world.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        world.guest.run("ip", "addr", "add", "192.168.30.10/24", "dev", "eth0")
+        world.guest.run("ip", "link", "set", "eth0", "up")
+        world.guest.run("ip", "route", "add", "default", "via", HUB)
+
+    def stop(self):
+        return 0
+
+
+@pytest.fixture(scope="session")
+def world():
+    world = World()
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(world, request):
+    if request.config.getoption("gateway") == "kernel":
+        yield KernelGateway(world)
+        return
+    gateway = Gateway(world)
+    lease(world.guest)
+    yield gateway
+    gateway.stop()
+    print(gateway.text())
+
+
+@pytest.fixture
+def peer(gateway):
+    """Runs one client action in the guest against the server beyond the gateway."""
+
+    def run(command, *arguments, address=SERVER, timeout=120):
+        result = gateway.guest.run(PEER, command, address, *arguments, timeout=timeout, check=False)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return run

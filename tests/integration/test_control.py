@@ -1,0 +1,59 @@
+"""What the operator sees: natlockctl against a running gateway."""
+import json
+import pytest
+from conftest import HUB, SERVER, PEER, lease, wait_for
+
+
+def test_nat_table_shows_a_live_session(gateway):
+    flow = gateway.guest.start(PEER, "hold", SERVER, 3)
+    rows = wait_for(lambda: [r for r in gateway.table("nat", "table") if f"{SERVER}:7001" in str(r) and r["proto"] == "tcp"], 3, "the session")
+    assert rows[-1]["source"].startswith("192.168.30.1") and rows[-1]["outside"].startswith("198.18.1.2:")
+    assert f"{SERVER}:7001" in gateway.control("nat", "table").stdout
+    assert json.loads(flow.communicate(timeout=20)[0])["ok"]
+
+
+def test_dhcp_table_shows_the_guest(gateway):
+    address = lease(gateway.guest).split("ip=")[1].split()[0]
+    assert address in gateway.control("dhcp", "table").stdout
+
+
+def test_session_list_has_the_port_and_securenat(gateway):
+    text = gateway.control("session", "list").stdout
+    assert "SECURENAT" in text.upper() and len(text.splitlines()) >= 3
+
+
+@pytest.mark.parametrize("worker", ["broker", "netstack", "natproxy", "dhcpd", "alg"])
+def test_policy_show_gives_every_rule_a_reason(gateway, worker):
+    text = gateway.control("policy", "show", worker).stdout
+    assert "epoll_wait" in text and "recvmsg" in text
+
+
+@pytest.mark.parametrize("words", [["status"], ["process", "list"], ["session", "list"], ["nat", "table"], ["dhcp", "table"], ["alg", "expectations"], ["drops"], ["hub", "list"]])
+def test_every_table_has_json(gateway, words):
+    answer = json.loads(gateway.control("-o", "json", *words).stdout)
+    assert answer["schema"].startswith("natlock.") and answer["count"] == len(answer["items"])
+
+
+def test_words_of_vpncmd_and_cisco_are_accepted(gateway):
+    assert gateway.control("NatTable").returncode == 0
+    assert gateway.control("show", "ip", "nat", "translations").returncode == 0
+
+
+def test_no_gateway_is_exit_code_3(gateway):
+    from conftest import sh, BUILD_FILE
+    result = sh(BUILD_FILE("natlockctl"), "--api", "/nonexistent/api", "status", check=False)
+    assert result.returncode == 3 and "natlock up" in result.stderr
+
+
+def test_security_log_has_the_words_of_the_seed(gateway, peer):
+    lease(gateway.guest)
+    peer("up", 1000)
+    text = wait_for(lambda: "TCP session" in gateway.log() and gateway.log(), 5, "the security log")
+    for line in ("SecureNAT: The DHCP entry 1 was created. MAC address: ", ", host name: ", ", expiration date: 7200 seconds",
+                 f"was created. Connection source 192.168.30.10:", f"Connection destination {SERVER}:7002", f'Host "{SERVER} ({SERVER})", Port 7002 was successful.', "was deleted."):
+        assert line in text, line
+
+
+def test_own_addresses_of_the_host_are_denied(gateway, peer):
+    assert peer("refused", 22, address="198.18.1.2")["error"] != "connected"
+    assert peer("refused", 22, address="127.0.0.1")["error"] != "connected"

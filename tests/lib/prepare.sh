@@ -1,0 +1,41 @@
+# Sourced by tests/check and tests/demo: finds the tree, installs what Debian has and this machine lacks, and builds.
+# Messages go to standard error; $BUILD is the build folder afterwards.
+set -euo pipefail
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${NATLOCK_BUILD:-$TOP/build}
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH # Debian's own python3 and meson before any other
+
+say() { printf '%s\n' "$*" >&2; }
+
+missing_packages() {
+	local p
+	for p in $(sed 's/#.*//' "$TOP/tests/lib/packages.txt"); do
+		dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || printf '%s ' "$p"
+	done
+}
+
+install_packages() {
+	local missing
+	missing=$(missing_packages)
+	[ -z "$missing" ] && return
+	if [ "$(id -u)" != 0 ]; then
+		say "These Debian packages are missing: $missing"
+		say "Install them with: sudo apt-get install $missing"
+		exit 1
+	fi
+	say "installing from Debian: $missing"
+	# A daemon that a test starts itself must not be started by its package.
+	local guard=/usr/sbin/policy-rc.d made=0
+	[ -e $guard ] || { printf '#!/bin/sh\nexit 101\n' >$guard; chmod +x $guard; made=1; }
+	apt-get update -q >&2
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >&2
+	[ $made = 0 ] || rm -f $guard
+}
+
+build() { # [FOLDER [MESON OPTIONS]]: set up once, then compile
+	local dir=${1:-$BUILD}
+	[ $# = 0 ] || shift
+	[ -e "$dir/build.ninja" ] || meson setup "$dir" "$TOP" "$@" >&2
+	ninja -C "$dir" >&2
+}
