@@ -1,0 +1,429 @@
+/*
+ * Theory of operation
+ *
+ * Receiving. A frame is read straight into a buffer that may be lent to netstack: {small, large}
+ * are offered together and a frame of up to 2 KiB pins the small one only. A frame that is not lent
+ * leaves its buffers in place for the next. The order is: length, vnet header, addresses (steer.c),
+ * the station's place (fdb.c), then delivery: other ports first, by writing from the buffer,
+ * netstack last, because it then owns the buffer.
+ *
+ * Back-pressure. When netstack does not keep up, frames stay in the kernel's queue. A port may hold
+ * at most three times what is free of a class, so that no port, nor any number of them, can use up
+ * the arena: however many ports hoard, the next one still finds room (dynamic thresholds: Choudhury
+ * and Hahne, IEEE/ACM ToN 6(2), 1998).
+ *
+ * Sending. What netstack wants sent is a header (a private copy of its slot) and payload in arenas
+ * that are read-only here. The source must be the gateway and the vnet header in range, or netstack
+ * is lying. Payload may change while it is written: only its owner can do that, and only to bytes
+ * that it already controls (ring.h, invariant 4).
+ */
+#include "bridge.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "segment.h"
+#include "topology.h"
+#include "vnet.h"
+
+void bridge_init(struct bridge *b, const struct bridge_config *c)
+{
+	b->config = *c;
+	b->attached = 0;
+	b->blocked = 0;
+	b->broken = 0;
+	b->offer[BUF_SMALL] = 0;
+	b->offer[BUF_LARGE] = 0;
+	b->gateway = (struct bridge_counts){0};
+	memset(b->lender, PORTS_MAX, sizeof b->lender);
+	fdb_init(&b->fdb, &c->key, c->macs_per_port);
+}
+
+void bridge_attach(
+	struct bridge *b, unsigned int slot, uint32_t number, bool vnet, bool stream, uint32_t mtu)
+{
+	struct bridge_port *p = &b->port[slot];
+	if (mtu == 0 || mtu > BRIDGE_MTU_MAX)
+		mtu = BRIDGE_MTU_MAX;
+	if (mtu < BRIDGE_MTU_MIN)
+		mtu = BRIDGE_MTU_MIN;
+	p->number = number;
+	p->vouched = vnet;
+	p->lent[BUF_SMALL] = 0;
+	p->lent[BUF_LARGE] = 0;
+	p->counts = (struct bridge_counts){0};
+	egress_init(&p->egress, vnet, stream, mtu + ETH_HEADER_BYTES);
+	b->attached |= UINT64_C(1) << slot;
+}
+
+void bridge_detach(struct bridge *b, unsigned int slot)
+{
+	uint64_t others = ~(UINT64_C(1) << slot);
+	b->attached &= others;
+	b->blocked &= others;
+	b->broken &= others;
+	for (uint32_t i = 0; i < ARENA_MAX_IDS; i++)
+		if (b->lender[i] == slot)
+			b->lender[i] = PORTS_MAX;
+}
+
+int bridge_slot(const struct bridge *b, uint32_t number)
+{
+	for (uint64_t left = b->attached; left; left &= left - 1) {
+		int slot = __builtin_ctzll(left);
+		if (b->port[slot].number == number)
+			return slot;
+	}
+	return -1;
+}
+
+static void bridge_drop(struct bridge *b, unsigned int slot, enum drop why)
+{
+	drop_count(b->config.drops, why);
+	b->port[slot].counts.dropped++;
+}
+
+static enum drop bridge_reason(int error)
+{
+	switch (error) {
+	case -EMSGSIZE: return DROP_FRAME_LONG;
+	case -EINVAL: return DROP_VNET_BAD;
+	default: return DROP_PORT_BLOCKED;
+	}
+}
+
+/* One frame to one port. */
+static void bridge_to_port(struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	struct bridge_port *p = &b->port[slot];
+	uint64_t bit = UINT64_C(1) << slot;
+	int error;
+	if (b->broken & bit)
+		return;
+	error = egress_send(&p->egress, &b->config.io.port, slot, f);
+	if (!pending_is_empty(&p->egress.pending))
+		b->blocked |= bit;
+	if (error == 0) {
+		p->counts.tx_frames++;
+		p->counts.tx_bytes += f->bytes;
+		return;
+	}
+	if (error == -EPIPE)
+		b->broken |= bit;
+	else
+		bridge_drop(b, slot, bridge_reason(error));
+}
+
+/* To every port of a set of slots. */
+static void bridge_to_ports(struct bridge *b, uint64_t slots, const struct frame *f)
+{
+	for (; slots; slots &= slots - 1)
+		bridge_to_port(b, (unsigned int)__builtin_ctzll(slots), f);
+}
+
+/* The ports that a destination address leads to: its station's, or all but `except`. */
+static uint64_t bridge_ports_of(
+	const struct bridge *b, const uint8_t mac[6], uint64_t except, uint64_t now_ns)
+{
+	int slot = steer_is_group(mac) ? FDB_NONE : fdb_find(&b->fdb, mac, now_ns);
+	uint64_t slots = slot == FDB_NONE ? b->attached : UINT64_C(1) << slot;
+	return slots & b->attached & ~except;
+}
+
+/* Takes what is missing of the offered pair. */
+static bool bridge_take_offer(struct bridge *b)
+{
+	for (int c = BUF_SMALL; c <= BUF_LARGE; c++)
+		if (!b->offer[c])
+			b->offer[c] = arena_take(b->config.arena, (enum buf_class)c, false);
+	return b->offer[BUF_SMALL] && b->offer[BUF_LARGE];
+}
+
+bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offer)
+{
+	const struct arena *a = b->config.arena;
+	const struct bridge_port *p = &b->port[slot];
+	if (!bridge_take_offer(b) || link_room(b->config.netstack, LINK_DATA) == 0)
+		return false;
+	for (int c = BUF_SMALL; c <= BUF_LARGE; c++) {
+		if (p->lent[c] > BRIDGE_SHARE * a->free_count[c])
+			return false;
+		offer->piece[c] = (struct iovec){
+			arena_ptr(a, b->offer[c]), buf_bytes(buf_index(b->offer[c]))};
+	}
+	return true;
+}
+
+/* The offer of one class goes to netstack with the frame of a port. */
+static struct ring_seg bridge_lend(struct bridge *b, unsigned int slot, int c, uint32_t bytes)
+{
+	uint32_t id = b->offer[c];
+	arena_lend(b->config.arena, id, ACTOR_NETSTACK);
+	b->lender[buf_index(id)] = (uint8_t)slot;
+	b->port[slot].lent[c]++;
+	b->offer[c] = 0;
+	return (struct ring_seg){buf_offset(buf_index(id)), bytes, id};
+}
+
+/* Bytes 0..bytes of the offer to netstack as one frame. */
+static void bridge_pass_offer(
+	struct bridge *b, unsigned int slot, const struct ring_rx *rx, uint32_t bytes)
+{
+	struct ring_desc d = {.op = RING_BROKER_FRAME, .flow = b->port[slot].number, .rx = *rx};
+	uint32_t small = bytes < ARENA_SMALL_BYTES ? bytes : ARENA_SMALL_BYTES;
+	if (link_room(b->config.netstack, LINK_DATA) == 0) {
+		bridge_drop(b, slot, DROP_RING_FULL);
+		return;
+	}
+	d.seg[d.nseg++] = bridge_lend(b, slot, BUF_SMALL, small);
+	if (bytes > small)
+		d.seg[d.nseg++] = bridge_lend(b, slot, BUF_LARGE, bytes - small);
+	link_send(b->config.netstack, LINK_DATA, &d, NULL);
+	b->gateway.tx_frames++;
+	b->gateway.tx_bytes += bytes;
+}
+
+/* Fills the offer with a frame that lies elsewhere. */
+static void bridge_fill_offer(struct bridge *b, const struct frame *f)
+{
+	uint8_t *to[2] = {arena_ptr(b->config.arena, b->offer[BUF_SMALL]),
+		arena_ptr(b->config.arena, b->offer[BUF_LARGE])};
+	uint32_t at = 0;
+	for (int i = 0; i < f->pieces; i++) {
+		const uint8_t *from = f->piece[i].iov_base;
+		uint32_t n = (uint32_t)f->piece[i].iov_len;
+		uint32_t small = at >= ARENA_SMALL_BYTES ? 0 : ARENA_SMALL_BYTES - at;
+		if (small > n)
+			small = n;
+		memcpy(to[0] + at, from, small);
+		if (n > small)
+			memcpy(to[1] + (at + small - ARENA_SMALL_BYTES), from + small, n - small);
+		at += n;
+	}
+}
+
+/*
+ * A UDP super-frame (an application's UDP_SEGMENT): netstack takes datagrams one by one, so they
+ * are cut here, each into buffers of its own. The frame's own buffers stay with the cut until it is
+ * done.
+ */
+static void bridge_pass_datagrams(struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	uint32_t keep[2] = {b->offer[BUF_SMALL], b->offer[BUF_LARGE]};
+	struct segment s;
+	struct frame part;
+	if (segment_open(&s, f)) {
+		bridge_drop(b, slot, DROP_VNET_BAD);
+		return;
+	}
+	b->offer[BUF_SMALL] = 0;
+	b->offer[BUF_LARGE] = 0;
+	while (segment_next(&s, &part)) {
+		if (!bridge_take_offer(b)) {
+			bridge_drop(b, slot, DROP_NO_BUFFER);
+			continue;
+		}
+		bridge_fill_offer(b, &part);
+		bridge_pass_offer(b, slot, &(struct ring_rx){.csum_ok = 1}, part.bytes);
+	}
+	for (int c = BUF_SMALL; c <= BUF_LARGE; c++) {
+		if (b->offer[c])
+			arena_untake(b->config.arena, b->offer[c]);
+		b->offer[c] = keep[c];
+	}
+}
+
+static bool bridge_is_vouched(const struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	return b->port[slot].vouched &&
+	       (f->vnet.flags & (WIRE_VNET_NEEDS_CSUM | WIRE_VNET_DATA_VALID));
+}
+
+static void bridge_to_netstack(struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	struct ring_rx rx = {
+		.csum_ok = bridge_is_vouched(b, slot, f), .gso_size = f->vnet.gso_size};
+	switch (vnet_gso(&f->vnet)) {
+	case VNET_GSO_NONE: rx.gso_size = 0; break;
+	case VNET_GSO_TCP4: break;
+	case VNET_GSO_UDP: bridge_pass_datagrams(b, slot, f); return;
+	default: bridge_drop(b, slot, DROP_VNET_BAD); return;
+	}
+	bridge_pass_offer(b, slot, &rx, f->bytes);
+}
+
+static void bridge_to_dhcpd(struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	const struct bridge_io *io = &b->config.io;
+	if (f->bytes > BRIDGE_DHCP_BYTES_MAX || f->vnet.gso_type != VNET_GSO_NONE) {
+		bridge_drop(b, slot, DROP_FRAME_LONG);
+		return;
+	}
+	if (io->dhcp(io->port.context, b->port[slot].number, f->piece[0].iov_base, f->bytes,
+		    bridge_is_vouched(b, slot, f)))
+		bridge_drop(b, slot, DROP_RING_FULL);
+}
+
+/* Whether a frame may come from this port, with its reason if not. */
+static bool bridge_admit(struct bridge *b, unsigned int slot, const struct frame *f,
+	const struct steer *to, uint64_t now_ns)
+{
+	const uint8_t *source = (const uint8_t *)f->piece[0].iov_base + 6;
+	if (!to->to) {
+		bridge_drop(b, slot, to->why);
+		return false;
+	}
+	switch (fdb_learn(&b->fdb, source, slot, now_ns)) {
+	case FDB_KNOWN: return true;
+	case FDB_ELSEWHERE: bridge_drop(b, slot, DROP_MAC_SPOOF); return false;
+	case FDB_FULL: break;
+	}
+	bridge_drop(b, slot, DROP_MAC_LIMIT);
+	return false;
+}
+
+static void bridge_deliver(struct bridge *b, unsigned int slot, const struct frame *f,
+	const struct steer *to, uint64_t now_ns)
+{
+	uint64_t ports = 0;
+	if (to->to & STEER_FLOOD)
+		ports = b->attached & ~(UINT64_C(1) << slot);
+	else if (to->to & STEER_STATION)
+		ports = bridge_ports_of(b, f->piece[0].iov_base, UINT64_C(1) << slot, now_ns);
+	if (!ports && !(to->to & (STEER_NETSTACK | STEER_DHCPD)))
+		bridge_drop(b, slot, to->why);
+	bridge_to_ports(b, ports, f);
+	if (to->to & STEER_DHCPD)
+		bridge_to_dhcpd(b, slot, f);
+	if (to->to & STEER_NETSTACK)
+		bridge_to_netstack(b, slot, f);
+}
+
+/* Whether length and vnet header are acceptable; otherwise the frame is dropped. */
+static bool bridge_is_sound(struct bridge *b, unsigned int slot, const struct frame *f)
+{
+	bool super = f->vnet.gso_type != VNET_GSO_NONE;
+	uint32_t longest = super ? (uint32_t)FRAME_BYTES_MAX
+				 : b->port[slot].egress.frame_max + FRAME_TAG_BYTES;
+	if (f->bytes < ETH_HEADER_BYTES)
+		bridge_drop(b, slot, DROP_FRAME_SHORT);
+	else if (!vnet_ok(&f->vnet, f->bytes))
+		bridge_drop(b, slot, DROP_VNET_BAD);
+	else if (f->bytes > longest)
+		bridge_drop(b, slot, DROP_FRAME_LONG);
+	else
+		return true;
+	return false;
+}
+
+void bridge_input(struct bridge *b, unsigned int slot, const struct wire_vnet *vnet, uint32_t bytes,
+	uint64_t now_ns)
+{
+	const struct arena *a = b->config.arena;
+	uint32_t small = bytes < ARENA_SMALL_BYTES ? bytes : ARENA_SMALL_BYTES;
+	struct frame f;
+	struct steer to;
+	f.vnet = vnet ? *vnet : (struct wire_vnet){0};
+	f.piece[0] = (struct iovec){arena_ptr(a, b->offer[BUF_SMALL]), small};
+	f.piece[1] = (struct iovec){arena_ptr(a, b->offer[BUF_LARGE]), bytes - small};
+	f.pieces = bytes > small ? 2 : 1;
+	f.bytes = bytes;
+	b->port[slot].counts.rx_frames++;
+	b->port[slot].counts.rx_bytes += bytes;
+	if (!bridge_is_sound(b, slot, &f))
+		return;
+	to = steer_frame(&b->config.gateway, f.piece[0].iov_base, small);
+	if (bridge_admit(b, slot, &f, &to, now_ns))
+		bridge_deliver(b, slot, &f, &to, now_ns);
+}
+
+void bridge_input_copy(struct bridge *b, unsigned int slot, const struct wire_vnet *vnet,
+	const uint8_t *frame, uint32_t bytes, uint64_t now_ns)
+{
+	struct frame f = {
+		.piece = {{(uint8_t *)(uintptr_t)frame, bytes}}, .pieces = 1, .bytes = bytes};
+	bridge_fill_offer(b, &f);
+	bridge_input(b, slot, vnet, bytes, now_ns);
+}
+
+/* The frame that a SEND describes, checked: 0 or -EPROTO. */
+static int bridge_frame_of(const struct bridge *b, const struct ring_desc *d,
+	const struct ring_header *h, struct frame *f)
+{
+	if (d->hlen < ETH_HEADER_BYTES || d->hlen > sizeof h->frame || d->nseg > RING_SEGS)
+		return -EPROTO;
+	if (memcmp(h->frame + 6, b->config.gateway.mac, 6))
+		return -EPROTO;
+	memcpy(&f->vnet, h->vnet, WIRE_VNET_BYTES);
+	f->piece[0] = (struct iovec){(uint8_t *)(uintptr_t)h->frame, d->hlen};
+	f->pieces = 1 + d->nseg;
+	f->bytes = d->hlen;
+	for (int i = 0; i < d->nseg; i++) {
+		const struct ring_seg *seg = &d->seg[i];
+		const uint8_t *bytes = arena_view_ptr(b->config.view, seg->id, seg->off);
+		f->piece[1 + i] = (struct iovec){(uint8_t *)(uintptr_t)bytes, seg->len};
+		f->bytes += seg->len;
+	}
+	return f->bytes <= FRAME_BYTES_MAX && vnet_ok(&f->vnet, f->bytes) ? 0 : -EPROTO;
+}
+
+int bridge_send(
+	struct bridge *b, const struct ring_desc *d, const struct ring_header *h, uint64_t now_ns)
+{
+	struct frame f;
+	uint64_t ports = 0;
+	int slot;
+	if (bridge_frame_of(b, d, h, &f))
+		return -EPROTO;
+	if (d->flow == RING_PORT_BY_MAC)
+		ports = bridge_ports_of(b, h->frame, 0, now_ns);
+	else if ((slot = bridge_slot(b, d->flow)) >= 0)
+		ports = UINT64_C(1) << slot;
+	b->gateway.rx_frames++;
+	b->gateway.rx_bytes += f.bytes;
+	if (!ports) {
+		drop_count(b->config.drops, DROP_NO_PORT);
+		b->gateway.dropped++;
+	}
+	bridge_to_ports(b, ports, &f);
+	return 0;
+}
+
+int bridge_release(struct bridge *b, const struct ring_desc *d)
+{
+	if (d->nseg > RING_IDS)
+		return -EPROTO;
+	for (int i = 0; i < d->nseg; i++) {
+		uint32_t index = buf_index(d->ids[i]);
+		if (arena_return(b->config.arena, d->ids[i], ACTOR_NETSTACK))
+			return -EPROTO;
+		if (b->lender[index] < PORTS_MAX)
+			b->port[b->lender[index]]
+				.lent[index < ARENA_SMALL_COUNT ? BUF_SMALL : BUF_LARGE]--;
+	}
+	return 0;
+}
+
+int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number)
+{
+	struct frame f = {.piece = {{(uint8_t *)(uintptr_t)frame, bytes}}, .pieces = 1};
+	int slot = all ? -1 : bridge_slot(b, number);
+	if (bytes < ETH_HEADER_BYTES || bytes > BRIDGE_DHCP_BYTES_MAX ||
+		memcmp(frame + 6, b->config.gateway.mac, 6))
+		return -EPROTO;
+	f.bytes = (uint32_t)bytes;
+	b->gateway.rx_frames++;
+	b->gateway.rx_bytes += bytes;
+	bridge_to_ports(b, all ? b->attached : slot >= 0 ? UINT64_C(1) << slot : 0, &f);
+	return 0;
+}
+
+void bridge_flush(struct bridge *b, unsigned int slot)
+{
+	uint64_t bit = UINT64_C(1) << slot;
+	int left = egress_flush(&b->port[slot].egress, &b->config.io.port, slot);
+	if (left != -EAGAIN)
+		b->blocked &= ~bit;
+	if (left == -EPIPE)
+		b->broken |= bit;
+}

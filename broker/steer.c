@@ -1,0 +1,86 @@
+/*
+ * Theory of operation
+ *
+ *     destination             IPv4 or ARP                     anything else
+ *     gateway's MAC           netstack (DHCP: dhcpd)          drop
+ *     broadcast               netstack and other ports        other ports
+ *                             (DHCP: dhcpd alone)
+ *     other group             other ports                     other ports
+ *     01:80:c2:00:00:0x       drop: a bridge does not forward these (IEEE 802.1D 7.12.6)
+ *     a station               its port                        its port
+ *
+ * DHCP requests are not flooded while our own server serves the hub: a guest that plays DHCP server
+ * must not even hear them. A request that a guest routes to a far server (destination IP not the
+ * gateway's) is ordinary traffic.
+ *
+ * Fixed offsets, one variable header length, no loops over guest data.
+ */
+#include "steer.h"
+
+#include <string.h>
+
+#include "wire/wire.h"
+
+enum { STEER_DHCP_PORT = 67, IP_FRAGMENT_MASK = 0x3fff, IP_HEADER_MIN = 20 };
+
+static const uint8_t steer_broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+static const uint8_t steer_zero[6];
+static const uint8_t steer_link_local[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
+
+static uint16_t steer_u16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+/* Whether the IPv4 packet is a DHCP request that is meant for this link: whole (not a fragment),
+ * UDP, port 67. */
+static bool steer_is_dhcp(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *ip = frame + ETH_HEADER_BYTES;
+	size_t left = bytes - ETH_HEADER_BYTES;
+	size_t header;
+	if (!g->dhcp || left < IP_HEADER_MIN || ip[0] >> 4 != 4)
+		return false;
+	header = (size_t)(ip[0] & 15) * 4;
+	if (header < IP_HEADER_MIN || left < header + 8 || ip[9] != IP_PROTO_UDP)
+		return false;
+	if (steer_u16(ip + 6) & IP_FRAGMENT_MASK || steer_u16(ip + header + 2) != STEER_DHCP_PORT)
+		return false;
+	return steer_is_group(frame) || memcmp(ip + 16, &g->ip_be, 4) == 0;
+}
+
+static struct steer steer_drop(enum drop why)
+{
+	return (struct steer){0, why};
+}
+
+/* A frame that is for the gateway, alone (also = 0) or among others. */
+static struct steer steer_inside(
+	const struct steer_gateway *g, const uint8_t *frame, size_t bytes, uint8_t also)
+{
+	switch (steer_u16(frame + 12)) {
+	case ETHERTYPE_IP4:
+		if (steer_is_dhcp(g, frame, bytes))
+			return (struct steer){STEER_DHCPD, DROP_DHCP_BAD};
+		return (struct steer){STEER_NETSTACK | also, DROP_NO_PORT};
+	case ETHERTYPE_ARP_: return (struct steer){STEER_NETSTACK | also, DROP_NO_PORT};
+	default: return (struct steer){also, DROP_ETHERTYPE};
+	}
+}
+
+struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *destination = frame, *source = frame + 6;
+	if (bytes < ETH_HEADER_BYTES)
+		return steer_drop(DROP_FRAME_SHORT);
+	if (steer_is_group(source) || !memcmp(source, g->mac, 6) || !memcmp(source, steer_zero, 6))
+		return steer_drop(DROP_MAC_SPOOF);
+	if (!memcmp(destination, g->mac, 6))
+		return steer_inside(g, frame, bytes, 0);
+	if (!memcmp(destination, steer_broadcast, 6))
+		return steer_inside(g, frame, bytes, STEER_FLOOD);
+	if (!memcmp(destination, steer_link_local, 5) && destination[5] < 16)
+		return steer_drop(DROP_LINK_LOCAL);
+	return (struct steer){
+		steer_is_group(destination) ? STEER_FLOOD : STEER_STATION, DROP_NO_PORT};
+}

@@ -1,0 +1,45 @@
+/*
+ * Where a frame goes, by its first bytes: the broker's whole knowledge of protocols. It reads
+ * Ethernet, and of IPv4 only what tells a DHCP request (RFC 2131 4.1: UDP destination port 67) from
+ * everything else. Pure.
+ */
+#ifndef NATLOCK_BROKER_STEER_H
+#define NATLOCK_BROKER_STEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drop.h"
+
+/* What a switch is to do with a frame; a set. None of them: drop it, for the reason in `why`. */
+enum steer_to {
+	STEER_NETSTACK = 1, /* the gateway's own station */
+	STEER_DHCPD = 2,
+	STEER_STATION = 4, /* the port behind which the destination lives; all others while that is
+			      unknown */
+	STEER_FLOOD = 8,   /* every other port */
+};
+
+struct steer {
+	uint8_t to;    /* set of enum steer_to */
+	enum drop why; /* why it is dropped, or would be if no port takes it */
+};
+
+struct steer_gateway {
+	uint8_t mac[6];
+	uint32_t ip_be;
+	bool dhcp; /* dhcpd answers on this hub: requests go to it alone, not to other ports */
+};
+
+/* Frame: `bytes` contiguous bytes, at least its headers; any content. Source addresses are checked
+ * here (MAC_SPOOF). */
+struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, size_t bytes);
+
+/* First octet's low bit: a group address (broadcast or multicast). */
+static inline bool steer_is_group(const uint8_t mac[6])
+{
+	return mac[0] & 1;
+}
+
+#endif
