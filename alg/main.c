@@ -1,0 +1,387 @@
+/*
+ * alg, the actor: natproxy's bytes in, verdicts out. It has no other friend, no socket, no file and
+ * no memory of anyone.
+ *
+ *   natproxy ── FlowInspect, FlowBytes, PinholeAnswer, FlowEnd ──▶ stream.c ─▶ a row of table.c
+ *   natproxy ◀── Verdict, PinholeOpen, PinholeClose, GiveUp ────────┘
+ *
+ * Nothing counts before the AlgEdge of this process's own generation: what comes earlier was meant
+ * for a predecessor. A later generation is a new natproxy, whose flow numbers mean other flows. A
+ * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "actor.h"
+#include "alg_dispatch.h"
+#include "log.h"
+#include "natproxy_alg.pb-c.h"
+#include "stream.h"
+#include "table.h"
+
+enum { FLOWS = 1024, BUCKETS = 2048, NONE = 0xffff, NOTE_NS = 1000000000, WHY_BYTES = 64 };
+
+struct flow {
+	uint32_t number;
+	uint16_t next; /* in the hash chain or the free list */
+	bool used;
+	uint8_t row;
+	struct stream_flow stream;
+};
+
+struct counters {
+	uint64_t flows, messages, edits, granted, refused, gave_up;
+};
+
+struct alg {
+	struct actor *actor;
+	uint32_t generation;
+	bool edge_ready;
+	uint32_t segment_max;
+	struct table_switch rows[TABLE_ROWS];
+	struct counters counters[TABLE_ROWS];
+	uint64_t noted_ns;
+	uint16_t bucket[BUCKETS], free;
+	struct flow flow[FLOWS];
+	struct stream_pool pool;
+	struct stream_out out;
+};
+
+static uint16_t *bucket_of(struct alg *self, uint32_t number)
+{
+	return &self->bucket[number * 2654435761u >> 21];
+}
+_Static_assert(BUCKETS == 1 << 11, "bucket_of keeps 11 bits");
+
+static struct flow *find(struct alg *self, uint32_t number)
+{
+	uint16_t i = *bucket_of(self, number);
+	while (i != NONE && self->flow[i].number != number)
+		i = self->flow[i].next;
+	return i == NONE ? NULL : &self->flow[i];
+}
+
+static struct flow *add(struct alg *self, uint32_t number)
+{
+	uint16_t i = self->free, *bucket = bucket_of(self, number);
+	if (i == NONE)
+		return NULL;
+	struct flow *f = &self->flow[i];
+	self->free = f->next;
+	f->number = number;
+	f->used = true;
+	f->next = *bucket;
+	*bucket = i;
+	return f;
+}
+
+static void forget(struct alg *self, struct flow *f)
+{
+	uint16_t i = (uint16_t)(f - self->flow), *link = bucket_of(self, f->number);
+	while (*link != i)
+		link = &self->flow[*link].next;
+	*link = f->next;
+	stream_end(&self->pool, &f->stream);
+	f->used = false;
+	f->next = self->free;
+	self->free = i;
+}
+
+static void forget_all(struct alg *self)
+{
+	for (size_t i = 0; i < FLOWS; i++)
+		if (self->flow[i].used)
+			forget(self, &self->flow[i]);
+}
+
+static struct chan *natproxy(struct alg *self)
+{
+	return &self->actor->chan[1];
+}
+
+/* A message that natproxy does not take is lost; it passes the flow on raw when no verdict comes.
+ */
+static void sent(struct alg *self, int error)
+{
+	if (error)
+		drop_count(&self->actor->drops, DROP_RING_FULL);
+}
+
+/* One diagnostic line a second at most: guests can cause these. */
+static void note(struct alg *self, const struct flow *f, const char *what, const char *why)
+{
+	char ip[16], text[4 * WHY_BYTES + 1];
+	uint64_t now_ns = actor_now_ns(self->actor);
+	if (self->noted_ns && now_ns - self->noted_ns < NOTE_NS)
+		return;
+	self->noted_ns = now_ns;
+	log_ip(ip, f->stream.view.guest_ip_be);
+	log_escape(text, sizeof(text), why, strnlen(why, WHY_BYTES));
+	actor_diagnostic(self->actor, "alg %s, guest %s:%u: %s: %s", table_rows[f->row]->name, ip,
+		f->stream.view.guest_port, what, text);
+}
+
+static void send_give_up(struct alg *self, uint32_t number, const char *why)
+{
+	Nl__GiveUp m = NL__GIVE_UP__INIT;
+	char text[WHY_BYTES + 1] = "";
+	strncpy(text, why, WHY_BYTES);
+	m.has_flow = true;
+	m.flow = number;
+	m.why = text;
+	sent(self, natproxy_send_give_up(natproxy(self), &m, NULL, 0));
+}
+
+static void give_up(struct alg *self, struct flow *f, bool violation, const char *why)
+{
+	self->counters[f->row].gave_up++;
+	if (violation) {
+		drop_count(&self->actor->drops, DROP_ALG_BAD);
+		note(self, f, "not inspected any more", why);
+	}
+	send_give_up(self, f->number, why);
+	forget(self, f);
+}
+
+static void send_verdict(struct alg *self, const struct flow *f)
+{
+	struct stream_out *out = &self->out;
+	Nl__Verdict m = NL__VERDICT__INIT;
+	Nl__Edit edit[STREAM_EDITS], *edits[STREAM_EDITS];
+	for (unsigned int i = 0; i < out->edit_count; i++) {
+		struct stream_edit *e = &out->edit[i];
+		nl__edit__init(&edit[i]);
+		edit[i].has_at = edit[i].has_old_bytes = edit[i].has_bytes = true;
+		edit[i].at = e->at;
+		edit[i].old_bytes = e->edit.old_bytes;
+		edit[i].bytes = (ProtobufCBinaryData){e->edit.bytes, e->edit.text};
+		edits[i] = &edit[i];
+	}
+	m.has_flow = m.has_direction = m.has_until = true;
+	m.flow = f->number;
+	m.direction = out->direction == ALG_GUEST ? NL__DIRECTION__GUEST : NL__DIRECTION__OUTSIDE;
+	m.until = out->until;
+	m.n_edits = out->edit_count;
+	m.edits = edits;
+	sent(self, natproxy_send_verdict(natproxy(self), &m, NULL, 0));
+}
+
+static void send_wish(struct alg *self, const struct flow *f)
+{
+	static const Nl__PinholeKind kinds[] = {
+		[ALG_TCP_LISTEN] = NL__PINHOLE_KIND__TCP_LISTEN,
+		[ALG_UDP_ONE] = NL__PINHOLE_KIND__UDP_ONE,
+		[ALG_UDP_PAIR] = NL__PINHOLE_KIND__UDP_PAIR,
+	};
+	const struct stream_out *out = &self->out;
+	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
+	m.has_flow = m.has_token = m.has_kind = m.has_guest_port = m.has_peer_ip_be =
+		m.has_lifetime_ms = true;
+	m.flow = f->number;
+	m.token = out->wish_token;
+	m.kind = kinds[out->wish.kind];
+	m.guest_port = out->wish.guest_port;
+	m.peer_ip_be = out->wish.peer_ip_be;
+	m.lifetime_ms = out->wish.lifetime_ms;
+	sent(self, natproxy_send_pinhole_open(natproxy(self), &m, NULL, 0));
+}
+
+static void send_close(struct alg *self, const struct flow *f)
+{
+	Nl__PinholeClose m = NL__PINHOLE_CLOSE__INIT;
+	m.has_flow = m.has_token = true;
+	m.flow = f->number;
+	m.token = self->out.close_token;
+	sent(self, natproxy_send_pinhole_close(natproxy(self), &m, NULL, 0));
+}
+
+/* Sends what a step led to; whether the flow is still there. */
+static bool send_out(struct alg *self, struct flow *f)
+{
+	const struct stream_out *out = &self->out;
+	self->counters[f->row].messages += out->messages;
+	self->counters[f->row].edits += out->edit_count;
+	if (out->close_token)
+		send_close(self, f);
+	if (out->verdict)
+		send_verdict(self, f);
+	if (out->wish_token)
+		send_wish(self, f);
+	if (out->give_up)
+		give_up(self, f, out->violation, out->why);
+	return !out->give_up;
+}
+
+/* Ends because each step passes at least one message of a bounded buffer. */
+static void step(struct alg *self, struct flow *f, enum alg_direction from)
+{
+	do {
+		stream_step(&self->pool, &f->stream, from, &self->out);
+	} while (send_out(self, f) && self->out.more);
+}
+
+int alg_on_alg_edge(struct alg *self, const Nl__AlgEdge *m, struct chan_in *in)
+{
+	if (m->generation < self->generation)
+		return 0;
+	self->generation = m->generation;
+	self->edge_ready = true;
+	forget_all(self);
+	return 0;
+}
+
+int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_in *in)
+{
+	if (!self->edge_ready)
+		return 0;
+	if (!m->has_flow || m->guest_port > 65535 || m->outside_port > 65535 ||
+		m->peer_port > 65535)
+		return -EPROTO;
+	int row = table_find(m->alg);
+	struct flow *f = find(self, m->flow);
+	if (f)
+		forget(self, f);
+	if (row < 0 || !self->rows[row].enabled || table_rows[row]->stream != m->stream) {
+		send_give_up(self, m->flow, "no such protocol is switched on");
+		return 0;
+	}
+	f = add(self, m->flow);
+	if (!f) {
+		send_give_up(self, m->flow, "too many flows under inspection");
+		return 0;
+	}
+	struct alg_flow view = {
+		.guest_ip_be = m->guest_ip_be,
+		.outside_ip_be = m->outside_ip_be,
+		.peer_ip_be = m->peer_ip_be,
+		.guest_port = (uint16_t)m->guest_port,
+		.outside_port = (uint16_t)m->outside_port,
+		.peer_port = (uint16_t)m->peer_port,
+		.observe = m->observe || self->rows[row].observe,
+	};
+	view.guest_serves = table_guest_serves(&self->rows[row], view.guest_port, view.peer_port);
+	f->row = (uint8_t)row;
+	self->counters[row].flows++;
+	stream_begin(&f->stream, table_rows[row], &view,
+		m->segment_max ? m->segment_max : self->segment_max);
+	return 0;
+}
+
+int alg_on_flow_bytes(struct alg *self, const Nl__FlowBytes *m, struct chan_in *in)
+{
+	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
+	if (!f)
+		return 0;
+	if (m->direction != NL__DIRECTION__GUEST && m->direction != NL__DIRECTION__OUTSIDE)
+		return -EPROTO;
+	enum alg_direction from = m->direction == NL__DIRECTION__GUEST ? ALG_GUEST : ALG_OUTSIDE;
+	int error = stream_feed(
+		&self->pool, &f->stream, from, m->at, m->bytes.data, m->bytes.len, m->fin);
+	if (error == -EPROTO)
+		return error;
+	if (error)
+		give_up(self, f, true, "too much is waiting");
+	else
+		step(self, f, from);
+	return 0;
+}
+
+int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct chan_in *in)
+{
+	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
+	if (!f)
+		return 0;
+	if (m->granted && (m->outside_port == 0 || m->outside_port > 65535))
+		return -EPROTO;
+	struct alg_grant grant = {m->granted, m->outside_ip_be, (uint16_t)m->outside_port};
+	if (m->granted) {
+		self->counters[f->row].granted++;
+	} else {
+		self->counters[f->row].refused++;
+		drop_count(&self->actor->drops, DROP_PINHOLE_REFUSED);
+		note(self, f, "pinhole refused", m->why ? m->why : "no reason given");
+	}
+	stream_granted(&self->pool, &f->stream, m->token, &grant, &self->out);
+	enum alg_direction from = self->out.direction;
+	if (send_out(self, f) && self->out.more)
+		step(self, f, from);
+	return 0;
+}
+
+int alg_on_flow_end(struct alg *self, const Nl__FlowEnd *m, struct chan_in *in)
+{
+	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
+	if (f)
+		forget(self, f);
+	return 0;
+}
+
+static void set_row(struct table_switch *row, const Nl__AlgSwitch *s)
+{
+	if (!s)
+		return;
+	row->enabled = s->enable && s->mode != NL__ALG_SWITCH__MODE__off;
+	row->observe = s->mode == NL__ALG_SWITCH__MODE__observe;
+	for (size_t i = 0; i < s->n_ports && i < TABLE_PORTS; i++)
+		row->port[row->port_count++] = (uint16_t)s->ports[i];
+}
+
+static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
+{
+	struct alg *self = opaque;
+	self->actor = a;
+	self->generation = boot->generation;
+	if (!boot->hub || !boot->hub->alg)
+		return -EINVAL;
+	self->segment_max = boot->hub->alg->segment_max;
+	set_row(&self->rows[table_find("ftp")], boot->hub->alg->ftp);
+	stream_pool_init(&self->pool);
+	memset(self->bucket, 0xff, sizeof(self->bucket));
+	for (uint16_t i = 0; i < FLOWS; i++)
+		self->flow[i].next = i + 1 < FLOWS ? (uint16_t)(i + 1) : (uint16_t)NONE;
+	return 0;
+}
+
+static int alg_on_record(void *opaque, int edge, struct chan_in *in)
+{
+	struct alg *self = opaque;
+	return edge == 0 ? alg_dispatch_super(self, in) : alg_dispatch_natproxy(self, in);
+}
+
+static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
+{
+	struct alg *self = opaque;
+	if (topic != NL__TOPIC__ALG_STATS)
+		return 0;
+	for (; cursor < TABLE_ROWS; cursor++) {
+		const struct counters *c = &self->counters[cursor];
+		char name[16] = "";
+		Nl__AlgRow row = NL__ALG_ROW__INIT;
+		strncpy(name, table_rows[cursor]->name, sizeof(name) - 1);
+		row.alg = name;
+		row.has_enabled = row.has_flows = row.has_messages = row.has_edits = true;
+		row.has_granted = row.has_refused = row.has_gave_up = true;
+		row.enabled = self->rows[cursor].enabled;
+		row.flows = c->flows;
+		row.messages = c->messages;
+		row.edits = c->edits;
+		row.granted = c->granted;
+		row.refused = c->refused;
+		row.gave_up = c->gave_up;
+		if (!actor_row(self->actor, &row.base))
+			return cursor;
+	}
+	return 0;
+}
+
+int main(void)
+{
+	static const struct actor_ops ops = {
+		.id = ACTOR_ALG,
+		.boot = alg_boot,
+		.on_record = alg_on_record,
+		.dump = alg_dump,
+	};
+	static struct alg self;
+	return actor_main(&ops, &self);
+}

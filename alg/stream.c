@@ -1,0 +1,277 @@
+/*
+ * One flow under inspection: theory of operation.
+ *
+ *   side.at                      bytes
+ *     │◀── passed ──▶│◀─ message ─▶│◀── rest ──▶│     a buffer from the pool while anything waits
+ *
+ * stream_feed appends. stream_step asks the parser how long the first message is, gives it the
+ * message, notes what it answered, and goes on until the message is incomplete, a wish is pending,
+ * or the verdict is full of edits. What was passed leaves the buffer at the end of the step; an
+ * empty buffer goes back to the pool at once.
+ *
+ * A parser that answers outside its message or wishes for a port below ALG_PORT_MIN is our own bug:
+ * abort, before natproxy has to refuse it.
+ */
+#include "stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void stream_pool_init(struct stream_pool *p)
+{
+	for (uint16_t i = 0; i < STREAM_SMALL_COUNT; i++)
+		p->free_small[i] = (uint16_t)(STREAM_SMALL_COUNT - 1 - i);
+	for (uint16_t i = 0; i < STREAM_LARGE_COUNT; i++)
+		p->free_large[i] = (uint16_t)(STREAM_LARGE_COUNT - 1 - i);
+	p->small_count = STREAM_SMALL_COUNT;
+	p->large_count = STREAM_LARGE_COUNT;
+}
+
+static uint16_t pool_take(struct stream_pool *p, bool large)
+{
+	if (!large && p->small_count)
+		return (uint16_t)(p->free_small[--p->small_count] + 1);
+	if (p->large_count)
+		return (uint16_t)(p->free_large[--p->large_count] + STREAM_SMALL_COUNT + 1);
+	return 0;
+}
+
+static void pool_give(struct stream_pool *p, uint16_t buffer)
+{
+	if (buffer > STREAM_SMALL_COUNT)
+		p->free_large[p->large_count++] = (uint16_t)(buffer - STREAM_SMALL_COUNT - 1);
+	else if (buffer)
+		p->free_small[p->small_count++] = (uint16_t)(buffer - 1);
+}
+
+static uint8_t *pool_ptr(struct stream_pool *p, uint16_t buffer)
+{
+	return buffer > STREAM_SMALL_COUNT ? p->large[buffer - STREAM_SMALL_COUNT - 1]
+					   : p->small[buffer - 1];
+}
+
+static size_t pool_room(uint16_t buffer)
+{
+	if (!buffer)
+		return 0;
+	return buffer > STREAM_SMALL_COUNT ? STREAM_LARGE_BYTES : STREAM_SMALL_BYTES;
+}
+
+void stream_begin(struct stream_flow *f, const struct alg_protocol *protocol,
+	const struct alg_flow *view, uint32_t message_max)
+{
+	*f = (struct stream_flow){
+		.view = *view, .protocol = protocol, .message_max = protocol->message_max};
+	if (message_max && message_max < f->message_max)
+		f->message_max = message_max;
+}
+
+void stream_end(struct stream_pool *p, struct stream_flow *f)
+{
+	for (size_t i = 0; i < 2; i++) {
+		pool_give(p, f->side[i].buffer);
+		f->side[i].buffer = 0;
+	}
+}
+
+/* Room for `bytes` in all, moving to a large buffer if need be. */
+static bool make_room(struct stream_pool *p, struct stream_side *s, size_t bytes)
+{
+	if (bytes <= pool_room(s->buffer))
+		return true;
+	uint16_t buffer =
+		bytes <= STREAM_LARGE_BYTES ? pool_take(p, bytes > STREAM_SMALL_BYTES) : 0;
+	if (!buffer)
+		return false;
+	if (s->bytes)
+		memcpy(pool_ptr(p, buffer), pool_ptr(p, s->buffer), s->bytes);
+	pool_give(p, s->buffer);
+	s->buffer = buffer;
+	return true;
+}
+
+int stream_feed(struct stream_pool *p, struct stream_flow *f, enum alg_direction from, uint64_t at,
+	const uint8_t *bytes, size_t n, bool fin)
+{
+	struct stream_side *s = &f->side[from];
+	if (at != s->at + s->bytes || n > STREAM_CHUNK_MAX || s->finished)
+		return -EPROTO;
+	if (!make_room(p, s, s->bytes + n))
+		return -ENOBUFS;
+	if (!f->protocol->stream) {
+		if (s->datagrams == STREAM_DATAGRAMS)
+			return -ENOBUFS;
+		s->datagram[s->datagrams++] = (uint32_t)n;
+	}
+	if (n)
+		memcpy(pool_ptr(p, s->buffer) + s->bytes, bytes, n);
+	s->bytes += (uint32_t)n;
+	s->finished = fin;
+	return 0;
+}
+
+/* Drops what was passed from the front of the buffer. */
+static void discard(struct stream_pool *p, struct stream_side *s, uint32_t passed)
+{
+	s->at += passed;
+	s->bytes -= passed;
+	if (s->bytes && passed)
+		memmove(pool_ptr(p, s->buffer), pool_ptr(p, s->buffer) + passed, s->bytes);
+	if (!s->bytes) {
+		pool_give(p, s->buffer);
+		s->buffer = 0;
+	}
+}
+
+static void give_up(struct stream_out *out, bool violation, const char *why)
+{
+	out->give_up = true;
+	out->violation = violation;
+	out->why = why;
+}
+
+/* Length of the message at p; false when there is no whole one. The rest of a finished stream is no
+ * message. */
+static bool next_message(struct stream_flow *f, enum alg_direction from, const uint8_t *p,
+	uint32_t *passed, uint32_t *length, struct stream_out *out)
+{
+	struct stream_side *s = &f->side[from];
+	uint32_t left = s->bytes - *passed;
+	if (!f->protocol->stream) {
+		*length = s->datagram[0];
+		return s->datagrams;
+	}
+	size_t n = left ? f->protocol->frame(f->state, from, p, left, s->seen) : 0;
+	*length = (uint32_t)n;
+	if (n > left)
+		abort();
+	if (n > f->message_max || (!n && left >= f->message_max)) {
+		give_up(out, true, "a message longer than allowed");
+		return false;
+	}
+	s->seen = n ? 0 : left;
+	if (!n && s->finished)
+		*passed = s->bytes;
+	return n;
+}
+
+/* Adds the edits of one message to the verdict. */
+static void add_edits(
+	const struct alg_answer *a, uint64_t at, uint32_t length, struct stream_out *out)
+{
+	uint64_t end = 0;
+	for (unsigned int i = 0; i < a->edit_count; i++) {
+		const struct alg_edit *e = &a->edit[i];
+		if (i >= ALG_EDITS || e->at < end || (uint64_t)e->at + e->old_bytes > length ||
+			e->bytes > ALG_EDIT_BYTES)
+			abort();
+		end = (uint64_t)e->at + e->old_bytes;
+		out->edit[out->edit_count++] = (struct stream_edit){at + e->at, *e};
+	}
+}
+
+static void close_pinhole(struct stream_flow *f, struct stream_out *out)
+{
+	out->close_token = f->open_token;
+	f->open_token = 0;
+}
+
+/* A message was passed: the queue of datagrams moves up. */
+static void advance(struct stream_flow *f, struct stream_side *s)
+{
+	s->message = 0;
+	if (!f->protocol->stream)
+		memmove(s->datagram, s->datagram + 1, --s->datagrams * sizeof(s->datagram[0]));
+}
+
+/* Acts on the parser's answer; whether to go on with the next message. */
+static bool settle(struct stream_flow *f, enum alg_direction from, const struct alg_answer *a,
+	uint32_t *passed, uint32_t length, struct stream_out *out)
+{
+	struct stream_side *s = &f->side[from];
+	if (a->close && f->open_token)
+		close_pinhole(f, out);
+	if (a->result == ALG_VIOLATION) {
+		give_up(out, true, a->why);
+		return false;
+	}
+	if (a->result == ALG_WISH && !f->view.observe) {
+		if (a->wish.guest_port < ALG_PORT_MIN || !f->protocol->granted)
+			abort();
+		if (f->open_token)
+			close_pinhole(f, out);
+		s->message = length;
+		s->token = ++f->last_token;
+		out->wish = a->wish;
+		out->wish_token = s->token;
+		return false;
+	}
+	if (!f->view.observe)
+		add_edits(a, s->at + *passed, length, out);
+	*passed += length;
+	advance(f, s);
+	if (a->result == ALG_DONE)
+		give_up(out, false, a->why);
+	return !out->give_up;
+}
+
+/* Parses on from `passed`, then turns what was passed into the verdict. */
+static void run(struct stream_pool *p, struct stream_flow *f, enum alg_direction from,
+	uint32_t passed, struct stream_out *out)
+{
+	struct stream_side *s = &f->side[from];
+	struct alg_answer a;
+	uint32_t length;
+	bool on = !s->token && !out->give_up;
+	while (on) {
+		const uint8_t *message =
+			s->buffer ? pool_ptr(p, s->buffer) + passed : (const uint8_t *)"";
+		out->more = out->edit_count + ALG_EDITS > STREAM_EDITS || out->close_token;
+		if (out->more || !next_message(f, from, message, &passed, &length, out))
+			break;
+		memset(&a, 0, sizeof(a));
+		f->protocol->message(f->state, &f->view, from, message, length, &a);
+		out->messages++;
+		on = settle(f, from, &a, &passed, length, out);
+	}
+	if (passed || out->edit_count) {
+		out->verdict = true;
+		out->direction = from;
+		out->until = s->at + passed;
+		discard(p, s, passed);
+	}
+}
+
+static void clear(struct stream_out *out)
+{
+	memset(out, 0, offsetof(struct stream_out, edit));
+	memset(&out->wish_token, 0, sizeof(*out) - offsetof(struct stream_out, wish_token));
+}
+
+void stream_step(struct stream_pool *p, struct stream_flow *f, enum alg_direction from,
+	struct stream_out *out)
+{
+	clear(out);
+	run(p, f, from, 0, out);
+}
+
+void stream_granted(struct stream_pool *p, struct stream_flow *f, uint32_t token,
+	const struct alg_grant *grant, struct stream_out *out)
+{
+	enum alg_direction from = f->side[ALG_GUEST].token == token ? ALG_GUEST : ALG_OUTSIDE;
+	struct stream_side *s = &f->side[from];
+	struct alg_answer a;
+	uint32_t passed = 0, length = s->message;
+	clear(out);
+	if (!token || s->token != token)
+		return;
+	s->token = 0;
+	f->open_token = grant->granted ? token : f->open_token;
+	memset(&a, 0, sizeof(a));
+	f->protocol->granted(f->state, &f->view, from, pool_ptr(p, s->buffer), length, grant, &a);
+	if (a.result == ALG_WISH)
+		abort();
+	settle(f, from, &a, &passed, length, out);
+	run(p, f, from, passed, out);
+}

@@ -1,0 +1,102 @@
+/*
+ * The DHCP server (RFC 2131 4.3): a client's message in; an answer, a commit and an event out.
+ * Pure.
+ *
+ * An ACK is made at once but handed out only when the supervisor has stored the lease: engine_input
+ * returns a commit, engine_committed returns the answer. Everything that a call produced lies in
+ * *out, valid until the next call.
+ */
+#ifndef NATLOCK_DHCPD_ENGINE_H
+#define NATLOCK_DHCPD_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec.h"
+#include "drop.h"
+#include "lease.h"
+
+enum {
+	ENGINE_PENDING = 256,	  /* commits under way; a power of two */
+	ENGINE_PORTS = 64,	  /* rate buckets; ports beyond share them */
+	ENGINE_OFFERS_BURST = 64, /* offers to new clients that wait for their REQUEST, a port */
+	ENGINE_EVENT_BYTES =
+		512, /* a log line: the host name may be escaped to four times its length */
+};
+
+#define ENGINE_OFFER_COST_NS (1000000000ull / 16) /* beyond the burst: 16 a second, a port */
+#define ENGINE_COMMIT_NS     (5 * 1000000000ull)  /* the supervisor's time to store a lease */
+#define ENGINE_SAY_NS	     (60 * 1000000000ull) /* "exhausted" at most once a minute */
+
+enum engine_event {
+	ENGINE_NOTHING,
+	ENGINE_CREATED,
+	ENGINE_RENEWED,
+	ENGINE_RELEASED,
+	ENGINE_DECLINED,
+	ENGINE_EXPIRED,
+	ENGINE_EXHAUSTED,  /* for the diagnostic log */
+	ENGINE_NOT_STORED, /* for the diagnostic log */
+};
+
+struct engine_out {
+	size_t frame_bytes; /* 0 = no answer */
+	const uint8_t *frame;
+	uint32_t port;
+	uint64_t sequence;  /* of the commit; 0 = no commit */
+	struct lease lease; /* a copy: what to commit, and what the event is about */
+	enum engine_event event;
+	bool dropped;
+	enum drop why;
+};
+
+struct engine_pending {
+	uint64_t sequence; /* 0 = free */
+	uint64_t deadline_ns;
+	uint32_t lease;
+	uint32_t port;
+	enum lease_state state; /* before the commit, and until when */
+	uint64_t expires_ns, expires_ms;
+	size_t frame_bytes;
+	uint8_t frame[CODEC_FRAME_BYTES];
+};
+
+struct engine {
+	struct codec_settings settings;
+	uint64_t lease_ms;
+	struct lease_pool pool;
+	uint64_t offers_ns[ENGINE_PORTS]; /* when the port's bucket will be empty again (GCRA) */
+	uint64_t sequence, settled;	  /* the last commit made; all up to `settled` are over */
+	uint64_t said_ns;
+	uint16_t ident;
+	struct codec_request request;
+	struct engine_pending pending[ENGINE_PENDING];
+	uint8_t frame[CODEC_FRAME_BYTES];
+};
+
+/*
+ * Prepares a zeroed engine whose settings, lease_ms and pool (with its reservations) are filled in.
+ * The range's addresses from..to (host order, inside the subnet) are added, but for the server's
+ * own and the subnet's first and last.
+ */
+void engine_init(struct engine *e, uint32_t from, uint32_t to);
+
+/* One frame from a port, any content. */
+void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t bytes, bool csum_ok,
+	struct lease_time t, struct engine_out *out);
+/*
+ * The supervisor's word on a commit. 0; -EPROTO when no such commit was ever made. One that was
+ * given up meanwhile is ignored.
+ */
+int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct lease_time t,
+	struct engine_out *out);
+/* Does one thing that is due; false when nothing is. Call until then. */
+bool engine_timeout(struct engine *e, struct lease_time t, struct engine_out *out);
+uint64_t engine_deadline(const struct engine *e);
+
+/* The event's line in the voice of SecureNAT's security log (seed 3.7.8). text: ENGINE_EVENT_BYTES.
+ */
+const char *engine_describe(const struct engine *e, const struct engine_out *out, char *text);
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * natproxy's part, played for one flow: keeps the bytes, applies verdicts, answers wishes, and
+ * remembers all of it.
+ */
+#ifndef NATLOCK_TESTS_ALG_HARNESS_H
+#define NATLOCK_TESTS_ALG_HARNESS_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stream.h"
+
+enum { HARNESS_BYTES = 1 << 18, HARNESS_WISHES = 1024 };
+enum harness_mode { GRANT, REFUSE, LATER };
+
+struct way { /* one direction */
+	uint8_t in[HARNESS_BYTES], out[HARNESS_BYTES];
+	uint64_t in_bytes, passed, out_bytes;
+};
+
+struct harness {
+	struct stream_pool *pool;
+	struct stream_flow flow;
+	enum harness_mode mode;
+	struct way way[2];
+	struct alg_wish wish[HARNESS_WISHES];
+	uint32_t wishes, waiting, closes, closed_token, messages;
+	bool gave_up, violation;
+	const char *why;
+};
+
+static inline uint32_t ip(const char *text)
+{
+	return inet_addr(text);
+}
+
+static inline struct harness *harness_new(
+	const struct alg_protocol *protocol, struct alg_flow view, enum harness_mode mode)
+{
+	struct harness *h = calloc(1, sizeof(*h));
+	h->pool = calloc(1, sizeof(*h->pool));
+	stream_pool_init(h->pool);
+	h->mode = mode;
+	stream_begin(&h->flow, protocol, &view, 0);
+	return h;
+}
+
+static inline void harness_free(struct harness *h)
+{
+	stream_end(h->pool, &h->flow);
+	cr_assert_eq(h->pool->small_count, STREAM_SMALL_COUNT, "a small buffer is lost");
+	cr_assert_eq(h->pool->large_count, STREAM_LARGE_COUNT, "a large buffer is lost");
+	free(h->pool);
+	free(h);
+}
+
+static inline void harness_raw(struct way *w, uint64_t until)
+{
+	cr_assert(until >= w->passed && until <= w->in_bytes, "verdict beyond what was sent");
+	memcpy(w->out + w->out_bytes, w->in + w->passed, until - w->passed);
+	w->out_bytes += until - w->passed;
+	w->passed = until;
+}
+
+static inline void harness_verdict(struct harness *h, const struct stream_out *out)
+{
+	struct way *w = &h->way[out->direction];
+	for (unsigned int i = 0; i < out->edit_count; i++) {
+		const struct stream_edit *e = &out->edit[i];
+		cr_assert(e->at >= w->passed && e->at + e->edit.old_bytes <= out->until,
+			"edit outside the passed range");
+		harness_raw(w, e->at);
+		memcpy(w->out + w->out_bytes, e->edit.text, e->edit.bytes);
+		w->out_bytes += e->edit.bytes;
+		w->passed += e->edit.old_bytes;
+	}
+	harness_raw(w, out->until);
+}
+
+static inline void harness_answer(struct harness *h, bool granted);
+
+static inline void harness_out(struct harness *h, const struct stream_out *out)
+{
+	h->messages += out->messages;
+	if (out->close_token) {
+		h->closes++;
+		h->closed_token = out->close_token;
+	}
+	if (out->verdict)
+		harness_verdict(h, out);
+	if (out->wish_token) {
+		cr_assert(h->wishes < HARNESS_WISHES && out->wish.guest_port >= ALG_PORT_MIN);
+		h->wish[h->wishes++] = out->wish;
+		h->waiting = out->wish_token;
+	}
+	if (out->give_up) {
+		h->gave_up = true;
+		h->violation = out->violation;
+		h->why = out->why;
+		harness_raw(&h->way[0], h->way[0].in_bytes);
+		harness_raw(&h->way[1], h->way[1].in_bytes);
+	} else if (out->wish_token && h->mode != LATER) {
+		harness_answer(h, h->mode == GRANT);
+	}
+}
+
+static inline void harness_step(struct harness *h, enum alg_direction from)
+{
+	struct stream_out out = {.more = true};
+	while (out.more && !h->gave_up) {
+		stream_step(h->pool, &h->flow, from, &out);
+		bool more = out.more;
+		harness_out(h, &out);
+		out.more = more;
+	}
+}
+
+static inline void harness_answer(struct harness *h, bool granted)
+{
+	struct alg_grant g = {granted, ip("203.0.113.7"), (uint16_t)(40000 + h->waiting)};
+	struct stream_out out;
+	uint32_t token = h->waiting;
+	h->waiting = 0;
+	stream_granted(h->pool, &h->flow, token, &g, &out);
+	harness_out(h, &out);
+	harness_step(h, ALG_GUEST);
+	harness_step(h, ALG_OUTSIDE);
+}
+
+static inline void harness_send(
+	struct harness *h, enum alg_direction from, const void *bytes, size_t n)
+{
+	struct way *w = &h->way[from];
+	cr_assert(w->in_bytes + n <= HARNESS_BYTES);
+	memcpy(w->in + w->in_bytes, bytes, n);
+	w->in_bytes += n;
+	if (h->gave_up) {
+		harness_raw(w, w->in_bytes);
+		return;
+	}
+	int error = stream_feed(h->pool, &h->flow, from, w->in_bytes - n, bytes, n, false);
+	cr_assert_eq(error, 0, "stream_feed: %d", error);
+	harness_step(h, from);
+}
+
+static inline void harness_say(struct harness *h, enum alg_direction from, const char *text)
+{
+	harness_send(h, from, text, strlen(text));
+}
+
+/* Everything that came out of a direction so far. */
+static inline void harness_expect(
+	const struct harness *h, enum alg_direction from, const char *text)
+{
+	const struct way *w = &h->way[from];
+	cr_assert(w->out_bytes == strlen(text) && !memcmp(w->out, text, w->out_bytes),
+		"got \"%.*s\", not \"%s\"", (int)w->out_bytes, w->out, text);
+}
+
+static inline void harness_expect_untouched(const struct harness *h)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct way *w = &h->way[i];
+		cr_assert(w->out_bytes == w->in_bytes && !memcmp(w->out, w->in, w->in_bytes),
+			"direction %d changed", i);
+	}
+}
+
+#endif
