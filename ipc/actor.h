@@ -7,9 +7,21 @@
  *                    ◀ Start                       only when all actors are locked: ops->start
  *     loop: rings and channels, each turn has a budget; then flush, sleep protocol, epoll
  *                    ◀ Drain                       ops->drain; Drained ▶; exit 0
- * End of file on fd 3 means exit. A peer that breaks the protocol is an Incident: report, stop that edge.
+ * End of file on fd 3 means exit. A peer that breaks the protocol is an Incident: report, stop that
+ * edge.
  *
  * An actor's main.c is: struct ops, the message handlers, `return actor_main(&ops, &state);`.
+ *
+ * What the loop asks of the kernel after the lock, and every policy therefore allows:
+ * Syscalls: epoll_wait epoll_ctl recvmsg sendmsg close exit_group rt_sigreturn clock_gettime
+ * and of an actor that has rings (the bells): Syscalls: read write
+ *   epoll_wait, epoll_ctl  fd 9, by libev
+ *   recvmsg, sendmsg       fd 3 and the edges
+ *   close                  descriptors that came with a message and were not taken
+ *   read, write            fd 6 (own bell), fds 7 and 8 (the neighbours' bells), 8 bytes each
+ *   clock_gettime          BOOTTIME, MONOTONIC, REALTIME: served by the vDSO wherever the kernel
+ * has a usable clock source No system call returns memory: the heap that libev may still want is
+ * taken before the lock.
  */
 #ifndef NATLOCK_IPC_ACTOR_H
 #define NATLOCK_IPC_ACTOR_H
@@ -29,22 +41,39 @@ struct actor;
 
 struct actor_ops {
 	enum actor_id id;
-	/* Boot: everything is mapped; allocate arenas and tables now, there is no heap later. -errno ends the process. */
+	/*
+	 * Boot: everything is mapped; allocate arenas and tables now, there is no heap later.
+	 * `boot` and all that it points to stays valid for life. -errno ends the process.
+	 */
 	int (*boot)(void *self, struct actor *a, const Nl__ActorBoot *boot);
 	void (*start)(void *self);
 	void (*drain)(void *self);
-	/* One turn: handle what the rings hold, at most ACTOR_BUDGET descriptors a link. true = more is waiting. */
+	/* One turn: handle what the rings hold, at most ACTOR_BUDGET descriptors a link. true =
+	 * more is waiting. May be NULL. */
 	bool (*turn)(void *self);
-	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in fd order), generated code. -EPROTO = liar. */
+	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in fd order),
+	 * generated code. -EPROTO = liar. */
 	int (*on_record)(void *self, int edge, struct chan_in *in);
-	/* Packs rows of a table from `cursor` on with actor_row(); returns the next cursor, 0 when finished. */
+	/* Packs rows of a table from `cursor` on with actor_row(); returns the next cursor, 0 when
+	 * finished. May be NULL. */
 	uint64_t (*dump)(void *self, Nl__Topic topic, uint64_t cursor);
-	/* Next deadline on the actor clock in ns, UINT64_MAX for none; and what to do then (turn is called after it). */
+	/* Next deadline on the actor clock in ns, UINT64_MAX for none; and what to do then (turn is
+	 * called after it). Both or neither. */
 	uint64_t (*deadline)(void *self);
 	void (*timeout)(void *self, uint64_t now_ns);
 };
 
-enum { ACTOR_BUDGET = 128, ACTOR_EDGES = 3 };
+enum {
+	ACTOR_VERSION = 1,  /* of the protocol, in Hello */
+	ACTOR_BUDGET = 128, /* ring descriptors a link and turn */
+	ACTOR_RECORDS = 16, /* channel records an edge and turn */
+	ACTOR_EDGES = 3,
+	ACTOR_LAZY_MS = 5, /* what was sent lazily is delivered no later */
+	ACTOR_FALLBACK_MS =
+		1000, /* how often a sleeper with rings looks whether a doorbell was lost */
+	ACTOR_GRACE_MS =
+		250, /* how long such work may still be announced before it counts as lost */
+};
 
 struct actor {
 	const struct actor_ops *ops;
@@ -53,13 +82,25 @@ struct actor {
 	struct chan chan[ACTOR_EDGES]; /* [0] supervisor, then edges in fd order */
 	struct link link[2];	       /* [i]: the ring of edge i + 1, if edge_is_ring[i] */
 	bool edge_is_ring[2];
-	struct arena arena;	   /* own arena; base NULL if the actor owns none */
-	struct arena_view view;	   /* own and foreign arenas */
+	struct arena arena;	/* own arena; base NULL if the actor owns none */
+	struct arena_view view; /* own and foreign arenas */
 	struct drops drops;
 	uint32_t generation;
 	bool started, draining;
-	uint64_t fallback_wakes; /* work found by the fallback timer: a lost doorbell; must stay 0 */
-	/* further fields private to actor.c follow there */
+	uint64_t
+		fallback_wakes; /* work found by the fallback timer: a lost doorbell; must stay 0 */
+	/* From here on private to actor.c and boot.c. */
+	int edges;		   /* channels in use, with the supervisor's */
+	uint8_t peer[ACTOR_EDGES]; /* [i]: enum actor_id at the far end of edge i >= 1 */
+	bool dead[ACTOR_EDGES];	   /* reported by actor_incident */
+	struct link *links[2];	   /* those of link[] in use */
+	size_t link_count;
+	struct ev_io chan_io[ACTOR_EDGES], bell_io;
+	struct ev_timer timer;
+	struct ev_check check;
+	uint64_t now_ns, wall_base_ms, boot_base_ms;
+	uint64_t lazy_due_ns, fallback_due_ns, drain_due_ns;
+	bool asleep, suspect;
 };
 
 /* Runs the actor until it exits. Never returns to unlocked code. */
@@ -69,14 +110,21 @@ int actor_main(const struct actor_ops *ops, void *self);
 uint64_t actor_now_ns(const struct actor *a);
 /* Wall clock in ms, derived from Boot: a confined process asks the kernel for no wall clock. */
 uint64_t actor_wall_ms(const struct actor *a);
-/* A security or diagnostic line; printf form, guest bytes must be escaped (log_escape). Dropped and counted when the channel is full. */
+/* A security or diagnostic line; printf form, guest bytes must be escaped (log_escape). Dropped and
+ * counted when the channel is full. */
 void actor_security(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void actor_diagnostic(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Adds one row (a protobuf-c message) to the slice being dumped; false when the slice is full: return this row's cursor. */
+/* Adds one row (a protobuf-c message) to the slice being dumped; false when the slice is full:
+ * return this row's cursor. */
 bool actor_row(struct actor *a, const ProtobufCMessage *row);
-/* The peer of edge i broke the rules: reported once, the edge is dead. */
+/* The peer of edge i broke the rules: reported once; its channel and its ring are dead from then
+ * on. Edge 0: exits. */
 void actor_incident(struct actor *a, int edge, const char *what);
-/* Watches a descriptor; the watcher is the caller's. Pre-sized at boot by actor_reserve_fds. Syscalls: epoll_ctl */
+/* The process at the far end of edge i, a CHANNEL, was replaced (EdgeRenewed): what waited for the
+ * old one is forgotten, and an edge that was dead lives again. Syscalls: epoll_ctl */
+void actor_renew(struct actor *a, int edge);
+/* For boot: descriptors up to `highest` will be watched with ev_io watchers of the actor's own
+ * (memory is made ready). */
 void actor_reserve_fds(struct actor *a, int highest);
 
 #endif

@@ -1,15 +1,17 @@
 /*
  * Payload arenas: memory in which exactly one process writes and its neighbours read.
  *
- * Geometry (the same for every arena): ARENA_SMALL_COUNT buffers of 2 KiB, then ARENA_LARGE_COUNT of
- * 64 KiB. Pages are touched on first use, and the free lists are last-in-first-out, so an idle gateway
- * holds little. A reader of a kernel descriptor offers {small, large}: a short message then pins a small buffer only.
+ * Geometry (the same for every arena): ARENA_SMALL_COUNT buffers of 2 KiB, then ARENA_LARGE_COUNT
+ * of 64 KiB. Pages are touched on first use, and the free lists are last-in-first-out, so an idle
+ * gateway holds little. A reader of a kernel descriptor offers {small, large}: a short message then
+ * pins a small buffer only.
  *
  * buf_id: arena id in the top 4 bits, index + 1 below; 0 is never valid. Small buffers have indices
  * 0..ARENA_SMALL_COUNT-1, large ones follow.
  *
- * Ownership: the owner takes a buffer, fills it, lends it (arena_lend) with a message and gets it back by a
- * release. lent[] is private: giving back what was not lent, or lent to somebody else, is a violation.
+ * Ownership: the owner takes a buffer, fills it, lends it (arena_lend) with a message and gets it
+ * back by a release. lent[] is private: giving back what was not lent, or lent to somebody else, is
+ * a violation.
  */
 #ifndef NATLOCK_IPC_ARENA_H
 #define NATLOCK_IPC_ARENA_H
@@ -47,25 +49,29 @@ static inline uint32_t buf_index(uint32_t id)
 }
 static inline uint32_t buf_offset(uint32_t index)
 {
-	return index < ARENA_SMALL_COUNT
-		? index * ARENA_SMALL_BYTES
-		: ARENA_SMALL_COUNT * ARENA_SMALL_BYTES + (index - ARENA_SMALL_COUNT) * ARENA_LARGE_BYTES;
+	return index < ARENA_SMALL_COUNT ? index * ARENA_SMALL_BYTES
+					 : ARENA_SMALL_COUNT * ARENA_SMALL_BYTES +
+						   (index - ARENA_SMALL_COUNT) * ARENA_LARGE_BYTES;
 }
 static inline uint32_t buf_bytes(uint32_t index)
 {
 	return index < ARENA_SMALL_COUNT ? ARENA_SMALL_BYTES : ARENA_LARGE_BYTES;
 }
-/* Whether [off, off+len) lies inside buffer id of an arena in the set (bit 1 << arena_id). Any input. */
+/* Whether [off, off+len) lies inside buffer id of an arena in the set (bit 1 << arena_id). Any
+ * input. */
 bool buf_seg_ok(uint32_t off, uint32_t len, uint32_t id, uint32_t arena_set);
 
 /* The owner's side. */
 struct arena {
 	uint8_t *base; /* ARENA_BYTES, read-write */
 	enum arena_id id;
-	uint32_t free_count[2];	   /* per class */
-	uint32_t free[ARENA_MAX_IDS]; /* two stacks of indices: small from 0, large from ARENA_SMALL_COUNT */
-	uint8_t lent_to[ARENA_MAX_IDS]; /* 0 free, ARENA_TAKEN, or 1 + enum actor_id of the borrower + 1 */
+	uint32_t free_count[2];		/* per class */
+	uint32_t free[ARENA_MAX_IDS];	/* two stacks of indices: small from 0, large from
+					   ARENA_SMALL_COUNT */
+	uint8_t lent_to[ARENA_MAX_IDS]; /* ARENA_FREE, ARENA_TAKEN, or ARENA_LENT + enum actor_id of
+					   the borrower */
 };
+enum { ARENA_FREE, ARENA_TAKEN, ARENA_LENT };
 
 void arena_init(struct arena *a, enum arena_id id, uint8_t *base);
 /* A buffer for the owner to fill, or 0 when the class is exhausted (data leaves ARENA_RESERVED). */

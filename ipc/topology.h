@@ -18,8 +18,8 @@ enum topology_fd {
 };
 
 enum {
-	FD_SUPER = 3,	     /* the supervisor's channel, the same number in every actor */
-	FD_FIRST_FREE = 16,  /* the lowest number the kernel may hand out in an actor */
+	FD_SUPER = 3,	    /* the supervisor's channel, the same number in every actor */
+	FD_FIRST_FREE = 16, /* the lowest number the kernel may hand out in an actor */
 };
 
 #endif

@@ -132,7 +132,12 @@ struct wire_vnet {
 	uint8_t gso_type; /* 0 none, 1 TCPv4, 3 UDP, 4 TCPv6, 5 UDP_L4, | 0x80 ECN */
 	uint16_t hdr_len, gso_size, csum_start, csum_offset;
 };
-enum { WIRE_VNET_BYTES = 10, WIRE_VNET_NEEDS_CSUM = 1, WIRE_VNET_DATA_VALID = 2, WIRE_GSO_TCP4 = 1 };
+enum {
+	WIRE_VNET_BYTES = 10,
+	WIRE_VNET_NEEDS_CSUM = 1,
+	WIRE_VNET_DATA_VALID = 2,
+	WIRE_GSO_TCP4 = 1
+};
 _Static_assert(sizeof(struct wire_vnet) == WIRE_VNET_BYTES, "layout of struct virtio_net_hdr");
 
 #endif

@@ -9,7 +9,7 @@ import json, os, pathlib, shutil, signal, socket, subprocess, tempfile, time
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("NATLOCK_BUILD", TOP / "build"))
+BIN = pathlib.Path(os.environ.get("NATLOCK_BIN", TOP / "build/stage/usr/local/bin"))
 PEER = TOP / "tests/integration/peer.py"
 ROUTER, SERVER, SERVER2, OUTSIDE, HUB = "198.18.1.1", "198.18.2.1", "198.18.2.2", "198.18.1.2", "192.168.30.1"
 PREFIX = f"nl-{os.getpid() % 10000}-"
@@ -106,15 +106,14 @@ class Gateway:
         self.world, self.guest = world, world.guest
         self.folder = world.folder / name
         self.folder.mkdir()
-        self.api = self.folder / "run/natlock/api"
+        self.api = self.folder / "run/api"
         config_file = self.folder / "natlock.yaml"
         config_file.write_text(config or f"hubs:\n  default:\n    attach: [\"netns:{world.guest.name}\"]\n")
-        self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.folder / "run"), XDG_STATE_HOME=str(self.folder / "state"), NATLOCK_API=str(self.api),
+        self.environment = dict(os.environ, RUNTIME_DIRECTORY=str(self.folder / "run"), STATE_DIRECTORY=str(self.folder / "state"),
+                                LOGS_DIRECTORY=str(self.folder / "log"), NATLOCK_API=str(self.api),
                                 **(environment or {}))
-        for part in ("run", "state"):
-            (self.folder / part).mkdir()
         self.output = open(self.folder / "output", "w+")
-        self.process = world.gateway.start(BUILD_FILE("natlock"), "up", "-c", config_file, env=self.environment, stdout=self.output)
+        self.process = world.gateway.start(program("natlock"), "up", "-c", config_file, env=self.environment, stdout=self.output)
         wait_for(lambda: self.api.exists() or self.process.poll() is not None, 10, "the api socket")
         assert self.process.poll() is None, self.text()
 
@@ -123,7 +122,7 @@ class Gateway:
         return (self.folder / "output").read_text()
 
     def control(self, *command, check=True):
-        return sh(BUILD_FILE("natlockctl"), *command, env=self.environment, check=check)
+        return sh(program("natlockctl"), *command, env=self.environment, check=check)
 
     def table(self, *command):
         return json.loads(self.control("-o", "json", *command).stdout)["items"]
@@ -141,10 +140,10 @@ class Gateway:
         return self.process.returncode
 
 
-def BUILD_FILE(name):
-    matches = [p for p in BUILD.rglob(name) if p.is_file() and os.access(p, os.X_OK)]
-    assert matches, f"{name} is not built in {BUILD}"
-    return matches[0]
+def program(name):
+    path = BIN / name
+    assert os.access(path, os.X_OK), f"{path} is missing: tests/check integration builds and stages it"
+    return path
 
 
 def wait_for(condition, seconds, what):

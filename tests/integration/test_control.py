@@ -40,8 +40,8 @@ def test_words_of_vpncmd_and_cisco_are_accepted(gateway):
 
 
 def test_no_gateway_is_exit_code_3(gateway):
-    from conftest import sh, BUILD_FILE
-    result = sh(BUILD_FILE("natlockctl"), "--api", "/nonexistent/api", "status", check=False)
+    from conftest import sh, program
+    result = sh(program("natlockctl"), "--api", "/nonexistent/api", "status", check=False)
     assert result.returncode == 3 and "natlock up" in result.stderr
 
 

@@ -1,7 +1,7 @@
 """`natlock run -- CMD`: no root, no configuration, CMD's exit status; by TAP and where /dev/net/tun may not be opened."""
-import json, os, pwd, stat, subprocess
+import json, os, pwd, shutil, stat
 import pytest
-from conftest import BUILD_FILE, SERVER, HUB, PEER, sh
+from conftest import BIN, program, SERVER, HUB, PEER, sh
 
 USER = "nltest"
 
@@ -15,8 +15,7 @@ def ordinary_user(world):
     home = world.folder / "home"
     home.mkdir()
     sh("chown", USER, home)
-    for program in ("natlock", "natlockctl", "natlock-broker", "natlock-netstack", "natlock-natproxy", "natlock-dhcpd", "natlock-alg"):
-        sh("install", "-m", "755", BUILD_FILE(program), home / program)
+    shutil.copytree(BIN.parent, home / "natlock")
     sh("install", "-m", "755", PEER, home / "peer.py")
     yield home
     sh("userdel", USER, check=False)
@@ -24,7 +23,7 @@ def ordinary_user(world):
 
 def run(world, home, *command, **options):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
-    return world.gateway.run("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", home / "natlock", "run", "--", *command,
+    return world.gateway.run("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", home / "natlock/bin/natlock", "run", "--", *command,
                              check=False, env=environment, **options)
 
 
@@ -57,7 +56,7 @@ def test_names_ping_and_datagrams(world, ordinary_user):
 
 
 def test_workers_are_confined_for_an_ordinary_user_too(world, ordinary_user):
-    with world.gateway.start("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", ordinary_user / "natlock", "run", "--", "sleep", "5",
+    with world.gateway.start("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", ordinary_user / "natlock/bin/natlock", "run", "--", "sleep", "5",
                              env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(ordinary_user)}) as process:
         found = {}
         for _ in range(100):
@@ -79,5 +78,5 @@ def test_workers_are_confined_for_an_ordinary_user_too(world, ordinary_user):
 
 
 def test_as_root_by_tap(world):
-    result = world.gateway.run(BUILD_FILE("natlock"), "run", "--", "sh", "-c", f"ip -o link show eth0; exec {PEER} up {SERVER} {16 << 20}", check=False)
+    result = world.gateway.run(program("natlock"), "run", "--", "sh", "-c", f"ip -o link show eth0; exec {PEER} up {SERVER} {16 << 20}", check=False)
     assert '"ok": true' in result.stdout, result.stderr

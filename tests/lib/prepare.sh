@@ -39,3 +39,9 @@ build() { # [FOLDER [MESON OPTIONS]]: set up once, then compile
 	[ -e "$dir/build.ninja" ] || meson setup "$dir" "$TOP" "$@" >&2
 	ninja -C "$dir" >&2
 }
+
+stage() { # installs the build below $BUILD/stage, as a packager would; $NATLOCK_BIN is where natlock and natlockctl are then
+	DESTDIR=$BUILD/stage meson install -C "$BUILD" --no-rebuild --quiet >&2
+	NATLOCK_BIN=$(dirname "$(find "$BUILD/stage" -type f -name natlockctl)")
+	export NATLOCK_BIN
+}

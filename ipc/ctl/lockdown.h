@@ -1,0 +1,16 @@
+/* natlockctl's own sandbox, put on between connecting and the first byte that is read. */
+#ifndef NATLOCK_CTL_LOCKDOWN_H
+#define NATLOCK_CTL_LOCKDOWN_H
+
+enum { LOCKDOWN_FD = 3 }; /* the connection; policy/ctl.policy pins it */
+
+/*
+ * Moves the connection to LOCKDOWN_FD, closes every other descriptor but 0-2, and gives up what
+ * printing rows does not need: new descriptors, processes, core files, paths (Landlock), every
+ * system call but those of ctl.policy. Standard output must have its buffer. 0, or -errno: then do
+ * not go on. Syscalls: dup3 close_range setrlimit prctl landlock_create_ruleset
+ * landlock_restrict_self seccomp
+ */
+int lockdown(int fd);
+
+#endif

@@ -1,0 +1,35 @@
+/* natlockctl: arguments, connection, lock, one question, its answer. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "lockdown.h"
+
+/* stdio would ask the kernel about its descriptor before it chose a buffer; the filter allows no
+ * such question. */
+static char out_buffer[65536];
+
+int main(int argc, char **argv)
+{
+	static struct ctl ctl;
+	struct failure f;
+	int code, fd, error;
+
+	ctl.out = stdout;
+	ctl.err = stderr;
+	setvbuf(stdout, out_buffer, _IOFBF, sizeof(out_buffer));
+	code = ctl_parse(&ctl, argc, argv);
+	if (code != CTL_GO_ON)
+		return code;
+	fd = client_connect(ctl.api, &f);
+	if (fd < 0)
+		return ctl_fail(&ctl, &f);
+	error = lockdown(fd);
+	if (error < 0) {
+		failure(&f, CTL_FAILED, "E0710", strerror(-error),
+			"See which kernel feature is missing: natlock doctor",
+			"cannot confine natlockctl");
+		return ctl_fail(&ctl, &f);
+	}
+	return ctl_run(&ctl, LOCKDOWN_FD);
+}

@@ -1,0 +1,271 @@
+/*
+ * Two passes over the rows: the first finds each column's width, the second prints. Nothing is kept
+ * between them, so a table of any length costs only its rows. JSON and CSV come from the
+ * descriptors, not from the columns: a field added to a row type appears there by itself.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns.h"
+#include "log.h"
+#include "reflect.h"
+#include "render.h"
+
+enum { COLUMNS_MAX = 16, GAP = 2 };
+
+static bool is_shown(const struct column *column, bool wide)
+{
+	return wide || !column->wide_only;
+}
+
+static void measure(
+	const struct column *columns, const struct rows *rows, bool wide, size_t width[COLUMNS_MAX])
+{
+	char cell[CELL_BYTES_MAX];
+
+	for (size_t c = 0; columns[c].title != NULL; c++) {
+		width[c] = strlen(columns[c].title);
+		for (size_t i = 0; i < rows->count; i++) {
+			size_t length = strlen(column_text(&columns[c], rows->row[i], wide, cell));
+
+			if (length > width[c])
+				width[c] = length;
+		}
+	}
+}
+
+/* One line; row NULL: the titles. The last column is not padded. */
+static void print_line(FILE *out, const struct column *columns, const ProtobufCMessage *row,
+	bool wide, const size_t width[COLUMNS_MAX])
+{
+	char cell[CELL_BYTES_MAX];
+	int pad = 0;
+
+	for (size_t c = 0; columns[c].title != NULL; c++) {
+		const char *text = columns[c].title;
+
+		if (!is_shown(&columns[c], wide))
+			continue;
+		if (row != NULL)
+			text = column_text(&columns[c], row, wide, cell);
+		fprintf(out, "%*s%s", pad, "", text);
+		pad = (int)(width[c] - strlen(text)) + GAP;
+	}
+	fputc('\n', out);
+}
+
+static void print_table(FILE *out, const struct column *columns, const struct rows *rows, bool wide)
+{
+	size_t width[COLUMNS_MAX] = {0};
+
+	measure(columns, rows, wide, width);
+	print_line(out, columns, NULL, wide, width);
+	for (size_t i = 0; i < rows->count; i++)
+		print_line(out, columns, rows->row[i], wide, width);
+}
+
+static void summarize(const struct render *r, const struct verb *verb, size_t count)
+{
+	fprintf(r->summary, "%zu %s shown.\n", count, count == 1 ? verb->noun : verb->nouns);
+}
+
+/* {"schema":...,"time":...,"hub":... without the closing brace */
+static void open_json(const struct render *r, const char *schema)
+{
+	char time[REFLECT_TEXT_BYTES];
+
+	fprintf(r->out, "{\"schema\":\"%s\",\"time\":", schema);
+	reflect_json_string(r->out, reflect_iso_time(time, r->wall_ms));
+	fputs(",\"hub\":", r->out);
+	reflect_json_string(r->out, r->hub);
+}
+
+static void print_items(const struct render *r, const char *key, const struct rows *rows)
+{
+	fprintf(r->out, ",\"%s\":[", key);
+	for (size_t i = 0; i < rows->count; i++) {
+		fputs(i > 0 ? ",\n" : "\n", r->out);
+		reflect_json(r->out, rows->row[i]);
+	}
+	fputc(']', r->out);
+}
+
+static void print_json(const struct render *r, const struct verb *verb, const struct rows *rows)
+{
+	open_json(r, verb->schema);
+	print_items(r, "items", rows);
+	fprintf(r->out, ",\"count\":%zu}\n", rows->count);
+}
+
+static void print_json_lines(const struct render *r, const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		reflect_json(r->out, rows->row[i]);
+		fputc('\n', r->out);
+	}
+}
+
+/* RFC 4180 quoting. A text that a spreadsheet would take for a formula gets an apostrophe before
+ * it. */
+static void print_csv_text(FILE *out, const char *text)
+{
+	fputc('"', out);
+	if (text[0] != '\0' && strchr("=+-@", text[0]) != NULL)
+		fputc('\'', out);
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '"')
+			fputs("\"\"", out);
+		else if (*c >= 0x20 && *c < 0x7f)
+			fputc(*c, out);
+		else
+			fprintf(out, "\\x%02x", (unsigned char)*c);
+	}
+	fputc('"', out);
+}
+
+static void print_csv_strings(FILE *out, size_t count, char *const *texts)
+{
+	char joined[1024] = "";
+
+	for (size_t i = 0; i < count; i++) {
+		size_t used = strlen(joined);
+
+		snprintf(joined + used, sizeof(joined) - used, "%s%s", i > 0 ? "; " : "", texts[i]);
+	}
+	print_csv_text(out, joined);
+}
+
+static void print_csv_cell(
+	FILE *out, const ProtobufCMessage *row, const ProtobufCFieldDescriptor *field)
+{
+	const struct column plain = {field->name, field->name, NULL, CELL_PLAIN, false};
+	const uint8_t *at = (const uint8_t *)row + field->offset;
+	char cell[CELL_BYTES_MAX], *const *texts;
+	const char *text;
+	size_t count;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		memcpy(&count, (const uint8_t *)row + field->quantifier_offset, sizeof(count));
+		memcpy(&texts, at, sizeof(texts));
+		print_csv_strings(out, count, texts);
+		return;
+	}
+	if (field->type == PROTOBUF_C_TYPE_STRING) {
+		memcpy(&text, at, sizeof(text));
+		print_csv_text(out, text != NULL ? text : "");
+		return;
+	}
+	text = column_text(&plain, row, true, cell);
+	fputs(strcmp(text, "-") == 0 ? "" : text, out);
+}
+
+static void print_csv(FILE *out, const struct rows *rows)
+{
+	const ProtobufCMessageDescriptor *type = rows->type;
+
+	for (unsigned int f = 0; f < type->n_fields; f++)
+		fprintf(out, "%s%s", f > 0 ? "," : "", type->fields[f].name);
+	fputs("\r\n", out);
+	for (size_t i = 0; i < rows->count; i++) {
+		for (unsigned int f = 0; f < type->n_fields; f++) {
+			fputs(f > 0 ? "," : "", out);
+			print_csv_cell(out, rows->row[i], &type->fields[f]);
+		}
+		fputs("\r\n", out);
+	}
+}
+
+/* `show ip nat translations`: the outside host has one address for both sides, so its two columns
+ * agree. */
+static void print_cisco(FILE *out, const struct rows *rows)
+{
+	static const struct column columns[] = {
+		{"Pro", "proto", NULL, CELL_PLAIN, false},
+		{"Inside global", "outside", NULL, CELL_PLAIN, false},
+		{"Inside local", "source", NULL, CELL_PLAIN, false},
+		{"Outside local", "destination", NULL, CELL_PLAIN, false},
+		{"Outside global", "destination", NULL, CELL_PLAIN, false},
+		{0},
+	};
+
+	print_table(out, columns, rows, false);
+}
+
+void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
+{
+	switch (r->format) {
+	case FORMAT_JSON: print_json(r, verb, rows); return;
+	case FORMAT_JSONL: print_json_lines(r, rows); return;
+	case FORMAT_CSV: print_csv(r->out, rows); return;
+	case FORMAT_CISCO: print_cisco(r->out, rows); break;
+	case FORMAT_TABLE:
+	case FORMAT_WIDE:
+	case FORMAT_COUNT:
+		print_table(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
+		break;
+	}
+	summarize(r, verb, rows->count);
+}
+
+static void print_gateway(FILE *out, const Nl__StatusRow *s)
+{
+	char text[4][CELL_BYTES_MAX], up[24];
+	const char *const fields[] = {s->version, s->config, s->health};
+
+	for (int i = 0; i < 3; i++)
+		log_escape(text[i], sizeof(text[i]), fields[i] != NULL ? fields[i] : "-",
+			fields[i] != NULL ? strlen(fields[i]) : 1);
+	fprintf(out, "natlock %s  up %s  config %s  health %s\n", text[0],
+		column_span(s->uptime_ms, up), text[1], text[2]);
+	for (size_t i = 0; i < s->n_notes; i++)
+		fprintf(out, "  %s\n",
+			log_escape(text[3], sizeof(text[3]), s->notes[i], strlen(s->notes[i])));
+}
+
+static void print_hub(FILE *out, const ProtobufCMessage *row)
+{
+	const struct column *columns = columns_of(NL__TOPIC__HUBS);
+	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "leases "};
+	char cell[CELL_BYTES_MAX];
+
+	for (size_t c = 0; columns[c].title != NULL; c++)
+		fprintf(out, "%s%s%s", c > 0 ? "  " : "", labels[c],
+			column_text(&columns[c], row, false, cell));
+	fputc('\n', out);
+}
+
+void render_status(const struct render *r, const struct rows *status, const struct rows *processes,
+	const struct rows *hubs)
+{
+	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
+		open_json(r, "natlock.status/1");
+		print_items(r, "items", status);
+		print_items(r, "processes", processes);
+		print_items(r, "hubs", hubs);
+		fprintf(r->out, ",\"count\":%zu}\n", status->count);
+		return;
+	}
+	for (size_t i = 0; i < status->count; i++)
+		print_gateway(r->out, (const Nl__StatusRow *)status->row[i]);
+	print_table(r->out, columns_of(NL__TOPIC__PROCESSES), processes, r->format == FORMAT_WIDE);
+	for (size_t i = 0; i < hubs->count; i++)
+		print_hub(r->out, hubs->row[i]);
+}
+
+void render_text(const struct render *r, const struct verb *verb, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
+		open_json(r, verb->schema);
+		fputs(",\"text\":", r->out);
+		reflect_json_string(r->out, text);
+		fputs("}\n", r->out);
+		return;
+	}
+	for (const char *c = text; *c != '\0'; c++)
+		fputc((*c >= 0x20 && *c < 0x7f) || *c == '\n' || *c == '\t' ? *c : '?', r->out);
+	if (length > 0 && text[length - 1] != '\n')
+		fputc('\n', r->out);
+}

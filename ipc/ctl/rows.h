@@ -1,0 +1,23 @@
+/* Rows of one table as they arrive, unpacked. Bytes of a row are hostile: a confined worker packed
+ * them. */
+#ifndef NATLOCK_CTL_ROWS_H
+#define NATLOCK_CTL_ROWS_H
+
+#include "operator.pb-c.h"
+
+enum { ROWS_MAX = 262144 };
+
+struct rows {
+	const ProtobufCMessageDescriptor *type;
+	ProtobufCMessage **row;
+	size_t count, capacity;
+};
+
+/* The row type of a topic; NULL for a number that is none. */
+const ProtobufCMessageDescriptor *rows_type(Nl__Topic topic);
+void rows_init(struct rows *rows, Nl__Topic topic);
+/* Unpacks one row. 0, -EPROTO (not such a message), -ENOSPC (over ROWS_MAX), -ENOMEM. Any input. */
+int rows_add(struct rows *rows, const void *packed, size_t bytes);
+void rows_free(struct rows *rows);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * The session table: who talks to whom, since when, how much; limits per guest and idle timeouts.
+ * Pure.
+ *
+ * A TCP connection is one session. A guest's UDP endpoint is one flow with a session per far
+ * endpoint, so that the table, the log and filtering (RFC 4787 section 5) know each of them.
+ * Sessions are numbered from 1 for the operator (seed 3.7.8) and named by a table reference inside
+ * the process.
+ */
+#ifndef NATLOCK_NATPROXY_NAT_H
+#define NATLOCK_NATPROXY_NAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hash.h"
+#include "sock.h"
+
+enum nat_protocol { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_PROTOCOLS };
+
+/*
+ * CONNECTING  the far end has not answered yet; counts against syn_sent
+ * RUNNING     bytes may flow both ways
+ * CLOSING     one direction has ended
+ */
+enum nat_state { NAT_FREE, NAT_CONNECTING, NAT_RUNNING, NAT_CLOSING };
+
+enum {
+	NAT_SESSIONS = 65536,
+	NAT_GUESTS = 4096,
+	NAT_BUCKETS = 65536,
+	NAT_GUEST_BUCKETS = 4096,
+	NAT_NONE = 0, /* no session; references are 1..NAT_SESSIONS */
+};
+
+struct nat_limits {
+	uint32_t sessions[NAT_PROTOCOLS]; /* per guest */
+	uint32_t connecting;		  /* per guest */
+	uint64_t idle_ns[NAT_PROTOCOLS];
+};
+
+struct nat_session {
+	uint32_t number; /* what the operator sees; from 1, wraps */
+	uint8_t state, protocol;
+	bool inspected;
+	uint32_t flow; /* id, ring.h */
+	struct sock_address guest, remote, outside;
+	uint32_t real_ip_be; /* where `remote` really is, when the guest is shown the gateway's
+				address instead; else 0 */
+	uint64_t created_wall_ms, used_ns;
+	uint64_t to_guest_bytes, from_guest_bytes;
+	uint32_t guest_ref;
+	/* references, NAT_NONE ends a list */
+	uint32_t exact_next, exact_prev;     /* same (flow, remote) bucket */
+	uint32_t address_next, address_prev; /* same (flow, remote address) bucket */
+	uint32_t idle_next, idle_prev;	     /* by last use, oldest first */
+	uint32_t sibling_next, sibling_prev; /* sessions of one flow */
+};
+
+struct nat_guest {
+	uint32_t ip_be;
+	uint32_t sessions[NAT_PROTOCOLS];
+	uint32_t connecting;
+	uint32_t next;
+};
+
+struct nat_list {
+	uint32_t first, last;
+};
+
+struct nat {
+	struct nat_limits limits;
+	struct hash_key key;
+	uint32_t last_number, live, fresh, free; /* fresh: references above it were never used */
+	uint32_t guest_fresh, guest_free;
+	struct nat_list idle[NAT_PROTOCOLS];
+	uint32_t exact[NAT_BUCKETS], address[NAT_BUCKETS];
+	uint32_t guest_bucket[NAT_GUEST_BUCKETS];
+	struct nat_session session[NAT_SESSIONS + 1];
+	struct nat_guest guest[NAT_GUESTS + 1];
+};
+
+/* Memory must be zeroed; only used entries are ever touched. */
+void nat_init(struct nat *n, const struct nat_limits *limits, const struct hash_key *key);
+
+struct nat_request {
+	enum nat_protocol protocol;
+	bool connecting; /* TCP towards the outside: the far end has not answered */
+	uint32_t flow;
+	struct sock_address guest, remote;
+};
+/*
+ * Opens a session and links it into the flow's list `*siblings`. Returns 0 with *ref set, -EDQUOT
+ * when this guest is at a limit, -ENOSPC when the table is full.
+ */
+int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64_t wall_ms,
+	uint32_t *siblings, uint32_t *ref);
+void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings);
+/* The far end answered. */
+void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outside);
+/* Traffic: the session is young again. */
+void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns);
+
+/* The session of this flow with this far endpoint, or NAT_NONE. */
+uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote);
+/* A session of this flow with this far address, whatever the port, or NAT_NONE. */
+uint32_t nat_find_address(const struct nat *n, uint32_t flow, uint32_t ip_be);
+/* A session idle for longer than its protocol allows, or NAT_NONE; and when the next one will be
+ * (UINT64_MAX never). */
+uint32_t nat_expired(const struct nat *n, uint64_t now_ns);
+uint64_t nat_deadline(const struct nat *n);
+
+/* The first live session after `ref` (NAT_NONE: from the start), or NAT_NONE: for dumps. */
+uint32_t nat_next(const struct nat *n, uint32_t ref);
+static inline struct nat_session *nat_session(struct nat *n, uint32_t ref)
+{
+	return &n->session[ref];
+}
+const char *nat_protocol_name(enum nat_protocol p); /* "TCP" */
+const char *nat_state_name(enum nat_state s);	    /* "RUNNING" */
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * natproxy's core: the only owner of host sockets, distrusting netstack and alg alike. main.c
+ * drives it in the confined process, tests/sim in memory: the same calls, with sock.h as the seam
+ * to the world.
+ *
+ *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
+ *               ◀═ring═ flow_pay        │ dgram                UDP, echo ├─▶ sock.h
+ *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
+ *      supervisor ──── natproxy_on_* ───┤ dnsrelay     gateway's port 53 │
+ *                                       └ publish        open ports ─────┘
+ *      pure: nat portpick access pinhole edit dnsredir
+ *
+ * Calls never block. Handlers only note work; natproxy_flush, once a turn, reads and writes
+ * sockets.
+ */
+#ifndef NATLOCK_NATPROXY_NATPROXY_H
+#define NATLOCK_NATPROXY_NATPROXY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access.h"
+#include "arena.h"
+#include "dnsredir.h"
+#include "drop.h"
+#include "flow.h"
+#include "nat.h"
+#include "natproxy_alg.pb-c.h"
+#include "natproxy_dispatch.h"
+#include "netstack_natproxy.pb-c.h"
+#include "pinhole.h"
+#include "portpick.h"
+#include "ring.h"
+#include "super.pb-c.h"
+#include "topology.h"
+
+struct inspect;
+
+enum {
+	NATPROXY_FD_MAX = 65536,
+	NATPROXY_FD_SPARE =
+		16, /* descriptors of the budget that flows may not take: listeners, questions */
+	NATPROXY_FD_ACCEPT = 2, /* that nobody may take: accepting one to turn it away must not
+				   fail, or its event stays */
+	NATPROXY_PUBLISH = 64,
+	NATPROXY_INCOMING = 256, /* accepted connections that the guest has not answered */
+	NATPROXY_INSPECTED = 256,
+	NATPROXY_FTP_PORTS = 16,
+	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
+};
+
+/* How the core reaches the rest of its process. None may be NULL. */
+struct natproxy_shell {
+	void *context;
+	void (*security)(void *context, const char *line);
+	void (*diagnostic)(void *context, const char *line);
+	void (*uplink_state)(void *context, const Nl__UplinkState *m);
+	/* the first message of an edge's life: AlgEdge */
+	void (*alg_edge)(void *context, uint32_t generation);
+	/* towards alg: 0, -EAGAIN when the channel is full, -EPIPE when it is dead */
+	int (*flow_inspect)(void *context, const Nl__FlowInspect *m);
+	int (*flow_bytes)(void *context, const Nl__FlowBytes *m);
+	int (*pinhole_answer)(void *context, const Nl__PinholeAnswer *m);
+	int (*flow_end)(void *context, const Nl__FlowEnd *m);
+};
+
+/* What natproxy_init copies; pointers stay the caller's and must outlive the core. */
+struct natproxy_setup {
+	struct natproxy_shell shell;
+	struct sock_host *sock;
+	struct link *link; /* to netstack */
+	struct arena *arena;
+	const struct arena_view *view;
+	struct drops *drops;
+	const Nl__Hub *hub;
+	uint32_t generation;  /* of the edge to alg */
+	uint32_t sockets_max; /* highest number of descriptors, all included */
+	bool echo_allowed;
+	const uint8_t *entropy; /* 32 bytes */
+};
+
+enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE };
+struct owner { /* who is told when a descriptor is ready */
+	uint8_t kind;
+	uint32_t index;
+};
+
+struct upload_node { /* one borrowed buffer waiting for the socket; index = buffer index, per arena
+		      */
+	uint32_t off, len;
+	uint32_t next; /* buffer id, 0 ends */
+	bool queued, urgent;
+};
+
+struct work_queue {
+	uint32_t first, last; /* flow index + 1 */
+};
+
+struct publish { /* a port open to the outside, from the configuration */
+	bool udp;
+	struct sock_address listen, to;
+	int fd;
+	uint32_t flow; /* udp: id of the flow that uses the socket, if attached */
+	bool attached;
+	uint32_t token; /* udp: asked netstack for a flow under this name; 0 no */
+	uint64_t asked_ns;
+};
+
+struct incoming { /* accepted, announced to netstack, not yet answered */
+	bool used;
+	uint16_t generation;
+	int fd;
+	struct sock_address guest, peer;
+	uint64_t since_ns;
+	uint32_t parent; /* session number of the control flow for a pinhole, else 0 */
+};
+
+struct datagram_slot { /* buffers lying ready for recvmmsg */
+	uint32_t small, large;
+	uint8_t echo[8];
+};
+
+struct datagram_batch { /* datagrams of one flow waiting for sendmmsg */
+	uint32_t flow;	/* id */
+	uint32_t count, ids;
+	struct sock_datagram datagram[SOCK_BATCH];
+	uint8_t echo[SOCK_BATCH][8];
+	uint32_t id[SOCK_BATCH * RING_SEGS];
+};
+
+struct natproxy_config {
+	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
+	Nl__Nat__Filtering filtering;
+	uint32_t sockets_max, segment_max;
+	uint32_t ftp_ports;
+	uint16_t ftp_port[NATPROXY_FTP_PORTS];
+};
+
+struct natproxy {
+	struct natproxy_shell shell;
+	struct sock_host *sock;
+	struct link *link;
+	struct arena *arena;
+	const struct arena_view *view;
+	struct drops *drops;
+	struct natproxy_config config;
+	struct hash_key key;
+	uint64_t now_ns, wall_ms, draws;
+	bool started, draining;
+	bool starved; /* work waits for ring slots or buffers */
+	uint32_t sockets_open, generation;
+	uint32_t shortages; /* sessions refused since the last line about it */
+	uint64_t shortage_said_ns;
+	struct access access;
+	struct nat nat;
+	struct portpick ports;
+	struct pinholes pinholes;
+	struct dnsredir dns;
+	struct work_queue work[WORK_KINDS];
+	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
+	uint32_t publishes, inspects, incomings, last_token;
+	struct publish publish[NATPROXY_PUBLISH];
+	struct incoming incoming[NATPROXY_INCOMING];
+	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
+	struct datagram_batch batch;
+	struct datagram_slot slot[SOCK_BATCH];
+	struct owner owner[NATPROXY_FD_MAX];
+	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */
+	struct upload_node node[ARENA_ID_COUNT][ARENA_MAX_IDS];
+	struct inspect *inspect; /* NATPROXY_INSPECTED of them */
+	struct flow flow[FLOW_MAX];
+};
+
+/*
+ * Memory: np zeroed, and inspects NATPROXY_INSPECTED * natproxy_inspect_bytes() zeroed bytes beside
+ * it. Returns 0 or -EINVAL when the configuration lacks what it needs.
+ */
+int natproxy_init(
+	struct natproxy *np, const struct natproxy_setup *setup, struct inspect *inspects);
+size_t natproxy_inspect_bytes(void);
+/* All actors are locked: opens the published ports, tells netstack about the uplink. */
+void natproxy_start(struct natproxy *np);
+/* No new sessions from now on. */
+void natproxy_drain(struct natproxy *np);
+/* The clock of this turn; before anything else of the turn. */
+void natproxy_time(struct natproxy *np, uint64_t now_ns, uint64_t wall_ms);
+/* A watched descriptor is ready (bit set of enum sock_event). */
+void natproxy_ready(struct natproxy *np, int fd, unsigned int events);
+/* Does the work noted in this turn, in bounded portions; true when some is left that can go on at
+ * once. */
+bool natproxy_flush(struct natproxy *np);
+/* Next deadline (UINT64_MAX none) and what is to be done then. */
+uint64_t natproxy_deadline(const struct natproxy *np);
+void natproxy_timeout(struct natproxy *np);
+/* The channel to alg broke or its process was replaced: inspected flows go on raw, their doors
+ * close. */
+void natproxy_alg_lost(struct natproxy *np);
+
+/* Rows for the operator: fills *row (valid until the next call) for the entry after `cursor`; the
+ * new cursor, 0 end. */
+struct natproxy_row_space {
+	Nl__Address address[3];
+	char text[3][48];
+};
+uint64_t natproxy_nat_row(
+	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);
+uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
+	struct natproxy_row_space *space);
+
+/* Shared by the core's files. */
+uint64_t natproxy_random(struct natproxy *np);
+void natproxy_security(struct natproxy *np, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void natproxy_diagnostic(struct natproxy *np, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Counts a refused session; says so at most every ten seconds. `guest` 0: the process is out of
+ * descriptors. */
+void natproxy_shortage(struct natproxy *np, uint32_t guest_ip_be, enum nat_protocol protocol);
+/* Whether another socket fits the budget; flows leave NATPROXY_FD_SPARE. */
+bool natproxy_fd_room(const struct natproxy *np, bool spare);
+/* Notes a new descriptor's owner; false (and it is closed) when its number is out of range. */
+bool natproxy_own(struct natproxy *np, int fd, enum owner_kind kind, uint32_t index);
+void natproxy_close_fd(struct natproxy *np, int fd, bool reset);
+/* Sends a descriptor to netstack: 0, or -EAGAIN (and the ring is tried again soon). */
+int natproxy_tell(struct natproxy *np, enum link_class c, const struct ring_desc *d);
+/* Gives the payload of a descriptor that is not wanted back to its owners. */
+void natproxy_return_payload(struct natproxy *np, const struct ring_desc *d);
+
+#endif

@@ -1,0 +1,322 @@
+/*
+ * Theory of operation.
+ *
+ *   TCP_OPEN ─▶ access ─▶ session ─▶ connect ─▶ (writable) ─▶ TCP_OPENED ─▶ upload.c / download.c
+ * ─▶ both FINs ─▶ DONE └ no       └ limit     └ error     └ error TCP_FAILED with the true reason:
+ * the guest's SYN gets exactly the answer that we got
+ *
+ * No SYN-ACK exists before the far end's: netstack sends it on TCP_OPENED. FIN and RST stay what
+ * they are. When the last byte and both FINs have passed, the socket is closed and the session
+ * ends; the kernel keeps TIME-WAIT. The entry stays DONE until netstack says FLOW_FREE.
+ */
+#include <errno.h>
+
+#include "download.h"
+#include "inspect.h"
+#include "natproxy.h"
+#include "publish.h"
+#include "relay.h"
+#include "session.h"
+#include "upload.h"
+
+enum {
+	PORT_TRIES = 2
+}; /* mapped or same number, then one other; TCP needs no parity, so the kernel may choose next */
+
+static enum ring_failure failure_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+	case -ECONNRESET: return RING_FAIL_REFUSED;
+	case -ENETUNREACH:
+	case -ENETDOWN: return RING_FAIL_NET;
+	case -EACCES:
+	case -EPERM: return RING_FAIL_PROHIBITED;
+	case -ETIMEDOUT: return RING_FAIL_TIMEOUT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EADDRINUSE:
+	case -EADDRNOTAVAIL: return RING_FAIL_SHORTAGE;
+	default: return RING_FAIL_HOST;
+	}
+}
+
+static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
+{
+	session_connected(np, f, false);
+	flow_stop(np, f, true, "not connected");
+	f->failure = (uint8_t)why;
+	flow_owe(np, f, OWED_FAILED);
+}
+
+static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to)
+{
+	for (unsigned int n = 0;; n++) {
+		const uint16_t port =
+			n < PORT_TRIES ? portpick_candidate(&np->ports, NAT_TCP, &f->guest, n) : 0;
+		const int fd = sock_tcp_connect(np->sock, port, to);
+		if (fd >= 0 && port) {
+			portpick_hold(&np->ports, NAT_TCP, &f->guest, port);
+			f->outside.port = port;
+			f->charged = true;
+		}
+		if (!port || (fd != -EADDRINUSE && fd != -EADDRNOTAVAIL))
+			return fd;
+	}
+}
+
+/* Starts the connection; failure is answered at once. */
+static void start(struct natproxy *np, struct flow *f, const struct sock_address *to)
+{
+	const int fd = connect_from(np, f, to);
+	if (fd == -EMFILE || fd == -ENFILE)
+		natproxy_shortage(np, 0, NAT_TCP);
+	if (fd < 0) {
+		fail(np, f, failure_of(fd));
+		return;
+	}
+	if (!natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id))) {
+		fail(np, f, RING_FAIL_SHORTAGE);
+		return;
+	}
+	f->fd = fd;
+	flow_watch(np, f);
+}
+
+static bool dns_target(const struct natproxy *np, const struct flow *f, struct sock_address *to)
+{
+	if (f->dns_tried >= np->dns.resolver_count)
+		return false;
+	const uint32_t which = (np->dns.preferred + f->dns_tried) % np->dns.resolver_count;
+	*to = (struct sock_address){np->dns.resolver_ip_be[which], ACCESS_DNS_PORT};
+	return true;
+}
+
+static void start_dns(struct natproxy *np, struct flow *f)
+{
+	struct sock_address to;
+	if (!dns_target(np, f, &to)) {
+		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
+		fail(np, f, RING_FAIL_REFUSED);
+		return;
+	}
+	f->dns_tried++;
+	start(np, f, &to);
+}
+
+static void refuse(struct natproxy *np, struct flow *f, enum ring_failure why)
+{
+	f->state = FLOW_DONE;
+	f->failure = (uint8_t)why;
+	flow_owe(np, f, OWED_FAILED);
+}
+
+/* Whether the flow may try at all; otherwise it is refused. */
+static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict verdict)
+{
+	if (verdict == ACCESS_LOOP || verdict == ACCESS_DENIED ||
+		!access_is_guest(&np->access, f->guest.ip_be) || !np->config.enabled) {
+		drop_count(np->drops, DROP_DENIED);
+		refuse(np, f, RING_FAIL_PROHIBITED);
+		return false;
+	}
+	if (np->draining) {
+		refuse(np, f, RING_FAIL_SHORTAGE);
+		return false;
+	}
+	if (!natproxy_fd_room(np, false)) {
+		natproxy_shortage(np, 0, NAT_TCP);
+		refuse(np, f, RING_FAIL_SHORTAGE);
+		return false;
+	}
+	return true;
+}
+
+int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_new(np, d->flow, FLOW_TCP);
+	if (!f)
+		return -EPROTO;
+	f->state = FLOW_CONNECTING;
+	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
+	f->remote = (struct sock_address){d->pair.remote_ip_be, d->pair.remote_port};
+	const enum access_verdict verdict = access_check(&np->access, &f->remote);
+	if (!admitted(np, f, verdict))
+		return 0;
+	if (!session_open(np, f, &f->remote, true)) {
+		refuse(np, f, RING_FAIL_SHORTAGE);
+		return 0;
+	}
+	f->dns = verdict == ACCESS_DNS;
+	if (f->dns)
+		start_dns(np, f);
+	else
+		start(np, f, &f->remote);
+	return 0;
+}
+
+static void run(struct natproxy *np, struct flow *f)
+{
+	if (sock_local(np->sock, f->fd, &f->outside) == 0 && !f->charged) {
+		portpick_hold(&np->ports, NAT_TCP, &f->guest, f->outside.port);
+		f->charged = true;
+	}
+	f->state = FLOW_RUNNING;
+	session_connected(np, f, true);
+	flow_owe(np, f, OWED_OPENED);
+	inspect_start(np, f);
+	flow_watch(np, f);
+}
+
+static void connected(struct natproxy *np, struct flow *f)
+{
+	const int error = sock_connect_result(np->sock, f->fd);
+	if (error == -EINPROGRESS)
+		return;
+	if (!error) {
+		run(np, f);
+		return;
+	}
+	if (f->dns && f->dns_tried < np->dns.resolver_count) {
+		natproxy_close_fd(np, f->fd, true);
+		f->fd = -1;
+		f->watched = 0;
+		start_dns(np, f);
+		return;
+	}
+	fail(np, f, failure_of(error));
+}
+
+void relay_ready(struct natproxy *np, struct flow *f, unsigned int events)
+{
+	if (f->state == FLOW_CONNECTING) {
+		connected(np, f);
+		return;
+	}
+	if (events & SOCK_WRITE && f->blocked) {
+		f->blocked = false;
+		flow_work(np, f, WORK_UPLOAD);
+	}
+	if (events & SOCK_READ) {
+		f->readable = true;
+		flow_work(np, f, WORK_DOWNLOAD);
+	}
+}
+
+void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
+{
+	f->state = FLOW_RUNNING;
+	f->guest = in->guest;
+	f->remote = in->peer;
+	if (!session_open(np, f, &f->remote, false)) {
+		natproxy_close_fd(np, in->fd, true);
+		f->state = FLOW_DONE;
+		flow_owe(np, f, OWED_RESET);
+		return;
+	}
+	f->fd = in->fd;
+	np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
+	sock_local(np->sock, f->fd, &f->outside);
+	session_connected(np, f, true);
+	flow_watch(np, f);
+}
+
+void relay_reset(struct natproxy *np, struct flow *f, const char *why)
+{
+	flow_stop(np, f, true, why);
+	f->owed &= (uint8_t) ~(OWED_FIN | OWED_CONSUMED);
+	flow_owe(np, f, OWED_RESET);
+}
+
+void relay_write_failed(struct natproxy *np, struct flow *f)
+{
+	upload_discard(np, f);
+	f->write_broken = true;
+	if (f->outside_finished) {
+		relay_reset(np, f, "reset by the far end");
+		return;
+	}
+	f->readable = true;
+	flow_work(np, f, WORK_DOWNLOAD);
+}
+
+void relay_maybe_done(struct natproxy *np, struct flow *f)
+{
+	if (f->state == FLOW_RUNNING && f->finish_sent && f->outside_finished &&
+		!(f->owed & OWED_RESET))
+		flow_stop(np, f, false, "finished");
+}
+
+int natproxy_op_tcp_data(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_live(np, d->flow);
+	if (!f || f->state == FLOW_DONE) {
+		natproxy_return_payload(np, d);
+		return 0;
+	}
+	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING)
+		return -EPROTO;
+	return upload_data(np, f, d);
+}
+
+int natproxy_op_tcp_fin(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_live(np, d->flow);
+	if (!f || f->state == FLOW_DONE)
+		return 0;
+	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING)
+		return -EPROTO;
+	f->guest_finished = true;
+	flow_work(np, f, WORK_UPLOAD);
+	return 0;
+}
+
+int natproxy_op_tcp_reset(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_live(np, d->flow);
+	if (!f)
+		return 0;
+	if (f->kind != FLOW_TCP)
+		return -EPROTO;
+	flow_stop(np, f, true, "reset by the guest");
+	flow_free(f);
+	return 0;
+}
+
+int natproxy_op_tcp_credit(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_live(np, d->flow);
+	if (!f || f->state == FLOW_DONE)
+		return 0;
+	if (f->kind != FLOW_TCP)
+		return -EPROTO;
+	download_credit(np, f, d->arg);
+	return 0;
+}
+
+/* FLOW_FREE may come in the same turn as the guest's FIN, which has not been acted on yet. */
+static bool ended_well(struct natproxy *np, struct flow *f)
+{
+	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING || !f->guest_finished)
+		return f->kind != FLOW_TCP;
+	upload_turn(np, f);
+	return f->state != FLOW_RUNNING || f->finish_sent;
+}
+
+int natproxy_op_flow_free(struct natproxy *np, const struct ring_desc *d)
+{
+	struct flow *f = flow_live(np, d->flow);
+	if (!f)
+		return 0;
+	const bool well = ended_well(np, f);
+	flow_stop(np, f, !well, "given up by the guest's side");
+	flow_free(f);
+	return 0;
+}
+
+int natproxy_op_release_read(struct natproxy *np, const struct ring_desc *d)
+{
+	return download_returned(np, d);
+}

@@ -1,0 +1,76 @@
+/*
+ * Theory of operation. Tables for the operator, a row at a time by cursor: the cursor is the
+ * reference of the last row, so a dump that is interrupted by changes neither repeats a row nor
+ * walks a freed list.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "natproxy.h"
+
+enum { MS_NS = 1000000 };
+
+static Nl__Address *address(struct natproxy_row_space *space, int i, const struct sock_address *a)
+{
+	nl__address__init(&space->address[i]);
+	space->address[i].has_ip_be = space->address[i].has_port = true;
+	space->address[i].ip_be = a->ip_be;
+	space->address[i].port = a->port;
+	return &space->address[i];
+}
+
+static char *text(struct natproxy_row_space *space, int i, const char *s)
+{
+	snprintf(space->text[i], sizeof(space->text[i]), "%s", s);
+	return space->text[i];
+}
+
+uint64_t natproxy_nat_row(
+	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space)
+{
+	static const char *const protocols[NAT_PROTOCOLS] = {"tcp", "udp", "icmp"};
+	const uint32_t ref =
+		cursor <= NAT_SESSIONS ? nat_next(&np->nat, (uint32_t)cursor) : NAT_NONE;
+	if (!ref)
+		return 0;
+	const struct nat_session *s = nat_session(&np->nat, ref);
+	nl__nat_row__init(row);
+	row->has_id = row->has_created_ms = row->has_idle_ms = row->has_rx_bytes =
+		row->has_tx_bytes = true;
+	row->id = s->number;
+	row->proto = text(space, 0, protocols[s->protocol]);
+	row->source = address(space, 0, &s->guest);
+	row->destination = address(space, 1, &s->remote);
+	row->outside = address(space, 2, &s->outside);
+	row->state = text(space, 1, nat_state_name(s->state));
+	row->created_ms = s->created_wall_ms;
+	row->idle_ms = (np->now_ns - s->used_ns) / MS_NS;
+	row->rx_bytes = s->to_guest_bytes;
+	row->tx_bytes = s->from_guest_bytes;
+	row->alg = text(space, 2, s->inspected ? "ftp" : "-");
+	return ref;
+}
+
+uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
+	struct natproxy_row_space *space)
+{
+	const uint32_t ref = cursor <= PINHOLE_HUB_MAX
+				     ? pinhole_next(&np->pinholes, (uint32_t)cursor)
+				     : PINHOLE_NONE;
+	if (!ref)
+		return 0;
+	const struct pinhole *p = &np->pinholes.entry[ref];
+	const struct sock_address peer = {p->peer_ip_be, 0};
+	nl__expectation_row__init(row);
+	row->has_id = row->has_expires_in_ms = row->has_parent = true;
+	row->id = p->number;
+	row->alg = text(space, 0, "ftp");
+	row->guest = address(space, 0, &p->guest);
+	row->outside = address(space, 1, &p->outside);
+	row->peer = address(space, 2, &peer);
+	row->kind = text(space, 1, "tcp-listen");
+	row->state = text(space, 2, "waiting");
+	row->expires_in_ms = p->expires_ns > np->now_ns ? (p->expires_ns - np->now_ns) / MS_NS : 0;
+	row->parent = p->parent;
+	return ref;
+}

@@ -1,0 +1,23 @@
+/* Sessions of a flow: table entries, the seed's log lines (3.7.8), refusals. */
+#ifndef NATLOCK_NATPROXY_SESSION_H
+#define NATLOCK_NATPROXY_SESSION_H
+
+#include "natproxy.h"
+
+/*
+ * Opens a session for this flow with a far endpoint and logs it; `connecting` as in nat.h. Returns
+ * the reference, or NAT_NONE when a limit forbids it (counted and said).
+ */
+uint32_t session_open(
+	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting);
+/* The connection attempt of a TCP session ended: logs it, and where it succeeded the session runs.
+ */
+void session_connected(struct natproxy *np, struct flow *f, bool successful);
+/* Bytes went through. */
+void session_count(struct natproxy *np, uint32_t ref, uint64_t to_guest, uint64_t from_guest);
+/* One direction of a TCP session ended. */
+void session_closing(struct natproxy *np, struct flow *f);
+void session_close(struct natproxy *np, struct flow *f, uint32_t ref, const char *why);
+void session_close_all(struct natproxy *np, struct flow *f, const char *why);
+
+#endif

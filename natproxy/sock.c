@@ -1,0 +1,357 @@
+/*
+ * Theory of operation. One function a system call, as far as that goes, so that
+ * policy/natproxy.policy can be read beside this file: every option, level and flag that occurs
+ * there occurs here and nowhere else. Message headers for batches are filled on the stack.
+ * SO_REUSEADDR lets several connections of one guest endpoint share an outside port; UDP sockets go
+ * without it, so a bound UDP port is nobody else's.
+ */
+#include <errno.h>
+#include <arpa/inet.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <linux/sockios.h>
+#include <unistd.h>
+
+#include "sock.h"
+
+enum {
+	CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2,
+	ERROR_CONTROL_BYTES = 512,
+	ERROR_PAYLOAD_BYTES = 64,
+	ICMP_UNREACHABLE = 3,
+	ICMP_CODE_FRAGMENT = 4,
+};
+
+static struct sockaddr_in kernel_address(const struct sock_address *a)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = a->ip_be, .sin_port = htons(a->port)};
+}
+
+static struct sock_address our_address(const struct sockaddr_in *a)
+{
+	return (struct sock_address){a->sin_addr.s_addr, ntohs(a->sin_port)};
+}
+
+static int set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+/* Gives the descriptor up and returns the error that made it useless. */
+static int abandon(int fd, int error)
+{
+	close(fd);
+	return error;
+}
+
+static int bind_to(int fd, const struct sock_address *a)
+{
+	const struct sockaddr_in at = kernel_address(a);
+	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
+}
+
+static void stream_options(int fd)
+{
+	/* whatever netstack sends is meant to leave now; urgent bytes keep their place in the
+	 * stream */
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+{
+	const struct sockaddr_in far = kernel_address(to);
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	stream_options(fd);
+	if (local_port) {
+		const struct sock_address at = {0, local_port};
+		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (bind_to(fd, &at))
+			return abandon(fd, -EADDRINUSE);
+	}
+	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS)
+		return abandon(fd, -errno);
+	return fd;
+}
+
+int sock_connect_result(struct sock_host *h, int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof(error);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n))
+		return -errno;
+	return -error;
+}
+
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	const int error = bind_to(fd, at);
+	if (error)
+		return abandon(fd, error);
+	if (listen(fd, SOCK_BACKLOG))
+		return abandon(fd, -errno);
+	return fd;
+}
+
+int sock_accept(struct sock_host *h, int fd, struct sock_address *peer)
+{
+	struct sockaddr_in from;
+	socklen_t n = sizeof(from);
+	const int got = accept4(fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (got < 0)
+		return -errno;
+	stream_options(got);
+	*peer = our_address(&from);
+	return got;
+}
+
+int sock_local(struct sock_host *h, int fd, struct sock_address *out)
+{
+	struct sockaddr_in at;
+	socklen_t n = sizeof(at);
+	if (getsockname(fd, (struct sockaddr *)&at, &n))
+		return -errno;
+	*out = our_address(&at);
+	return 0;
+}
+
+ssize_t sock_write(
+	struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent)
+{
+	struct iovec copy[SOCK_STREAM_PIECES];
+	memcpy(copy, piece, pieces * sizeof(*piece));
+	const struct msghdr m = {.msg_iov = copy, .msg_iovlen = pieces};
+	const ssize_t r = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT | (urgent ? MSG_OOB : 0));
+	return r < 0 ? -errno : r;
+}
+
+ssize_t sock_read(struct sock_host *h, int fd, const struct iovec *piece, size_t pieces)
+{
+	const ssize_t r = readv(fd, piece, (int)pieces);
+	return r < 0 ? -errno : r;
+}
+
+bool sock_at_mark(struct sock_host *h, int fd)
+{
+	int at = 0;
+	return ioctl(fd, SIOCATMARK, &at) == 0 && at;
+}
+
+int sock_finish(struct sock_host *h, int fd)
+{
+	return shutdown(fd, SHUT_WR) ? -errno : 0;
+}
+
+void sock_close(struct sock_host *h, int fd, bool reset)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	sock_forget(h, fd);
+	if (reset)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+int sock_udp(struct sock_host *h, const struct sock_address *at)
+{
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	if (fd < 0)
+		return -errno;
+	const int error = bind_to(fd, at);
+	if (error)
+		return abandon(fd, error);
+	set(fd, IPPROTO_IP, IP_RECVERR, 1);
+	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
+	return fd;
+}
+
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
+{
+	const struct sockaddr_in far = kernel_address(peer);
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)))
+		return abandon(fd, -errno);
+	return fd;
+}
+
+int sock_echo(struct sock_host *h, uint16_t identifier)
+{
+	struct sock_address at = {0, identifier};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
+	if (fd < 0)
+		return -errno;
+	if (bind_to(fd, &at)) {
+		at.port = 0;
+		const int error = bind_to(fd, &at);
+		if (error)
+			return abandon(fd, error);
+	}
+	set(fd, IPPROTO_IP, IP_RECVERR, 1);
+	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
+	return fd;
+}
+
+union control {
+	char bytes[CONTROL_BYTES];
+	struct cmsghdr align;
+};
+
+static void put_control(struct msghdr *m, union control *c, const struct sock_datagram *d)
+{
+	const int values[2] = {d->ttl, d->tos};
+	static const int types[2] = {IP_TTL, IP_TOS};
+	if (!d->ttl)
+		return;
+	*c = (union control){{0}};
+	m->msg_control = c->bytes;
+	m->msg_controllen = d->tos ? CONTROL_BYTES : CMSG_SPACE(sizeof(int));
+	struct cmsghdr *cm = CMSG_FIRSTHDR(m);
+	for (int i = 0; cm && i < 2; i++, cm = CMSG_NXTHDR(m, cm)) {
+		cm->cmsg_level = IPPROTO_IP;
+		cm->cmsg_type = types[i];
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &values[i], sizeof(int));
+	}
+}
+
+int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
+{
+	struct mmsghdr m[SOCK_BATCH];
+	struct sockaddr_in to[SOCK_BATCH];
+	union control control[SOCK_BATCH];
+	struct iovec piece[SOCK_BATCH][SOCK_DATAGRAM_PIECES];
+	for (int i = 0; i < count; i++) {
+		const struct sock_datagram *d = &batch[i];
+		memcpy(piece[i], d->piece, d->pieces * sizeof(d->piece[0]));
+		m[i].msg_hdr = (struct msghdr){.msg_iov = piece[i], .msg_iovlen = d->pieces};
+		if (d->peer.ip_be) {
+			to[i] = kernel_address(&d->peer);
+			m[i].msg_hdr.msg_name = &to[i];
+			m[i].msg_hdr.msg_namelen = sizeof(to[i]);
+		}
+		put_control(&m[i].msg_hdr, &control[i], d);
+	}
+	const int r = sendmmsg(fd, m, (unsigned int)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return r < 0 ? -errno : r;
+}
+
+static void get_control(struct msghdr *m, struct sock_datagram *d)
+{
+	d->ttl = 64;
+	d->tos = 0;
+	for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm)) {
+		int ttl;
+		if (cm->cmsg_level != IPPROTO_IP)
+			continue;
+		if (cm->cmsg_type == IP_TTL) {
+			memcpy(&ttl, CMSG_DATA(cm), sizeof(ttl));
+			d->ttl = (uint8_t)ttl;
+		}
+		if (cm->cmsg_type == IP_TOS)
+			d->tos = *CMSG_DATA(cm);
+	}
+}
+
+int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count)
+{
+	struct mmsghdr m[SOCK_BATCH];
+	struct sockaddr_in from[SOCK_BATCH];
+	union control control[SOCK_BATCH];
+	for (int i = 0; i < count; i++)
+		m[i].msg_hdr = (struct msghdr){.msg_iov = batch[i].piece,
+			.msg_iovlen = batch[i].pieces,
+			.msg_name = &from[i],
+			.msg_namelen = sizeof(from[i]),
+			.msg_control = control[i].bytes,
+			.msg_controllen = CONTROL_BYTES};
+	const int r = recvmmsg(fd, m, (unsigned int)count, MSG_DONTWAIT, NULL);
+	if (r < 0)
+		return -errno;
+	for (int i = 0; i < r; i++) {
+		batch[i].bytes = m[i].msg_len;
+		batch[i].truncated = (m[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+		batch[i].peer = our_address(&from[i]);
+		get_control(&m[i].msg_hdr, &batch[i]);
+	}
+	return r;
+}
+
+int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
+{
+	struct sockaddr_in from = {0};
+	struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from)};
+	if (recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT) < 0)
+		return -errno;
+	*peer = our_address(&from);
+	return 0;
+}
+
+/* What an extended error means to a guest; false: nothing. */
+static bool translate(const struct sock_extended_err *e, struct sock_error *out)
+{
+	struct sockaddr_in offender;
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP) {
+		out->type = e->ee_type;
+		out->code = e->ee_code;
+		memcpy(&offender, SO_EE_OFFENDER(e), sizeof(offender));
+		if (offender.sin_family == AF_INET)
+			out->offender_ip_be = offender.sin_addr.s_addr;
+	} else if (e->ee_origin == SO_EE_ORIGIN_LOCAL && e->ee_errno == EMSGSIZE) {
+		out->type = ICMP_UNREACHABLE;
+		out->code = ICMP_CODE_FRAGMENT;
+	} else {
+		return false;
+	}
+	if (out->type == ICMP_UNREACHABLE && out->code == ICMP_CODE_FRAGMENT)
+		out->mtu = (uint16_t)e->ee_info;
+	return true;
+}
+
+int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)
+{
+	union {
+		char bytes[ERROR_CONTROL_BYTES];
+		struct cmsghdr align;
+	} control;
+	uint8_t payload[ERROR_PAYLOAD_BYTES] = {0};
+	struct iovec piece = {payload, sizeof(payload)};
+	for (;;) {
+		struct sockaddr_in to = {0};
+		struct msghdr m = {.msg_iov = &piece,
+			.msg_iovlen = 1,
+			.msg_name = &to,
+			.msg_namelen = sizeof(to),
+			.msg_control = control.bytes,
+			.msg_controllen = sizeof(control.bytes)};
+		if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			return 0;
+		for (struct cmsghdr *cm = CMSG_FIRSTHDR(&m); cm; cm = CMSG_NXTHDR(&m, cm)) {
+			if (cm->cmsg_level != IPPROTO_IP || cm->cmsg_type != IP_RECVERR)
+				continue;
+			*out = (struct sock_error){.to = our_address(&to)};
+			if (!translate((const struct sock_extended_err *)CMSG_DATA(cm), out))
+				continue;
+			if (echo) {
+				out->to.port = 0;
+				out->echo_sequence = (uint16_t)(payload[6] << 8 | payload[7]);
+			}
+			return 1;
+		}
+	}
+}

@@ -1,0 +1,119 @@
+/*
+ * Every socket call of the project, and nothing else: the seam between natproxy's core and the
+ * host's kernel. sock.c and watch.c implement it with system calls and libev; the simulation
+ * implements the same functions in memory. Descriptors are small non-negative integers; all sockets
+ * are non-blocking.
+ *
+ * Errors are negative errno. Addresses are big-endian, ports in host order.
+ */
+#ifndef NATLOCK_NATPROXY_SOCK_H
+#define NATLOCK_NATPROXY_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct sock_host; /* what an implementation keeps; one per natproxy */
+
+enum {
+	SOCK_BATCH = 32,	  /* datagrams a call */
+	SOCK_DATAGRAM_PIECES = 5, /* an echo header and the segments of one descriptor */
+	SOCK_STREAM_PIECES = 64,  /* iovecs a sendmsg */
+	SOCK_BACKLOG = 128,
+};
+
+enum sock_event { SOCK_READ = 1, SOCK_WRITE = 2 };
+
+struct sock_address {
+	uint32_t ip_be;
+	uint16_t port;
+};
+
+/* One datagram of a batch. On receipt the pieces say where it may go and `bytes` how long it was.
+ */
+struct sock_datagram {
+	struct iovec piece[SOCK_DATAGRAM_PIECES];
+	uint32_t pieces;
+	uint32_t bytes;
+	struct sock_address peer;
+	uint8_t ttl, tos;
+	bool truncated;
+};
+
+/* An ICMP error that came back for something sent on a datagram socket. */
+struct sock_error {
+	struct sock_address to;	 /* where the datagram went; echo: port 0 */
+	uint32_t offender_ip_be; /* who complains; 0 = this host */
+	uint8_t type, code;	 /* ICMP */
+	uint16_t mtu;		 /* of fragmentation needed, else 0 */
+	uint16_t echo_sequence;	 /* host order, echo sockets only */
+};
+
+/*
+ * A TCP socket on its way to `to`, from local port `local_port` (0: the kernel's choice). The port
+ * may be shared with other connections (SO_REUSEADDR), never with a listener. Wait for SOCK_WRITE,
+ * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
+ * once. Syscalls: socket setsockopt bind connect close
+ */
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to);
+/* How the connect ended: 0 or -errno. Syscalls: getsockopt */
+int sock_connect_result(struct sock_host *h, int fd);
+/* A listening socket; port 0 lets the kernel choose. Syscalls: socket setsockopt bind listen close
+ */
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at);
+/* The next connection and who it is from; -EAGAIN when there is none. Syscalls: accept4 setsockopt
+ */
+int sock_accept(struct sock_host *h, int fd, struct sock_address *peer);
+/* The local address. Syscalls: getsockname */
+int sock_local(struct sock_host *h, int fd, struct sock_address *out);
+
+/*
+ * Writes what fits of at most SOCK_STREAM_PIECES pieces; `urgent` marks the last byte as urgent
+ * data and must be used with a single byte. Bytes accepted, or -errno (-EAGAIN: full). Syscalls:
+ * sendmsg
+ */
+ssize_t sock_write(
+	struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent);
+/* Bytes read, 0 at the end of the stream, -errno. A read never crosses the urgent mark. Syscalls:
+ * readv */
+ssize_t sock_read(struct sock_host *h, int fd, const struct iovec *piece, size_t pieces);
+/* Whether the next byte to be read is urgent data. Syscalls: ioctl */
+bool sock_at_mark(struct sock_host *h, int fd);
+/* Sends our FIN after everything written. Syscalls: shutdown */
+int sock_finish(struct sock_host *h, int fd);
+/* Gives the descriptor up; `reset` aborts a TCP connection (RST) instead of ending it. Syscalls:
+ * setsockopt close */
+void sock_close(struct sock_host *h, int fd, bool reset);
+
+/*
+ * An unconnected UDP socket at `at` (port 0: the kernel's choice), with errors, TTL and TOS
+ * reported, and path MTU discovery as "want": DF where it fits, fragments where it does not.
+ * Syscalls: socket setsockopt bind close
+ */
+int sock_udp(struct sock_host *h, const struct sock_address *at);
+/* A UDP socket that talks to one peer only, from a random port. Syscalls: socket connect close */
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer);
+/* A ping socket with this identifier if it is free. Syscalls: socket setsockopt bind close */
+int sock_echo(struct sock_host *h, uint16_t identifier);
+/* Sends up to SOCK_BATCH datagrams: how many went, or why the first did not. Syscalls: sendmmsg */
+int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count);
+/* Receives up to SOCK_BATCH datagrams: how many came; -EAGAIN none. Syscalls: recvmmsg */
+int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count);
+/* Who sent the datagram that waits, without taking it: 0 or -errno. Syscalls: recvmsg */
+int sock_peek(struct sock_host *h, int fd, struct sock_address *peer);
+/* The next ICMP error: 1 and *out filled, 0 none that means anything to a guest. Syscalls: recvmsg
+ */
+int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out);
+
+/*
+ * Which events the descriptor is watched for from now on (SOCK_READ | SOCK_WRITE, 0 none); they
+ * arrive as natproxy_ready(fd, events). Syscalls: epoll_ctl
+ */
+void sock_watch(struct sock_host *h, int fd, unsigned int events);
+/* The descriptor is about to be closed: its number may come back as another socket. Called by
+ * sock_close. */
+void sock_forget(struct sock_host *h, int fd);
+
+#endif

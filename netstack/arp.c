@@ -1,0 +1,105 @@
+/*
+ * Theory of operation (RFC 826, RFC 5227): the gateway answers for its own address and no other, to requests and
+ * probes (sender 0.0.0.0) alike, which also is the defence of the address. Guests learn of each other through the
+ * switch; we only watch. A claim of the gateway's address by somebody else is met with an announcement. Senders
+ * outside the subnet teach us nothing.
+ */
+#include <string.h>
+
+#include "state.h"
+
+enum { ARP_REQUEST = 1, ARP_REPLY = 2, ARP_BYTES = 28, ARP_ETHERNET = 1 };
+
+static const uint64_t ARP_DEFEND_NS = 10 * NS_PER_S;
+
+struct arp {
+	uint16_t op;
+	uint8_t sender_mac[6], target_mac[6];
+	uint32_t sender_be, target_be;
+};
+
+static bool arp_parse(const struct packet *p, struct arp *a)
+{
+	struct wire_in w = packet_wire(p, ETH_HEADER_BYTES);
+	bool shape = wire_u16(&w) == ARP_ETHERNET;
+	const uint8_t *mac;
+	shape = wire_u16(&w) == ETHERTYPE_IP4 && shape;
+	shape = wire_u8(&w) == 6 && shape;
+	shape = wire_u8(&w) == 4 && shape;
+	a->op = wire_u16(&w);
+	mac = wire_bytes(&w, 6);
+	if (mac)
+		memcpy(a->sender_mac, mac, 6);
+	a->sender_be = wire_u32_be(&w);
+	mac = wire_bytes(&w, 6);
+	if (mac)
+		memcpy(a->target_mac, mac, 6);
+	a->target_be = wire_u32_be(&w);
+	return wire_ok(&w) && shape && (a->op == ARP_REQUEST || a->op == ARP_REPLY) &&
+	       !(a->sender_mac[0] & 1) && memcmp(a->sender_mac, p->head + 6, 6) == 0;
+}
+
+static void arp_send(struct stack *s, uint16_t op, const uint8_t *to_mac, uint32_t port,
+	const uint8_t *target_mac, uint32_t target_be)
+{
+	static const uint8_t nobody[6];
+	struct out o;
+	out_ethernet(s, &o, to_mac, port, ETHERTYPE_ARP_);
+	wire_put_u16(&o.wire, ARP_ETHERNET);
+	wire_put_u16(&o.wire, ETHERTYPE_IP4);
+	wire_put_u8(&o.wire, 6);
+	wire_put_u8(&o.wire, 4);
+	wire_put_u16(&o.wire, op);
+	wire_put(&o.wire, s->config.mac, 6);
+	wire_put(&o.wire, &s->config.ip_be, 4);
+	wire_put(&o.wire, target_mac ? target_mac : nobody, 6);
+	wire_put(&o.wire, &target_be, 4);
+	if (out_send(s, &o, LINK_CONTROL) < 0)
+		drop_count(s->drops, DROP_RING_FULL);
+}
+
+void arp_ask(struct stack *s, struct guest *g)
+{
+	if (g->asked_ns && s->now_ns - g->asked_ns < NS_PER_S)
+		return;
+	g->asked_ns = s->now_ns;
+	arp_send(s, ARP_REQUEST, g->known ? g->mac : NULL, RING_PORT_BY_MAC, NULL, g->ip_be);
+}
+
+/* RFC 5227 2.4 (c): announce once, then not again for a while, so that two defenders do not flood the hub. */
+static void arp_defend(struct stack *s)
+{
+	if (s->defended_ns && s->now_ns - s->defended_ns < ARP_DEFEND_NS)
+		return;
+	s->defended_ns = s->now_ns;
+	arp_send(s, ARP_REPLY, NULL, RING_PORT_BY_MAC, NULL, s->config.ip_be);
+}
+
+static bool arp_may_claim(const struct stack *s, uint32_t ip_be)
+{
+	uint32_t host = ip_be & ~s->config.mask_be;
+	return stack_in_subnet(s, ip_be) && host != 0 && host != ~s->config.mask_be;
+}
+
+void arp_input(struct stack *s, const struct packet *p)
+{
+	struct arp a = {0};
+	if (!arp_parse(p, &a)) {
+		drop_count(s->drops, DROP_ARP_BAD);
+		return;
+	}
+	if (a.sender_be == s->config.ip_be) {
+		drop_count(s->drops, DROP_ARP_SPOOF);
+		arp_defend(s);
+		return;
+	}
+	if (a.sender_be != 0) {
+		if (!arp_may_claim(s, a.sender_be)) {
+			drop_count(s->drops, DROP_ARP_SPOOF);
+			return;
+		}
+		guest_learn(s, a.sender_be, a.sender_mac, p->port);
+	}
+	if (a.op == ARP_REQUEST && a.target_be == s->config.ip_be)
+		arp_send(s, ARP_REPLY, a.sender_mac, p->port, a.sender_mac, a.sender_be);
+}

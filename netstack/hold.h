@@ -1,0 +1,76 @@
+/*
+ * Who has which payload buffer: broker's and our own on the way to natproxy, natproxy's on the way to the guest.
+ *
+ * One entry a buffer, which also is the node of the list that the buffer waits in: no allocation, and a neighbour
+ * that lends or returns a buffer twice is found out at once.
+ *
+ *   frame or own buffer:  FREE ─take─▶ MINE ─queue─▶ QUEUED (receive queue) ─lend─▶ LENT ─RELEASE_WRITTEN─▶ FREE
+ *   natproxy's buffer:    FREE ─TCP_DATA─▶ QUEUED (send queue) ─acknowledged─▶ LIMBO ─broker has passed─▶ FREE
+ */
+#ifndef NATLOCK_NETSTACK_HOLD_H
+#define NATLOCK_NETSTACK_HOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+
+struct stack;
+
+enum hold_state { HOLD_FREE, HOLD_MINE, HOLD_QUEUED, HOLD_LENT, HOLD_LIMBO };
+
+enum {
+	HOLD_RX_COUNT = 2 * ARENA_MAX_IDS, /* broker's, then our own */
+	HOLD_UNITS_LARGE = 8,	   /* a large buffer weighs as much as this many small ones */
+	HOLD_UNITS_FLOW_MAX = 512, /* what one flow may pin: an eighth of an arena */
+};
+
+/* Bytes [seq, seq + len) of a stream lie at `off` of the arena. */
+struct hold {
+	uint32_t seq, off, len;
+	uint32_t flow; /* flow id that pins it, for the budget */
+	uint16_t next; /* list: hold number + 1, 0 = end */
+	uint8_t state; /* enum hold_state */
+};
+
+struct limbo_entry {
+	uint32_t id;
+	uint32_t
+		index; /* of broker's ring: free once the broker has consumed everything before it */
+};
+
+struct hold_table {
+	struct hold rx[HOLD_RX_COUNT];
+	struct hold tx[ARENA_MAX_IDS];
+	struct limbo_entry limbo[ARENA_MAX_IDS +
+				 ARENA_MAX_IDS]; /* natproxy's and our own: each id at most once */
+	uint32_t limbo_head, limbo_tail;
+	uint32_t frames, reads; /* buffers not free: rx of the broker, tx */
+	uint32_t units;		/* weight of `frames` */
+};
+
+/* rx entries: number of an id and back. */
+uint16_t hold_number(uint32_t id);
+uint32_t hold_id(uint16_t number);
+uint32_t hold_units(uint32_t id);
+struct hold *hold_rx(struct stack *s, uint32_t id);
+struct hold *hold_tx(struct stack *s, uint32_t id);
+
+/* A buffer of the broker arrived. -EPROTO when we have it already. */
+int hold_take_frame(struct stack *s, uint32_t id);
+/* A small or large buffer of our own, 0 when there is none. */
+uint32_t hold_take_own(struct stack *s, enum buf_class c);
+/* Gives an rx buffer (MINE, QUEUED or LENT) back to whom it belongs. */
+void hold_release(struct stack *s, uint32_t id);
+/* The buffer goes on to natproxy with the next descriptor. */
+void hold_lend(struct stack *s, uint32_t id);
+/* natproxy returned it. -EPROTO when it did not have it. */
+int hold_returned(struct stack *s, uint32_t id);
+/* natproxy lent one of its buffers. -EPROTO when we have it already. */
+int hold_take_read(struct stack *s, uint32_t id);
+/* A natproxy or own buffer is done with, but the broker may still read it (ring.h, invariant 6). */
+void hold_limbo(struct stack *s, uint32_t id);
+/* Returns what the broker has passed. */
+void hold_poll(struct stack *s);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * Theory of operation: echo to the gateway (and to everybody, in dummy mode) is answered here, echo to the outside is
+ * a datagram flow of its own kind whose "port" is the identifier. Of the errors that guests send only "fragmentation
+ * needed" means something to us: it lowers the segment size of a connection that it provably quotes (RFC 5927).
+ * Errors to guests quote as much as fits into a header slot, at least the 8 bytes of RFC 792.
+ */
+#include <string.h>
+
+#include "state.h"
+
+enum {
+	ICMP_HEADER_BYTES = 8,
+	ICMP_QUOTE_MAX = OUT_FRAME_BYTES - OUT_L4_AT - ICMP_HEADER_BYTES,
+	ICMP_QUOTED_TCP_BYTES = 8,
+};
+
+static bool icmp_is_error(uint8_t type)
+{
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+/* RFC 1122 3.2.2: no error about an error, a later fragment, or anything not meant for one station. */
+static bool icmp_may_complain(const struct packet *p)
+{
+	uint8_t type = p->l4_at < p->head_bytes ? p->head[p->l4_at] : 0;
+	if (!p->to_us || (p->frag & IP_OFFSET_MASK))
+		return false;
+	return p->protocol != IP_PROTO_ICMP || (p->l4_at < p->head_bytes && !icmp_is_error(type));
+}
+
+static void icmp_begin(struct stack *s, struct out *o, struct guest *g, uint32_t src_be,
+	uint32_t quoted, uint8_t type, uint8_t code, uint16_t mtu)
+{
+	struct out_ip ip = {.src_be = src_be,
+		.dst_be = g->ip_be,
+		.protocol = IP_PROTO_ICMP,
+		.ttl = OUT_TTL,
+		.tos = 0xc0,
+		.payload_bytes = ICMP_HEADER_BYTES + quoted};
+	out_ip(s, o, g, &ip);
+	wire_put_u8(&o->wire, type);
+	wire_put_u8(&o->wire, code);
+	wire_put_u16(&o->wire, 0);
+	wire_put_u16(&o->wire, 0);
+	wire_put_u16(&o->wire, mtu);
+}
+
+static void icmp_finish(struct stack *s, struct out *o)
+{
+	out_full_checksum(o, 2, 0);
+	if (out_send(s, o, LINK_CONTROL) < 0)
+		drop_count(s->drops, DROP_RING_FULL);
+}
+
+void icmp_error(
+	struct stack *s, const struct packet *p, struct guest *g, uint8_t type, uint8_t code)
+{
+	uint32_t quoted = p->head_bytes - ETH_HEADER_BYTES;
+	struct out o;
+	if (!g->known || !icmp_may_complain(p) || !guest_may_answer(s, g))
+		return;
+	if (quoted > ICMP_QUOTE_MAX)
+		quoted = ICMP_QUOTE_MAX;
+	icmp_begin(s, &o, g, s->config.ip_be, quoted, type, code, 0);
+	wire_put(&o.wire, p->head + ETH_HEADER_BYTES, quoted);
+	icmp_finish(s, &o);
+}
+
+void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q)
+{
+	uint8_t *inner;
+	uint16_t sum;
+	struct out o;
+	if (!g->known || !guest_may_answer(s, g))
+		return;
+	icmp_begin(s, &o, g, q->offender_ip_be, IP_HEADER_BYTES + sizeof(q->inner), q->type,
+		q->code, q->mtu);
+	inner = o.wire.p;
+	wire_put_u16(&o.wire, 0x4500);
+	wire_put_u16(&o.wire, IP_HEADER_BYTES + sizeof(q->inner));
+	wire_put_u16(&o.wire, 0);
+	wire_put_u16(&o.wire, IP_DONT_FRAGMENT);
+	wire_put_u8(&o.wire, 1);
+	wire_put_u8(&o.wire, q->protocol);
+	wire_put_u16(&o.wire, 0);
+	wire_put(&o.wire, &g->ip_be, 4);
+	wire_put(&o.wire, &q->remote_ip_be, 4);
+	sum = wire_fold(wire_sum(0, inner, IP_HEADER_BYTES));
+	inner[10] = (uint8_t)(sum >> 8);
+	inner[11] = (uint8_t)sum;
+	wire_put(&o.wire, q->inner, sizeof(q->inner));
+	icmp_finish(s, &o);
+}
+
+/* The answer is a copy in a buffer of our own: broker does not read its own arena on our word. */
+static void icmp_answer_echo(struct stack *s, const struct packet *p, const struct guest *g)
+{
+	uint32_t payload = p->bytes - p->l4_at - ICMP_HEADER_BYTES, sum;
+	uint32_t id =
+		payload ? hold_take_own(s, payload <= ARENA_SMALL_BYTES ? BUF_SMALL : BUF_LARGE)
+			: 0;
+	struct ring_seg seg = {id ? buf_offset(buf_index(id)) : 0, payload, id};
+	struct datagram d = {.ip = {.src_be = p->dst_be,
+				     .dst_be = p->src_be,
+				     .protocol = IP_PROTO_ICMP,
+				     .ttl = OUT_TTL,
+				     .tos = p->tos,
+				     .payload_bytes = ICMP_HEADER_BYTES + payload},
+		.seg = &seg,
+		.nseg = payload ? 1 : 0,
+		.field = 2,
+		.sum_known = true};
+	if (payload && !id)
+		return;
+	memcpy(d.l4 + 4, p->head + p->l4_at + 4, 4);
+	if (payload)
+		packet_copy(s, p, p->l4_at + ICMP_HEADER_BYTES, payload, arena_ptr(s->arena, id));
+	sum = wire_sum(
+		wire_sum(0, d.l4, sizeof(d.l4)), payload ? arena_ptr(s->arena, id) : d.l4, payload);
+	d.l4[2] = (uint8_t)(wire_fold(sum) >> 8);
+	d.l4[3] = (uint8_t)wire_fold(sum);
+	datagram_send(s, g, &d);
+	if (id)
+		hold_limbo(s, id);
+}
+
+static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g)
+{
+	struct wire_in w = packet_wire(p, p->l4_at + 4);
+	struct flow_key key = {
+		.guest_ip_be = p->src_be, .guest_port = wire_u16(&w), .kind = FLOW_ECHO};
+	struct ring_remote remote = {.ip_be = p->dst_be,
+		.port = wire_u16(&w),
+		.ttl = (uint8_t)(p->ttl - 1),
+		.tos = p->tos};
+	if (!s->echo) {
+		drop_count(s->drops, DROP_DENIED);
+		return;
+	}
+	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES);
+}
+
+/* A quoted packet that we sent: from the outside to this guest, TCP. */
+static void icmp_frag_needed(struct stack *s, const struct packet *p)
+{
+	struct wire_in w = packet_wire(p, p->l4_at + 6);
+	uint16_t mtu = wire_u16(&w);
+	uint8_t version = wire_u8(&w);
+	struct flow_key key = {.kind = FLOW_TCP};
+	uint8_t protocol;
+	uint32_t seq;
+	wire_bytes(&w, 8);
+	protocol = wire_u8(&w);
+	wire_u16(&w);
+	key.remote_ip_be = wire_u32_be(&w);
+	key.guest_ip_be = wire_u32_be(&w);
+	wire_bytes(&w, (version & 15u) > 5 ? ((version & 15u) - 5) * 4 : 0);
+	key.remote_port = wire_u16(&w);
+	key.guest_port = wire_u16(&w);
+	seq = wire_u32(&w);
+	if (!wire_ok(&w) || version >> 4 != 4 || protocol != IP_PROTO_TCP ||
+		key.guest_ip_be != p->src_be)
+		return;
+	tcp_path_mtu(s, &key, seq, mtu);
+}
+
+static bool icmp_ok(const struct stack *s, const struct packet *p)
+{
+	uint32_t bytes = p->bytes - p->l4_at;
+	if (bytes < ICMP_HEADER_BYTES || p->head_bytes < p->l4_at + ICMP_HEADER_BYTES)
+		return false;
+	return wire_fold(packet_sum(s, p, p->l4_at, bytes, 0)) == 0;
+}
+
+void icmp_input(struct stack *s, struct packet *p, struct guest *g)
+{
+	const uint8_t *head = p->head + p->l4_at;
+	if (!icmp_ok(s, p)) {
+		drop_count(s->drops, DROP_ICMP_BAD);
+		return;
+	}
+	if (head[0] == ICMP_UNREACHABLE && head[1] == ICMP_FRAG_NEEDED)
+		icmp_frag_needed(s, p);
+	if (head[0] != ICMP_ECHO_REQUEST || head[1] != 0)
+		return;
+	if (p->dst_be == s->config.ip_be || s->config.icmp_dummy)
+		icmp_answer_echo(s, p, g);
+	else
+		icmp_forward_echo(s, p, g);
+}

@@ -1,0 +1,122 @@
+/*
+ * Inside of the stack: the state, and what its files offer each other. Nothing here is seen outside netstack/.
+ */
+#ifndef NATLOCK_NETSTACK_STATE_H
+#define NATLOCK_NETSTACK_STATE_H
+
+#include <stddef.h>
+
+#include "arena.h"
+#include "drop.h"
+#include "flow.h"
+#include "frag.h"
+#include "guest.h"
+#include "hash.h"
+#include "hold.h"
+#include "out.h"
+#include "packet.h"
+#include "ring.h"
+#include "stack.h"
+#include "topology.h"
+#include "wheel.h"
+#include "wire/wire.h"
+
+#define NS_PER_MS      UINT64_C(1000000)
+#define NS_PER_S       UINT64_C(1000000000)
+#define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct stack {
+	struct stack_config config;
+	struct link *broker, *natproxy;
+	struct arena *arena;
+	const struct arena_view *view;
+	struct drops *drops;
+	uint64_t now_ns;
+	struct hash_key key;	 /* tables */
+	struct hash_key isn_key; /* ISNs and IP ids: learning one tells nothing about the other */
+	uint64_t random_count;
+	bool uplink, echo;
+	uint64_t defended_ns; /* last announcement against somebody who claims our address */
+	struct wheel wheel;
+	struct stack_counts counts;
+	struct guest_table guests;
+	struct frag_table frags;
+	struct hold_table holds;
+	struct flow_table flows;
+};
+
+/* Keyed pseudo-random bits: not for secrets that must stay secret after the key leaks. */
+static inline uint64_t stack_random(struct stack *s)
+{
+	uint64_t n = s->random_count++;
+	return hash_sip(&s->isn_key, &n, sizeof(n));
+}
+static inline bool stack_in_subnet(const struct stack *s, uint32_t ip_be)
+{
+	return ((ip_be ^ s->config.ip_be) & s->config.mask_be) == 0;
+}
+
+/* arp.c */
+void arp_input(struct stack *s, const struct packet *p);
+/* Asks who has the guest's address: by broadcast, or its known station by unicast. At most once a second a guest. */
+void arp_ask(struct stack *s, struct guest *g);
+
+/* ip4.c */
+void ip4_input(struct stack *s, struct packet *p);
+/* A whole datagram, from one frame or reassembled. */
+void ip4_deliver(struct stack *s, struct packet *p, struct guest *g);
+
+/* icmp.c */
+enum icmp_type {
+	ICMP_ECHO_REPLY = 0,
+	ICMP_UNREACHABLE = 3,
+	ICMP_ECHO_REQUEST = 8,
+	ICMP_TIME_EXCEEDED = 11,
+};
+enum icmp_code {
+	ICMP_NET = 0,
+	ICMP_HOST = 1,
+	ICMP_PROTOCOL = 2,
+	ICMP_PORT = 3,
+	ICMP_FRAG_NEEDED = 4,
+	ICMP_PROHIBITED = 13,
+};
+void icmp_input(struct stack *s, struct packet *p, struct guest *g);
+/* An error from the gateway about packet p, if RFC 1122 3.2.2 and the rate limit allow one. */
+void icmp_error(
+	struct stack *s, const struct packet *p, struct guest *g, uint8_t type, uint8_t code);
+/* An error about a packet of a flow that is not at hand: the quoted header is rebuilt from the key. */
+struct icmp_quote {
+	uint32_t offender_ip_be, remote_ip_be;
+	uint8_t protocol, type, code;
+	uint16_t mtu;
+	uint8_t inner[8]; /* first bytes after the quoted IP header */
+};
+void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q);
+
+/* udp.c */
+void udp_input(struct stack *s, struct packet *p, struct guest *g);
+void dgram_closed(struct stack *s, struct flow *f);
+/* A datagram's payload to natproxy on the flow of key, which is opened if need be. Takes the payload's buffers. */
+void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const struct flow_key *key,
+	const struct ring_remote *remote, uint32_t payload_at);
+
+/* Tells natproxy that an ended flow is over. */
+void dgram_flush(struct stack *s, struct flow *f);
+
+/* datagram.c */
+/*
+ * One datagram to the guest, in fragments where the MTU asks for it. l4: the 8 bytes of UDP or ICMP header with the
+ * checksum field at `field`; complete already when `sum_known`. 0, or -EAGAIN when (part of) it found no room.
+ */
+struct datagram {
+	struct out_ip ip;
+	uint8_t l4[8];
+	const struct ring_seg *seg;
+	unsigned int nseg;
+	uint16_t field;
+	bool sum_known;
+};
+int datagram_send(struct stack *s, const struct guest *g, const struct datagram *d);
+
+#endif

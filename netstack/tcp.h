@@ -1,0 +1,295 @@
+/*
+ * TCP towards the guest (RFC 9293): natlock plays the far end, natproxy the application.
+ *
+ * States of RFC 9293 plus OPENING, which is LISTEN's SYN held back until the real far end answered. What each permits:
+ *
+ *   state         guest's data   data to the guest   natproxy may say                      leaves by
+ *   OPENING       -              -                   OPENED, FAILED, RESET                 OPENED, FAILED, guest's RST
+ *   SYN_SENT      -              queued              DATA, FIN, RESET (after INCOMING)     SYN-ACK, RST, timeout
+ *   SYN_RECEIVED  -              queued              DATA, FIN, RESET                      ACK, RST, timeout
+ *   ESTABLISHED   yes            yes                 DATA, FIN, RESET, CONSUMED            FIN of either side
+ *   FIN_WAIT_1/2  yes            FIN sent            RESET, CONSUMED                       guest's FIN, idle timeout
+ *   CLOSE_WAIT    FIN received   yes                 DATA, FIN, RESET, CONSUMED            natproxy's FIN
+ *   CLOSING, LAST_ACK  both FINs seen                RESET, CONSUMED                       guest's ACK
+ *   TIME_WAIT     only answers                       nothing: the id is forgotten          60 s, or pressure
+ *   CLOSED        the flow only still owes natproxy a message
+ *
+ * Stream offsets are 64-bit counts from the first byte; seq = isn + 1 + offset. "Received" (rx_next) is what is
+ * contiguous here, "consumed" what the far end's kernel took: only that is acknowledged.
+ */
+#ifndef NATLOCK_NETSTACK_TCP_H
+#define NATLOCK_NETSTACK_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "guest.h"
+#include "packet.h"
+#include "ring.h"
+#include "wheel.h"
+
+struct flow;
+struct flow_key;
+struct stack;
+
+enum tcp_state {
+	TCP_CLOSED,
+	TCP_OPENING,
+	TCP_SYN_SENT,
+	TCP_SYN_RECEIVED,
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSE_WAIT,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+	TCP_TIME_WAIT,
+};
+
+enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
+
+enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_IDLE, TCP_TIMERS };
+/* What TCP_TIMER_RESEND is for at the moment. */
+enum tcp_resend { TCP_RESEND_TIMEOUT, TCP_RESEND_PROBE, TCP_RESEND_PERSIST };
+
+enum {
+	TCP_HEADER_BYTES = 20,
+	TCP_MSS_DEFAULT = 536, /* RFC 9293 MUST-15 */
+	TCP_MSS_MIN = 88,
+	TCP_WINDOW_SCALE = 7, /* what we offer: 2 MB in steps of 128 */
+	TCP_WINDOW_START = 256 * 1024,
+	TCP_WINDOW_MAX = 2 * 1024 * 1024,
+	TCP_SACK_BLOCKS = 4,
+	TCP_BOARD_RANGES =
+		24, /* SACKed ranges remembered as sender; further ones are forgotten, lowest kept */
+	TCP_PAYLOAD_MAX = 65535 - 20 - 60,
+	TCP_DUP_ACKS = 3,
+	TCP_ACKS_OWED_MAX = 4,
+};
+
+struct tcp_range {
+	uint32_t start, end;
+};
+
+struct tcp {
+	struct wheel_timer timer;
+	uint64_t deadline[TCP_TIMERS]; /* ns, 0 = off */
+	uint8_t state;
+	uint8_t resend;	 /* enum tcp_resend */
+	uint8_t backoff; /* expiries of the resend timer in a row */
+	bool active;	 /* we sent the first SYN */
+	bool syn_due;	 /* SYN or SYN-ACK wants to go out */
+	/* options in force */
+	bool use_ts, use_sack, use_scale;
+	uint8_t snd_scale, rcv_scale;
+	uint16_t mss; /* payload a segment, options already taken off */
+	uint16_t peer_mss;
+	uint32_t ts_recent, ts_offset;
+	uint64_t ts_recent_ns;
+	/* receiving */
+	uint32_t irs, rcv_nxt;
+	uint32_t rcv_adv;      /* right edge that was advertised: never drawn back */
+	uint32_t rcv_last_ack; /* last acknowledgement sent */
+	uint32_t rcv_taken;    /* acknowledged though not consumed, see tcp_rx.c */
+	uint32_t rcv_budget;
+	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
+	uint64_t consumed_ns; /* when consumption last moved, or data came after silence */
+	uint16_t rx_head, rx_tail,
+		rx_prefix;	/* receive queue; prefix = last one that is in order */
+	uint16_t rx_units;	/* weight of the buffers pinned */
+	uint32_t rx_unit_bytes; /* payload a unit, smoothed */
+	uint32_t fin_seq;	/* of the guest's FIN */
+	bool fin_seen, fin_in;
+	bool fin_told,
+		fin_done; /* TCP_FIN sent; everything before it consumed: the FIN may be acknowledged */
+	uint8_t acks_owed; /* duplicate acknowledgements due */
+	bool ack_now, interactive;
+	uint32_t rcv_up; /* sequence number after the urgent byte */
+	bool urgent;
+	struct tcp_range sack[TCP_SACK_BLOCKS]; /* newest first; empty when start == end */
+	struct tcp_range dsack;
+	/* sending */
+	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
+	uint64_t tx_una, tx_end,
+		tx_credit; /* stream offsets: acknowledged, received from natproxy, granted */
+	uint32_t tx_budget;
+	uint16_t tx_head, tx_tail, tx_cursor; /* send queue of natproxy's buffers */
+	bool tx_fin, fin_sent;
+	uint32_t snd_small; /* end of the last segment that was smaller than the MSS */
+	uint32_t snd_up;
+	bool snd_urgent;
+	uint32_t announced; /* credit: index of natproxy's ring at which it was sent */
+	/* loss and congestion */
+	uint32_t cwnd, ssthresh, cwnd_left; /* bytes */
+	bool cwnd_limited, recovering, lost_all;
+	bool by_count; /* this recovery knows only duplicates, no SACK */
+	uint8_t dup_acks;
+	uint8_t ranges;	      /* of `board` in use */
+	uint32_t recover;     /* recovery ends when this is acknowledged */
+	uint32_t lost_edge;   /* what is not SACKed below it is lost */
+	uint32_t resent_to;   /* lost bytes below it were sent again */
+	uint32_t resent_mark; /* snd_nxt when the first hole was last sent again */
+	uint32_t probe_start; /* tail loss probe outstanding when != probe_end */
+	uint32_t probe_end;
+	uint32_t cubic_max, cubic_k_ms, cubic_reno;
+	uint64_t cubic_epoch_ns;
+	uint64_t srtt_ns, rttvar_ns, rto_ns;
+	uint64_t timed_ns; /* when the segment ending at timed_seq left; 0 = none timed */
+	uint32_t timed_seq;
+	uint64_t
+		challenge_ns; /* rate limit of challenge ACKs: time at which the bucket was empty */
+	uint64_t heard_ns;    /* last segment of the guest */
+	uint8_t keepalives;
+	struct tcp_range board[TCP_BOARD_RANGES];
+};
+
+struct tcp_options {
+	bool has_mss, has_scale, has_sack_ok, has_ts;
+	uint16_t mss;
+	uint8_t scale;
+	uint32_t ts_value, ts_echo;
+	uint8_t sacks;
+	struct tcp_range sack[TCP_SACK_BLOCKS];
+};
+
+/* A segment as it arrived. */
+struct tcp_segment {
+	uint32_t seq, ack, wnd;
+	uint32_t payload_at, payload_bytes;
+	uint32_t length; /* payload, SYN and FIN */
+	uint16_t source, target, urgent;
+	uint8_t flags;
+	struct tcp_options options;
+	const struct packet *packet;
+	struct guest *guest;
+};
+
+static inline bool seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+static inline bool seq_le(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+static inline uint32_t seq_max(uint32_t a, uint32_t b)
+{
+	return seq_lt(a, b) ? b : a;
+}
+static inline uint32_t seq_min(uint32_t a, uint32_t b)
+{
+	return seq_lt(a, b) ? a : b;
+}
+
+/* tcp_in.c */
+void tcp_input(struct stack *s, struct packet *p, struct guest *g);
+
+/* tcp_open.c: how connections begin and end */
+void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct tcp_segment *seg);
+/* Options of the guest's SYN are agreed to. */
+void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg);
+void tcp_established(struct stack *s, struct flow *f);
+/* The connection is over: natproxy is told TCP_RESET when `tell`, buffers go back. */
+void tcp_abort(struct stack *s, struct flow *f, bool tell);
+/* The same with a RST to the guest first. */
+void tcp_kill(struct stack *s, struct flow *f);
+/* Both sides are done: TIME-WAIT when the guest may repeat its FIN, else the end. */
+void tcp_finished(struct stack *s, struct flow *f, bool linger);
+/* Drops a flow in TIME-WAIT. */
+void tcp_forget(struct stack *s, struct flow *f);
+/* The guest's FIN counts, once all before it was consumed and natproxy was told. */
+void tcp_fin_check(struct stack *s, struct flow *f);
+/* Our FIN was acknowledged. */
+void tcp_fin_acked(struct stack *s, struct flow *f);
+const char *tcp_state_name(uint8_t state);
+
+/* tcp_opt.c */
+/* Sizes and pairs are checked, malformed options end the list. */
+void tcp_options_parse(struct wire_in *w, bool syn, struct tcp_options *o);
+enum tcp_shape { TCP_SHAPE_SYN, TCP_SHAPE_ACK, TCP_SHAPE_DATA };
+/* Returns the bytes written, a multiple of 4. */
+uint32_t tcp_options_write(
+	struct stack *s, struct tcp *t, struct wire_out *w, enum tcp_shape shape);
+uint32_t tcp_ts_now(const struct stack *s, const struct tcp *t);
+
+/* tcp_rx.c: from the guest's segments to natproxy */
+/* Places the payload of a segment that touches the window; keeps the buffers that it queues. */
+void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *seg);
+/* Hands what is in order to natproxy. False when the ring is full. */
+bool tcp_rx_upload(struct stack *s, struct flow *f);
+/* natproxy reports what the far end's kernel took. */
+void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset);
+void tcp_rx_drop(struct stack *s, struct tcp *t);
+void tcp_rx_unpinned(struct stack *s, uint32_t flow, uint32_t units);
+/* What an acknowledgement says now. */
+uint32_t tcp_rx_ack(const struct tcp *t);
+uint32_t tcp_rx_window(struct stack *s, struct tcp *t);
+
+/* tcp_tx.c: natproxy's bytes until the guest has them */
+/* -EPROTO when natproxy lent what it had lent already. */
+int tcp_tx_add(struct stack *s, struct flow *f, const struct ring_desc *d);
+void tcp_tx_acked(struct stack *s, struct tcp *t, uint32_t una);
+void tcp_tx_drop(struct stack *s, struct tcp *t);
+/* Segments that hold [seq, seq + bytes), at most RING_SEGS of them; returns how many bytes they hold. */
+uint32_t tcp_tx_pieces(struct stack *s, struct tcp *t, uint32_t seq, uint32_t bytes,
+	struct ring_seg out[RING_SEGS], unsigned int *n);
+/*
+ * The same bytes in a new buffer of our own (MINE), for a segment whose bytes lie in too many pieces: 0 when there is
+ * none or they are not all there.
+ */
+uint32_t tcp_tx_copy(struct stack *s, struct tcp *t, uint32_t seq, uint32_t bytes);
+/* Grants natproxy more when it is worth a message. False when the ring is full. */
+bool tcp_tx_credit(struct stack *s, struct flow *f);
+static inline uint32_t tcp_tx_end_seq(const struct tcp *t)
+{
+	return t->iss + 1 + (uint32_t)t->tx_end;
+}
+
+/* tcp_out.c */
+/* One turn of a marked flow: natproxy's messages, then segments, then an acknowledgement if still due. */
+void tcp_flush(struct stack *s, struct flow *f);
+void tcp_send_syn(struct stack *s, struct flow *f);
+/* The SYN or SYN-ACK leaves with the next flush. */
+void tcp_syn_due(struct stack *s, struct flow *f);
+/* A bare segment: ACK, window probe (seq = una - 1). */
+void tcp_send_ack(struct stack *s, struct flow *f, uint32_t seq);
+void tcp_send_reset(struct stack *s, struct flow *f);
+/* The exact reset of RFC 9293 3.10.7.1 for a segment of no connection. */
+void tcp_refuse(struct stack *s, const struct tcp_segment *seg);
+/* Sends [seq, ...) again or for the first time: at most `bytes`, one descriptor. Returns bytes of sequence space sent. */
+uint32_t tcp_send_data(struct stack *s, struct flow *f, uint32_t seq, uint32_t bytes);
+
+/* tcp_timer.c */
+void tcp_timer_set(struct stack *s, struct flow *f, enum tcp_timer which, uint64_t deadline_ns);
+void tcp_timer_clear(struct tcp *t, enum tcp_timer which);
+void tcp_timer_stop_all(struct stack *s, struct flow *f);
+void tcp_timer_fire(struct stack *s, struct flow *f);
+/* After sending or an acknowledgement: arms what the state of the send side asks for. */
+void tcp_timer_update(struct stack *s, struct flow *f, bool progress);
+void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns);
+void tcp_timer_idle(struct stack *s, struct flow *f);
+
+/* tcp_sack.c: what the guest said it has */
+/* Takes the blocks of one acknowledgement; true when something was news. */
+bool tcp_sack_take(struct tcp *t, const struct tcp_options *o);
+void tcp_sack_advance(struct tcp *t);
+uint32_t tcp_sack_bytes(const struct tcp *t, uint32_t from, uint32_t to);
+/* Bytes believed to be on the way (RFC 6675 Pipe). */
+uint32_t tcp_pipe(const struct tcp *t);
+/* The next lost range to send again, false when there is none. */
+bool tcp_sack_next_lost(const struct tcp *t, struct tcp_range *r);
+/* Sets lost_edge from the board; true when something is lost. */
+bool tcp_sack_find_lost(struct tcp *t);
+
+/* tcp_cc.c: congestion control (RFC 5681, RFC 6928, RFC 9438, RFC 6675) */
+void tcp_cc_start(struct tcp *t);
+void tcp_cc_acked(struct stack *s, struct tcp *t, uint32_t bytes);
+void tcp_cc_loss(struct stack *s, struct tcp *t);
+void tcp_cc_timeout(struct stack *s, struct tcp *t);
+/* One acknowledgement's effect on recovery; `acked` bytes were new, `sacked` when SACK brought news. */
+void tcp_cc_ack(struct stack *s, struct flow *f, uint32_t acked, bool sacked, bool duplicate);
+
+void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uint16_t mtu);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * The configuration: defaults.yaml (embedded), a user's file laid over it, and the checks that one
+ * value cannot pass alone. What comes back is whole: every key of config.proto has a value, and the
+ * workers need not check again for sense (they still check for bounds: the configuration crosses a
+ * process border).
+ */
+#ifndef NATLOCK_SUPERVISOR_CONF_H
+#define NATLOCK_SUPERVISOR_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "config.pb-c.h"
+#include "reflect.h"
+
+enum {
+	CONF_HUBS_MAX = 16,
+	CONF_RESERVATIONS_MAX = 256,
+	CONF_PUBLISH_MAX = 256,
+	CONF_PORTS_MAX = 16,
+	CONF_DNS_MAX = 8,
+	CONF_POOL_MAX = 65280, /* addresses of dhcp.range; with the reservations 2^16 */
+};
+
+struct conf_error {
+	char file[256];	  /* as it was given or found; "defaults" when none was */
+	int line, column; /* from 1; 0 when the place is not in the file */
+	char text[512];	  /* one line: the value, what is allowed, what to do */
+};
+
+/*
+ * Reads the file (at most REFLECT_YAML_MAX bytes), or for NULL the first that exists of
+ * /etc/natlock.yaml, $XDG_CONFIG_HOME/natlock.yaml and ~/.config/natlock.yaml, or none. NULL with
+ * *error when it cannot be opened, read or accepted. The caller frees with conf_free. Syscalls:
+ * openat read close
+ */
+Nl__Config *conf_load(const char *path, struct conf_error *error);
+/* The same from memory; `name` is what the error calls it. Any input. */
+Nl__Config *conf_parse(const char *name, const char *text, size_t bytes, struct conf_error *error);
+void conf_free(Nl__Config *config);
+/* The file that conf_load(NULL) would read, into out; false when there is none. Syscalls: faccessat
+ */
+bool conf_find(char *out, size_t cap);
+
+/* defaults.yaml as it is embedded, comments included. */
+const char *conf_defaults_text(void);
+
+/*
+ * Checks what conf_load checks, for a configuration changed afterwards (command line options).
+ * marks may be NULL: then no place is told. 0, or -EINVAL with line, column and text of *error.
+ */
+int conf_check(
+	const Nl__Config *config, const struct reflect_marks *marks, struct conf_error *error);
+
+/* "natlock.yaml:12:5: unknown key ..." into out. */
+const char *conf_error_text(const struct conf_error *error, char *out, size_t cap);
+/* The whole configuration as YAML, and what differs from the defaults (false: nothing does). */
+void conf_print(FILE *out, const Nl__Config *config);
+bool conf_print_diff(FILE *out, const Nl__Config *config);
+
+#endif

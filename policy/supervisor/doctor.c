@@ -1,0 +1,212 @@
+/*
+ * Theory of operation. Every line is tried, not looked up: a namespace is made, a filter is loaded,
+ * a socket is opened, each in a child that ends at once, so that nothing stays.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "files.h"
+#include "identity.h"
+#include "places.h"
+#include "plumb.h"
+#include "spawn.h"
+
+enum need { NEEDED, BETTER };
+
+struct finding {
+	bool ok;
+	char detail[160];
+	const char *fix;
+};
+
+/* Runs a trial in a child with new namespaces; its exit status is an errno. */
+static int try_in_child(uint64_t flags, int (*trial)(void))
+{
+	int pidfd = -1;
+	pid_t pid = spawn_clone(flags, &pidfd);
+
+	if (pid == 0)
+		_exit(trial());
+	return pid < 0 ? errno : spawn_wait(pidfd);
+}
+
+static int nothing(void)
+{
+	return 0;
+}
+
+static int make_filter(void)
+{
+	struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {1, allow};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return errno;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? errno : 0;
+}
+
+static int make_packet_socket(void)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : 0;
+}
+
+static int make_ping_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	return fd < 0 ? errno : 0;
+}
+
+static struct finding from_errno(int error, const char *fix)
+{
+	struct finding f = {.ok = error == 0, .fix = fix};
+
+	snprintf(f.detail, sizeof(f.detail), "%s", error ? strerror(error) : "");
+	return f;
+}
+
+static struct finding look_namespaces(void)
+{
+	return from_errno(try_in_child(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
+					       CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+				  nothing),
+		"sysctl -w user.max_user_namespaces=10000; on Ubuntu also "
+		"kernel.apparmor_restrict_unprivileged_userns=0");
+}
+
+static struct finding look_seccomp(void)
+{
+	return from_errno(try_in_child(0, make_filter), "use a kernel with CONFIG_SECCOMP_FILTER");
+}
+
+static struct finding look_landlock(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct finding f = {.ok = abi > 0,
+		.fix = "boot with landlock in lsm=; workers run without it meanwhile"};
+
+	if (abi > 0)
+		snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
+	else
+		snprintf(f.detail, sizeof(f.detail), "%s", strerror(errno));
+	return f;
+}
+
+static struct finding look_sealing(void)
+{
+	int fd = memfd_create("natlock", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int error = fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return from_errno(error, "use Linux 5.10 or newer");
+}
+
+static struct finding look_tun(void)
+{
+	struct finding f = {
+		.fix = "not needed: veth is used instead. To allow it: chmod 0666 /dev/net/tun"};
+
+	f.ok = plumb_tun_usable(f.detail, sizeof(f.detail));
+	return f;
+}
+
+static struct finding look_veth(void)
+{
+	return from_errno(try_in_child(CLONE_NEWUSER | CLONE_NEWNET, make_packet_socket),
+		"load the module af_packet");
+}
+
+static struct finding look_ping(void)
+{
+	return from_errno(try_in_child(0, make_ping_socket),
+		"sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"; pings are answered by the "
+		"gateway meanwhile");
+}
+
+static struct finding look_uids(void)
+{
+	struct places places;
+	struct identity id;
+	struct trouble t;
+	struct finding f = {.fix = "usermod --add-subuids 100000-165535 --add-subgids "
+				   "100000-165535 YOU, and install uidmap"};
+
+	places_find(&places);
+	if (places_make_runtime(&places, geteuid(), getegid(), &t) < 0 ||
+		identity_choose(&id, NULL, &places, &t) < 0) {
+		trouble_text(&t, f.detail, sizeof(f.detail));
+		return f;
+	}
+	f.ok = id.has_private;
+	if (id.has_private)
+		snprintf(f.detail, sizeof(f.detail), "%u..%u", id.private_uid,
+			id.private_uid + IDENTITY_PRIVATE - 1);
+	else
+		snprintf(f.detail, sizeof(f.detail),
+			"/etc/subuid and /etc/subgid grant none; workers share your uid");
+	if (id.slot_fd >= 0)
+		close(id.slot_fd);
+	return f;
+}
+
+static struct finding look_binaries(void)
+{
+	struct spawn_binaries binaries;
+	struct trouble t;
+	struct finding f = {.fix = "reinstall natlock"};
+
+	f.ok = spawn_open_binaries(&binaries, geteuid() == 0, &t) == 0;
+	if (!f.ok)
+		trouble_text(&t, f.detail, sizeof(f.detail));
+	return f;
+}
+
+struct line {
+	const char *what;
+	struct finding (*look)(void);
+	enum need need;
+};
+static const struct line lines[] = {
+	{"namespaces", look_namespaces, NEEDED},
+	{"seccomp filters", look_seccomp, NEEDED},
+	{"memory sealing", look_sealing, NEEDED},
+	{"worker files", look_binaries, NEEDED},
+	{"veth and packet sockets", look_veth, NEEDED},
+	{"Landlock", look_landlock, BETTER},
+	{"/dev/net/tun", look_tun, BETTER},
+	{"a uid for each worker", look_uids, BETTER},
+	{"ping sockets", look_ping, BETTER},
+};
+
+int doctor(void)
+{
+	int result = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct finding f = lines[i].look();
+
+		printf("%-24s %-4s %s\n", lines[i].what, f.ok ? "OK" : "no", f.detail);
+		if (!f.ok)
+			printf("%-24s      %s\n", "", f.fix);
+		if (!f.ok && lines[i].need == NEEDED)
+			result = 1;
+	}
+	return result;
+}

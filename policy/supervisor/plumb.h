@@ -1,0 +1,51 @@
+/*
+ * Interfaces: how a guest's network namespace gets an eth0 whose far end is a descriptor.
+ *
+ *   TAP     /dev/net/tun opened in the guest's network namespace; the frame carries a virtio-net
+ * header veth    [guest netns] eth0 ═══ nl0 [backstage netns] ── AF_PACKET socket with virtio-net
+ * headers
+ *
+ * Backstage is a network namespace that only the socket keeps alive: when the last copy of the
+ * socket is closed, it, nl0 and eth0 are gone. No tun device and no root is needed for it.
+ */
+#ifndef NATLOCK_SUPERVISOR_PLUMB_H
+#define NATLOCK_SUPERVISOR_PLUMB_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port.h"
+#include "trouble.h"
+
+enum plumb_method { PLUMB_AUTO, PLUMB_TAP, PLUMB_VETH };
+
+struct plumb_order {
+	enum plumb_method method;
+	int user_ns, net_ns;	  /* to be entered first; -1: stay */
+	char interface[IFNAMSIZ]; /* the guest's end */
+	uint8_t mac[6];		  /* its address; all zero: the kernel's choice */
+	uint32_t mtu;
+	bool configure; /* address, default route, lo up; otherwise the interface is only set up */
+	uint32_t address_be, gateway_be;
+	uint8_t prefix;
+};
+
+/*
+ * Does it in a child (which enters the namespaces and ends), so that the caller stays where it is.
+ * *offer gets the descriptor, kind and vnet_hdr; why_not_tap (may be NULL) why AUTO took veth. 0,
+ * or -1 with *t. Syscalls: socketpair clone wait4 recvmsg; in the child setns unshare openat ioctl
+ * socket setsockopt bind, netlink
+ */
+int plumb(const struct plumb_order *order, struct port_offer *offer, char *why_not_tap, size_t cap,
+	struct trouble *t);
+
+/* Whether /dev/net/tun can be opened, and if not, why: "Permission denied (mode 0600, owner root)".
+ */
+bool plumb_tun_usable(char *why, size_t cap);
+/* Opens an existing interface of this network namespace as a raw packet port, or makes or joins a
+ * TAP of that name. */
+int plumb_packet(const char *interface, struct port_offer *offer, struct trouble *t);
+int plumb_tap(const char *interface, struct port_offer *offer, struct trouble *t);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Ports of a hub: the supervisor keeps each port's descriptor, so that guests keep their link when
+ * the broker is replaced. Unix sockets for QEMU are listened on here; each connection becomes a
+ * port.
+ */
+#ifndef NATLOCK_SUPERVISOR_PORT_H
+#define NATLOCK_SUPERVISOR_PORT_H
+
+#include "hub.h"
+#include "trouble.h"
+
+/* How a descriptor became a port: what plumb, attach or a client of natlockctl hands over. */
+struct port_offer {
+	int fd;
+	Nl__PortKind kind;
+	bool vnet_hdr; /* frames begin with a virtio-net header */
+	uint32_t mtu;  /* 0: the hub's */
+	char name[64];
+};
+
+/*
+ * Adds a port; takes the descriptor over, whatever comes out. A listening QEMU stream socket and an
+ * unconnected QEMU datagram socket are waited on first. Number of the port, PORT_LISTENING, or -1
+ * with *t.
+ */
+enum { PORT_LISTENING = HUB_PORTS };
+int port_add(struct hub *hub, const struct port_offer *offer, struct trouble *t);
+/* Finds out what a descriptor is: fills kind and vnet_hdr. -1 with *t when it cannot be a port.
+ * Syscalls: ioctl getsockopt */
+int port_recognise(struct port_offer *offer, struct trouble *t);
+/* The broker gave it up, or the hub ends. */
+void port_remove(struct hub *hub, unsigned int port);
+void port_close_all(struct hub *hub);
+unsigned int port_count(const struct hub *hub);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The memory that workers share: ring regions, arenas, doorbells. The supervisor makes it and maps
+ * none of it.
+ *
+ * Rule 1 of ipc/ring.h, made of descriptors: the owner of a region gets the read-write one,
+ * everybody else an O_RDONLY one of the same memfd, which the kernel lets nobody map writable.
+ * Sizes are sealed before anybody gets anything; once all have mapped what they own, nothing can be
+ * mapped writable again.
+ */
+#ifndef NATLOCK_SUPERVISOR_SHARE_H
+#define NATLOCK_SUPERVISOR_SHARE_H
+
+#include "arena.h"
+#include "topology.h"
+
+enum { SHARE_EDGES_MAX = 8 };
+
+struct share_region {
+	int write_fd; /* read-write: the owner's */
+	int read_fd;  /* read-only: everybody else's */
+};
+
+/* An edge of topology.def. */
+struct share_edge {
+	enum actor_id a, b;
+	bool ring;
+};
+extern const struct share_edge share_edges[];
+extern const unsigned int share_edge_count;
+
+struct share {
+	struct share_region ring[SHARE_EDGES_MAX][2]; /* by edge: written by its a, by its b */
+	struct share_region arena[ARENA_ID_COUNT];
+	int bell[ACTOR_COUNT];
+};
+
+/* Which arena an actor owns, ARENA_NONE for none. */
+enum arena_id share_arena_of(enum actor_id id);
+/* Whether an actor has an end of a ring edge: such actors share one fate and one share. */
+bool share_has_ring(enum actor_id id);
+
+/* All descriptors -1. */
+void share_init(struct share *s);
+/* Makes everything. 0 or -errno (nothing is left behind). Syscalls: memfd_create ftruncate fcntl
+ * openat eventfd2 close */
+int share_make(struct share *s);
+/* After every owner has mapped its regions: no new writable mapping, no further seals. 0 or -errno.
+ */
+int share_seal(const struct share *s);
+void share_close(struct share *s);
+
+/*
+ * The descriptors of an actor's Boot in the order that super.proto promises (ActorBoot): per ring
+ * edge its own region and the peer's, its own arena, the others' arenas. Returns how many; out has
+ * room for CHAN_MAX_FDS.
+ */
+int share_boot_fds(const struct share *s, enum actor_id id, int *out);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * Theory of operation.
+ *
+ *   supervisor                                   child (clone3: user, pid, mnt, ipc, uts, cgroup,
+ * net) ◀──────────────────────────────── report    dumpable, so that its maps may be written by us
+ *     writes its uid and gid map: one id
+ *     "go" ─────────────────────────────────────▶ takes its uid, probes ping sockets if asked
+ *     ◀──────────────────────────────── report    (natproxy only)
+ *                                                 lock_enter: every lock of policy/lock.c, then
+ * exec ◀───────────────────── end of file | step   the exec closed the pair, or a lock failed
+ *
+ * natproxy is the only one without a network namespace of its own: it owns the host's sockets.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lock.h"
+#include "files.h"
+#include "spawn.h"
+
+enum { HANDSHAKE_MS = 5000, NOFILE_BOOT = 32 };
+
+/* What the child tells its parent before the exec closes the pair. */
+struct report {
+	enum { REPORT_READY, REPORT_ECHO, REPORT_FAILED } kind;
+	int value; /* REPORT_ECHO: 0 or 1; REPORT_FAILED: errno */
+	enum lock_step step;
+};
+
+static const char *const actor_names[ACTOR_COUNT] = {
+#define ACTOR(ID, name) [ACTOR_##ID] = #name,
+#include "topology.def"
+};
+
+struct fixed_fd {
+	enum actor_id actor;
+	const char *name;
+	int first, last;
+};
+static const struct fixed_fd fixed_fds[] = {
+#define FD(ACTOR, NAME, FIRST, LAST) {ACTOR_##ACTOR, #NAME, FIRST, LAST},
+#include "topology.def"
+};
+
+const char *spawn_actor_name(enum actor_id id)
+{
+	return id < ACTOR_COUNT ? actor_names[id] : NULL;
+}
+
+enum actor_id spawn_actor_by_name(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ACTOR_COUNT; i++)
+		if (name && strcmp(actor_names[i], name) == 0)
+			break;
+	return (enum actor_id)i;
+}
+
+int spawn_fixed_fd(enum actor_id id, const char *kind, const char *peer)
+{
+	char name[32];
+	size_t i;
+
+	snprintf(name, sizeof(name), "%s_%s", kind, peer);
+	for (i = 0; i < sizeof(fixed_fds) / sizeof(fixed_fds[0]); i++)
+		if (fixed_fds[i].actor == id && strcasecmp(fixed_fds[i].name, name) == 0)
+			return fixed_fds[i].first;
+	return -1;
+}
+
+/* One more than the highest descriptor that an actor may ever hold, as far as our own limit goes.
+ */
+static rlim_t nofile_of(enum actor_id id)
+{
+	struct rlimit ours = {0, NOFILE_BOOT};
+	rlim_t highest = NOFILE_BOOT;
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed_fds) / sizeof(fixed_fds[0]); i++)
+		if (fixed_fds[i].actor == id && (rlim_t)fixed_fds[i].last >= highest)
+			highest = (rlim_t)fixed_fds[i].last + 1;
+	getrlimit(RLIMIT_NOFILE, &ours);
+	return ours.rlim_max < highest ? ours.rlim_max : highest;
+}
+
+/* Where workers may lie, relative to natlock: installed beside it, in libexec, or in the build
+ * folder. */
+static const char *const binary_places[] = {
+	"%s/natlock-%s",
+	"%s/../libexec/natlock/natlock-%s",
+	"%s/../../%s/natlock-%s",
+};
+
+static int open_binary(const char *own_folder, const char *libexec, const char *name)
+{
+	char path[512];
+	int fd = -1;
+	size_t i;
+
+	if (libexec) {
+		snprintf(path, sizeof(path), "%s/natlock-%s", libexec, name);
+		return open(path, O_RDONLY | O_CLOEXEC);
+	}
+	for (i = 0; i < sizeof(binary_places) / sizeof(binary_places[0]) && fd < 0; i++) {
+		snprintf(path, sizeof(path), binary_places[i], own_folder, name, name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd;
+}
+
+int spawn_open_binaries(struct spawn_binaries *b, bool privileged, struct trouble *t)
+{
+	const char *libexec =
+		privileged && geteuid() != getuid() ? NULL : getenv("NATLOCK_LIBEXEC");
+	char own[256];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+	unsigned int i;
+
+	own[n > 0 ? n : 0] = '\0';
+	slash = strrchr(own, '/');
+	if (slash)
+		*slash = '\0';
+	b->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (b->null_fd < 0)
+		return trouble(t, EXIT_FAILED, "E0304", "cannot open /dev/null");
+	for (i = 0; i < ACTOR_COUNT; i++) {
+		b->fd[i] = open_binary(own, libexec, actor_names[i]);
+		if (b->fd[i] >= 0)
+			continue;
+		trouble(t, EXIT_FAILED, "E0601", "cannot open the worker %s", actor_names[i]);
+		trouble_cause(t, "%s (looked in %s)", strerror(errno), libexec ? libexec : own);
+		return trouble_fix(t, "Reinstall natlock, or set NATLOCK_LIBEXEC.");
+	}
+	return 0;
+}
+
+pid_t spawn_clone(uint64_t flags, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int spawn_wait(int pidfd)
+{
+	siginfo_t info = {0};
+	int r;
+
+	do
+		r = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED);
+	while (r < 0 && errno == EINTR);
+	close(pidfd);
+	if (r < 0)
+		return EXIT_FAILURE;
+	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+static void fill_plan(
+	struct lock_plan *lock, const struct spawn_binaries *b, const struct spawn_plan *plan)
+{
+	unsigned int i;
+	int number;
+
+	*lock = (struct lock_plan){
+		.name = actor_names[plan->id],
+		.uid = IDENTITY_INSIDE,
+		.gid = IDENTITY_INSIDE,
+		.null_fd = b->null_fd,
+		.binary_fd = b->fd[plan->id],
+		.nofile = nofile_of(plan->id),
+	};
+	for (i = 0; i < LOCK_FDS; i++)
+		lock->fd[i] = LOCK_PLACEHOLDER;
+	for (i = 0; i < sizeof(fixed_fds) / sizeof(fixed_fds[0]); i++)
+		if (fixed_fds[i].actor == plan->id && strcmp(fixed_fds[i].name, "EPOLL") == 0)
+			lock->fd[fixed_fds[i].first] = LOCK_FREE;
+	lock->fd[FD_SUPER] = plan->super_fd;
+	for (i = 0; i < ACTOR_COUNT; i++) {
+		number = spawn_fixed_fd(plan->id, "CH", actor_names[i]);
+		if (number >= 0 && plan->channel[i] >= 0)
+			lock->fd[number] = plan->channel[i];
+		number = spawn_fixed_fd(plan->id, "BELL", i == plan->id ? "OWN" : actor_names[i]);
+		if (number >= 0 && plan->bell[i] >= 0)
+			lock->fd[number] = plan->bell[i];
+	}
+}
+
+/* With the worker's gid and in its network, as the worker will be: net.ipv4.ping_group_range
+ * decides. */
+static void child_probe(int fd)
+{
+	struct report r = {.kind = REPORT_ECHO};
+	int probe = -1;
+
+	if (setresgid(IDENTITY_INSIDE, IDENTITY_INSIDE, IDENTITY_INSIDE) == 0)
+		probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+	r.value = probe >= 0;
+	if (probe >= 0)
+		close(probe);
+	if (write(fd, &r, sizeof(r)) != sizeof(r))
+		_exit(1);
+}
+
+static void child_main(int fd, const struct lock_plan *lock, bool probe)
+{
+	struct report r = {.kind = REPORT_READY, .step = LOCK_STEP_WAIT};
+	sigset_t none;
+	char go;
+
+	/* The supervisor is not dumpable; until this is said our /proc files belong to the host's
+	 * root. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || write(fd, &r, sizeof(r)) != sizeof(r))
+		_exit(1);
+	if (read(fd, &go, 1) != 1)
+		_exit(1);
+	r.kind = REPORT_FAILED;
+	if (probe)
+		child_probe(fd);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Away from the fixed numbers, and still closed by the exec. */
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, LOCK_FDS);
+	r.value = -lock_enter(lock, &r.step);
+	(void)!write(fd, &r, sizeof(r));
+	_exit(1);
+}
+
+static int write_one_map(pid_t pid, const char *file, uid_t id)
+{
+	char path[64], map[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	snprintf(map, sizeof(map), "%d %u 1\n", IDENTITY_INSIDE, id);
+	return files_write(path, map);
+}
+
+/* A child that hangs must not hang us. */
+static ssize_t read_soon(int fd, void *out, size_t n)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+	return poll(&wait, 1, HANDSHAKE_MS) == 1 ? read(fd, out, n) : -1;
+}
+
+static int let_go(int fd, pid_t pid, uid_t uid)
+{
+	struct report ready;
+	int error = 0;
+
+	if (read_soon(fd, &ready, sizeof(ready)) != sizeof(ready) || ready.kind != REPORT_READY)
+		return -EIO;
+	error = write_one_map(pid, "gid_map", uid);
+	if (error == 0)
+		error = write_one_map(pid, "uid_map", uid);
+	if (error == 0 && write(fd, "g", 1) != 1)
+		error = -errno;
+	return error;
+}
+
+/* Reads reports until the exec closes the child's end. */
+static int hear(int fd, struct spawned *out, enum lock_step *step)
+{
+	struct report r;
+	ssize_t n;
+
+	*step = LOCK_STEP_WAIT;
+	while ((n = read_soon(fd, &r, sizeof(r))) == sizeof(r)) {
+		if (r.kind == REPORT_ECHO) {
+			out->echo_allowed = r.value;
+			continue;
+		}
+		*step = r.step;
+		return r.value > 0 ? -r.value : -EIO;
+	}
+	return n == 0 ? 0 : -EIO;
+}
+
+static int spawn_failed(struct trouble *t, const char *name, enum lock_step step, int error)
+{
+	trouble(t, EXIT_FAILED, "E0602", "cannot start %s: no %s", name, lock_step_name(step));
+	trouble_cause(t, "%s", strerror(-error));
+	return trouble_fix(t, "See: natlock doctor");
+}
+
+int spawn_worker(const struct spawn_binaries *b, const struct spawn_plan *plan, struct spawned *out,
+	struct trouble *t)
+{
+	uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+			 CLONE_NEWCGROUP | (plan->id == ACTOR_NATPROXY ? 0 : CLONE_NEWNET);
+	enum lock_step step = LOCK_STEP_WAIT;
+	struct lock_plan lock;
+	int pair[2], error;
+
+	*out = (struct spawned){.pidfd = -1};
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return spawn_failed(t, actor_names[plan->id], step, -errno);
+	fill_plan(&lock, b, plan);
+	out->pid = spawn_clone(flags, &out->pidfd);
+	if (out->pid == 0) {
+		close(pair[0]);
+		child_main(pair[1], &lock, plan->probe_echo);
+	}
+	error = out->pid < 0 ? -errno : 0;
+	close(pair[1]);
+	if (error == 0)
+		error = let_go(pair[0], out->pid, plan->uid);
+	if (error == 0)
+		error = hear(pair[0], out, &step);
+	close(pair[0]);
+	if (error == 0)
+		return 0;
+	if (out->pid > 0) {
+		kill(out->pid, SIGKILL);
+		spawn_wait(out->pidfd);
+	}
+	return spawn_failed(t, actor_names[plan->id], step, error);
+}

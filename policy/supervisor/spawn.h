@@ -1,0 +1,68 @@
+/*
+ * How processes come to be: workers behind their locks, and plain children in namespaces.
+ *
+ * A worker's file is found and opened once at the start; later the supervisor has no need, and
+ * perhaps no right, to open it again.
+ */
+#ifndef NATLOCK_SUPERVISOR_SPAWN_H
+#define NATLOCK_SUPERVISOR_SPAWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "identity.h"
+#include "topology.h"
+#include "trouble.h"
+
+struct spawn_binaries {
+	int fd[ACTOR_COUNT];
+	int null_fd; /* /dev/null, read-write */
+};
+
+/* "broker"; NULL for no actor. */
+const char *spawn_actor_name(enum actor_id id);
+/* By name; ACTOR_COUNT when there is none. */
+enum actor_id spawn_actor_by_name(const char *name);
+
+/*
+ * Opens the five files: $NATLOCK_LIBEXEC if set and we are not privileged, else next to natlock,
+ * else
+ * ../libexec/natlock, else the build folder's layout (../../NAME/NAME). Syscalls: readlinkat openat
+ */
+int spawn_open_binaries(struct spawn_binaries *b, bool privileged, struct trouble *t);
+
+struct spawn_plan {
+	enum actor_id id;
+	uid_t uid;		  /* in the supervisor's namespace, from identity_worker */
+	int super_fd;		  /* the worker's end of its channel with the supervisor */
+	int channel[ACTOR_COUNT]; /* its end of the channel with each peer; -1 */
+	int bell[ACTOR_COUNT];	  /* doorbells by owner; -1 */
+	bool probe_echo;	  /* find out whether it may open ping sockets */
+};
+
+struct spawned {
+	pid_t pid;
+	int pidfd;
+	bool echo_allowed;
+};
+
+/*
+ * Clones, maps, locks and execs a worker. Returns 0 with *out filled when its exec has succeeded;
+ * -1 with *t saying which lock could not be put on; no process is left then. Syscalls: socketpair
+ * clone3 openat write read close waitid, and those of lock_enter in the child
+ */
+int spawn_worker(const struct spawn_binaries *b, const struct spawn_plan *plan, struct spawned *out,
+	struct trouble *t);
+
+/* The fixed descriptor of an actor by topology.def: ("CH", peer), ("BELL", peer); -1 if it has
+ * none. */
+int spawn_fixed_fd(enum actor_id id, const char *kind, const char *peer);
+
+/* fork with namespaces: like fork(), with the child's pidfd. Syscalls: clone3 */
+pid_t spawn_clone(uint64_t flags, int *pidfd);
+
+/* Waits for a process by its pidfd and closes it: exit status as a shell says it (128 + signal). */
+int spawn_wait(int pidfd);
+
+#endif

@@ -1,0 +1,22 @@
+/* `natlock run` and `natlock up`: everything that needs the caller's privileges, in order, and then
+ * the loop. */
+#ifndef NATLOCK_SUPERVISOR_START_H
+#define NATLOCK_SUPERVISOR_START_H
+
+#include "config.pb-c.h"
+#include "options.h"
+#include "trouble.h"
+
+/* Exit code of natlock: for run the program's. */
+int start_run(const struct options *o);
+int start_up(const struct options *o);
+
+/*
+ * Lays the options of `run` over the embedded defaults: subnet, MTU, published ports, a reservation
+ * of the guest's address for its MAC, nothing kept on disk. NULL with *t. Pure but for the
+ * allocator.
+ */
+Nl__Config *start_run_config(
+	const struct options *o, const uint8_t guest_mac[6], struct trouble *t);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * Theory of operation. The journal is read once, at the start, into a table sorted by address; from
+ * then on the table is the truth and the file follows. A write that failed half-way (full disk) may
+ * leave a torn line: the next write begins with a newline, so the torn line damages only itself.
+ * Until a write succeeds again, commits are answered stored = false and dhcpd decides what it dares
+ * to promise.
+ *
+ * The rewrite goes to leases-HUB.new, is synced, and takes the old name; a crash in between leaves
+ * the old file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "hash.h"
+#include "places.h"
+#include "store.h"
+
+static uint64_t checksum(const char *bytes, size_t n)
+{
+	static const struct hash_key key = {0x6e61746c6f636b31, 0x6c65617365730a00};
+
+	return hash_sip(&key, bytes, n);
+}
+
+static size_t put_hex(char *out, const void *bytes, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *at = bytes;
+	size_t i;
+
+	if (n == 0) {
+		out[0] = '-';
+		return 1;
+	}
+	for (i = 0; i < n; i++) {
+		out[2 * i] = digits[at[i] >> 4];
+		out[2 * i + 1] = digits[at[i] & 15];
+	}
+	return 2 * n;
+}
+
+/* Decodes one word of hex; -1 when it is not hex or longer than cap. */
+static int get_hex(const char *word, size_t n, uint8_t *out, size_t cap)
+{
+	size_t i;
+
+	if (n == 1 && word[0] == '-')
+		return 0;
+	if (n % 2 || n / 2 > cap)
+		return -1;
+	for (i = 0; i < n / 2; i++) {
+		unsigned int byte;
+
+		if (!strchr("0123456789abcdef", word[2 * i]) ||
+			!strchr("0123456789abcdef", word[2 * i + 1]) ||
+			sscanf(word + 2 * i, "%2x", &byte) != 1)
+			return -1;
+		out[i] = (uint8_t)byte;
+	}
+	return (int)(n / 2);
+}
+
+size_t store_line(char *out, size_t cap, const struct store_lease *l)
+{
+	char body[STORE_LINE];
+	size_t n = (size_t)snprintf(body, sizeof(body), "%08" PRIx32 " ", l->ip_be);
+	int total;
+
+	n += put_hex(body + n, l->mac, sizeof(l->mac));
+	body[n++] = ' ';
+	n += put_hex(body + n, l->client_id, l->client_id_bytes);
+	body[n++] = ' ';
+	n += put_hex(body + n, l->host_name, strlen(l->host_name));
+	snprintf(body + n, sizeof(body) - n, " %" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu32,
+		l->created_ms, l->expires_ms, l->entry, l->state);
+	total = snprintf(out, cap, "L1 %016" PRIx64 " %s\n", checksum(body, strlen(body)), body);
+	return total > 0 && (size_t)total < cap ? (size_t)total : 0;
+}
+
+static int parse_body(const char *body, struct store_lease *l)
+{
+	char mac[16], id[2 * STORE_CLIENT_ID + 2], name[2 * STORE_HOST_NAME + 2];
+	int used = -1, id_bytes, name_bytes;
+
+	memset(l, 0, sizeof(*l));
+	if (sscanf(body,
+		    "%" SCNx32 " %15s %511s %511s %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu32
+		    "%n",
+		    &l->ip_be, mac, id, name, &l->created_ms, &l->expires_ms, &l->entry, &l->state,
+		    &used) != 8 ||
+		body[used] != '\0')
+		return -EINVAL;
+	id_bytes = get_hex(id, strlen(id), l->client_id, sizeof(l->client_id));
+	name_bytes = get_hex(name, strlen(name), (uint8_t *)l->host_name, STORE_HOST_NAME);
+	if (get_hex(mac, strlen(mac), l->mac, sizeof(l->mac)) != sizeof(l->mac) || id_bytes < 0 ||
+		name_bytes < 0 || l->ip_be == 0 || l->state > NL__LEASE__STATE__DECLINED)
+		return -EINVAL;
+	l->client_id_bytes = (uint8_t)id_bytes;
+	return 0;
+}
+
+int store_parse(const char *line, size_t n, struct store_lease *l)
+{
+	char text[STORE_LINE];
+	uint64_t sum;
+	int used = -1;
+
+	if (n >= sizeof(text) || memchr(line, '\0', n))
+		return -EINVAL;
+	memcpy(text, line, n);
+	text[n] = '\0';
+	if (sscanf(text, "L1 %16" SCNx64 " %n", &sum, &used) != 1 || used < 0 ||
+		sum != checksum(text + used, n - (size_t)used))
+		return -EINVAL;
+	return parse_body(text + used, l);
+}
+
+/* Index of an address in the sorted table, or where it would go. */
+static size_t find(const struct store *s, uint32_t ip_be)
+{
+	size_t low = 0, high = s->leases;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (memcmp(&s->lease[middle].ip_be, &ip_be, sizeof(ip_be)) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int remember(struct store *s, const struct store_lease *l)
+{
+	size_t at = find(s, l->ip_be);
+
+	if (at < s->leases && s->lease[at].ip_be == l->ip_be) {
+		s->lease[at] = *l;
+		return 0;
+	}
+	if (s->leases == STORE_LEASES)
+		return -ENOSPC;
+	if (s->leases == s->capacity) {
+		size_t capacity = s->capacity ? 2 * s->capacity : 64;
+		struct store_lease *bigger = reallocarray(s->lease, capacity, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		s->lease = bigger;
+		s->capacity = capacity;
+	}
+	memmove(&s->lease[at + 1], &s->lease[at], (s->leases - at) * sizeof(s->lease[0]));
+	s->lease[at] = *l;
+	s->leases++;
+	return 0;
+}
+
+static void load(struct store *s)
+{
+	char buffer[2 * STORE_LINE];
+	size_t have = 0;
+	ssize_t n;
+
+	while ((n = read(s->fd, buffer + have, sizeof(buffer) - have)) > 0) {
+		char *line = buffer, *end;
+
+		have += (size_t)n;
+		while ((end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
+			struct store_lease l;
+
+			if (store_parse(line, (size_t)(end - line), &l) == 0)
+				remember(s, &l);
+			s->lines++;
+			line = end + 1;
+		}
+		have -= (size_t)(line - buffer);
+		memmove(buffer, line, have);
+		if (have == sizeof(buffer)) /* no line is that long */
+			have = 0;
+	}
+	s->broken = have > 0;
+}
+
+int store_open(struct store *s, const char *folder, const char *hub)
+{
+	int error;
+
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	if (!folder || !folder[0])
+		return 0;
+	/* Set first: a journal that cannot be opened makes commits fail, not succeed unkept. */
+	snprintf(s->folder, sizeof(s->folder), "%s", folder);
+	if (snprintf(s->path, sizeof(s->path), "%s/leases-%s", folder, hub) >= (int)sizeof(s->path))
+		return -ENAMETOOLONG;
+	error = places_make(folder, 0700, geteuid(), getegid());
+	if (error < 0)
+		return error;
+	s->fd = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->fd < 0)
+		return -errno;
+	load(s);
+	return 0;
+}
+
+static int from_message(const Nl__Lease *m, struct store_lease *l)
+{
+	memset(l, 0, sizeof(*l));
+	if (!m || !m->ip_be || m->mac.len != sizeof(l->mac) || m->client_id.len > STORE_CLIENT_ID ||
+		(m->host_name && strlen(m->host_name) > STORE_HOST_NAME) ||
+		(unsigned int)m->state > NL__LEASE__STATE__DECLINED)
+		return -EINVAL;
+	l->ip_be = m->ip_be;
+	memcpy(l->mac, m->mac.data, sizeof(l->mac));
+	l->client_id_bytes = (uint8_t)m->client_id.len;
+	if (m->client_id.len)
+		memcpy(l->client_id, m->client_id.data, m->client_id.len);
+	snprintf(l->host_name, sizeof(l->host_name), "%s", m->host_name ? m->host_name : "");
+	l->created_ms = m->created_ms;
+	l->expires_ms = m->expires_ms;
+	l->entry = m->entry;
+	l->state = (uint32_t)m->state;
+	return 0;
+}
+
+int store_commit(struct store *s, const Nl__Lease *m)
+{
+	struct store_lease l;
+	int error = from_message(m, &l);
+
+	if (error == 0)
+		error = remember(s, &l);
+	if (error < 0 || !s->path[0])
+		return error;
+	if (s->pending_capacity - s->pending_bytes < STORE_LINE) {
+		size_t capacity = s->pending_capacity + 64 * STORE_LINE;
+		char *bigger = realloc(s->pending, capacity);
+
+		if (!bigger)
+			return -ENOMEM;
+		s->pending = bigger;
+		s->pending_capacity = capacity;
+	}
+	s->pending_bytes += store_line(s->pending + s->pending_bytes, STORE_LINE, &l);
+	s->lines++;
+	return 0;
+}
+
+bool store_has_pending(const struct store *s)
+{
+	return s->pending_bytes > 0;
+}
+
+static int write_table(const struct store *s, int fd)
+{
+	char line[STORE_LINE];
+	size_t i;
+	int error = 0;
+
+	for (i = 0; i < s->leases && error == 0; i++)
+		error = files_write_all(fd, line, store_line(line, sizeof(line), &s->lease[i]));
+	if (error == 0 && fsync(fd) < 0)
+		error = -errno;
+	return error;
+}
+
+static void sync_folder(const struct store *s)
+{
+	int fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+/* Only what is in the table is worth a line. On failure the old journal stays in use. */
+static void rewrite(struct store *s)
+{
+	char path[320];
+	int fd, error;
+
+	snprintf(path, sizeof(path), "%s.new", s->path);
+	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	error = write_table(s, fd);
+	if (error == 0 && rename(path, s->path) < 0)
+		error = -errno;
+	if (error < 0) {
+		close(fd);
+		unlink(path);
+		return;
+	}
+	close(s->fd);
+	s->fd = fd;
+	s->lines = s->leases;
+	sync_folder(s);
+}
+
+int store_sync(struct store *s)
+{
+	int error = 0;
+
+	if (!s->path[0] || s->pending_bytes == 0)
+		return 0;
+	if (s->fd < 0)
+		error = -EBADF;
+	if (error == 0 && s->broken)
+		error = files_write_all(s->fd, "\n", 1);
+	if (error == 0)
+		error = files_write_all(s->fd, s->pending, s->pending_bytes);
+	if (error == 0 && fdatasync(s->fd) < 0)
+		error = -errno;
+	s->pending_bytes = 0;
+	s->broken = error < 0;
+	if (error == 0 && s->lines > 4 * s->leases + STORE_SLACK)
+		rewrite(s);
+	return error;
+}
+
+size_t store_in_force(const struct store *s, uint64_t wall_ms)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s->leases; i++)
+		n += s->lease[i].state == NL__LEASE__STATE__LEASED &&
+		     s->lease[i].expires_ms > wall_ms;
+	return n;
+}
+
+void store_close(struct store *s)
+{
+	store_sync(s);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->lease);
+	free(s->pending);
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+}

@@ -1,0 +1,74 @@
+/*
+ * Leases on disk: an append-only journal of text lines, one a change, FOLDER/leases-HUB.
+ *
+ *   L1 CHECKSUM IP MAC CLIENT-ID HOST-NAME CREATED EXPIRES ENTRY STATE
+ *
+ * CHECKSUM is 16 hex digits of a hash over the rest of the line; MAC, CLIENT-ID and HOST-NAME are
+ * hex ("-" empty); times are wall-clock milliseconds. A torn or damaged line counts for nothing.
+ * The last line of an address wins. The journal is rewritten (new file, fsync, rename) when most of
+ * it is history.
+ *
+ * A commit is on disk before it is answered: store_commit collects, store_sync writes and syncs
+ * once a turn.
+ */
+#ifndef NATLOCK_SUPERVISOR_STORE_H
+#define NATLOCK_SUPERVISOR_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "super.pb-c.h"
+
+enum {
+	STORE_LINE = 1400, /* the longest line: client id 255 and host name 255 bytes in hex */
+	STORE_CLIENT_ID = 255,
+	STORE_HOST_NAME = 255,
+	STORE_LEASES = 65536, /* addresses remembered */
+	STORE_SLACK = 1024,   /* lines of history that never cause a rewrite */
+};
+
+struct store_lease {
+	uint32_t ip_be;
+	uint8_t mac[6];
+	uint8_t client_id_bytes;
+	uint8_t client_id[STORE_CLIENT_ID];
+	char host_name[STORE_HOST_NAME + 1];
+	uint64_t created_ms, expires_ms;
+	uint32_t entry;
+	uint32_t state; /* Nl__Lease__State */
+};
+
+struct store {
+	char folder[256], path[300]; /* empty: nothing is kept */
+	int fd;
+	struct store_lease *lease; /* sorted by address (big-endian bytes) */
+	size_t leases, capacity;
+	size_t lines;  /* in the journal */
+	char *pending; /* lines not yet written */
+	size_t pending_bytes, pending_capacity;
+	bool broken; /* the last write failed: the file's end may be torn */
+};
+
+/*
+ * Opens (or makes) the journal of a hub and reads it. folder NULL or empty: leases are not kept,
+ * commits succeed. 0 or -errno: then commits are answered with stored = false. Syscalls: mkdirat
+ * openat read close
+ */
+int store_open(struct store *s, const char *folder, const char *hub);
+/* Remembers a change and queues its line. -EINVAL: not a lease. */
+int store_commit(struct store *s, const Nl__Lease *lease);
+/* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
+ * queued is on disk for certain. Syscalls: write fdatasync openat fsync renameat close */
+int store_sync(struct store *s);
+bool store_has_pending(const struct store *s);
+/* How many leases are in force at wall_ms. */
+size_t store_in_force(const struct store *s, uint64_t wall_ms);
+void store_close(struct store *s);
+
+/* One line with its newline; its length. Pure. */
+size_t store_line(char *out, size_t cap, const struct store_lease *l);
+/* Reads a line without its newline: 0, or -EINVAL when it is torn, damaged or nonsense. Pure. */
+int store_parse(const char *line, size_t n, struct store_lease *l);
+
+#endif

@@ -1,0 +1,378 @@
+/*
+ * Theory of operation. By the time the loop runs, nothing here needs privilege: ports are open,
+ * files are chosen, the namespace is entered. What remains is to start workers, pass messages on
+ * and answer questions.
+ *
+ *   start ─▶ crews booting ─▶ all born: the filter goes on, the program of `run` begins ─▶ … ─▶
+ * drain ─▶ end
+ *
+ * The supervisor keeps capabilities in its own namespace only as far as new workers need: their uid
+ * maps.
+ */
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+
+#include "../filters.h"
+#include "conf.h"
+#include "crew.h"
+#include "files.h"
+#include "port.h"
+#include "supervisor.h"
+#include "watch.h"
+
+static const double settle_seconds = 0.3;
+
+uint64_t supervisor_wall_ms(const struct supervisor *s)
+{
+	return (uint64_t)(ev_now(s->loop) * 1000.0);
+}
+
+void supervisor_note(struct supervisor *s, const char *fmt, ...)
+{
+	char text[SUPERVISOR_NOTE];
+	unsigned int i;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (i = 0; i < s->notes; i++)
+		if (strcmp(s->note[i], text) == 0)
+			return;
+	if (!s->is_run)
+		say("%s", text);
+	if (s->notes == SUPERVISOR_NOTES)
+		memmove(s->note[0], s->note[1], sizeof(s->note[0]) * --s->notes);
+	snprintf(s->note[s->notes++], SUPERVISOR_NOTE, "%s", text);
+}
+
+struct hub *supervisor_hub(struct supervisor *s, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++)
+		if (!name || !name[0] || strcmp(s->hub[i].conf->name, name) == 0)
+			return &s->hub[i];
+	return NULL;
+}
+
+static void log_hub(struct hub *hub, const char *what)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "SecureNAT: The hub \"%.64s\" %s.", hub->conf->name, what);
+	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
+}
+
+/* Seed 3.7.4, ICMP: say which way echo requests go, and how to have it otherwise. */
+static void note_icmp(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+
+	if (hub->conf->nat->icmp != NL__NAT__ICMP__echo || hub->echo_allowed)
+		return;
+	supervisor_note(s, "pings are answered by the gateway itself (ping_group_range is %s)",
+		s->ping_range);
+	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647'");
+}
+
+/* The filter that all later children inherit too, so it knows their locks as well. */
+static void lock_self(struct supervisor *s)
+{
+	const struct policy_filter *filter = policy_filter_find("supervisor");
+	struct sock_fprog program;
+
+	if (!filter || s->locked)
+		return;
+	program.len = (unsigned short)filter->count;
+	program.filter = (struct sock_filter *)(uintptr_t)filter->insns;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		supervisor_note(s, "the supervisor runs without its filter: %s", strerror(errno));
+	s->locked = true;
+}
+
+static void tell_ready(struct supervisor *s)
+{
+	if (s->ready_fd < 0)
+		return;
+	(void)!write(s->ready_fd, "ready\n", 6);
+	close(s->ready_fd);
+	s->ready_fd = -1;
+}
+
+void supervisor_hub_born(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+	unsigned int i;
+
+	log_hub(hub, "was started");
+	note_icmp(hub);
+	for (i = 0; i < s->hubs; i++)
+		if (!s->hub[i].born)
+			return;
+	lock_self(s);
+	tell_ready(s);
+	if (s->is_run)
+		guest_begin(&s->guest);
+	else
+		say("%u hub%s up. Ask with: natlockctl status", s->hubs,
+			s->hubs == 1 ? " is" : "s are");
+}
+
+void supervisor_hub_failed(struct hub *hub, const struct trouble *t)
+{
+	struct supervisor *s = hub->super;
+
+	if (!s->draining)
+		trouble_say(t);
+	supervisor_drain(s, s->is_run ? EXIT_GATEWAY : EXIT_FAILED);
+}
+
+void supervisor_hub_gone(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++)
+		if (watch_alive(&s->hub[i]))
+			return;
+	ev_break(s->loop, EVBREAK_ALL);
+	s->gone = true;
+}
+
+void supervisor_drain(struct supervisor *s, int exit_code)
+{
+	unsigned int i;
+
+	if (s->draining)
+		return;
+	s->draining = true;
+	s->exit_code = exit_code;
+	for (i = 0; i < s->hubs; i++)
+		crew_drain(&s->hub[i]);
+}
+
+static void on_guest_end(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct supervisor *s = io->data;
+
+	ev_io_stop(loop, io);
+	supervisor_drain(s, guest_status(&s->guest));
+}
+
+/* The terminal signals the whole foreground group: those reach the program without us. */
+static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct supervisor *s = io->data;
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (s->is_run && !s->draining) {
+		if (info.ssi_code != SI_KERNEL)
+			guest_signal(&s->guest, (int)info.ssi_signo);
+		return;
+	}
+	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT)
+		supervisor_drain(s, EXIT_OK);
+}
+
+static void on_host_change(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct supervisor *s = io->data;
+
+	hostnet_heard(&s->hostnet);
+	ev_timer_again(loop, &s->settle);
+}
+
+static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct supervisor *s = io->data;
+
+	resolvers_heard(&s->resolvers);
+	ev_timer_again(loop, &s->settle);
+}
+
+static void note_resolvers(struct supervisor *s)
+{
+	if (s->resolvers.count == 0)
+		supervisor_note(s, "no DNS upstream: resolv.conf has no usable nameserver. Guests' "
+				   "DNS gets SERVFAIL until one appears (watching).");
+}
+
+static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct supervisor *s = timer->data;
+	bool host = hostnet_read(&s->hostnet), resolvers = resolvers_read(&s->resolvers);
+	unsigned int i;
+
+	ev_timer_stop(loop, timer);
+	for (i = 0; i < s->hubs; i++) {
+		if (host)
+			crew_tell_host_network(&s->hub[i]);
+		if (resolvers)
+			crew_tell_resolvers(&s->hub[i]);
+	}
+	if (resolvers)
+		note_resolvers(s);
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+	struct supervisor *s = prepare->data;
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++)
+		crew_sync(&s->hub[i]);
+}
+
+static void watch_fd(struct supervisor *s, struct ev_io *io, int fd,
+	void (*on)(struct ev_loop *, struct ev_io *, int))
+{
+	if (fd < 0)
+		return;
+	ev_io_init(io, on, fd, EV_READ);
+	io->data = s;
+	ev_io_start(s->loop, io);
+}
+
+static void watch_host(struct supervisor *s)
+{
+	watch_fd(s, &s->host_io, hostnet_open(&s->hostnet), on_host_change);
+	watch_fd(s, &s->resolv_io, resolvers_open(&s->resolvers), on_resolv_change);
+	ev_init(&s->settle, on_settled);
+	s->settle.repeat = settle_seconds;
+	s->settle.data = s;
+	hostnet_read(&s->hostnet);
+	resolvers_read(&s->resolvers);
+	note_resolvers(s);
+}
+
+static const char *log_folder(const struct supervisor *s)
+{
+	const char *file = s->config->log->file;
+
+	if (strcmp(file, "none") == 0)
+		return NULL;
+	return strcmp(file, "auto") == 0 ? s->places.log : file;
+}
+
+static void open_records(struct supervisor *s, struct hub *hub)
+{
+	int error = seclog_open(&hub->log, log_folder(s), hub->conf->name, s->config->log->style);
+
+	if (error)
+		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
+	error = store_open(
+		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
+	if (error)
+		supervisor_note(
+			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+}
+
+static int give_up_privileges(const struct supervisor *s, struct trouble *t)
+{
+	const capng_type_t held =
+		(capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET);
+
+	capng_clear(CAPNG_SELECT_ALL);
+	capng_updatev(CAPNG_ADD, held, CAP_SETUID, CAP_SETGID, -1);
+	if (!s->identity.has_private) /* a worker's map then names our own 0 */
+		capng_update(CAPNG_ADD, held, CAP_SETFCAP);
+	if (capng_apply(CAPNG_SELECT_ALL) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+		return 0;
+	return trouble(t, EXIT_FAILED, "E0307", "cannot give up privileges");
+}
+
+static int open_crews(struct supervisor *s, struct trouble *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++) {
+		open_records(s, &s->hub[i]);
+		if (crew_open(&s->hub[i], t) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void close_all(struct supervisor *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++) {
+		struct hub *hub = &s->hub[i];
+
+		if (hub->born)
+			log_hub(hub, "was stopped");
+		crew_sync(hub);
+		crew_close(hub);
+		port_close_all(hub);
+		store_close(&hub->store);
+		seclog_close(&hub->log);
+	}
+	operator_close(&s->op);
+	if (s->is_run)
+		guest_end(&s->guest);
+	hostnet_close(&s->hostnet);
+	resolvers_close(&s->resolvers);
+	ev_loop_destroy(s->loop);
+	conf_free(s->config);
+}
+
+/* Read outside: from our namespace these gids have no names. */
+static void read_ping_range(struct supervisor *s)
+{
+	unsigned long low = 1, high = 0;
+	char text[64];
+
+	if (files_read("/proc/sys/net/ipv4/ping_group_range", text, sizeof(text)) > 0)
+		sscanf(text, "%lu %lu", &low, &high);
+	snprintf(s->ping_range, sizeof(s->ping_range), "%lu %lu", low, high);
+}
+
+int supervisor_prepare(struct supervisor *s, struct trouble *t)
+{
+	read_ping_range(s);
+	pool_init(&s->pool, s->pool_bytes, sizeof(s->pool_bytes));
+	s->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+	if (!s->loop)
+		return trouble(t, EXIT_FAILED, "E0308", "cannot make an event loop");
+	s->started = ev_time();
+	watch_fd(s, &s->signal_io, s->signal_fd, on_signal);
+	if (s->is_run)
+		watch_fd(s, &s->guest.exit_io, s->guest.pidfd, on_guest_end);
+	return 0;
+}
+
+int supervisor_main(struct supervisor *s, struct trouble *t)
+{
+	if (give_up_privileges(s, t) < 0)
+		return -1;
+	watch_host(s);
+	ev_prepare_init(&s->sync, on_prepare);
+	s->sync.data = s;
+	ev_prepare_start(s->loop, &s->sync);
+	operator_begin(&s->op, s);
+	if (open_crews(s, t) < 0) {
+		trouble_say(t);
+		supervisor_drain(s, s->is_run ? EXIT_GATEWAY : EXIT_FAILED);
+	}
+	if (!s->gone)
+		ev_run(s->loop, 0);
+	close_all(s);
+	return s->exit_code;
+}

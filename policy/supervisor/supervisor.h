@@ -1,0 +1,93 @@
+/*
+ * The state of a running natlock (`run` or `up`), and what its parts tell one another.
+ *
+ *   main.c     which command           start.c       order of birth          crew.c    boot, locks,
+ * Start spawn.c    processes               watch.c       deaths and restarts     port.c    ports of
+ * a hub guest.c    the program of `run`    plumb.c       interfaces              attach.c  TARGET
+ * words operator.c natlockctl's questions  process.c     /proc                   hostnet.c the
+ * host's network
+ */
+#ifndef NATLOCK_SUPERVISOR_SUPERVISOR_H
+#define NATLOCK_SUPERVISOR_SUPERVISOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.pb-c.h"
+#include "guest.h"
+#include "hostnet.h"
+#include "hub.h"
+#include "identity.h"
+#include "operator.h"
+#include "places.h"
+#include "pool.h"
+#include "resolvers.h"
+#include "spawn.h"
+#include "trouble.h"
+
+enum {
+	SUPERVISOR_HUBS = 16,
+	SUPERVISOR_NOTES = 16,
+	SUPERVISOR_NOTE = 240,
+	SUPERVISOR_POOL = 1 << 20
+};
+
+struct supervisor {
+	struct ev_loop *loop;
+	struct ev_io signal_io, host_io, resolv_io;
+	struct ev_timer settle; /* the host's network changed: look when it is quiet */
+	struct ev_prepare sync; /* leases go to disk once a turn */
+	int signal_fd;
+	bool is_run;		 /* `natlock run`: one hub, one program */
+	const char *config_path; /* for STATUS; NULL: built in */
+	Nl__Config *config;
+	struct places places;
+	struct identity identity;
+	struct spawn_binaries binaries;
+	struct hub hub[SUPERVISOR_HUBS];
+	unsigned int hubs;
+	struct guest guest;	       /* is_run */
+	char resolv_conf[PLACES_PATH]; /* is_run: what the guest has as /etc/resolv.conf */
+	int ready_fd;		       /* is_run: --ready-fd, -1 */
+	struct operator op;
+	struct hostnet hostnet;
+	struct resolvers resolvers;
+	char note[SUPERVISOR_NOTES]
+		 [SUPERVISOR_NOTE]; /* what an operator should know; shown by status */
+	unsigned int notes;
+	char ping_range[32]; /* net.ipv4.ping_group_range as the host sees it */
+	double started;	     /* ev_time() */
+	bool draining, locked, gone;
+	int exit_code;
+	struct pool pool; /* where received messages are unpacked */
+	uint8_t pool_bytes[SUPERVISOR_POOL];
+};
+
+/* Wall clock in ms. */
+uint64_t supervisor_wall_ms(const struct supervisor *s);
+/* Keeps a note for status, and says it on standard error under `up`. Equal notes are kept once. */
+void supervisor_note(struct supervisor *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* By name; NULL or "" is the first one. NULL: no such hub. */
+struct hub *supervisor_hub(struct supervisor *s, const char *name);
+
+/* All workers of a hub run for the first time. */
+void supervisor_hub_born(struct hub *hub);
+/* A worker ended before its hub was born: natlock gives up. */
+void supervisor_hub_failed(struct hub *hub, const struct trouble *t);
+/* The last worker of a draining hub is gone. */
+void supervisor_hub_gone(struct hub *hub);
+/* Begins the orderly end; later calls do nothing but keep the first exit code. */
+void supervisor_drain(struct supervisor *s, int exit_code);
+
+/* The loop and what it watches from the beginning: ports may be added afterwards. 0, or -1 with *t.
+ */
+int supervisor_prepare(struct supervisor *s, struct trouble *t);
+/*
+ * Makes everything that needs no privilege, enters the loop, returns the exit code when all is
+ * gone. Called after identity_enter; s->guest is already waiting when is_run.
+ */
+int supervisor_main(struct supervisor *s, struct trouble *t);
+
+#endif

@@ -1,0 +1,303 @@
+/*
+ * Theory of operation. The kernel tells the end of a worker by its pidfd; everything else (a broken
+ * channel, a neighbour's report, no Locked in time) kills the worker first and so arrives by the
+ * same way.
+ *
+ *   ended ─▶ draining or expected ─────────────▶ GONE; the last one ends the hub
+ *         ─▶ hub not born yet ─────────────────▶ natlock gives up: the trouble is not transient
+ *         ─▶ dhcpd, alg ───────────────────────▶ WAITING(back-off) ─▶ spawn
+ *         ─▶ one of the ring sharers ──────────▶ the others are killed too; when all are gone: new
+ * edges, WAITING(back-off) for all ─▶ spawn
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crew.h"
+#include "spawn.h"
+#include "supervisor.h"
+#include "watch.h"
+
+uint64_t watch_backoff_ms(uint64_t min_ms, uint64_t max_ms, uint32_t failures)
+{
+	uint64_t ms = min_ms ? min_ms : 1;
+	uint32_t i;
+
+	for (i = 1; i < failures && ms < max_ms; i++)
+		ms *= 2;
+	return ms < max_ms ? ms : max_ms;
+}
+
+static bool alive(const struct worker *w)
+{
+	return w->pidfd >= 0;
+}
+
+static void kill_worker(struct worker *w)
+{
+	if (alive(w))
+		kill(w->pid, SIGKILL);
+}
+
+/* "its policy (SIGSYS)", "signal 11", "exit status 1": how a process ended, for the log. */
+static const char *manner(int status, char *out, size_t cap)
+{
+	if (status == 128 + SIGSYS)
+		snprintf(out, cap, "was killed by its policy");
+	else if (status > 128)
+		snprintf(out, cap, "was ended by signal %d", status - 128);
+	else
+		snprintf(out, cap, "ended with status %d", status);
+	return out;
+}
+
+static void log_end(struct worker *w, int status)
+{
+	struct hub *hub = w->hub;
+	char how[64], line[320];
+
+	snprintf(line, sizeof(line), "SecureNAT: The process %s %s and will be restarted.%s%s",
+		spawn_actor_name(w->id), manner(status, how, sizeof(how)),
+		w->blame[0] ? " Reason: " : "", w->blame);
+	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
+	supervisor_note(hub->super, "%s", line + strlen("SecureNAT: "));
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events);
+
+static void set_timer(struct worker *w, double seconds)
+{
+	struct ev_loop *loop = w->hub->super->loop;
+
+	ev_timer_stop(loop, &w->timer);
+	ev_timer_init(&w->timer, on_timer, seconds, 0.0);
+	w->timer.data = w;
+	ev_timer_start(loop, &w->timer);
+}
+
+static void wait_for_turn(struct worker *w)
+{
+	const Nl__Policy *policy = w->hub->super->config->policy;
+	uint64_t ms = watch_backoff_ms(
+		policy->restart_backoff_min->ms, policy->restart_backoff_max->ms, w->failures);
+
+	w->state = WORKER_WAITING;
+	set_timer(w, (double)ms / 1000.0);
+}
+
+/* The sharers of rings that are still there cannot go on; true when all of them are gone. */
+static bool sharers_gone(struct hub *hub)
+{
+	bool gone = true;
+	unsigned int i;
+
+	for (i = 0; i < ACTOR_COUNT; i++) {
+		if (!share_has_ring((enum actor_id)i) || !alive(&hub->worker[i]))
+			continue;
+		kill_worker(&hub->worker[i]);
+		hub->worker[i].state = WORKER_GONE; /* its end is our doing */
+		gone = false;
+	}
+	return gone;
+}
+
+static void renew_sharers(struct hub *hub)
+{
+	uint32_t failures = 0;
+	unsigned int i;
+	int error = crew_renew_edges(hub);
+
+	if (error)
+		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
+			strerror(-error));
+	hub->generation++;
+	for (i = 0; i < ACTOR_COUNT; i++)
+		if (share_has_ring((enum actor_id)i) && hub->worker[i].failures > failures)
+			failures = hub->worker[i].failures;
+	for (i = 0; i < ACTOR_COUNT; i++) {
+		if (!share_has_ring((enum actor_id)i))
+			continue;
+		crew_flush_channels(hub, (enum actor_id)i);
+		hub->worker[i].failures = failures;
+		wait_for_turn(&hub->worker[i]);
+	}
+}
+
+static void replace(struct worker *w)
+{
+	w->restarts++;
+	if (share_has_ring(w->id)) {
+		if (sharers_gone(w->hub))
+			renew_sharers(w->hub);
+		return;
+	}
+	w->hub->generation++;
+	crew_flush_channels(w->hub, w->id);
+	wait_for_turn(w);
+}
+
+bool watch_alive(const struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < ACTOR_COUNT; i++)
+		if (alive(&hub->worker[i]))
+			return true;
+	return false;
+}
+
+void watch_end_if_last(struct hub *hub)
+{
+	if (!watch_alive(hub))
+		supervisor_hub_gone(hub);
+}
+
+static void stillborn(struct worker *w, int status)
+{
+	struct trouble t;
+	char how[64];
+
+	trouble(&t, EXIT_FAILED, "E0605", "the process %s %s before it was ready",
+		spawn_actor_name(w->id), manner(status, how, sizeof(how)));
+	if (w->blame[0])
+		trouble_cause(&t, "%s", w->blame);
+	trouble_fix(&t, "See: natlock doctor");
+	supervisor_hub_failed(w->hub, &t);
+}
+
+/* Whether this end is the first of a series or only the company of one. */
+static void count_failure(struct worker *w)
+{
+	bool stable = w->state == WORKER_RUNNING && ev_time() - w->started > WATCH_STABLE_SECONDS;
+
+	w->failures = stable ? 1 : w->failures + 1;
+}
+
+static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct worker *w = io->data;
+	struct hub *hub = w->hub;
+	enum worker_state was = w->state;
+	int status;
+
+	watch_end(w);
+	status = spawn_wait(w->pidfd);
+	w->pidfd = -1;
+	crew_forget(w);
+	operator_worker_gone(&hub->super->op, w);
+	if (hub->draining || was == WORKER_DRAINING) {
+		w->state = WORKER_GONE;
+		watch_end_if_last(hub);
+		return;
+	}
+	if (!hub->born) {
+		w->state = WORKER_GONE;
+		stillborn(w, status);
+		return;
+	}
+	if (was != WORKER_GONE) {
+		log_end(w, status);
+		count_failure(w);
+	}
+	w->state = WORKER_GONE;
+	replace(w);
+}
+
+static void respawn(struct worker *w)
+{
+	struct trouble t;
+	char line[512];
+
+	if (crew_spawn(w, &t) == 0)
+		return;
+	supervisor_note(w->hub->super, "%s", trouble_text(&t, line, sizeof(line)));
+	w->failures++;
+	wait_for_turn(w);
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+
+	switch (w->state) {
+	case WORKER_WAITING: respawn(w); break;
+	case WORKER_BOOTING:
+	case WORKER_LOCKED: watch_condemn(w, "it was not ready in time"); break;
+	case WORKER_DRAINING: kill_worker(w); break;
+	case WORKER_RUNNING:
+	case WORKER_GONE: break;
+	}
+}
+
+void watch_begin(struct worker *w)
+{
+	ev_io_init(&w->exit_io, on_exit_fd, w->pidfd, EV_READ);
+	w->exit_io.data = w;
+	ev_io_start(w->hub->super->loop, &w->exit_io);
+	set_timer(w, WATCH_BOOT_SECONDS);
+}
+
+void watch_end(struct worker *w)
+{
+	ev_io_stop(w->hub->super->loop, &w->exit_io);
+	ev_timer_stop(w->hub->super->loop, &w->timer);
+}
+
+void watch_started(struct worker *w)
+{
+	ev_timer_stop(w->hub->super->loop, &w->timer);
+	w->started = ev_time();
+}
+
+void watch_condemn(struct worker *w, const char *why)
+{
+	if (!w->blame[0])
+		snprintf(w->blame, sizeof(w->blame), "%s", why);
+	kill_worker(w);
+}
+
+static bool neighbours(enum actor_id x, enum actor_id y)
+{
+	unsigned int e;
+
+	for (e = 0; e < share_edge_count; e++)
+		if ((share_edges[e].a == x && share_edges[e].b == y) ||
+			(share_edges[e].a == y && share_edges[e].b == x))
+			return true;
+	return false;
+}
+
+void watch_incident(struct worker *from, const char *liar, const char *what)
+{
+	enum actor_id id = spawn_actor_by_name(liar);
+	struct worker *w = id < ACTOR_COUNT ? &from->hub->worker[id] : NULL;
+	char why[160];
+
+	if (!w || !neighbours(from->id, id)) {
+		watch_condemn(from, "it reported a process that it cannot know");
+		return;
+	}
+	snprintf(why, sizeof(why), "%s reports: %s", spawn_actor_name(from->id), what);
+	watch_condemn(w, why);
+}
+
+void watch_draining(struct worker *w)
+{
+	if (!alive(w)) {
+		ev_timer_stop(w->hub->super->loop, &w->timer);
+		w->state = WORKER_GONE;
+		return;
+	}
+	if (w->state != WORKER_RUNNING)
+		kill_worker(w);
+	w->state = WORKER_DRAINING;
+	set_timer(w, WATCH_DRAIN_SECONDS);
+}
+
+void watch_restart(struct worker *w)
+{
+	watch_condemn(w, "restart was asked for");
+}

@@ -1,0 +1,37 @@
+/*
+ * Keeps the workers of a hub alive: ends, lies of neighbours, back-off.
+ *
+ * dhcpd and alg are replaced alone. broker, netstack and natproxy share rings and are replaced
+ * together (docs/decisions/0001, 7). Back-off doubles from policy.restart_backoff_min to _max while
+ * a worker does not stay up for WATCH_STABLE_SECONDS; it never gives up.
+ */
+#ifndef NATLOCK_SUPERVISOR_WATCH_H
+#define NATLOCK_SUPERVISOR_WATCH_H
+
+#include "hub.h"
+
+enum { WATCH_STABLE_SECONDS = 10, WATCH_BOOT_SECONDS = 10, WATCH_DRAIN_SECONDS = 3 };
+
+/* Follows a fresh process: its end, and its patience to be locked. */
+void watch_begin(struct worker *w);
+void watch_end(struct worker *w);
+/* It is locked or running: no more patience needed. */
+void watch_started(struct worker *w);
+/* A worker broke the rules of its channel, or a neighbour says so: it is killed, which its end then
+ * reports. */
+void watch_condemn(struct worker *w, const char *why);
+/* A worker of the hub reports a neighbour; believed only of a neighbour by topology.def. */
+void watch_incident(struct worker *from, const char *liar, const char *what);
+/* It was told to drain: kill it if it does not. */
+void watch_draining(struct worker *w);
+/* Whether any worker of the hub has a process. */
+bool watch_alive(const struct hub *hub);
+/* Calls supervisor_hub_gone when no worker of the hub is left. */
+void watch_end_if_last(struct hub *hub);
+/* natlockctl process restart NAME. */
+void watch_restart(struct worker *w);
+
+/* Delay in ms before the restart that follows `failures` failures in a row (1..). Pure. */
+uint64_t watch_backoff_ms(uint64_t min_ms, uint64_t max_ms, uint32_t failures);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * The switch between hostile guests and a hostile netstack. The input is a list of actions: frames
+ * at ports, descriptors and indices in netstack's shared region (any bytes), answers of a hostile
+ * dhcpd. Nothing may crash, no byte outside a lent buffer may be named, and what leaves by a port
+ * on netstack's or dhcpd's word carries the gateway's address.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bridge.h"
+#include "topology.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static struct bridge bridge;
+static struct link link_to_netstack;
+static struct ring_region *mine, *theirs;
+static struct arena arena;
+static struct arena_view view;
+static struct drops drops;
+static uint8_t *base[ARENA_ID_COUNT];
+static bool inside; /* the frame being written comes from inside */
+static uint8_t port_answer;
+static const uint8_t gateway[6] = {0, 0xac, 1, 2, 3, 4};
+
+static ssize_t take(void *context, unsigned int slot, const struct iovec *piece, int pieces)
+{
+	static uint8_t flat[80000];
+	size_t n = 0;
+	for (int i = 0; i < pieces; i++) {
+		memcpy(flat + n, piece[i].iov_base, piece[i].iov_len);
+		n += piece[i].iov_len;
+	}
+	if (inside && slot == 3 && memcmp(flat + 6, gateway, 6))
+		abort();
+	switch (port_answer & 7) {
+	case 0: return -EAGAIN;
+	case 1: return -ENOBUFS;
+	case 2: return -EPIPE;
+	case 3: return (ssize_t)(slot == 2 ? n / 2 : n);
+	default: return (ssize_t)n;
+	}
+}
+
+static int hear(void *context, uint32_t number, const uint8_t *frame, uint32_t bytes, bool csum_ok)
+{
+	static uint8_t copy[BRIDGE_DHCP_BYTES_MAX];
+	memcpy(copy, frame, bytes);
+	return 0;
+}
+
+static void *pages(size_t bytes)
+{
+	return mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+static void begin(void)
+{
+	struct bridge_config c = {.key = {1, 2}, .macs_per_port = 4};
+	if (!mine) {
+		mine = pages(sizeof *mine);
+		theirs = pages(sizeof *theirs);
+		for (int i = 1; i < ARENA_ID_COUNT; i++)
+			view.base[i] = base[i] = pages(ARENA_BYTES);
+	}
+	mine->head = mine->tail = theirs->head = theirs->tail = 0;
+	link_init(&link_to_netstack, mine, theirs, ACTOR_BROKER, ACTOR_NETSTACK,
+		link_arenas(ACTOR_NETSTACK, ACTOR_BROKER), RING_OP_NONE, -1);
+	arena_init(&arena, ARENA_BROKER, base[ARENA_BROKER]);
+	memcpy(c.gateway.mac, gateway, 6);
+	c.gateway.dhcp = true;
+	c.arena = &arena;
+	c.view = &view;
+	c.netstack = &link_to_netstack;
+	c.drops = &drops;
+	c.io = (struct bridge_io){.port = {.write = take}, .dhcp = hear};
+	bridge_init(&bridge, &c);
+	for (unsigned int slot = 0; slot < 4; slot++)
+		bridge_attach(&bridge, slot, slot, slot < 2, slot == 2, 1500);
+}
+
+static void guest_says(uint8_t how, const uint8_t *data, uint32_t bytes)
+{
+	struct wire_vnet v = {0};
+	struct bridge_offer offer;
+	unsigned int slot = how & 3;
+	if (slot < 2 && bytes >= WIRE_VNET_BYTES) {
+		memcpy(&v, data, WIRE_VNET_BYTES);
+		data += WIRE_VNET_BYTES;
+		bytes -= WIRE_VNET_BYTES;
+	}
+	inside = false;
+	if (bridge_offer(&bridge, slot, &offer))
+		bridge_input_copy(&bridge, slot, slot < 2 ? &v : NULL, data, bytes,
+			how * UINT64_C(1000000000));
+	link_flush(&link_to_netstack);
+	theirs->tail = mine->head;
+}
+
+static void netstack_says(const uint8_t *data, uint32_t bytes)
+{
+	uint32_t index = theirs->head % RING_SLOTS;
+	struct ring_desc d;
+	struct ring_header h;
+	uint32_t n = bytes < sizeof d ? bytes : (uint32_t)sizeof d;
+	memcpy(&theirs->desc[index], data, n);
+	memcpy(&theirs->header[index], data + n, bytes - n < sizeof h ? bytes - n : sizeof h);
+	theirs->head++;
+	inside = true;
+	while (link_peek(&link_to_netstack, &d, &h) == 1) {
+		if (d.op == RING_NETSTACK_SEND ? bridge_send(&bridge, &d, &h, 1)
+					       : bridge_release(&bridge, &d))
+			link_fail(&link_to_netstack, "lie");
+		link_consumed(&link_to_netstack);
+	}
+}
+
+static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
+{
+	switch (what & 7) {
+	case 0:
+	case 1: guest_says(what >> 3, data, bytes); break;
+	case 2: netstack_says(data, bytes); break;
+	case 3:
+		inside = true;
+		(void)bridge_answer(&bridge, data, bytes, what & 64, what >> 3 & 7);
+		break;
+	case 4: port_answer = what >> 3; break;
+	case 5:
+		inside = false;
+		bridge_flush(&bridge, what >> 3 & 3);
+		break;
+	case 6:
+		bridge_detach(&bridge, what >> 3 & 3);
+		bridge_attach(&bridge, what >> 3 & 3, what >> 3 & 3, (what >> 3 & 3) < 2,
+			(what >> 3 & 3) == 2, 1500);
+		break;
+	default: fdb_sweep(&bridge.fdb, UINT64_MAX / 2); break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	begin();
+	while (bytes >= 3) {
+		uint32_t n = data[1] | (uint32_t)data[2] << 8;
+		n = n < bytes - 3 ? n : (uint32_t)(bytes - 3);
+		act(data[0], data + 3, n);
+		data += 3 + n;
+		bytes -= 3 + n;
+	}
+	return 0;
+}

@@ -1,0 +1,335 @@
+/*
+ * For the natproxy targets: a started core whose kernel is the fuzzer's input. Each socket call
+ * takes a byte of it to decide how it ends. Included by one target each; the state is static and
+ * made anew for every input.
+ */
+#ifndef NATLOCK_TESTS_FUZZ_NATPROXY_H
+#define NATLOCK_TESTS_FUZZ_NATPROXY_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "natproxy.h"
+
+enum { FUZZ_FDS = 256, FUZZ_FIRST_FD = 16 };
+
+struct sock_host {
+	bool open[FUZZ_FDS];
+	const uint8_t *input;
+	size_t left;
+};
+
+static struct sock_host host;
+static struct link inside, outside;
+static struct ring_region *region[2];
+static struct arena own, broker;
+static struct arena_view view;
+static struct drops drops;
+static struct natproxy *np;
+static struct inspect *inspects;
+
+static uint8_t take(void)
+{
+	if (!host.left)
+		return 0;
+	host.left--;
+	return *host.input++;
+}
+
+static int new_fd(void)
+{
+	static const int errors[] = {-EMFILE, -ECONNREFUSED, -EADDRINUSE, -ENETUNREACH, -EACCES};
+	const uint8_t how = take();
+	if (how > 240)
+		return errors[how % 5];
+	for (int fd = FUZZ_FIRST_FD; fd < FUZZ_FDS; fd++)
+		if (!host.open[fd]) {
+			host.open[fd] = true;
+			return fd;
+		}
+	return -EMFILE;
+}
+
+static void need_open(int fd)
+{
+	if (fd < FUZZ_FIRST_FD || fd >= FUZZ_FDS || !host.open[fd])
+		abort();
+}
+
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+{
+	return new_fd();
+}
+int sock_connect_result(struct sock_host *h, int fd)
+{
+	need_open(fd);
+	return take() > 200 ? -ECONNREFUSED : 0;
+}
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+{
+	return new_fd();
+}
+int sock_accept(struct sock_host *h, int fd, struct sock_address *peer)
+{
+	need_open(fd);
+	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+	return take() & 1 ? new_fd() : -EAGAIN;
+}
+int sock_local(struct sock_host *h, int fd, struct sock_address *out)
+{
+	need_open(fd);
+	*out = (struct sock_address){inet_addr("10.9.9.9"), (uint16_t)(1024 + fd)};
+	return 0;
+}
+ssize_t sock_write(
+	struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent)
+{
+	size_t all = 0;
+	need_open(fd);
+	for (size_t i = 0; i < pieces; i++)
+		all += piece[i].iov_len;
+	const uint8_t how = take();
+	if (how > 240)
+		return how & 1 ? -EPIPE : -EAGAIN;
+	return (ssize_t)(how < 128 ? all : all * how / 256);
+}
+ssize_t sock_read(struct sock_host *h, int fd, const struct iovec *piece, size_t pieces)
+{
+	size_t all = 0;
+	need_open(fd);
+	for (size_t i = 0; i < pieces; i++)
+		all += piece[i].iov_len;
+	const uint8_t how = take();
+	if (how > 220)
+		return how > 250 ? -ECONNRESET : how & 1 ? 0 : -EAGAIN;
+	return (ssize_t)(all * how / 220);
+}
+bool sock_at_mark(struct sock_host *h, int fd)
+{
+	return take() > 250;
+}
+int sock_finish(struct sock_host *h, int fd)
+{
+	need_open(fd);
+	return 0;
+}
+void sock_close(struct sock_host *h, int fd, bool reset)
+{
+	need_open(fd);
+	host.open[fd] = false;
+}
+int sock_udp(struct sock_host *h, const struct sock_address *at)
+{
+	return new_fd();
+}
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
+{
+	return new_fd();
+}
+int sock_echo(struct sock_host *h, uint16_t identifier)
+{
+	return new_fd();
+}
+int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
+{
+	need_open(fd);
+	const uint8_t how = take();
+	if (how > 220)
+		return how & 1 ? -ECONNREFUSED : -EAGAIN;
+	return 1 + how % count;
+}
+int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count)
+{
+	need_open(fd);
+	const uint8_t how = take();
+	if (how > 200)
+		return how & 1 ? -ECONNREFUSED : -EAGAIN;
+	const int n = 1 + how % count;
+	for (int i = 0; i < n; i++) {
+		size_t all = 0, first = batch[i].piece[0].iov_len;
+		for (uint32_t k = 0; k < batch[i].pieces; k++)
+			all += batch[i].piece[k].iov_len;
+		batch[i].bytes = (uint32_t)(all * take() / 256);
+		batch[i].truncated = false;
+		batch[i].peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+		for (size_t k = 0; k < first && k < 32; k++)
+			((uint8_t *)batch[i].piece[0].iov_base)[k] = take();
+	}
+	return n;
+}
+int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
+{
+	need_open(fd);
+	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+	return 0;
+}
+int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)
+{
+	need_open(fd);
+	*out = (struct sock_error){
+		.to = {htonl(0x08080800U | take()), take()}, .type = 3, .code = take()};
+	return take() & 1;
+}
+void sock_watch(struct sock_host *h, int fd, unsigned int events)
+{
+	need_open(fd);
+}
+void sock_forget(struct sock_host *h, int fd)
+{
+}
+
+static void on_line(void *context, const char *line)
+{
+}
+static void on_uplink(void *context, const Nl__UplinkState *m)
+{
+}
+static void on_edge(void *context, uint32_t generation)
+{
+}
+static int on_inspect(void *context, const Nl__FlowInspect *m)
+{
+	return take() > 250 ? -EPIPE : 0;
+}
+static int on_bytes(void *context, const Nl__FlowBytes *m)
+{
+	return take() > 250 ? -EAGAIN : 0;
+}
+static int on_answer(void *context, const Nl__PinholeAnswer *m)
+{
+	return 0;
+}
+static int on_end(void *context, const Nl__FlowEnd *m)
+{
+	return 0;
+}
+
+static void *zeroed(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0);
+	if (p == MAP_FAILED)
+		abort();
+	return p;
+}
+
+/* Used pages only are given back, so a run costs what it touched. */
+static void wipe(void *p, size_t n)
+{
+	if (madvise(p, n, MADV_DONTNEED))
+		abort();
+}
+
+static void configure(struct natproxy_setup *s)
+{
+	static uint8_t entropy[32];
+	static uint32_t ftp_port = 21;
+	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
+	Nl__VirtualHost virtual = NL__VIRTUAL_HOST__INIT;
+	Nl__Nat nat = NL__NAT__INIT;
+	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT;
+	Nl__Alg alg = NL__ALG__INIT;
+	Nl__Hub hub = NL__HUB__INIT;
+	Nl__Endpoint at = NL__ENDPOINT__INIT, to = NL__ENDPOINT__INIT;
+	Nl__Publish tcp = NL__PUBLISH__INIT, udp = NL__PUBLISH__INIT, *publish[2] = {&tcp, &udp};
+	address.be = inet_addr("192.168.30.1");
+	mask.be = inet_addr("255.255.255.0");
+	virtual.address = &address;
+	virtual.netmask = &mask;
+	at.port = 8080;
+	to.ip_be = inet_addr("192.168.30.10");
+	to.port = 80;
+	udp.proto = NL__PUBLISH__PROTO__udp;
+	tcp.listen = udp.listen = &at;
+	tcp.to = udp.to = &to;
+	nat.n_publish = 2;
+	nat.publish = publish;
+	ftp.has_enable = ftp.enable = true;
+	ftp.n_ports = 1;
+	ftp.ports = &ftp_port;
+	alg.ftp = &ftp;
+	hub.host = &virtual;
+	hub.nat = &nat;
+	hub.alg = &alg;
+	s->hub = &hub;
+	s->entropy = entropy;
+	if (natproxy_init(np, s, inspects))
+		abort();
+}
+
+static void fuzz_begin(const uint8_t *bytes, size_t n)
+{
+	const size_t slots = NATPROXY_INSPECTED * natproxy_inspect_bytes();
+	if (!np) {
+		np = zeroed(sizeof(*np));
+		inspects = zeroed(slots);
+		region[0] = zeroed(sizeof(struct ring_region));
+		region[1] = zeroed(sizeof(struct ring_region));
+		own.base = zeroed(ARENA_BYTES);
+		broker.base = zeroed(ARENA_BYTES);
+	}
+	wipe(np, sizeof(*np));
+	wipe(inspects, slots);
+	wipe(region[0], sizeof(struct ring_region));
+	wipe(region[1], sizeof(struct ring_region));
+	arena_init(&own, ARENA_NATPROXY, own.base);
+	arena_init(&broker, ARENA_BROKER, broker.base);
+	view.base[ARENA_BROKER] = view.base[ARENA_NETSTACK] = broker.base;
+	view.base[ARENA_NATPROXY] = own.base;
+	host = (struct sock_host){.input = bytes, .left = n};
+	link_init(&inside, region[0], region[1], ACTOR_NATPROXY, ACTOR_NETSTACK,
+		link_arenas(ACTOR_NETSTACK, ACTOR_NATPROXY),
+		link_release_op(ACTOR_NATPROXY, ACTOR_NETSTACK), -1);
+	link_init(&outside, region[1], region[0], ACTOR_NETSTACK, ACTOR_NATPROXY,
+		link_arenas(ACTOR_NATPROXY, ACTOR_NETSTACK),
+		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
+	struct natproxy_setup s = {
+		.shell = {NULL, on_line, on_line, on_uplink, on_edge, on_inspect, on_bytes,
+			on_answer, on_end},
+		.sock = &host,
+		.link = &inside,
+		.arena = &own,
+		.view = &view,
+		.drops = &drops,
+		.sockets_max = FUZZ_FDS,
+		.echo_allowed = true,
+	};
+	configure(&s);
+	natproxy_time(np, 1000000000, 1);
+	natproxy_start(np);
+}
+
+/* Netstack's part of a turn: gives back what it was lent, keeps the ring empty. */
+static void fuzz_drain(void)
+{
+	struct ring_desc d;
+	link_flush(&inside);
+	while (link_recv(&outside, &d, NULL) == 1)
+		if (d.op == RING_NATPROXY_TCP_DATA || d.op == RING_NATPROXY_DGRAM_DATA)
+			for (unsigned int i = 0; i < d.nseg; i++)
+				link_release(&outside, d.seg[i].id);
+	if (link_error(&outside, NULL))
+		abort(); /* natproxy itself must never break the protocol */
+	link_flush(&outside);
+}
+
+static void fuzz_some_event(void)
+{
+	const int fd = FUZZ_FIRST_FD + take() % 16;
+	if (host.open[fd])
+		natproxy_ready(np, fd, 1 + take() % 3);
+}
+
+static void fuzz_turn(uint64_t step_ns)
+{
+	natproxy_time(np, np->now_ns + step_ns, 1);
+	if (natproxy_deadline(np) <= np->now_ns)
+		natproxy_timeout(np);
+	natproxy_flush(np);
+	fuzz_drain();
+}
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * A hostile alg: verdicts, edits and wishes of any kind about a control flow whose bytes keep
+ * moving both ways. No door may open to a privileged port or to another guest, and nothing may
+ * crash.
+ */
+#include "fuzz_natproxy.h"
+#include "natproxy_dispatch.h"
+
+enum { FLOW = 0x10003 };
+
+static void deliver(const struct ring_desc *d)
+{
+	if (natproxy_ring_netstack(np, d, NULL))
+		abort();
+}
+
+static void open_control(void)
+{
+	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN, .flow = FLOW};
+	d.pair = (struct ring_pair){.guest_ip_be = htonl(0xc0a81e0a),
+		.guest_port = 40000,
+		.remote_ip_be = htonl(0x08080808),
+		.remote_port = 21};
+	deliver(&d);
+	for (int fd = FUZZ_FIRST_FD; fd < FUZZ_FDS; fd++)
+		if (np->owner[fd].kind == OWNER_FLOW)
+			natproxy_ready(np, fd, SOCK_WRITE);
+	d = (struct ring_desc){.op = RING_NETSTACK_TCP_CREDIT, .flow = FLOW, .arg = 10000000};
+	if (flow_live(np, FLOW))
+		deliver(&d);
+}
+
+static void guest_speaks(void)
+{
+	struct flow *f = flow_live(np, FLOW);
+	const uint32_t id = arena_take(&broker, BUF_SMALL, false);
+	if (!f || f->state != FLOW_RUNNING || !id || f->guest_finished)
+		return;
+	struct ring_desc d = {
+		.op = RING_NETSTACK_TCP_DATA, .nseg = 1, .flow = FLOW, .arg = f->upload_end};
+	d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), 1U + take() * 8U, id};
+	deliver(&d);
+}
+
+static void verdict(void)
+{
+	static uint8_t text[255 * 70];
+	Nl__Verdict m = NL__VERDICT__INIT;
+	Nl__Edit edit[4], *edits[4];
+	m.flow = take() > 30 ? FLOW : take();
+	m.direction = take() & 1;
+	m.until = (uint64_t)take() << 8 | take();
+	m.n_edits = take() % 4;
+	m.edits = edits;
+	for (size_t i = 0; i < m.n_edits; i++) {
+		edits[i] = &edit[i];
+		nl__edit__init(&edit[i]);
+		edit[i].at = (uint64_t)take() << 8 | take();
+		edit[i].old_bytes = take();
+		edit[i].bytes = (ProtobufCBinaryData){(size_t)take() * 70, text};
+	}
+	if (natproxy_on_verdict(np, &m, NULL))
+		natproxy_alg_lost(np);
+}
+
+static void wish(void)
+{
+	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
+	m.flow = take() > 30 ? FLOW : take();
+	m.token = take() % 4;
+	m.kind = take() % 4;
+	m.guest_port = (uint32_t)take() << 9 | take();
+	m.peer_ip_be = take() & 1 ? 0 : htonl(0x08080800U | take());
+	m.lifetime_ms = take() * 1000U;
+	natproxy_on_pinhole_open(np, &m, NULL);
+}
+
+static void check_doors(void)
+{
+	uint32_t ref = PINHOLE_NONE;
+	while ((ref = pinhole_next(&np->pinholes, ref))) {
+		const struct pinhole *p = &np->pinholes.entry[ref];
+		if (p->guest.port < 1024 || p->guest.ip_be != htonl(0xc0a81e0a) ||
+			p->peer_ip_be != htonl(0x08080808))
+			abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	Nl__PinholeClose closed = NL__PINHOLE_CLOSE__INIT;
+	Nl__GiveUp give_up = NL__GIVE_UP__INIT;
+	fuzz_begin(bytes, n);
+	open_control();
+	give_up.flow = closed.flow = FLOW;
+	while (host.left) {
+		switch (take() % 8) {
+		case 0:
+		case 1: guest_speaks(); break;
+		case 2:
+		case 3: verdict(); break;
+		case 4: wish(); break;
+		case 5:
+			closed.token = take() % 4;
+			natproxy_on_pinhole_close(np, &closed, NULL);
+			break;
+		case 6:
+			if (take() > 240)
+				natproxy_on_give_up(np, &give_up, NULL);
+			break;
+		default: fuzz_some_event(); break;
+		}
+		fuzz_turn(take() > 250 ? 31000000000ULL : 1000000);
+		check_doors();
+	}
+	return 0;
+}

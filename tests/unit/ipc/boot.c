@@ -1,0 +1,145 @@
+/* Mapping what Boot brings: the right order, and nothing that could shrink, is too small, is
+ * missing or too much. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "boot.h"
+
+static struct actor a;
+static struct chan_in in;
+
+static int sealed(size_t bytes, int seals)
+{
+	int fd = memfd_create("test", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	cr_assert_eq(ftruncate(fd, (off_t)bytes), 0);
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static void add(size_t bytes)
+{
+	in.fds[in.nfds++] = sealed(bytes, F_SEAL_SHRINK | F_SEAL_GROW);
+}
+
+static void begin(enum actor_id id)
+{
+	static struct actor_ops ops;
+
+	memset(&a, 0, sizeof(a));
+	memset(&in, 0, sizeof(in));
+	ops.id = id;
+	a.ops = &ops;
+	boot_topology(&a, id);
+}
+
+static void add_for_broker(void)
+{
+	add(sizeof(struct ring_region));
+	add(sizeof(struct ring_region));
+	for (int i = 0; i < 3; i++)
+		add(ARENA_BYTES);
+}
+
+Test(boot, edges_follow_the_topology)
+{
+	begin(ACTOR_NATPROXY);
+	cr_assert_eq(a.edges, 3);
+	cr_assert_eq(a.peer[1], ACTOR_NETSTACK);
+	cr_assert_eq(a.peer[2], ACTOR_ALG);
+	cr_assert(a.edge_is_ring[0]);
+	cr_assert_not(a.edge_is_ring[1]);
+	begin(ACTOR_ALG);
+	cr_assert_eq(a.edges, 2);
+	cr_assert_eq(a.peer[1], ACTOR_NATPROXY);
+}
+
+Test(boot, the_broker_gets_one_ring_and_three_arenas)
+{
+	uint32_t id;
+
+	begin(ACTOR_BROKER);
+	add_for_broker();
+	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(a.link_count, 1);
+	cr_assert_eq(a.link[0].to, ACTOR_NETSTACK);
+	cr_assert_eq(a.link[0].bell_fd, BROKER_BELL_NETSTACK);
+	cr_assert_eq(a.arena.id, ARENA_BROKER);
+	cr_assert_eq(a.view.base[ARENA_BROKER], a.arena.base);
+	id = arena_take(&a.arena, BUF_LARGE, false);
+	memset(arena_ptr(&a.arena, id), 1, ARENA_LARGE_BYTES);
+	for (int i = 0; i < in.nfds; i++)
+		cr_assert_eq(in.fds[i], -1, "all are closed");
+}
+
+Test(boot, netstack_gets_two_rings_with_a_bell_each)
+{
+	begin(ACTOR_NETSTACK);
+	for (int i = 0; i < 4; i++)
+		add(sizeof(struct ring_region));
+	for (int i = 0; i < 3; i++)
+		add(ARENA_BYTES);
+	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(a.link_count, 2);
+	cr_assert_eq(a.link[0].bell_fd, NETSTACK_BELL_BROKER);
+	cr_assert_eq(a.link[1].bell_fd, NETSTACK_BELL_NATPROXY);
+	cr_assert_eq(a.link[1].arenas_in, 1u << ARENA_NATPROXY);
+}
+
+Test(boot, alg_and_dhcpd_map_nothing)
+{
+	begin(ACTOR_ALG);
+	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_null(a.arena.base);
+	begin(ACTOR_DHCPD);
+	add(ARENA_BYTES);
+	cr_assert_eq(boot_map(&a, &in), -EPROTO, "and accept nothing");
+}
+
+Test(boot, missing_or_superfluous_descriptors)
+{
+	begin(ACTOR_BROKER);
+	add_for_broker();
+	in.nfds--;
+	cr_assert_eq(boot_map(&a, &in), -EPROTO);
+	begin(ACTOR_BROKER);
+	add_for_broker();
+	add(4096);
+	cr_assert_eq(boot_map(&a, &in), -EPROTO);
+}
+
+Test(boot, memory_that_could_shrink_or_is_too_small)
+{
+	begin(ACTOR_BROKER);
+	in.fds[in.nfds++] = sealed(sizeof(struct ring_region), F_SEAL_GROW);
+	cr_assert_eq(boot_map(&a, &in), -EINVAL);
+	begin(ACTOR_BROKER);
+	add(sizeof(struct ring_region) - 4096);
+	cr_assert_eq(boot_map(&a, &in), -EINVAL);
+	begin(ACTOR_BROKER);
+	in.fds[in.nfds++] = open("/dev/zero", O_RDWR);
+	cr_assert_neq(boot_map(&a, &in), 0, "no memfd at all");
+}
+
+Test(boot, a_read_only_descriptor_will_do_for_the_peers_region_only)
+{
+	char path[64];
+	int rw = sealed(sizeof(struct ring_region), F_SEAL_SHRINK | F_SEAL_GROW), ro;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", rw);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	begin(ACTOR_BROKER);
+	in.fds[in.nfds++] = dup(rw);
+	in.fds[in.nfds++] = dup(ro);
+	for (int i = 0; i < 3; i++)
+		add(ARENA_BYTES);
+	cr_assert_eq(boot_map(&a, &in), 0);
+	begin(ACTOR_BROKER);
+	in.fds[in.nfds++] = dup(ro);
+	cr_assert_eq(boot_map(&a, &in), -EACCES);
+}

@@ -1,0 +1,181 @@
+/* The DNS redirect with resolvers on loopback. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+enum { FLOW = 0x50002 };
+static const uint8_t question[] = {
+	0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 2, 'b', 'c', 0, 0, 1, 0, 1};
+
+static int resolver_at(const char *ip)
+{
+	const struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(ip), .sin_port = htons(53)};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void use(struct rig *r, const char *const *ip, size_t n)
+{
+	Nl__Resolvers m = NL__RESOLVERS__INIT;
+	uint32_t list[8];
+	for (size_t i = 0; i < n; i++)
+		list[i] = inet_addr(ip[i]);
+	m.n_ip_be = n;
+	m.ip_be = list;
+	natproxy_on_resolvers(r->np, &m, NULL);
+}
+
+static void ask(struct rig *r, const void *bytes, size_t n)
+{
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = FLOW};
+	d.pair = (struct ring_pair){
+		.guest_ip_be = rig_guest_ip(), .guest_port = 45000, .kind = DGRAM_UDP};
+	if (!flow_live(r->np, FLOW))
+		rig_send(r, &d);
+	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, bytes, n);
+	d.remote = (struct ring_remote){.ip_be = inet_addr("192.168.30.1"), .port = 53, .ttl = 63};
+	rig_send(r, &d);
+	rig_turn(r);
+}
+
+/* The resolver's part: hears a question and answers it with this rcode; the port it came from. */
+static uint16_t answer(int fd, uint8_t rcode)
+{
+	struct sockaddr_in from;
+	socklen_t n = sizeof(from);
+	uint8_t bytes[512];
+	const ssize_t got = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &n);
+	cr_assert_eq(got, (ssize_t)sizeof(question));
+	bytes[2] |= 0x80;
+	bytes[3] = 0x80 | rcode;
+	sendto(fd, bytes, (size_t)got, 0, (struct sockaddr *)&from, n);
+	return ntohs(from.sin_port);
+}
+
+static void expect_answer(struct rig *r, uint8_t rcode)
+{
+	struct ring_desc d;
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_DATA, &d));
+	cr_assert_eq(d.remote.ip_be, inet_addr("192.168.30.1"), "from the gateway");
+	cr_assert_eq(d.remote.port, 53);
+	cr_assert_eq(rig_bytes(r, &d, 0)[0], 0x12);
+	cr_assert_eq(rig_bytes(r, &d, 0)[1], 0x34);
+	cr_assert_eq(rig_bytes(r, &d, 0)[3] & 15, rcode);
+	rig_give_back(r, &d);
+}
+
+Test(dnsrelay, answers_come_from_the_gateway_and_ports_are_random)
+{
+	static const char *const ip[] = {"127.0.0.53"};
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	const int fd = resolver_at(ip[0]);
+	use(r, ip, 1);
+	cr_assert(r->uplink.dns);
+	ask(r, question, sizeof(question));
+	const uint16_t first = answer(fd, 0);
+	expect_answer(r, 0);
+	ask(r, question, sizeof(question));
+	cr_assert_neq(answer(fd, 0), first);
+	expect_answer(r, 0);
+	cr_assert_eq(r->np->sockets_open, 0);
+	cr_assert(rig_has_line(r,
+		"SecureNAT: The UDP session 1 was created. Connection source 192.168.30.10:45000, "
+		"Connection destination 192.168.30.1:53"));
+	rig_free(r);
+}
+
+Test(dnsrelay, silence_refusal_and_absence_lead_to_the_next)
+{
+	static const char *const ip[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"};
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	const int silent = resolver_at(ip[0]), refusing = resolver_at(ip[1]),
+		  good = resolver_at(ip[3]);
+	use(r, ip, 4);
+	ask(r, question, sizeof(question));
+	cr_assert(rig_quiet(r, 10));
+	r->skew_ns = 2100000000;
+	rig_turn(r);
+	answer(refusing, 5);
+	/* nobody is at the third: its ICMP error moves the question on */
+	cr_assert(rig_quiet(r, 20));
+	answer(good, 0);
+	expect_answer(r, 0);
+	ask(r, question, sizeof(question));
+	answer(good, 0);
+	expect_answer(r, 0);
+	close(silent);
+	rig_free(r);
+}
+
+Test(dnsrelay, without_resolvers_the_guest_is_told_at_once)
+{
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	ask(r, question, sizeof(question));
+	expect_answer(r, 2);
+	cr_assert_eq(r->drops.count[DROP_DNS_NO_UPSTREAM], 1);
+	rig_free(r);
+}
+
+Test(dnsrelay, when_all_are_silent_the_guest_is_told)
+{
+	static const char *const ip[] = {"127.0.0.2"};
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	resolver_at(ip[0]);
+	use(r, ip, 1);
+	ask(r, question, sizeof(question));
+	r->skew_ns = 2100000000;
+	expect_answer(r, 2);
+	cr_assert_eq(r->np->dns.live, 0);
+	rig_free(r);
+}
+
+Test(dnsrelay, noise_is_dropped)
+{
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	static uint8_t noise[3000];
+	ask(r, noise, 5);
+	ask(r, noise, 40);
+	ask(r, noise, sizeof(noise));
+	cr_assert(rig_quiet(r, 5));
+	cr_assert_eq(r->drops.count[DROP_DNS_BAD], 3);
+	cr_assert_eq(r->broker.free_count[BUF_SMALL], ARENA_SMALL_COUNT);
+	rig_free(r);
+}
+
+Test(dnsrelay, tcp_goes_to_the_first_resolver_that_accepts)
+{
+	static const char *const ip[] = {"127.0.0.2", "127.0.0.3"};
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	const struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(ip[1]), .sin_port = htons(53)};
+	const int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN, .flow = FLOW};
+	cr_assert_eq(bind(listener, (const struct sockaddr *)&at, sizeof(at)), 0);
+	listen(listener, 1);
+	use(r, ip, 2);
+	d.pair = (struct ring_pair){.guest_ip_be = rig_guest_ip(),
+		.guest_port = 45000,
+		.remote_ip_be = inet_addr("192.168.30.1"),
+		.remote_port = 53};
+	rig_send(r, &d);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	cr_assert_geq(accept(listener, NULL, NULL), 0);
+	rig_free(r);
+}

@@ -1,0 +1,397 @@
+/* Flows under inspection: the test is alg, honest and hostile. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+enum { FLOW = 0x30007, GUEST_DATA_PORT = 51210 };
+static const char command[] = "PORT 192,168,30,10,200,10\r\n";
+
+struct scene {
+	struct rig *r;
+	int fd; /* the far end of the control connection */
+};
+
+static struct scene control(struct rig_options o)
+{
+	struct ring_desc d;
+	uint16_t port;
+	const int listener = rig_listener(&port);
+	o.ftp_port = port;
+	struct scene s = {.r = rig_new(&o)};
+	rig_open(s.r, FLOW, 40000, port);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_OPENED, &d));
+	s.fd = accept(listener, NULL, NULL);
+	close(listener);
+	rig_credit(s.r, FLOW, 1000000);
+	return s;
+}
+
+static void guest_says(struct scene *s, uint64_t at, const char *text)
+{
+	const struct ring_desc d =
+		rig_payload(s->r, RING_NETSTACK_TCP_DATA, FLOW, at, text, strlen(text));
+	rig_send(s->r, &d);
+	rig_turn(s->r);
+}
+
+static int verdict(
+	struct scene *s, Nl__Direction direction, uint64_t until, Nl__Edit **edits, size_t n)
+{
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = FLOW;
+	m.direction = direction;
+	m.until = until;
+	m.edits = edits;
+	m.n_edits = n;
+	const int error = natproxy_on_verdict(s->r->np, &m, NULL);
+	rig_turn(s->r);
+	return error;
+}
+
+static int edited(struct scene *s, uint64_t until, uint64_t at, uint32_t old, const char *text)
+{
+	Nl__Edit e = NL__EDIT__INIT, *list[1] = {&e};
+	uint8_t bytes[64];
+	memcpy(bytes, text, strlen(text));
+	e.at = at;
+	e.old_bytes = old;
+	e.bytes = (ProtobufCBinaryData){strlen(text), bytes};
+	return verdict(s, NL__DIRECTION__GUEST, until, list, 1);
+}
+
+static int wish(struct scene *s, uint32_t flow, uint32_t token, uint32_t port, uint32_t peer)
+{
+	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
+	m.flow = flow;
+	m.token = token;
+	m.kind = NL__PINHOLE_KIND__TCP_LISTEN;
+	m.guest_port = port;
+	m.peer_ip_be = peer;
+	return natproxy_on_pinhole_open(s->r->np, &m, NULL);
+}
+
+static size_t arrived(int fd, char *out, size_t n)
+{
+	const ssize_t got = recv(fd, out, n, MSG_DONTWAIT);
+	return got > 0 ? (size_t)got : 0;
+}
+
+static int knock(uint16_t port)
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
+	connect(fd, (const struct sockaddr *)&to, sizeof(to));
+	return fd;
+}
+
+Test(inspect, bytes_are_held_until_the_verdict)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[64];
+	cr_assert_eq(s.r->inspected, 1);
+	guest_says(&s, 0, command);
+	cr_assert_eq(s.r->seen_bytes[0], strlen(command));
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0);
+	cr_assert_eq(s.r->np->flow[flow_index(FLOW)].upload_reported, 0, "not acknowledged either");
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 5);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, strlen(command), NULL, 0), 0);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), strlen(command) - 5);
+	cr_assert_eq(s.r->np->flow[flow_index(FLOW)].upload_reported, strlen(command));
+	rig_free(s.r);
+}
+
+Test(inspect, edits_change_the_length_and_later_bytes_follow)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	guest_says(&s, strlen(command), "LIST\r\n");
+	cr_assert_eq(edited(&s, strlen(command), 5, 20, "127,0,0,1,200,10"), 0);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, strlen(command) + 6, NULL, 0), 0);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, "PORT 127,0,0,1,200,10\r\nLIST\r\n");
+	cr_assert_eq(s.r->np->flow[flow_index(FLOW)].upload_reported, strlen(command) + 6,
+		"offsets of the guest's bytes");
+	rig_free(s.r);
+}
+
+Test(inspect, the_other_direction_is_held_too)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	cr_assert_eq(write(s.fd, "220 hi\r\n", 8), 8);
+	cr_assert(rig_quiet(s.r, 20));
+	cr_assert_eq(s.r->seen_bytes[1], 8);
+	verdict(&s, NL__DIRECTION__OUTSIDE, 8, NULL, 0);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_DATA, &d));
+	cr_assert_eq(d.seg[0].len, 8);
+	cr_assert(memcmp(rig_bytes(s.r, &d, 0), "220 hi\r\n", 8) == 0);
+	close(s.fd);
+	rig_quiet(s.r, 10);
+	cr_assert(s.r->seen_fin[1]);
+	rig_free(s.r);
+}
+
+Test(inspect, both_fins_pass_and_alg_hears_the_end)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	char text[8];
+	guest_says(&s, 0, "QUIT\r\n");
+	rig_op(s.r, RING_NETSTACK_TCP_FIN, FLOW);
+	rig_turn(s.r);
+	cr_assert(s.r->seen_fin[0]);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0);
+	verdict(&s, NL__DIRECTION__GUEST, 6, NULL, 0);
+	cr_assert_eq(read(s.fd, text, sizeof(text)), 6);
+	cr_assert_eq(read(s.fd, text, sizeof(text)), 0);
+	close(s.fd);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_FIN, &d));
+	cr_assert_eq(s.r->ended, 1);
+	cr_assert_eq(s.r->np->nat.live, 0);
+	rig_free(s.r);
+}
+
+Test(inspect, a_granted_door_lets_the_peer_in_once)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	guest_says(&s, 0, command);
+	cr_assert_eq(wish(&s, FLOW, 1, GUEST_DATA_PORT, 0), 0);
+	cr_assert(s.r->answer.granted);
+	cr_assert_eq(s.r->answer.outside_ip_be, rig_loopback());
+	cr_assert(rig_has_line(s.r,
+		"SecureNAT: The ALG expectation 1 was created. Protocol ftp, TCP session 1, guest "
+		"192.168.30.10:51210, outside 127.0.0.1:51210, peer 127.0.0.1, expiration 30 "
+		"seconds"));
+	const int data = knock((uint16_t)s.r->answer.outside_port);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_INCOMING, &d));
+	cr_assert_eq(d.pair.guest_ip_be, rig_guest_ip());
+	cr_assert_eq(d.pair.guest_port, GUEST_DATA_PORT);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	const struct ring_desc accepted = {.op = RING_NETSTACK_TCP_ACCEPTED,
+		.flow = FLOW + 1,
+		.pair = {.token = d.pair.token}};
+	rig_send(s.r, &accepted);
+	rig_credit(s.r, FLOW + 1, 1000);
+	cr_assert_eq(write(data, "listing", 7), 7);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_DATA, &d));
+	cr_assert_eq(d.flow, FLOW + 1);
+	cr_assert_eq(d.seg[0].len, 7);
+	const int second = knock((uint16_t)s.r->answer.outside_port);
+	cr_assert(rig_quiet(s.r, 20));
+	close(second);
+	rig_free(s.r);
+}
+
+Test(inspect, others_are_turned_away_and_the_door_waits_for_its_peer)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, command);
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	s.r->np->pinholes.entry[1].peer_ip_be = inet_addr("203.0.113.1");
+	const int stranger = knock((uint16_t)s.r->answer.outside_port);
+	cr_assert(rig_quiet(s.r, 30));
+	cr_assert_eq(s.r->drops.count[DROP_FILTERED], 1);
+	cr_assert_eq(s.r->np->pinholes.live, 1);
+	close(stranger);
+	rig_free(s.r);
+}
+
+Test(inspect, doors_expire_and_close_with_their_control_connection)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, command);
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	s.r->skew_ns = 31ULL * 1000000000;
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	cr_assert(
+		rig_has_line(s.r, "SecureNAT: The ALG expectation 1 was deleted: expired unused."));
+	wish(&s, FLOW, 2, GUEST_DATA_PORT, 0);
+	cr_assert_eq(s.r->np->pinholes.live, 1);
+	rig_op(s.r, RING_NETSTACK_TCP_RESET, FLOW);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	cr_assert_eq(s.r->np->sockets_open, 0);
+	cr_assert(rig_has_line(
+		s.r, "SecureNAT: The ALG expectation 2 was deleted: control connection ended."));
+	rig_free(s.r);
+}
+
+Test(inspect, a_lost_alg_lets_what_is_held_go_on_raw)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[64] = "";
+	struct ring_desc d;
+	guest_says(&s, 0, command);
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	cr_assert_eq(write(s.fd, "200 ok\r\n", 8), 8);
+	cr_assert(rig_quiet(s.r, 10));
+	s.r->alg_error = -EPIPE;
+	natproxy_alg_lost(s.r->np);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_DATA, &d));
+	cr_assert_eq(d.seg[0].len, 8);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	cr_assert_eq(s.r->np->flow[flow_index(FLOW)].inspect, 0, "by the ordinary path from here");
+	guest_says(&s, strlen(command), "NOOP\r\n");
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 6);
+	cr_assert_eq(s.r->np->flow[flow_index(FLOW)].upload_reported, strlen(command) + 6);
+	rig_free(s.r);
+}
+
+Test(inspect, give_up_is_the_same_for_one_flow)
+{
+	struct scene s = control((struct rig_options){0});
+	Nl__GiveUp m = NL__GIVE_UP__INIT;
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	m.flow = FLOW;
+	cr_assert_eq(natproxy_on_give_up(s.r->np, &m, NULL), 0);
+	rig_turn(s.r);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	cr_assert_eq(wish(&s, FLOW, 1, GUEST_DATA_PORT, 0), 0);
+	cr_assert_eq(s.r->answers, 0, "a flow given up asks for nothing");
+	rig_free(s.r);
+}
+
+Test(inspect, observing_holds_nothing_and_opens_nothing)
+{
+	struct scene s = control((struct rig_options){.observe = true});
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	cr_assert_eq(s.r->seen_bytes[0], strlen(command));
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	cr_assert_not(s.r->answer.granted);
+	rig_free(s.r);
+}
+
+Test(inspect, a_long_stream_passes_in_bounded_portions)
+{
+	struct scene s = control((struct rig_options){0});
+	static char line[1001];
+	char text[4096];
+	size_t got = 0;
+	memset(line, 'x', 1000);
+	for (uint64_t i = 0; i < 60; i++)
+		guest_says(&s, i * 1000, line);
+	cr_assert_leq(s.r->seen_bytes[0], 32768);
+	for (int i = 0; i < 60 && got < 60000; i++) {
+		verdict(&s, NL__DIRECTION__GUEST, s.r->seen_bytes[0], NULL, 0);
+		for (size_t n; (n = arrived(s.fd, text, sizeof(text)));)
+			got += n;
+	}
+	cr_assert_eq(got, 60000);
+	rig_free(s.r);
+}
+
+/* What a captured alg tries. */
+
+Test(inspect_hostile, verdicts_beyond_what_was_shown_are_lies)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, command);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, strlen(command) + 1, NULL, 0), -EPROTO);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, UINT64_MAX, NULL, 0), -EPROTO);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__OUTSIDE, 1, NULL, 0), -EPROTO);
+	cr_assert_eq(verdict(&s, (Nl__Direction)7, 0, NULL, 0), -EPROTO);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 4, NULL, 0), -EPROTO, "backwards");
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, edits_outside_or_overlapping_are_lies)
+{
+	struct scene s = control((struct rig_options){0});
+	Nl__Edit a = NL__EDIT__INIT, b = NL__EDIT__INIT, *list[2] = {&a, &b};
+	guest_says(&s, 0, command);
+	cr_assert_eq(edited(&s, 5, 4, 2, "x"), -EPROTO);
+	cr_assert_eq(edited(&s, 5, 6, 0, "x"), -EPROTO);
+	a.at = 0;
+	a.old_bytes = 5;
+	b.at = 4;
+	b.old_bytes = 1;
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 10, list, 2), -EPROTO);
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, endless_growth_is_a_lie_before_it_is_an_overflow)
+{
+	struct scene s = control((struct rig_options){0});
+	static uint8_t much[16384];
+	static char line[1001];
+	Nl__Edit e = NL__EDIT__INIT, *list[1] = {&e};
+	int error = 0, rounds = 0;
+	memset(line, 'x', 1000);
+	for (uint64_t i = 0; i < 40; i++)
+		guest_says(&s, i * 1000, line);
+	e.bytes = (ProtobufCBinaryData){sizeof(much), much};
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = FLOW;
+	m.edits = list;
+	m.n_edits = 1;
+	for (; !error && rounds < 100; rounds++) {
+		m.until = e.at = (uint64_t)rounds;
+		error = natproxy_on_verdict(s.r->np, &m, NULL);
+	}
+	cr_assert_eq(error, -EPROTO);
+	cr_assert_leq(rounds, 6);
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, other_flows_cannot_be_spoken_for)
+{
+	struct scene s = control((struct rig_options){0});
+	cr_assert_eq(wish(&s, FLOW + 1, 1, GUEST_DATA_PORT, 0), 0);
+	cr_assert_eq(wish(&s, FLOW + FLOW_MAX, 1, GUEST_DATA_PORT, 0), 0);
+	cr_assert_eq(s.r->answers, 0);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = FLOW + 1;
+	m.until = 99;
+	cr_assert_eq(
+		natproxy_on_verdict(s.r->np, &m, NULL), 0, "late words about a flow that is over");
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, bad_wishes_are_refused_logged_and_counted)
+{
+	struct scene s = control((struct rig_options){0});
+	wish(&s, FLOW, 1, 22, 0);
+	cr_assert_not(s.r->answer.granted);
+	wish(&s, FLOW, 1, 70000, 0);
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, inet_addr("203.0.113.1"));
+	cr_assert_not(s.r->answer.granted);
+	cr_assert_eq(s.r->drops.count[DROP_PINHOLE_REFUSED], 3);
+	cr_assert(
+		rig_has_line(s.r, "SecureNAT: The ALG expectation was refused: inside port is "
+				  "privileged or a protected "
+				  "service. Protocol ftp, TCP session 1, guest 192.168.30.10:22"));
+	cr_assert(rig_has_line(s.r, "refused: peer is not the control connection's peer."));
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, a_storm_of_wishes_opens_one_door)
+{
+	struct scene s = control((struct rig_options){0});
+	for (uint32_t i = 0; i < 2000; i++)
+		wish(&s, FLOW, i, GUEST_DATA_PORT + i % 1000, 0);
+	cr_assert_eq(s.r->np->pinholes.live, 1);
+	cr_assert_leq(s.r->np->sockets_open, 2);
+	rig_free(s.r);
+}

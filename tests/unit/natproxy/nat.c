@@ -1,0 +1,136 @@
+/* The session table: references, limits, lists, idle times. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "nat.h"
+
+static const uint64_t second = 1000000000;
+
+static struct nat *table(uint32_t per_guest, uint32_t connecting)
+{
+	const struct hash_key key = {1, 2};
+	const struct nat_limits limits = {.sessions = {per_guest, per_guest, per_guest},
+		.connecting = connecting,
+		.idle_ns = {7200 * second, 600 * second, 60 * second}};
+	struct nat *n = calloc(1, sizeof(*n));
+	nat_init(n, &limits, &key);
+	return n;
+}
+
+static int open_one(struct nat *n, enum nat_protocol p, uint32_t flow, uint32_t guest,
+	uint16_t port, uint64_t now, uint32_t *siblings, uint32_t *ref)
+{
+	const struct nat_request r = {.protocol = p,
+		.connecting = p == NAT_TCP,
+		.flow = flow,
+		.guest = {guest, 5},
+		.remote = {77, port}};
+	return nat_open(n, &r, now, 0, siblings, ref);
+}
+
+Test(nat, numbers_count_from_one_and_never_repeat)
+{
+	struct nat *n = table(10, 10);
+	uint32_t siblings = 0, ref;
+	for (uint32_t i = 1; i <= 5; i++) {
+		cr_assert_eq(open_one(n, NAT_UDP, 9, 1, (uint16_t)i, 0, &siblings, &ref), 0);
+		cr_assert_eq(nat_session(n, ref)->number, i);
+		nat_close(n, ref, &siblings);
+	}
+	cr_assert_eq(siblings, 0);
+	free(n);
+}
+
+Test(nat, finds_by_flow_and_endpoint_and_by_address)
+{
+	struct nat *n = table(100, 100);
+	uint32_t siblings = 0, first, second_ref;
+	open_one(n, NAT_UDP, 9, 1, 53, 0, &siblings, &first);
+	open_one(n, NAT_UDP, 9, 1, 54, 0, &siblings, &second_ref);
+	cr_assert_eq(nat_find(n, 9, &(struct sock_address){77, 53}), first);
+	cr_assert_eq(nat_find(n, 9, &(struct sock_address){77, 54}), second_ref);
+	cr_assert_eq(nat_find(n, 8, &(struct sock_address){77, 53}), NAT_NONE, "another flow's");
+	cr_assert_eq(nat_find(n, 9, &(struct sock_address){78, 53}), NAT_NONE);
+	cr_assert_neq(nat_find_address(n, 9, 77), NAT_NONE);
+	cr_assert_eq(nat_find_address(n, 9, 78), NAT_NONE);
+	nat_close(n, first, &siblings);
+	cr_assert_eq(nat_find_address(n, 9, 77), second_ref);
+	nat_close(n, second_ref, &siblings);
+	cr_assert_eq(nat_find_address(n, 9, 77), NAT_NONE);
+	free(n);
+}
+
+Test(nat, one_guest_cannot_take_anothers_share)
+{
+	struct nat *n = table(3, 10);
+	uint32_t siblings = 0, ref;
+	for (uint16_t i = 0; i < 3; i++)
+		cr_assert_eq(open_one(n, NAT_UDP, i, 1, i, 0, &siblings, &ref), 0);
+	cr_assert_eq(open_one(n, NAT_UDP, 4, 1, 4, 0, &siblings, &ref), -EDQUOT);
+	cr_assert_eq(open_one(n, NAT_TCP, 4, 1, 4, 0, &siblings, &ref), 0,
+		"another protocol has its own");
+	cr_assert_eq(open_one(n, NAT_UDP, 4, 2, 4, 0, &siblings, &ref), 0, "another guest too");
+	free(n);
+}
+
+Test(nat, half_open_connections_are_limited_until_they_are_answered)
+{
+	struct nat *n = table(100, 2);
+	uint32_t siblings = 0, first, ref;
+	open_one(n, NAT_TCP, 1, 1, 1, 0, &siblings, &first);
+	open_one(n, NAT_TCP, 2, 1, 2, 0, &siblings, &ref);
+	cr_assert_eq(open_one(n, NAT_TCP, 3, 1, 3, 0, &siblings, &ref), -EDQUOT);
+	nat_connected(n, first, &(struct sock_address){5, 6});
+	cr_assert_eq(open_one(n, NAT_TCP, 3, 1, 3, 0, &siblings, &ref), 0);
+	nat_close(n, ref, &siblings);
+	nat_close(n, first, &siblings);
+	cr_assert_eq(open_one(n, NAT_TCP, 3, 1, 3, 0, &siblings, &ref), 0);
+	free(n);
+}
+
+Test(nat, the_oldest_use_expires_first)
+{
+	struct nat *n = table(100, 100);
+	uint32_t siblings = 0, a, b;
+	open_one(n, NAT_UDP, 1, 1, 1, 0, &siblings, &a);
+	open_one(n, NAT_UDP, 1, 1, 2, 10 * second, &siblings, &b);
+	nat_touch(n, a, 20 * second);
+	cr_assert_eq(nat_deadline(n), 610 * second);
+	cr_assert_eq(nat_expired(n, 609 * second), NAT_NONE);
+	cr_assert_eq(nat_expired(n, 610 * second), b);
+	nat_close(n, b, &siblings);
+	cr_assert_eq(nat_expired(n, 619 * second), NAT_NONE);
+	cr_assert_eq(nat_expired(n, 620 * second), a);
+	free(n);
+}
+
+Test(nat, a_full_table_says_so_and_recovers)
+{
+	struct nat *n = table(UINT32_MAX, UINT32_MAX);
+	uint32_t siblings = 0, ref = 0, last = 0;
+	for (uint32_t i = 0; i < NAT_SESSIONS; i++)
+		cr_assert_eq(open_one(n, NAT_UDP, i, 1 + i % 7, 1, 0, &siblings, &last), 0);
+	cr_assert_eq(open_one(n, NAT_UDP, 1, 1, 2, 0, &siblings, &ref), -ENOSPC);
+	nat_close(n, last, &siblings);
+	cr_assert_eq(open_one(n, NAT_UDP, 1, 1, 2, 0, &siblings, &ref), 0);
+	uint32_t rows = 0;
+	for (ref = NAT_NONE; (ref = nat_next(n, ref));)
+		rows++;
+	cr_assert_eq(rows, NAT_SESSIONS);
+	free(n);
+}
+
+Test(nat, too_many_guests_are_refused_and_entries_return)
+{
+	struct nat *n = table(10, 10);
+	uint32_t siblings = 0, ref, first = 0;
+	for (uint32_t i = 1; i <= NAT_GUESTS; i++) {
+		cr_assert_eq(open_one(n, NAT_UDP, i, i, 1, 0, &siblings, &ref), 0);
+		first = first ? first : ref;
+	}
+	cr_assert_eq(open_one(n, NAT_UDP, 1, 99999, 1, 0, &siblings, &ref), -ENOSPC);
+	nat_close(n, first, &siblings);
+	cr_assert_eq(open_one(n, NAT_UDP, 1, 99999, 1, 0, &siblings, &ref), 0);
+	free(n);
+}

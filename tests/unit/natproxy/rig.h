@@ -1,0 +1,92 @@
+/*
+ * A natproxy core over real loopback sockets, with the test in the place of netstack, alg and the
+ * supervisor. Nothing is confined here; host_loopback is allowed so that 127.0.0.1 can play the
+ * internet.
+ */
+#ifndef NATLOCK_TESTS_NATPROXY_RIG_H
+#define NATLOCK_TESTS_NATPROXY_RIG_H
+
+#include <stdio.h>
+
+#include "natproxy.h"
+#include "watch.h"
+
+enum { RIG_LINES = 64, RIG_LINE_BYTES = 384, RIG_ALG_BYTES = 65536 };
+
+struct rig {
+	struct natproxy *np;
+	struct inspect *inspects;
+	struct link inside, outside; /* inside: natproxy's end; outside: the test's, as netstack */
+	struct arena arena, broker;
+	struct arena_view view;
+	struct drops drops;
+	struct ev_loop *loop;
+	struct sock_host sock;
+	struct ev_io *watcher;
+	uint64_t skew_ns; /* added to the clock */
+	char line[RIG_LINES][RIG_LINE_BYTES];
+	uint32_t lines;
+	/* what alg was told */
+	uint32_t inspected, ended, answers, edges;
+	int alg_error; /* what the channel to alg answers */
+	Nl__PinholeAnswer answer;
+	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
+	size_t seen_bytes[2];
+	bool seen_fin[2];
+	Nl__UplinkState uplink;
+	int protocol_error; /* of the last descriptor natproxy took */
+};
+
+struct rig_options {
+	bool deny_host, observe, independent, strict;
+	uint32_t tcp_limit, connecting_limit, sockets_max, udp_timeout_ms;
+	uint16_t ftp_port;
+	bool no_echo;
+	const Nl__Publish *publish;
+	bool udp_limit_one;
+};
+
+/*
+ * A network namespace with loopback up for this test process, made once: tests run side by side and
+ * would meet each other's ports. False: not permitted here (the tests then share the host's
+ * loopback). rig_new does it.
+ */
+bool rig_network(void);
+
+/* A started core; free with rig_free. */
+struct rig *rig_new(const struct rig_options *o);
+void rig_free(struct rig *r);
+/* One turn: events, ring, flush, rings published. */
+void rig_turn(struct rig *r);
+/* Turns until a descriptor from natproxy arrives; releases of written buffers are handled inside.
+ * False: 2 s passed. */
+bool rig_next(struct rig *r, struct ring_desc *d);
+/* Turns for at least so long, and fails the test if a descriptor other than credit-like ones
+ * arrives. */
+bool rig_quiet(struct rig *r, int ms);
+/* The same until one with this operation arrives; others are ignored and their buffers given back.
+ */
+bool rig_await(struct rig *r, uint8_t op, struct ring_desc *d);
+void rig_send(struct rig *r, const struct ring_desc *d);
+/* Gives natproxy's buffers of a descriptor back. */
+void rig_give_back(struct rig *r, const struct ring_desc *d);
+/* A TCP_DATA (or other operation with payload) whose bytes are copied into a buffer of the broker's
+ * arena. */
+struct ring_desc rig_payload(
+	struct rig *r, uint8_t op, uint32_t flow, uint64_t arg, const void *bytes, size_t n);
+const uint8_t *rig_bytes(struct rig *r, const struct ring_desc *d, unsigned int seg);
+
+void rig_open(struct rig *r, uint32_t flow, uint16_t guest_port, uint16_t remote_port);
+void rig_credit(struct rig *r, uint32_t flow, uint64_t offset);
+void rig_op(struct rig *r, uint8_t op, uint32_t flow);
+bool rig_has_line(const struct rig *r, const char *text);
+
+/* Kernel sockets for the far end, blocking, on 127.0.0.1. */
+int rig_listener(uint16_t *port);
+int rig_udp(uint16_t *port);
+
+enum { RIG_GUEST_PORT = 40000 };
+uint32_t rig_guest_ip(void);
+uint32_t rig_loopback(void);
+
+#endif

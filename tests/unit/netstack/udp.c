@@ -1,0 +1,226 @@
+/* Datagram flows: conformance U1..U13, U20 as far as netstack has a part in them. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "world.h"
+
+static struct world *w;
+static uint8_t frame[70000], payload[65507];
+
+static void setup(void)
+{
+	w = world_new(NULL);
+	for (uint32_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 17 + (i >> 9));
+}
+
+static void teardown(void)
+{
+	cr_assert_eq(w->error, 0);
+	cr_assert(world_at_rest(w));
+	world_free(w);
+}
+
+TestSuite(udp, .init = setup, .fini = teardown);
+
+static void send_from(uint16_t sport, uint32_t dst, uint16_t dport, uint32_t n)
+{
+	struct ip_spec ip = {.dst = dst};
+	world_frame(w, frame, make_udp(frame, &ip, sport, dport, payload, n), false);
+	world_run(w);
+}
+
+static uint32_t open_flow(uint16_t sport)
+{
+	unsigned int n = world_told_count(w, RING_NETSTACK_DGRAM_OPEN);
+	send_from(sport, OUTSIDE, 2000, 4);
+	return world_told(w, RING_NETSTACK_DGRAM_OPEN, n)->flow;
+}
+
+static void answer(uint32_t flow, uint32_t n)
+{
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA,
+		.flow = flow,
+		.remote = {.ip_be = htobe32(OUTSIDE), .port = 2000}};
+	cr_assert(world_payload(w, &d, payload, n));
+	world_run(w);
+}
+
+Test(udp, one_flow_for_all_destinations)
+{
+	send_from(1000, OUTSIDE, 1, 4);
+	send_from(1000, OUTSIDE, 2, 4);
+	send_from(1000, OUTSIDE + 1, 1, 4);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 1);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 3);
+	send_from(1001, OUTSIDE, 1, 4);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 2);
+}
+
+Test(udp, every_size_both_ways)
+{
+	static const uint32_t size[] = {0, 1, 74, 1472};
+	uint32_t flow = open_flow(1000);
+	for (unsigned int i = 0; i < 4; i++) {
+		const struct seen *s;
+		world_clear(w);
+		send_from(1000, OUTSIDE, 9, size[i]);
+		cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->nseg, size[i] ? 1 : 0);
+		answer(flow, size[i]);
+		s = world_seen(w, 17, 0);
+		cr_assert_eq(s->l4_len, 8 + size[i]);
+		cr_assert_eq(memcmp(s->l4 + 8, payload, size[i]), 0);
+		cr_assert_eq(s->src, OUTSIDE);
+		cr_assert_eq(s->l4[2] << 8 | s->l4[3], 1000);
+		cr_assert_eq(s->port, WORLD_PORT);
+	}
+}
+
+Test(udp, large_ones_are_fragmented_with_a_true_checksum)
+{
+	static const uint32_t size[] = {1473, 3000, 65507};
+	static uint8_t whole[70000];
+	uint32_t flow = open_flow(1000);
+	for (unsigned int i = 0; i < 3; i++) {
+		uint32_t total = 0, sum;
+		world_clear(w);
+		answer(flow, size[i]);
+		for (unsigned int k = 0; k < world_count(w, 17); k++) {
+			const struct seen *s = world_seen(w, 17, k);
+			memcpy(whole + (s->frag & 0x1fff) * 8, s->l4, s->l4_len);
+			total += s->l4_len;
+		}
+		cr_assert_eq(total, 8 + size[i]);
+		cr_assert_eq(memcmp(whole + 8, payload, size[i]), 0);
+		sum = (OUTSIDE >> 16) + (OUTSIDE & 0xffff) + (GUEST >> 16) + (GUEST & 0xffff) + 17 +
+		      total;
+		cr_assert_eq(sum16(whole, total, sum), 0);
+	}
+}
+
+Test(udp, wrong_checksum_is_dropped_zero_is_none)
+{
+	struct ip_spec ip = {0};
+	uint32_t n = make_udp(frame, &ip, 1000, 2000, payload, 101);
+	frame[n - 1] ^= 1;
+	world_frame(w, frame, n, false);
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 0);
+	cr_assert_eq(w->drops.count[DROP_UDP_BAD], 1);
+	frame[40] = frame[41] = 0;
+	world_frame(w, frame, n, false);
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 1);
+}
+
+Test(udp, bad_lengths)
+{
+	struct ip_spec ip = {0};
+	static const uint16_t length[] = {0, 7, 200, 65535};
+	for (unsigned int i = 0; i < 4; i++) {
+		uint32_t n = make_udp(frame, &ip, 1000, 2000, payload, 100);
+		frame[38] = (uint8_t)(length[i] >> 8);
+		frame[39] = (uint8_t)length[i];
+		world_frame(w, frame, n, true);
+	}
+	world_run(w);
+	cr_assert_eq(w->drops.count[DROP_UDP_BAD], 4);
+}
+
+Test(udp, errors_reach_the_guest_with_its_own_packet)
+{
+	static const struct {
+		uint8_t type, code;
+		uint16_t mtu;
+	} row[] = {{3, 3, 0}, {11, 0, 0}, {3, 4, 1400}};
+	uint32_t flow = open_flow(1000);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct ring_desc d = {.op = RING_NATPROXY_DGRAM_ERROR,
+			.flow = flow,
+			.remote = {.ip_be = htobe32(OUTSIDE), .port = 2000},
+			.pair = {.remote_ip_be = htobe32(0x0a090807),
+				.token = (uint32_t)row[i].type << 8 | row[i].code,
+				.kind = row[i].mtu}};
+		const struct seen *s;
+		world_clear(w);
+		world_tell(w, &d);
+		world_run(w);
+		s = world_seen(w, 1, 0);
+		cr_assert_eq(s->src, 0x0a090807);
+		cr_assert_eq(s->l4[0], row[i].type);
+		cr_assert_eq(s->l4[1], row[i].code);
+		cr_assert_eq(s->l4[6] << 8 | s->l4[7], row[i].mtu);
+		cr_assert_eq(sum16(s->l4 + 8, 20, 0), 0, "quoted header");
+		cr_assert_arr_eq(
+			s->l4 + 8 + 12, "\xc0\xa8\x1e\x0a\xcb\x00\x71\x09\x03\xe8\x07\xd0", 12);
+	}
+	world_clear(w);
+	answer(flow, 10);
+	cr_assert_eq(world_count(w, 17), 1, "the mapping lives on");
+}
+
+Test(udp, expiry_is_answered)
+{
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_CLOSED};
+	d.flow = open_flow(1000);
+	world_tell(w, &d);
+	world_run(w);
+	cr_assert_eq(world_told(w, RING_NETSTACK_FLOW_FREE, 0)->flow, d.flow);
+	/* what comes late is ignored and given back */
+	answer(d.flow, 100);
+	cr_assert_eq(world_count(w, 17), 0);
+	cr_assert_neq(open_flow(1000), d.flow, "a new generation");
+}
+
+Test(udp, incoming_for_a_guest_without_flow)
+{
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_INCOMING,
+		.pair = {.guest_ip_be = htobe32(GUEST),
+			.guest_port = 5060,
+			.token = 99,
+			.kind = DGRAM_UDP}};
+	world_tell(w, &d);
+	world_run(w);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->pair.token, 99);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->pair.guest_port, 5060);
+	cr_assert_eq(w->frame[0].ethertype, 0x0806, "and the guest is looked for");
+}
+
+Test(udp, limit_of_sessions)
+{
+	for (unsigned int i = 0; i < 1100; i++)
+		send_from((uint16_t)(2000 + i), OUTSIDE, 9, 1);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 1024);
+	cr_assert_eq(w->drops.count[DROP_FLOW_LIMIT], 76);
+}
+
+Test(udp, station_that_left_takes_its_flows_along)
+{
+	struct conn c;
+	uint32_t ip_be = 0;
+	struct stack_counts counts;
+	open_flow(1000);
+	conn_init(&c, w, 40000, 80);
+	conn_open(&c, OPT_ALL);
+	cr_assert(stack_station_gone(w->stack, GUEST_MAC, &ip_be));
+	cr_assert_eq(be32toh(ip_be), GUEST);
+	cr_assert_not(stack_station_gone(w->stack, GUEST_MAC, &ip_be));
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_RESET), 1);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_FLOW_FREE), 1);
+	stack_counts(w->stack, &counts);
+	cr_assert_eq(counts.tcp + counts.udp, 0);
+}
+
+Test(udp, two_thousand_flows_and_dump)
+{
+	struct stack_row row;
+	uint32_t cursor = 0, rows = 0;
+	for (unsigned int i = 0; i < 1000; i++)
+		send_from((uint16_t)(2000 + i), OUTSIDE, 9, 1);
+	while (stack_dump(w->stack, &cursor, &row)) {
+		cr_assert_eq(row.kind, 2);
+		rows++;
+	}
+	cr_assert_eq(rows, 1000);
+}
