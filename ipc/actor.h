@@ -48,8 +48,10 @@ struct actor_ops {
 	int (*boot)(void *self, struct actor *a, const Nl__ActorBoot *boot);
 	void (*start)(void *self);
 	void (*drain)(void *self);
-	/* One turn: handle what the rings hold, at most ACTOR_BUDGET descriptors a link. true =
-	 * more is waiting. May be NULL. */
+	/*
+	 * One turn: handle what the rings hold, at most ACTOR_BUDGET descriptors a link. true = call it again soon: more is
+	 * waiting, or something that arrived (a release, credit) lets go on what had stopped. May be NULL.
+	 */
 	bool (*turn)(void *self);
 	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in fd order),
 	 * generated code. -EPROTO = liar. */

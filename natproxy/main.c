@@ -47,10 +47,12 @@ static void send_uplink_state(void *context, const Nl__UplinkState *m)
 
 static void send_alg_edge(void *context, uint32_t generation)
 {
+	struct shell *self = context;
 	Nl__AlgEdge m = NL__ALG_EDGE__INIT;
+	actor_renew(self->actor, EDGE_ALG);
 	m.has_generation = true;
 	m.generation = generation;
-	alg_send_alg_edge(alg(context), &m, NULL, 0);
+	alg_send_alg_edge(alg(self), &m, NULL, 0);
 }
 
 static int send_flow_inspect(void *context, const Nl__FlowInspect *m)

@@ -51,8 +51,11 @@ static struct flow_list *flow_list_of(struct stack *s, struct flow *f)
 	return f->list == FLOW_HALF_OPEN ? &g->half_open : &g->flows;
 }
 
+/* What the guest is charged with: connections in TIME-WAIT are no sessions, but keep its entry alive. */
 static uint32_t *flow_session_count(struct guest *g, const struct flow *f)
 {
+	if (f->list == FLOW_TIME_WAIT)
+		return &g->time_wait;
 	if (f->key.kind == FLOW_TCP)
 		return &g->tcp;
 	return f->key.kind == FLOW_UDP ? &g->udp : &g->echo;
@@ -67,8 +70,7 @@ static void flow_unlist(struct stack *s, struct flow *f)
 	*(f->list_prev ? &s->flows.flow[f->list_prev - 1].list_next : &l->head) = f->list_next;
 	*(f->list_next ? &s->flows.flow[f->list_next - 1].list_prev : &l->tail) = f->list_prev;
 	l->count--;
-	if (f->list != FLOW_TIME_WAIT)
-		(*flow_session_count(flow_guest(s, f), f))--;
+	(*flow_session_count(flow_guest(s, f), f))--;
 	f->list = FLOW_NOWHERE;
 }
 
@@ -86,8 +88,7 @@ void flow_move(struct stack *s, struct flow *f, enum flow_where where)
 	*(l->tail ? &s->flows.flow[l->tail - 1].list_next : &l->head) = self;
 	l->tail = self;
 	l->count++;
-	if (where != FLOW_TIME_WAIT)
-		(*flow_session_count(flow_guest(s, f), f))++;
+	(*flow_session_count(flow_guest(s, f), f))++;
 }
 
 static bool flow_limit_reached(const struct stack *s, const struct guest *g, uint32_t kind)

@@ -39,6 +39,7 @@ struct guest {
 	uint64_t tokens_ns;  /* rate limit: time at which the bucket was empty */
 	struct flow_list half_open, flows;
 	uint32_t tcp, udp, echo; /* sessions counted against the limits */
+	uint32_t time_wait;	 /* flows in TIME-WAIT that still name this entry */
 	uint16_t fragments;	 /* unfinished datagrams */
 };
 

@@ -70,10 +70,9 @@ static bool in_window(struct tcp *t, const struct tcp_segment *seg)
 
 static bool in_paws_ok(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
 {
-	if (!t->use_ts || (seg->flags & TCP_RST))
+	/* RFC 7323 3.2 would drop a segment without the option; widely used stacks take it, and so do we */
+	if (!t->use_ts || !seg->options.has_ts || (seg->flags & TCP_RST))
 		return true;
-	if (!seg->options.has_ts)
-		return false;
 	return !seq_lt(seg->options.ts_value, t->ts_recent) ||
 	       s->now_ns - t->ts_recent_ns > PAWS_EXPIRE_NS;
 }

@@ -21,6 +21,7 @@
 #include "operator.pb-c.h"
 #include "places.h"
 #include "plumb.h"
+#include "sockname.h"
 
 enum { DEFAULT_MTU = 1500, ANSWER_SECONDS = 10, LISTEN_BACKLOG = 8 };
 
@@ -110,17 +111,19 @@ static int attach_unix(
 	const char *path, int type, const char *target, struct port_offer *offer, struct trouble *t)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int error;
 
-	if (!path[0] || strlen(path) >= sizeof(address.sun_path))
-		return cannot(t, target, ENAMETOOLONG);
+	if (path[0] != '/' || strlen(path) >= sizeof(address.sun_path))
+		return cannot(t, target, path[0] == '/' ? ENAMETOOLONG : EINVAL);
 	strcpy(address.sun_path, path);
+	error = sockname_clear(path, type);
+	if (error < 0)
+		return cannot(t, target, -error);
 	offer->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (offer->fd >= 0 && bind(offer->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 		(type == SOCK_DGRAM || listen(offer->fd, LISTEN_BACKLOG) == 0))
 		return 0;
 	cannot(t, target, errno);
-	if (errno == EADDRINUSE)
-		trouble_fix(t, "Remove the file if nobody uses it: rm %s", path);
 	if (offer->fd >= 0)
 		close(offer->fd);
 	return -1;

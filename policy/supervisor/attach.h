@@ -16,7 +16,7 @@
  *   netns:NAME|PATH the same, /run/netns/NAME
  *   tap:NAME        a TAP here, made or joined
  *   veth:NAME       an interface here, as a raw packet port
- *   qemu:PATH       a unix stream socket that QEMU connects to (-netdev stream)
+ *   qemu:PATH       a unix stream socket that QEMU connects to (-netdev stream); absolute
  *   qemu-dgram:PATH a unix datagram socket that QEMU sends to (-netdev dgram)
  *   fd:N            an open descriptor
  * 0 with *offer, ATTACH_NOTHING, or -1 with *t.

@@ -21,6 +21,7 @@
 #include "operator_dispatch.h"
 #include "port.h"
 #include "rows.h"
+#include "sockname.h"
 #include "supervisor.h"
 #include "watch.h"
 
@@ -375,28 +376,21 @@ static void on_knock(struct ev_loop *loop, struct ev_io *io, int events)
 	ev_io_start(loop, &p->in_io);
 }
 
-/* A socket whose listener is dead refuses connections: its name may be taken. */
-static bool somebody_listens(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	bool alive =
-		fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return alive;
-}
-
 static int open_door(struct operator_door *door, mode_t mode, struct trouble *t)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+	int error = sockname_clear(door->path, SOCK_SEQPACKET);
+
 	memcpy(address.sun_path, door->path, sizeof(address.sun_path));
-	if (somebody_listens(&address)) {
+	if (error == -EADDRINUSE) {
 		trouble(t, EXIT_FAILED, "E0502", "a natlock runs already at %s", door->path);
 		return trouble_fix(t, "See: natlockctl status; end it with: natlockctl shutdown");
 	}
-	unlink(door->path);
+	if (error < 0) {
+		trouble(t, EXIT_FAILED, "E0502", "cannot listen on %s", door->path);
+		return trouble_cause(t, "%s", strerror(-error));
+	}
 	door->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->fd >= 0 && bind(door->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 		chmod(door->path, mode) == 0 && listen(door->fd, OPERATOR_CLIENTS) == 0)

@@ -24,6 +24,7 @@
 
 #include "crew.h"
 #include "port.h"
+#include "sockname.h"
 #include "supervisor.h"
 
 struct listener {
@@ -52,8 +53,10 @@ static void listener_end(struct listener *l, bool close_fd)
 	if (*at)
 		*at = l->next;
 	ev_io_stop(l->hub->super->loop, &l->io);
-	if (close_fd)
+	if (close_fd) {
+		sockname_remove(l->offer.fd);
 		close(l->offer.fd);
+	}
 	free(l);
 }
 
@@ -202,6 +205,8 @@ void port_remove(struct hub *hub, unsigned int port)
 {
 	if (port >= HUB_PORTS || !hub->port[port].used)
 		return;
+	if (hub->port[port].kind == NL__PORT_KIND__QEMU_DGRAM)
+		sockname_remove(hub->port[port].fd);
 	close(hub->port[port].fd);
 	hub->port[port] = (struct port){.fd = -1};
 }

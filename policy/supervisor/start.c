@@ -344,15 +344,13 @@ static int up(struct supervisor *s, const struct options *o, struct trouble *t)
 
 	if (load(s, o, t) < 0 || (o->daemon && daemonize(s, t) < 0) ||
 		open_signals(s, &before, t) < 0 || settle_identity(s, o->user, t) < 0 ||
-		make_record_folders(s, t) < 0 ||
+		make_record_folders(s, t) < 0 || open_operator(s, t) < 0 ||
 		spawn_open_binaries(&s->binaries, s->identity.privileged, t) < 0 ||
 		supervisor_prepare(s, t) < 0)
 		return -1;
 	for (i = 0; i < s->hubs; i++)
 		if (check_overlap(s, s->hub[i].conf, t) < 0 || attach_all(s, &s->hub[i], t) < 0)
 			return -1;
-	if (open_operator(s, t) < 0)
-		return -1;
 	return enter_and_serve(s, t);
 }
 

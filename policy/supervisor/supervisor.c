@@ -76,16 +76,24 @@ static void log_hub(struct hub *hub, const char *what)
 	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
 }
 
-/* Seed 3.7.4, ICMP: say which way echo requests go, and how to have it otherwise. */
+/* Seed 3.7.4, ICMP: which way echo requests go. */
+static const char *ping_mode(const struct hub *hub)
+{
+	if (hub->conf->nat->icmp == NL__NAT__ICMP__dummy)
+		return "pings are answered by the gateway";
+	return hub->echo_allowed ? "pings are forwarded" : "pings stop at the gateway";
+}
+
+/* And how to have it otherwise, where the kernel decides against the configuration. */
 static void note_icmp(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
 
 	if (hub->conf->nat->icmp != NL__NAT__ICMP__echo || hub->echo_allowed)
 		return;
-	supervisor_note(s, "pings are answered by the gateway itself (ping_group_range is %s)",
-		s->ping_range);
-	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647'");
+	supervisor_note(s, "%s: net.ipv4.ping_group_range is %s", ping_mode(hub), s->ping_range);
+	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647'; "
+			   "or let the gateway answer: nat.icmp: dummy");
 }
 
 /* The filter that all later children inherit too, so it knows their locks as well. */
@@ -127,8 +135,8 @@ void supervisor_hub_born(struct hub *hub)
 	if (s->is_run)
 		guest_begin(&s->guest);
 	else
-		say("%u hub%s up. Ask with: natlockctl status", s->hubs,
-			s->hubs == 1 ? " is" : "s are");
+		say("%u hub%s up; %s. Ask with: natlockctl status", s->hubs,
+			s->hubs == 1 ? " is" : "s are", ping_mode(&s->hub[0]));
 }
 
 void supervisor_hub_failed(struct hub *hub, const struct trouble *t)

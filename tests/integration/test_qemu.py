@@ -15,7 +15,7 @@ def machine(world, request):
     guest.run("ip", "tuntap", "add", "dev", "eth0", "mode", "tap")
     netdev = (f"stream,id=n0,addr.type=unix,addr.path={path},server=off" if kind == "stream" else
               f"dgram,id=n0,local.type=unix,local.path={path}.peer,remote.type=unix,remote.path={path}")
-    guest.start("qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none", "-netdev", netdev,
+    guest.start("sh", "-c", "umask 0; exec \"$@\"", "sh", "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none", "-netdev", netdev,
                 "-netdev", "hubport,id=h0,hubid=0,netdev=n0", "-netdev", "tap,id=n1,ifname=eth0,script=no,downscript=no", "-netdev", "hubport,id=h1,hubid=0,netdev=n1")
     guest.run("ip", "link", "set", "eth0", "up")
     wait_for(lambda: "LOWER_UP" in guest.run("ip", "link", "show", "eth0").stdout, 10, "QEMU's TAP")

@@ -15,7 +15,7 @@ def ordinary_user(world):
     home = world.folder / "home"
     home.mkdir()
     sh("chown", USER, home)
-    shutil.copytree(BIN.parent, home / "natlock")
+    shutil.copytree(BIN.parent, home / "installed")
     sh("install", "-m", "755", PEER, home / "peer.py")
     yield home
     sh("userdel", USER, check=False)
@@ -23,7 +23,7 @@ def ordinary_user(world):
 
 def run(world, home, *command, **options):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
-    return world.gateway.run("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", home / "natlock/bin/natlock", "run", "--", *command,
+    return world.gateway.run("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", home / "installed/bin/natlock", "run", "--", *command,
                              check=False, env=environment, **options)
 
 
@@ -56,7 +56,7 @@ def test_names_ping_and_datagrams(world, ordinary_user):
 
 
 def test_workers_are_confined_for_an_ordinary_user_too(world, ordinary_user):
-    with world.gateway.start("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", ordinary_user / "natlock/bin/natlock", "run", "--", "sleep", "5",
+    with world.gateway.start("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", ordinary_user / "installed/bin/natlock", "run", "--", "sleep", "5",
                              env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(ordinary_user)}) as process:
         found = {}
         for _ in range(100):

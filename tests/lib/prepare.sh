@@ -33,11 +33,12 @@ install_packages() {
 	[ $made = 0 ] || rm -f $guard
 }
 
-build() { # [FOLDER [MESON OPTIONS]]: set up once, then compile
-	local dir=${1:-$BUILD}
-	[ $# = 0 ] || shift
+build() { # FOLDER TARGET [MESON OPTIONS]: sets up once, then compiles
+	local dir=$1 target=$2
+	shift 2
 	[ -e "$dir/build.ninja" ] || meson setup "$dir" "$TOP" "$@" >&2
-	ninja -C "$dir" >&2
+	say "building $dir"
+	ninja --quiet -C "$dir" "$target" >&2
 }
 
 stage() { # installs the build below $BUILD/stage, as a packager would; $NATLOCK_BIN is where natlock and natlockctl are then

@@ -79,8 +79,12 @@ static void put_filter_on(const struct policy_filter *f)
 static void __attribute__((noreturn)) make_call(const struct attempt *a)
 {
 	const struct itimerval patience = {.it_value.tv_usec = PATIENCE_US};
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 	int null_fd = open("/dev/null", O_RDWR);
 	setsid();
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		signal(faults[i],
+			SIG_DFL); /* a sanitizer's handlers would make calls of their own */
 	for (int fd = 0; fd < FILLED_FDS; fd++)
 		dup2(null_fd, fd);
 	setitimer(ITIMER_REAL, &patience, NULL);

@@ -89,6 +89,7 @@ static uint64_t produce(struct end *e)
 	while (back < COUNT) {
 		uint64_t burst = (seed = seed * 6364136223846793005u + 1) >> 33;
 		bool stuck = sent == COUNT;
+		uint64_t returned;
 
 		for (burst %= BURST_MAX; burst > 0 && sent < COUNT && !stuck; burst--) {
 			struct ring_desc d = nth(sent);
@@ -101,8 +102,10 @@ static uint64_t produce(struct end *e)
 			}
 		}
 		link_flush(&e->link);
-		back += take_releases(e);
-		if (stuck && back < COUNT)
+		returned = take_releases(e);
+		back += returned;
+		/* What came back may be what we were stuck for: try again before sleeping. */
+		if (stuck && returned == 0 && back < COUNT)
 			wait_for_bell(e, &e->shared->producer_sleeps);
 		e->shared->errors += link_error(&e->link, NULL) != 0;
 	}

@@ -101,7 +101,8 @@ Test(natlock, nothing_is_left)
 	cr_assert_eq(shell("$N run -- true; test -z \"$(ls $XDG_RUNTIME_DIR/natlock)\""), 0);
 	cr_assert_eq(shell("$N run -- sleep 60 & sleep 0.5; kids=$(ps -o pid= --ppid $!); kill "
 			   "-KILL $!; sleep 0.5; "
-			   "for p in $kids; do case $(ps -o stat= -p $p) in ''|Z*) ;; *) exit 1;; esac; done; "
+			   "for p in $kids; do case $(ps -o stat= -p $p) in ''|Z*) ;; *) exit 1;; "
+			   "esac; done; "
 			   "test -n \"$kids\""),
 		0, "after kill -9");
 }

@@ -22,9 +22,9 @@ Test(resolvers, what_is_no_resolver)
 {
 	struct resolvers r = {0};
 
-	resolvers_parse(
-		&r, "nameserver ::1\nnameserver 0.0.0.0\nnameserver\nnameserver 1.2.3\n;nameserver "
-		    "4.4.4.4\nnameserver 8.8.8.8\nnameserver 8.8.8.8\nsearch .\n");
+	resolvers_parse(&r,
+		"nameserver ::1\nnameserver 0.0.0.0\nnameserver\nnameserver 1.2.3\n;nameserver "
+		"4.4.4.4\nnameserver 8.8.8.8\nnameserver 8.8.8.8\nsearch .\n");
 	cr_assert_eq(r.count, 1);
 	cr_assert_str_eq(r.domain, "");
 	resolvers_parse(&r, "");
