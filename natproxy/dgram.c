@@ -1,10 +1,9 @@
 /*
  * Theory of operation.
  *
- *   DGRAM_OPEN      notes the guest's endpoint; nothing outside yet
- *   DGRAM_DATA ─▶ access ─▶ session (flow, remote) ─▶ batch ─▶ sendmmsg        the first one makes
- * the socket socket ─▶ recvmmsg into {small, large} buffers ─▶ filter ─▶ DGRAM_DATA      error
- * queue ─▶ DGRAM_ERROR
+ *   DGRAM_OPEN   notes the guest's endpoint; nothing outside yet
+ *   DGRAM_DATA   access ─▶ session (flow, remote) ─▶ batch ─▶ sendmmsg; the first makes the socket
+ *   socket       recvmmsg into {small, large} ─▶ filter ─▶ DGRAM_DATA; error queue ─▶ DGRAM_ERROR
  *
  * One unconnected socket an endpoint is endpoint-independent mapping (RFC 4787 REQ-1). Filtering
  * (REQ-8) asks the session table: has this endpoint talked to that address, or address and port? An

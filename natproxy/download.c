@@ -1,8 +1,8 @@
 /*
  * Theory of operation.
  *
- *   readable + credit + buffers + ring slot ─▶ readv{2 KiB, 64 KiB} or readv{64 KiB x 4} ─▶
- * TCP_DATA(offset, segs)
+ *   readable + credit + buffers + ring slot
+ *       └▶ readv{2 KiB, 64 KiB} or readv{64 KiB x 4} ─▶ TCP_DATA(offset, segs)
  *
  * The buffers stay lent until the guest acknowledged the bytes (RELEASE_READ). A short message pins
  * a small buffer only; once a read filled more than that the flow is taken for a bulk transfer and

@@ -50,7 +50,7 @@ struct flow {
 	bool guest_finished : 1;   /* FIN from the guest */
 	bool finish_sent : 1;	   /* our FIN to the far end */
 	bool outside_finished : 1; /* FIN from the far end */
-	bool write_broken : 1;	   /* the far end reset while bytes from it may remain to be read */
+	bool write_broken : 1;	   /* reset from outside; bytes may remain to be read */
 	bool published : 1;	   /* the socket belongs to a published UDP port */
 	bool dns : 1;		   /* TCP to the gateway's port 53 */
 	bool charged : 1;	   /* holds a port mapping */

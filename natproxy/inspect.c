@@ -1,8 +1,9 @@
 /*
  * Theory of operation. Each direction of an inspected flow is a half:
  *
- *   bytes in ─▶ stage (32 KiB, waiting for the verdict) ─▶ output (verdict applied) ─▶ socket, or
- * own arena buffers └ copied to alg as FlowBytes        ▲ Verdict(until, edits)
+ *   bytes in ─▶ stage (32 KiB) ─────verdict────▶ output ─▶ socket, or own arena buffers
+ *                 └─▶ copied to alg: FlowBytes     ▲
+ *                        Verdict(until, edits) ────┘
  *
  * Signalling is little data, so both halves copy; the slots are sized for the worst case and
  * touched only as far as used. The stage takes bytes only while the output has room for all of it

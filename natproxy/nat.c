@@ -4,11 +4,11 @@
  * thread through each session:
  *
  *   exact    bucket of keyed hash (flow, address, port): the session of a datagram
- *   address  bucket of keyed hash (flow, address): has this guest endpoint ever talked to that
- * host? Entries of one address are equal for that question, so the first match ends the walk idle
- * per protocol, oldest use first. The timeout is constant per protocol, so the head expires first
- * and neither a heap nor a scan is needed. Touches are noted at most once a second sibling sessions
- * of one flow, anchored in the flow
+ *   address  bucket of keyed hash (flow, address): did this endpoint ever talk to that host?
+ *            Entries of one address are equal for that question, so the first match ends the walk
+ *   idle     per protocol, oldest use first: the timeout is constant per protocol, so the head
+ *            expires first and neither a heap nor a scan is needed; touches are noted once a second
+ *   sibling  sessions of one flow, anchored in the flow
  *
  * Guests are counted in a second small table that holds an entry only while the guest has sessions.
  */

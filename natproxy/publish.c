@@ -3,8 +3,8 @@
  *
  *   listener ─accept─▶ incoming[token] ─TCP_INCOMING▶ guest ─TCP_ACCEPTED(flow, token)▶ relay_adopt
  *                                                          ─TCP_REJECTED(token)───────▶ RST
- *   UDP socket ─first datagram (left in the socket)─ DGRAM_INCOMING▶ guest's flow ─DGRAM_OPEN▶
- * socket becomes the flow's
+ *   UDP socket ─DGRAM_INCOMING▶ guest's flow ─DGRAM_OPEN▶ socket becomes the flow's
+ *   (the first datagram waits in the socket)
  *
  * The guest sees the peer's own address, so its logs and rules work; only an address that would be
  * nonsense on its wire is shown as the gateway's. A published UDP socket is used by its guest

@@ -3,8 +3,8 @@
  *
  *   TCP_OPEN ─▶ access ─▶ session ─▶ connect ─▶ TCP_OPENED ─▶ upload.c, download.c ─▶ FINs ─▶ DONE
  *                 │         │           │
- *                 └─────────┴───────────┴─▶ TCP_FAILED with the true reason: the guest's SYN gets the
- *                                           answer that we got
+ *                 └─────────┴───────────┴─▶ TCP_FAILED with the true reason: the guest's SYN gets
+ *                                           the answer that we got
  *
  * No SYN-ACK exists before the far end's: netstack sends it on TCP_OPENED. FIN and RST stay what
  * they are. When the last byte and both FINs have passed, the socket is closed and the session

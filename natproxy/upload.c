@@ -1,8 +1,10 @@
 /*
  * Theory of operation.
  *
- *   TCP_DATA(offset, segs) ─▶ node[arena][buffer]: off, len, next ─▶ sendmsg(up to 64 pieces) ─▶
- * host kernel └ what it took: TCP_CONSUMED(offset), RELEASE_WRITTEN(ids)
+ *   TCP_DATA(offset, segs)
+ *       └▶ node[arena][buffer]: off, len, next
+ *              └▶ sendmsg(up to 64 pieces) ─▶ host kernel
+ *                     └ what it took: TCP_CONSUMED(offset), RELEASE_WRITTEN(ids)
  *
  * A buffer is lent once at a time, so its node can live in an array by buffer index: the queue
  * needs no memory of its own and a flow can't hold more than the arenas do. Nothing is copied. What

@@ -304,17 +304,6 @@ int crew_tell_port(struct hub *hub, unsigned int number)
 	return broker_send_port_attach(&w->chan, &m, &port->fd, 1);
 }
 
-int crew_tell_port_gone(struct hub *hub, unsigned int number)
-{
-	struct worker *w = &hub->worker[ACTOR_BROKER];
-	Nl__PortDetach m = NL__PORT_DETACH__INIT;
-
-	m.has_port = true;
-	m.port = number;
-	return w->state == WORKER_RUNNING ? broker_send_port_detach(&w->chan, &m, NULL, 0)
-					  : -EAGAIN;
-}
-
 /* What a worker must know before Start. */
 static void tell_all(struct worker *w)
 {
@@ -375,7 +364,6 @@ int super_on_actor_locked(struct super_peer *p, const Nl__ActorLocked *m, struct
 
 	if (p->w->state != WORKER_BOOTING || (filter && m->filter_hash != filter->hash))
 		return -EPROTO;
-	p->w->filter_hash = m->filter_hash;
 	p->w->landlock_abi = m->landlock_abi;
 	p->w->state = WORKER_LOCKED;
 	if (crew_group_locked(p->w->hub, p->w->id))

@@ -35,7 +35,6 @@ void crew_tell_host_network(struct hub *hub);
 /* To the broker: a port, with a copy of its descriptor. 0, -EAGAIN when the broker is not running
  * (it is told at Start). */
 int crew_tell_port(struct hub *hub, unsigned int port);
-int crew_tell_port_gone(struct hub *hub, unsigned int port);
 /* Asks a worker for a slice of a table. 0, or negative when it is not running. */
 int crew_ask(struct worker *w, Nl__Topic topic, uint64_t cursor, uint32_t request);
 /* Leases that were queued in this turn go to disk and are answered. */

@@ -46,12 +46,10 @@ struct worker {
 	enum worker_state state;
 	pid_t pid;
 	int pidfd;
-	int super_fd; /* our end, inside chan */
 	struct chan chan;
 	uint8_t *queue;
 	struct ev_io record_io, flush_io, exit_io;
 	struct ev_timer timer; /* BOOTING: patience; WAITING: back-off; DRAINING: patience */
-	uint64_t filter_hash;  /* what the worker says it applied */
 	uint32_t landlock_abi;
 	uint32_t restarts;
 	uint32_t failures; /* in a row: back-off doubles */

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -39,6 +40,17 @@ uint64_t supervisor_wall_ms(const struct supervisor *s)
 	return (uint64_t)(ev_now(s->loop) * 1000.0);
 }
 
+/* A worker in a stranger's hands may have much to say. */
+static bool too_many_notes(struct supervisor *s)
+{
+	time_t minute = time(NULL) / 60;
+
+	if (minute != s->note_minute)
+		s->notes_this_minute = 0;
+	s->note_minute = minute;
+	return ++s->notes_this_minute > SUPERVISOR_NOTES_A_MINUTE;
+}
+
 void supervisor_note(struct supervisor *s, const char *fmt, ...)
 {
 	char text[SUPERVISOR_NOTE];
@@ -51,6 +63,8 @@ void supervisor_note(struct supervisor *s, const char *fmt, ...)
 	for (i = 0; i < s->notes; i++)
 		if (strcmp(s->note[i], text) == 0)
 			return;
+	if (too_many_notes(s))
+		return;
 	if (!s->is_run)
 		say("%s", text);
 	if (s->notes == SUPERVISOR_NOTES)

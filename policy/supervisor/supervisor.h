@@ -13,6 +13,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "config.pb-c.h"
 #include "guest.h"
@@ -30,6 +31,7 @@ enum {
 	SUPERVISOR_HUBS = 16,
 	SUPERVISOR_NOTES = 16,
 	SUPERVISOR_NOTE = 240,
+	SUPERVISOR_NOTES_A_MINUTE = 30,
 	SUPERVISOR_POOL = 1 << 20
 };
 
@@ -56,6 +58,8 @@ struct supervisor {
 	char note[SUPERVISOR_NOTES]
 		 [SUPERVISOR_NOTE]; /* what an operator should know; shown by status */
 	unsigned int notes;
+	unsigned int notes_this_minute;
+	time_t note_minute;
 	char ping_range[32]; /* net.ipv4.ping_group_range as the host sees it */
 	double started;	     /* ev_time() */
 	bool draining, locked, gone;
@@ -66,7 +70,8 @@ struct supervisor {
 
 /* Wall clock in ms. */
 uint64_t supervisor_wall_ms(const struct supervisor *s);
-/* Keeps a note for status, and says it on standard error under `up`. Equal notes are kept once. */
+/* Keeps a note for status, and says it on standard error under `up`. Equal notes are kept once, and no more
+ * than SUPERVISOR_NOTES_A_MINUTE new ones taken. */
 void supervisor_note(struct supervisor *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* By name; NULL or "" is the first one. NULL: no such hub. */
