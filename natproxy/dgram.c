@@ -272,6 +272,16 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 	return true;
 }
 
+/* A flow without a session has no timer that would end it: a guest whose datagrams are all refused
+ * must not keep it. */
+static void end_unused(struct natproxy *np, struct flow *f, const char *why)
+{
+	if (f->sessions || f->published)
+		return;
+	flow_stop(np, f, false, why);
+	flow_owe(np, f, OWED_CLOSED);
+}
+
 /* The datagram may go: by the DNS redirect, or by the flow's socket, made when this is the first.
  */
 static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc *d,
@@ -287,6 +297,7 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 		drop_count(np->drops, DROP_SOCKET);
 		session_close(np, f, session, "no socket to be had");
 		natproxy_return_payload(np, d);
+		end_unused(np, f, "no socket to be had");
 		return;
 	}
 	s->outside = f->outside;
@@ -308,15 +319,18 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	const enum access_verdict verdict = verdict_for(np, f, &to, real_ip_be != 0);
 	if (!may_send(np, f, d, &to, verdict)) {
 		natproxy_return_payload(np, d);
+		end_unused(np, f, "refused");
 		return 0;
 	}
 	if (!session)
 		session = session_open(np, f, &to, false);
 	f->last_used = session;
-	if (session)
+	if (session) {
 		send_on(np, f, d, session, verdict);
-	else
-		natproxy_return_payload(np, d);
+		return 0;
+	}
+	natproxy_return_payload(np, d);
+	end_unused(np, f, "refused");
 	return 0;
 }
 

@@ -199,7 +199,7 @@ void tcp_fin_acked(struct stack *s, struct flow *f)
 
 const char *tcp_state_name(uint8_t state)
 {
-	static const char *const name[] = {"CLOSED", "OPENING", "SYN_SENT", "SYN_RECEIVED",
+	static const char name[][16] = {"CLOSED", "OPENING", "SYN_SENT", "SYN_RECEIVED",
 		"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK",
 		"TIME_WAIT"};
 	return state < ARRAY_COUNT(name) ? name[state] : "?";

@@ -89,16 +89,33 @@ static void options_write_syn(struct stack *s, struct tcp *t, struct wire_out *w
 	}
 }
 
-static void options_write_sack(struct tcp *t, struct wire_out *w)
+/*
+ * The acknowledgement may lag behind what we hold (tcp_rx.c), and a sender takes any block above it for bytes beyond a
+ * hole. So a duplicate is reported (RFC 2883) only when the acknowledgement has covered it: told before, it would
+ * be read as the loss of everything in between. And when there is a real hole, what we hold before it is
+ * reported too, but for its first segment, or the sender would send it again.
+ */
+static unsigned int options_sack_blocks(struct tcp *t, struct tcp_range *block, unsigned int most)
 {
-	struct tcp_range block[TCP_SACK_BLOCKS + 1];
-	unsigned int n = 0, most = t->use_ts ? 3 : 4;
-	if (t->dsack.start != t->dsack.end)
+	const uint32_t ack = tcp_rx_ack(t);
+	unsigned int n = 0;
+	if (t->dsack.start != t->dsack.end && seq_le(t->dsack.end, ack)) {
 		block[n++] = t->dsack;
+		t->dsack = (struct tcp_range){0};
+	}
 	for (unsigned int i = 0; i < TCP_SACK_BLOCKS && n < most; i++)
 		if (t->sack[i].start != t->sack[i].end)
 			block[n++] = t->sack[i];
-	t->dsack = (struct tcp_range){0};
+	if (n && n < most && seq_lt(ack + t->mss, t->rcv_nxt) &&
+		seq_lt(t->rcv_nxt, block[n - 1].start))
+		block[n++] = (struct tcp_range){ack + t->mss, t->rcv_nxt};
+	return n;
+}
+
+static void options_write_sack(struct tcp *t, struct wire_out *w)
+{
+	struct tcp_range block[TCP_SACK_BLOCKS + 1];
+	unsigned int n = options_sack_blocks(t, block, t->use_ts ? 3 : 4);
 	if (!n)
 		return;
 	wire_put_u16(w, OPT_NOP << 8 | OPT_NOP);

@@ -25,6 +25,7 @@ enum {
 	UNITS_ALL = ARENA_SMALL_COUNT + ARENA_LARGE_COUNT * HOLD_UNITS_LARGE,
 	UNITS_GROW = UNITS_ALL / 2,	 /* windows grow below this */
 	UNITS_TIGHT = UNITS_ALL / 4 * 3, /* windows stand still above this */
+	UNITS_TO_FILL = HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
 };
 
 static const uint64_t TCP_VALVE_NS = 150 * NS_PER_MS;
@@ -208,9 +209,10 @@ static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32
 	flow_owe(s, f, TODO_ACK);
 }
 
+/* What waits behind a hole may not take the last of the flow's share, or the hole could never be filled. */
 static bool rx_afford(struct stack *s, const struct tcp *t, bool in_order)
 {
-	if (t->rx_units >= HOLD_UNITS_FLOW_MAX)
+	if (t->rx_units >= HOLD_UNITS_FLOW_MAX - (in_order ? 0 : UNITS_TO_FILL))
 		return false;
 	return in_order || s->holds.units <= UNITS_TIGHT;
 }
@@ -382,6 +384,8 @@ void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset)
 	struct tcp *t = &f->tcp;
 	t->rx_consumed = offset;
 	t->consumed_ns = s->now_ns;
+	/* a mark that stood still for 2^31 bytes would seem to lie ahead */
+	t->rcv_taken = seq_max(t->rcv_taken, t->irs + 1 + (uint32_t)offset);
 	tcp_fin_check(s, f);
 	if (!t->interactive || tcp_rx_ack(t) - t->rcv_last_ack >= 2u * t->mss)
 		t->ack_now = true;

@@ -57,6 +57,8 @@ void tcp_tx_acked(struct stack *s, struct tcp *t, uint32_t una)
 		tx_pop(s, t);
 	if (t->snd_urgent && seq_le(t->snd_up, una))
 		t->snd_urgent = false;
+	/* a mark that stood still for 2^31 bytes would seem to lie ahead */
+	t->snd_small = seq_max(t->snd_small, una);
 }
 
 void tcp_tx_drop(struct stack *s, struct tcp *t)

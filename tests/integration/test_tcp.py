@@ -11,6 +11,13 @@ def test_a_gibibyte_arrives_with_equal_hash(peer, direction):
     assert answer["ok"] and answer["bytes"] == GIB
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_one_flow_outlives_its_sequence_numbers(peer, direction):
+    """Past 2^31 and 2^32 bytes: a mark that nobody moved along would then seem to lie ahead."""
+    answer = peer(direction, 9 * GIB // 2)
+    assert answer["ok"] and answer["bytes"] == 9 * GIB // 2
+
+
 def test_refused_port_is_refused_at_once(peer):
     answer = peer("refused", 9)
     assert answer["error"] == "ConnectionRefusedError"

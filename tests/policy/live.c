@@ -4,9 +4,9 @@
  * For each actor the compiled filter (the one that the supervisor hands out) is put on a child, and
  * the child makes one call:
  *
- *     allowed    arguments picked from the rule; the child must survive, with and without dirty
- * upper register halves mutated    one pinned argument outside its pin; the child must die by
- * SIGSYS unlisted   every call number that the policy does not name; the child must die by SIGSYS
+ *     allowed    arguments picked from the rule; the child must survive, with and without dirty upper register halves
+ *     mutated    one pinned argument outside its pin; the child must die by SIGSYS
+ *     unlisted   every call number that the policy does not name; the child must die by SIGSYS
  *
  * and each call is made without a filter too: it must not die by SIGSYS, or the test would prove
  * nothing. Before a call is tried, bpf_run() says what the filter will answer: a wrong filter is
@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <seccomp.h>
@@ -42,6 +43,7 @@ enum {
 	HIGHEST_CALL = 600,	 /* asked of the interpreter */
 	HIGHEST_LIVE_CALL = 480, /* asked of the kernel */
 	RANDOM_CALLS = 40000,
+	NOBODY = 65534,
 };
 
 static struct {
@@ -74,8 +76,15 @@ static void put_filter_on(const struct policy_filter *f)
 		_exit(99);
 }
 
-/* The child: nothing that it does may touch the machine, whatever the arguments turn out to mean.
- */
+/* Calls are really made, the controls even without a filter: root's power over the machine is given up before. */
+static void become_nobody(void)
+{
+	if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+				      setresuid(NOBODY, NOBODY, NOBODY)))
+		_exit(98);
+}
+
+/* The child: nothing that it does may touch the machine, whatever the arguments turn out to mean. */
 static void __attribute__((noreturn)) make_call(const struct attempt *a)
 {
 	const struct itimerval patience = {.it_value.tv_usec = PATIENCE_US};
@@ -87,6 +96,7 @@ static void __attribute__((noreturn)) make_call(const struct attempt *a)
 			SIG_DFL); /* a sanitizer's handlers would make calls of their own */
 	for (int fd = 0; fd < FILLED_FDS; fd++)
 		dup2(null_fd, fd);
+	become_nobody();
 	setitimer(ITIMER_REAL, &patience, NULL);
 	if (a->filter)
 		put_filter_on(a->filter);
@@ -107,6 +117,8 @@ static bool dies(const struct attempt *a)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 99)
 		failed("the kernel refused the filter");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 98)
+		failed("the child could not give up root");
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
 }
 

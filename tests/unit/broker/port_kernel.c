@@ -94,6 +94,20 @@ static int open_tap(uint32_t ip_be, bool vnet)
 	return fd;
 }
 
+/* A link that was just set up drops what is sent until the kernel's link watch has run. */
+static void wait_running(const char *name)
+{
+	struct ifreq r = {0};
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strcpy(r.ifr_name, name);
+	for (int i = 0; i < 5000 && !(r.ifr_flags & IFF_RUNNING); i++) {
+		usleep(1000);
+		must(ioctl(s, SIOCGIFFLAGS, &r) == 0, "flags");
+	}
+	must(r.ifr_flags & IFF_RUNNING, "link watch");
+	close(s);
+}
+
 static int open_packet(uint32_t ip_be)
 {
 	int on = 1, fd;
@@ -102,6 +116,8 @@ static int open_packet(uint32_t ip_be)
 			0,
 		"veth");
 	configure("eth0", ip_be);
+	wait_running("eth0");
+	wait_running("wire0");
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	must(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0, "PACKET_VNET_HDR");
 	must(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) == 0,
