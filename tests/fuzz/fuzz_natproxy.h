@@ -202,6 +202,9 @@ static int on_answer(void *context, const Nl__PinholeAnswer *m)
 {
 	return 0;
 }
+static void on_alg_silent(void *context)
+{
+}
 static int on_end(void *context, const Nl__FlowEnd *m)
 {
 	return 0;
@@ -288,7 +291,7 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	struct natproxy_setup s = {
 		.shell = {NULL, on_line, on_line, on_uplink, on_edge, on_inspect, on_bytes,
-			on_answer, on_end},
+			on_answer, on_end, on_alg_silent},
 		.sock = &host,
 		.link = &inside,
 		.arena = &own,
