@@ -25,7 +25,9 @@ enum {
 	UNITS_ALL = ARENA_SMALL_COUNT + ARENA_LARGE_COUNT * HOLD_UNITS_LARGE,
 	UNITS_GROW = UNITS_ALL / 2,	 /* windows grow below this */
 	UNITS_TIGHT = UNITS_ALL / 4 * 3, /* windows stand still above this */
-	UNITS_TO_FILL = HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
+	UNITS_TO_FILL =
+		HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
+	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
 };
 
 static const uint64_t TCP_VALVE_NS = 150 * NS_PER_MS;
@@ -54,7 +56,7 @@ uint32_t tcp_rx_ack(const struct tcp *t)
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 {
 	uint32_t ack = tcp_rx_ack(t), old = seq_lt(ack, t->rcv_adv) ? t->rcv_adv - ack : 0;
-	uint32_t units = t->rx_units < HOLD_UNITS_FLOW_MAX ? HOLD_UNITS_FLOW_MAX - t->rx_units : 0;
+	uint32_t units = t->rx_units < UNITS_PROMISED ? UNITS_PROMISED - t->rx_units : 0;
 	uint32_t by_units = (t->rcv_nxt - ack) + units * t->rx_unit_bytes;
 	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
 	uint32_t step = 1u << t->rcv_scale, most = UINT32_C(65535) << t->rcv_scale;
@@ -212,7 +214,7 @@ static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32
 /* What waits behind a hole may not take the last of the flow's share, or the hole could never be filled. */
 static bool rx_afford(struct stack *s, const struct tcp *t, bool in_order)
 {
-	if (t->rx_units >= HOLD_UNITS_FLOW_MAX - (in_order ? 0 : UNITS_TO_FILL))
+	if (t->rx_units >= (in_order ? HOLD_UNITS_FLOW_MAX : UNITS_PROMISED))
 		return false;
 	return in_order || s->holds.units <= UNITS_TIGHT;
 }

@@ -74,8 +74,8 @@ static void spoil(struct lane *l, struct flight *f)
 	}
 }
 
-static void fly(struct lane *l, enum cable_way way, const struct wire_vnet *vnet, const uint8_t *frame,
-	uint32_t bytes, uint64_t at_ns)
+static void fly(struct lane *l, enum cable_way way, const struct wire_vnet *vnet,
+	const uint8_t *frame, uint32_t bytes, uint64_t at_ns)
 {
 	struct flight *f = malloc(sizeof(*f) + bytes);
 	if (!f)
@@ -105,23 +105,20 @@ static bool is_lost(struct lane *l)
 	return true;
 }
 
-bool cable_send(enum cable_way way, const struct wire_vnet *vnet, const uint8_t *frame, uint32_t bytes)
+bool cable_send(
+	enum cable_way way, const struct wire_vnet *vnet, const uint8_t *frame, uint32_t bytes)
 {
 	static const struct wire_vnet plain;
 	struct lane *l = &lane[way];
 	uint64_t start = l->free_ns > clock_ns() ? l->free_ns : clock_ns();
-	if (!cable_has_room(way)) {
-		l->counts.full++;
+	if (!cable_has_room(way))
 		return false;
-	}
 	if (profile.bits_per_second) {
 		start += bytes * 8 * SECOND / profile.bits_per_second;
 		l->free_ns = start;
 		l->waiting++;
 		clock_at(start, left, l);
 	}
-	l->counts.frames++;
-	l->counts.bytes += bytes;
 	if (is_lost(l)) {
 		l->counts.lost++;
 		return true;

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define US UINT64_C(1000)
-#define MS UINT64_C(1000000)
+#define US     UINT64_C(1000)
+#define MS     UINT64_C(1000000)
 #define SECOND UINT64_C(1000000000)
 
 uint64_t clock_ns(void);

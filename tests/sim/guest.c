@@ -9,7 +9,15 @@
 
 #include "cable.h"
 
-enum { IP_BYTES = 20, UDP_BYTES = 8, ICMP_BYTES = 8, ARP_BYTES = 28, DHCP_BYTES = 300, DHCP_FIXED = 240, TTL = 64 };
+enum {
+	IP_BYTES = 20,
+	UDP_BYTES = 8,
+	ICMP_BYTES = 8,
+	ARP_BYTES = 28,
+	DHCP_BYTES = 300,
+	DHCP_FIXED = 240,
+	TTL = 64
+};
 
 const uint8_t GUEST_MAC[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 const uint8_t GATEWAY_MAC[6] = {0x00, 0xac, 0x11, 0x22, 0x33, 0x44};
@@ -79,8 +87,8 @@ static void arp_input(const uint8_t *p, size_t n)
 
 uint16_t guest_sum(uint32_t from, uint32_t to, uint8_t protocol, const uint8_t *bytes, size_t n)
 {
-	return wire_fold(wire_sum(
-		wire_pseudo_sum(htonl(from), htonl(to), protocol, (uint16_t)n), bytes, n));
+	return wire_fold(
+		wire_sum(wire_pseudo_sum(htonl(from), htonl(to), protocol, (uint16_t)n), bytes, n));
 }
 
 static void ip_header(struct wire_out *w, uint8_t protocol, uint32_t to, size_t n)
@@ -101,7 +109,8 @@ static void ip_header(struct wire_out *w, uint8_t protocol, uint32_t to, size_t 
 	start[11] = (uint8_t)sum;
 }
 
-uint32_t guest_make_ip(uint8_t *out, uint8_t protocol, uint32_t ip, const uint8_t *payload, size_t n)
+uint32_t guest_make_ip(
+	uint8_t *out, uint8_t protocol, uint32_t ip, const uint8_t *payload, size_t n)
 {
 	struct wire_out w = wire_out(out, ETH_HEADER_BYTES + IP_BYTES + n);
 	ethernet(&w, ip == 0xffffffff ? everybody : guest.gateway_mac, ETHERTYPE_IP4);
@@ -270,7 +279,8 @@ static bool sum_ok(const struct wire_vnet *vnet, uint32_t from, uint32_t to, uin
 		return true;
 	if (protocol == IP_PROTO_UDP && n >= UDP_BYTES && !p[6] && !p[7])
 		return true;
-	return guest_sum(from, to, protocol, p, n) == 0 || guest_sum(from, to, protocol, p, n) == 0xffff;
+	return guest_sum(from, to, protocol, p, n) == 0 ||
+	       guest_sum(from, to, protocol, p, n) == 0xffff;
 }
 
 static void ip_input(const struct wire_vnet *vnet, const uint8_t *p, size_t n)
@@ -310,8 +320,8 @@ static void ip_input(const struct wire_vnet *vnet, const uint8_t *p, size_t n)
 
 void guest_frame(const struct wire_vnet *vnet, const uint8_t *frame, uint32_t bytes)
 {
-	guest.frames++;
-	if (bytes < ETH_HEADER_BYTES || (memcmp(frame, GUEST_MAC, 6) && memcmp(frame, everybody, 6)))
+	if (bytes < ETH_HEADER_BYTES ||
+		(memcmp(frame, GUEST_MAC, 6) && memcmp(frame, everybody, 6)))
 		return;
 	if (frame[12] == 0x08 && frame[13] == 0x06)
 		arp_input(frame + ETH_HEADER_BYTES, bytes - ETH_HEADER_BYTES);

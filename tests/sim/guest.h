@@ -24,7 +24,15 @@ extern const uint8_t GUEST_MAC[6], GATEWAY_MAC[6];
  * SYN_SENT, SYN_RECEIVED as usual. OPEN: any mixture of the two directions' FINs. DONE: both sides have finished and
  * know it. RESET: by the other side, or refused. DEAD: gave up after too many timeouts.
  */
-enum guest_state { GUEST_FREE, GUEST_SYN_SENT, GUEST_SYN_RECEIVED, GUEST_OPEN, GUEST_DONE, GUEST_RESET, GUEST_DEAD };
+enum guest_state {
+	GUEST_FREE,
+	GUEST_SYN_SENT,
+	GUEST_SYN_RECEIVED,
+	GUEST_OPEN,
+	GUEST_DONE,
+	GUEST_RESET,
+	GUEST_DEAD
+};
 
 struct guest_range {
 	uint64_t start, end;
@@ -37,8 +45,8 @@ struct guest_conn {
 	uint16_t port, remote_port;
 	/* sending */
 	uint64_t send_seed, send_total; /* seed 0: text below */
-	bool finish;	     /* FIN after the last byte */
-	bool bulk;	     /* super-frames, where the port takes them */
+	bool finish;			/* FIN after the last byte */
+	bool bulk;			/* super-frames, where the port takes them */
 	uint8_t text[GUEST_TEXT];
 	uint32_t iss;
 	uint64_t una, nxt, max; /* positions */
@@ -53,13 +61,12 @@ struct guest_conn {
 	uint64_t recv_seed; /* 0: text */
 	uint8_t heard[GUEST_TEXT];
 	uint32_t irs;
-	uint64_t rcv_nxt, fin_at; /* fin_at 0 = no FIN seen */
-	uint64_t wrong;		  /* bytes that were not the stream's */
+	uint64_t rcv_nxt, fin_at;		/* fin_at 0 = no FIN seen */
+	uint64_t wrong;				/* bytes that were not the stream's */
 	struct guest_range range[GUEST_RANGES]; /* beyond rcv_nxt, ascending */
 	uint32_t ranges, last_range;
-	uint32_t window;	 /* of the receive buffer */
+	uint32_t window;	      /* of the receive buffer */
 	uint32_t unread, read_per_ms; /* read_per_ms 0: the reader takes all at once */
-	uint32_t early; /* acknowledges so many bytes that have not come yet */
 	/* counts */
 	uint64_t segments_sent, segments_resent, timeouts;
 };
@@ -75,7 +82,8 @@ struct guest {
 	struct guest_conn *accepted;
 	void (*accept)(struct guest_conn *c); /* sets up what the connection is for */
 	void (*datagram)(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n);
-	uint64_t pongs, errors, bad, frames, resets_sent;
+	uint64_t pongs, errors;
+	uint64_t bad; /* packets dropped for what is wrong with them */
 	uint8_t error_type, error_code;
 	struct guest_conn conn[GUEST_CONNS];
 };
@@ -87,7 +95,8 @@ void guest_ask_gateway(void); /* ARP */
 void guest_ping(uint32_t ip, uint16_t id, uint16_t seq);
 void guest_udp(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n);
 /* A frame with this payload of an IP protocol to the gateway's MAC; returns its length. `out` holds 64 KiB and 14. */
-uint32_t guest_make_ip(uint8_t *out, uint8_t protocol, uint32_t ip, const uint8_t *payload, size_t n);
+uint32_t guest_make_ip(
+	uint8_t *out, uint8_t protocol, uint32_t ip, const uint8_t *payload, size_t n);
 void guest_send_raw(const uint8_t *frame, uint32_t bytes);
 
 /* guest_tcp.c */
@@ -98,6 +107,8 @@ void guest_say(struct guest_conn *c, const char *text);
 /* The caller changed what there is to send (total, finish). */
 void guest_push(struct guest_conn *c);
 void guest_abort(struct guest_conn *c);
+/* Acknowledges `ahead` bytes that have not come yet. */
+void guest_acknowledge_early(struct guest_conn *c, uint32_t ahead);
 /* Bytes of the stream received in order. */
 uint64_t guest_received(const struct guest_conn *c);
 void guest_tcp_input(uint32_t ip, const uint8_t *segment, size_t n);

@@ -11,7 +11,14 @@
 #include "pattern.h"
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
-enum { HEADER = 20, OPTIONS_MAX = 40, SHIFT = 7, BULK_BYTES = 32768, EXPIRIES_MAX = 12, FIRST_PORT = 40000 };
+enum {
+	HEADER = 20,
+	OPTIONS_MAX = 40,
+	SHIFT = 7,
+	BULK_BYTES = 32768,
+	EXPIRIES_MAX = 12,
+	FIRST_PORT = 40000
+};
 enum { CWND_START = 10 * GUEST_MSS, CWND_MAX = 1 << 20 };
 #define RTO_MIN (200 * MS)
 #define RTO_MAX (60 * SECOND)
@@ -81,7 +88,8 @@ static void fill(const struct guest_conn *c, uint64_t position, uint8_t *out, ui
 		memcpy(out, c->text + position - 1, n);
 }
 
-static void transmit(const struct guest_conn *c, const uint8_t *segment, uint32_t bytes, uint32_t header)
+static void transmit(
+	const struct guest_conn *c, const uint8_t *segment, uint32_t bytes, uint32_t header)
 {
 	static uint8_t frame[CABLE_FRAME_MAX];
 	struct wire_vnet vnet = {0};
@@ -96,7 +104,8 @@ static void transmit(const struct guest_conn *c, const uint8_t *segment, uint32_
 	cable_send(CABLE_UP, &vnet, frame, length);
 }
 
-static void segment(struct guest_conn *c, uint8_t flags, uint64_t position, uint64_t acknowledge, uint32_t n)
+static void segment(
+	struct guest_conn *c, uint8_t flags, uint64_t position, uint64_t acknowledge, uint32_t n)
 {
 	static uint8_t p[HEADER + OPTIONS_MAX + BULK_BYTES];
 	struct wire_out w = wire_out(p + HEADER, OPTIONS_MAX);
@@ -123,9 +132,13 @@ static void segment(struct guest_conn *c, uint8_t flags, uint64_t position, uint
 
 static void send_ack(struct guest_conn *c)
 {
-	for (uint32_t ahead = GUEST_MSS; ahead <= c->early; ahead += GUEST_MSS)
-		segment(c, ACK, c->nxt, c->rcv_nxt + ahead, 0);
 	segment(c, ACK, c->nxt, c->rcv_nxt, 0);
+}
+
+void guest_acknowledge_early(struct guest_conn *c, uint32_t ahead)
+{
+	if (c->state == GUEST_OPEN)
+		segment(c, ACK, c->nxt, c->rcv_nxt + ahead, 0);
 }
 
 /* Sends what may start at a position: data, and the FIN with its last byte. Returns sequence numbers used. */
@@ -173,13 +186,12 @@ static void send_syn(struct guest_conn *c)
 	segment(c, c->state == GUEST_SYN_SENT ? SYN : SYN | ACK, 0, c->rcv_nxt, 0);
 }
 
-static void refuse(uint32_t ip, const struct wire_in *payload, uint16_t from, uint16_t to, uint32_t seq,
-	uint32_t ack, uint8_t flags)
+static void refuse(uint32_t ip, const struct wire_in *payload, uint16_t from, uint16_t to,
+	uint32_t seq, uint32_t ack, uint8_t flags)
 {
 	struct guest_conn c = {.remote_ip = ip, .port = to, .remote_port = from};
 	if (flags & RST)
 		return;
-	guest.resets_sent++;
 	c.irs = seq;
 	c.iss = flags & ACK ? ack : 0;
 	segment(&c, flags & ACK ? RST : RST | ACK, 0,
@@ -239,13 +251,17 @@ static void timer_set(struct guest_conn *c)
 	}
 }
 
+static void compute_rto(struct guest_conn *c)
+{
+	c->rto_ns = c->srtt_ns ? c->srtt_ns + 4 * c->rttvar_ns : SECOND;
+	c->rto_ns = c->rto_ns > RTO_MIN ? c->rto_ns : RTO_MIN;
+}
+
 static void sample(struct guest_conn *c, uint64_t rtt_ns)
 {
 	uint64_t off = c->srtt_ns > rtt_ns ? c->srtt_ns - rtt_ns : rtt_ns - c->srtt_ns;
 	c->rttvar_ns = c->srtt_ns ? (3 * c->rttvar_ns + off) / 4 : rtt_ns / 2;
 	c->srtt_ns = c->srtt_ns ? (7 * c->srtt_ns + rtt_ns) / 8 : rtt_ns;
-	c->rto_ns = c->srtt_ns + 4 * c->rttvar_ns;
-	c->rto_ns = c->rto_ns > RTO_MIN ? c->rto_ns : RTO_MIN;
 }
 
 /* Acknowledgements (RFC 6582). */
@@ -276,6 +292,7 @@ static void new_ack(struct guest_conn *c, uint64_t acknowledged)
 		sample(c, clock_ns() - c->timed_ns);
 		c->timed = 0;
 	}
+	compute_rto(c); /* progress ends the back-off, as in Linux */
 	if (c->recovering && acknowledged < c->recover) {
 		send_from(c, c->una, c->una + GUEST_MSS);
 		c->cwnd = c->cwnd > bytes ? c->cwnd - (uint32_t)bytes + GUEST_MSS : GUEST_MSS;
@@ -283,7 +300,8 @@ static void new_ack(struct guest_conn *c, uint64_t acknowledged)
 		c->recovering = false;
 		c->cwnd = c->ssthresh;
 	} else if (c->cwnd < CWND_MAX) {
-		c->cwnd += c->cwnd < c->ssthresh ? (uint32_t)bytes : GUEST_MSS * GUEST_MSS / c->cwnd + 1;
+		c->cwnd += c->cwnd < c->ssthresh ? (uint32_t)bytes
+						 : GUEST_MSS * GUEST_MSS / c->cwnd + 1;
 	}
 	c->timer_ns = 0;
 }
@@ -359,7 +377,8 @@ static void check(struct guest_conn *c, uint64_t position, const uint8_t *bytes,
 		memcpy(c->heard + position - 1, bytes, n);
 }
 
-static void take_data(struct guest_conn *c, uint64_t position, const uint8_t *bytes, size_t n, bool fin)
+static void take_data(
+	struct guest_conn *c, uint64_t position, const uint8_t *bytes, size_t n, bool fin)
 {
 	if (n || fin) {
 		uint64_t limit = c->rcv_nxt + window_of(c) + GUEST_MSS;
@@ -472,11 +491,13 @@ static void syn_sent(struct guest_conn *c, const struct incoming *in)
 
 static void synchronized(struct guest_conn *c, const struct incoming *in)
 {
-	uint64_t position = c->rcv_nxt + (uint64_t)(int64_t)(int32_t)(in->seq - c->irs - (uint32_t)c->rcv_nxt);
-	uint64_t acknowledged = c->una + (uint64_t)(int64_t)(int32_t)(in->ack - c->iss - (uint32_t)c->una);
+	uint64_t position =
+		c->rcv_nxt + (uint64_t)(int64_t)(int32_t)(in->seq - c->irs - (uint32_t)c->rcv_nxt);
+	uint64_t acknowledged =
+		c->una + (uint64_t)(int64_t)(int32_t)(in->ack - c->iss - (uint32_t)c->una);
 	size_t n = wire_left(&in->payload);
-	if (in->flags & RST) {
-		if (position == c->rcv_nxt)
+	if (in->flags & RST) { /* in TIME-WAIT a reset means nothing (RFC 1337) */
+		if (position == c->rcv_nxt && c->state != GUEST_DONE)
 			c->state = GUEST_RESET;
 		return;
 	}

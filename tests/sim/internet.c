@@ -174,7 +174,8 @@ static struct service *service_at(uint32_t ip, uint16_t port)
 	return NULL;
 }
 
-void internet_serve(uint32_t ip, uint16_t port, void (*accept)(struct peer *p, void *arg), void *arg)
+void internet_serve(
+	uint32_t ip, uint16_t port, void (*accept)(struct peer *p, void *arg), void *arg)
 {
 	struct service *s = service_at(ip, port);
 	if (!s && services == INTERNET_SERVICES)
@@ -222,7 +223,8 @@ static void call_arrives(void *arg)
 struct peer *internet_call(uint32_t from_ip, uint16_t from_port, uint16_t host_port,
 	void (*event)(struct peer *p), void *app)
 {
-	const struct sock_address host = {htonl(HOST_IP), host_port}, far = {htonl(from_ip), from_port};
+	const struct sock_address host = {htonl(HOST_IP), host_port},
+				  far = {htonl(from_ip), from_port};
 	struct conn *c = conn_new(&host, &far);
 	c->peer = (struct peer){.event = event, .app = app, .ip = HOST_IP, .port = host_port};
 	clock_at(clock_ns() + INTERNET_LATENCY_NS, call_arrives, c);

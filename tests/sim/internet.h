@@ -20,7 +20,7 @@ enum {
 
 /* Addresses in host order. Every address in 203.0.113.0/24 answers; the rest of the world is silent. */
 enum {
-	HOST_IP = 0xc6336402u,	/* 198.51.100.2, the host on which natproxy runs */
+	HOST_IP = 0xc6336402u,	 /* 198.51.100.2, the host on which natproxy runs */
 	SERVER_IP = 0xcb007105u, /* 203.0.113.5 */
 	RESOLVER_IP = 0xcb007135u,
 	SILENT_IP = 0xc0000201u, /* 192.0.2.1 */
@@ -42,7 +42,8 @@ void peer_reset(struct peer *p);
 void peer_close(struct peer *p);
 
 /* A service: accept is called with each connection as its SYN arrives. backlog false: connections are refused. */
-void internet_serve(uint32_t ip, uint16_t port, void (*accept)(struct peer *p, void *arg), void *arg);
+void internet_serve(
+	uint32_t ip, uint16_t port, void (*accept)(struct peer *p, void *arg), void *arg);
 /* A far host calls this host; peer->event tells how it went. */
 struct peer *internet_call(uint32_t from_ip, uint16_t from_port, uint16_t host_port,
 	void (*event)(struct peer *p), void *app);

@@ -20,9 +20,9 @@ struct conn {
 	bool open[2];	   /* this side still holds its descriptor */
 	bool reset[2];	   /* this side has been told of a reset */
 	bool established;
-	int error;  /* how a connect failed, 0 none */
+	int error; /* how a connect failed, 0 none */
 	bool decided;
-	int fd;	    /* natproxy's, -1 none */
+	int fd;				   /* natproxy's, -1 none */
 	struct sock_address local, remote; /* host's view */
 	struct peer peer;
 };

@@ -1,3 +1,8 @@
+/*
+ * Theory of operation. What arrives over the cable waits in a queue of CABLE_QUEUE frames, as in a kernel; what is
+ * written goes into the cable, or has to wait when the cable is full. A virtio-net header stands in front of each frame
+ * of a TAP, and none elsewhere.
+ */
 #include "port_sim.h"
 
 #include <errno.h>
@@ -58,7 +63,8 @@ void port_sim_frame(const struct wire_vnet *vnet, const uint8_t *frame, uint32_t
 }
 
 /* Copies what fits: the kernel cuts a datagram that is longer than the room. */
-static size_t scatter(const struct iovec *piece, int pieces, size_t skip, const uint8_t *from, size_t bytes)
+static size_t scatter(
+	const struct iovec *piece, int pieces, size_t skip, const uint8_t *from, size_t bytes)
 {
 	size_t done = 0;
 	for (int i = 0; i < pieces && done < bytes; i++) {

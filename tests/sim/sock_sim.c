@@ -12,7 +12,15 @@
 #include "clock.h"
 #include "internet_inside.h"
 
-enum { FIRST_FD = 16, FDS = 4096, DATAGRAMS = 64, ACCEPTS = 64, EPHEMERAL = 32768, DATAGRAM_BYTES = 65535, TTL = 55 };
+enum {
+	FIRST_FD = 16,
+	FDS = 4096,
+	DATAGRAMS = 64,
+	ACCEPTS = 64,
+	EPHEMERAL = 32768,
+	DATAGRAM_BYTES = 65535,
+	TTL = 55
+};
 
 struct datagram {
 	struct sock_address from;
@@ -174,15 +182,18 @@ int sock_accept(struct sock_host *h, int fd, struct sock_address *peer)
 int sock_local(struct sock_host *h, int fd, struct sock_address *out)
 {
 	const struct sock *s = &socks[fd];
-	*out = s->kind == SOCK_TCP ? s->conn->local : (struct sock_address){htonl(HOST_IP), s->port};
+	*out = s->kind == SOCK_TCP ? s->conn->local
+				   : (struct sock_address){htonl(HOST_IP), s->port};
 	return 0;
 }
 
-ssize_t sock_write(struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent)
+ssize_t sock_write(
+	struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent)
 {
 	ssize_t done = 0;
 	for (size_t i = 0; i < pieces; i++) {
-		ssize_t n = pipe_write(socks[fd].conn, FAR_SIDE, piece[i].iov_base, piece[i].iov_len);
+		ssize_t n =
+			pipe_write(socks[fd].conn, FAR_SIDE, piece[i].iov_base, piece[i].iov_len);
 		if (n < 0)
 			return done ? done : n;
 		done += n;
@@ -196,7 +207,8 @@ ssize_t sock_read(struct sock_host *h, int fd, const struct iovec *piece, size_t
 {
 	ssize_t done = 0;
 	for (size_t i = 0; i < pieces; i++) {
-		ssize_t n = pipe_read(socks[fd].conn, HOST_SIDE, piece[i].iov_base, piece[i].iov_len);
+		ssize_t n =
+			pipe_read(socks[fd].conn, HOST_SIDE, piece[i].iov_base, piece[i].iov_len);
 		if (n <= 0)
 			return done ? done : n;
 		done += n;
@@ -258,7 +270,8 @@ static void deliver(void *arg)
 /* A query comes back as an answer with one A record; everything else comes back as it is. */
 static void answer_query(struct datagram *d)
 {
-	static const uint8_t record[] = {0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 80};
+	static const uint8_t record[] = {
+		0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 80};
 	if (d->bytes < 12)
 		return;
 	d->data[2] |= 0x80;
