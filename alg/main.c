@@ -8,6 +8,9 @@
  * Nothing counts before the AlgEdge of this process's own generation: what comes earlier was meant
  * for a predecessor. A later generation is a new natproxy, whose flow numbers mean other flows. A
  * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed.
+ *
+ * Whatever natproxy shows is answered, if only by how far we have seen: natproxy waits a second for
+ * that, not longer.
  */
 #include <errno.h>
 #include <string.h>
@@ -143,9 +146,11 @@ static void give_up(struct alg *self, struct flow *f, bool violation, const char
 	forget(self, f);
 }
 
+/* What out holds, or no more than how far we have seen (natproxy_alg.proto, Verdict). */
 static void send_verdict(struct alg *self, const struct flow *f)
 {
 	struct stream_out *out = &self->out;
+	const struct stream_side *side = &f->stream.side[out->direction];
 	Nl__Verdict m = NL__VERDICT__INIT;
 	Nl__Edit edit[STREAM_EDITS], *edits[STREAM_EDITS];
 	for (unsigned int i = 0; i < out->edit_count; i++) {
@@ -157,10 +162,11 @@ static void send_verdict(struct alg *self, const struct flow *f)
 		edit[i].bytes = (ProtobufCBinaryData){e->edit.bytes, e->edit.text};
 		edits[i] = &edit[i];
 	}
-	m.has_flow = m.has_direction = m.has_until = true;
+	m.has_flow = m.has_direction = m.has_until = m.has_seen = true;
 	m.flow = f->number;
 	m.direction = out->direction == ALG_GUEST ? NL__DIRECTION__GUEST : NL__DIRECTION__OUTSIDE;
 	m.until = out->until;
+	m.seen = side->at + side->bytes;
 	m.n_edits = out->edit_count;
 	m.edits = edits;
 	sent(self, natproxy_send_verdict(natproxy(self), &m, NULL, 0));
@@ -215,9 +221,18 @@ static bool send_out(struct alg *self, struct flow *f)
 /* Ends because each step passes at least one message of a bounded buffer. */
 static void step(struct alg *self, struct flow *f, enum alg_direction from)
 {
+	bool there, told = false;
 	do {
 		stream_step(&self->pool, &f->stream, from, &self->out);
-	} while (send_out(self, f) && self->out.more);
+		told |= self->out.verdict;
+		there = send_out(self, f);
+	} while (there && self->out.more);
+	if (!there || told)
+		return;
+	self->out.direction = from;
+	self->out.until = f->stream.side[from].at;
+	self->out.edit_count = 0;
+	send_verdict(self, f);
 }
 
 int alg_on_alg_edge(struct alg *self, const Nl__AlgEdge *m, struct chan_in *in)

@@ -12,7 +12,7 @@
 
 #include "sock.h"
 
-enum { ACCESS_OWN_MAX = 64, ACCESS_DNS_PORT = 53 };
+enum { ACCESS_OWN_MAX = 1024, ACCESS_DNS_PORT = 53 };
 
 enum access_verdict {
 	ACCESS_ALLOWED,
@@ -27,6 +27,7 @@ struct access {
 	bool dns_redirect;
 	bool loop_guard; /* nat.loop_guard */
 	bool loop;	 /* as the supervisor found it */
+	bool own_partial; /* the host has more addresses than are listed: any may be one */
 	uint32_t own_count;
 	uint32_t own_ip_be[ACCESS_OWN_MAX];
 };

@@ -1,6 +1,7 @@
 /*
  * Theory of operation. pinhole.c decides; a granted door becomes a listener on the address from
- * which the control connection leaves, with the guest's own port number where that is free. The
+ * which the control connection leaves, with the guest's own port number where that is free and no
+ * service's of the host. The
  * first connection from the control connection's peer is announced to the guest and the door is
  * shut; anyone else is reset and counted, and the door stays for the one it was made for. Every
  * grant, refusal, use and expiry is a line in the security log.
@@ -40,8 +41,8 @@ static void log_granted(struct natproxy *np, const struct pinhole *p)
 		(unsigned int)((p->expires_ns - np->now_ns) / MS_NS / 1000));
 }
 
-static void answer(struct natproxy *np, const Nl__PinholeOpen *asked, const struct pinhole *granted,
-	enum pinhole_refusal why)
+static void answer(struct natproxy *np, struct flow *f, const Nl__PinholeOpen *asked,
+	const struct pinhole *granted, enum pinhole_refusal why)
 {
 	char text[64];
 	Nl__PinholeAnswer m = NL__PINHOLE_ANSWER__INIT;
@@ -58,10 +59,11 @@ static void answer(struct natproxy *np, const Nl__PinholeOpen *asked, const stru
 		m.why = text;
 	}
 	np->shell.pinhole_answer(np->shell.context, &m);
+	inspect_answered(np, f);
 }
 
-static void refuse(struct natproxy *np, const struct flow *f, const Nl__PinholeOpen *m,
-	enum pinhole_refusal why)
+static void refuse(
+	struct natproxy *np, struct flow *f, const Nl__PinholeOpen *m, enum pinhole_refusal why)
 {
 	char guest[IP_TEXT];
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
@@ -70,7 +72,7 @@ static void refuse(struct natproxy *np, const struct flow *f, const Nl__PinholeO
 		"guest %s:%u",
 		pinhole_refusal_text(why), nat_session(&np->nat, f->sessions)->number,
 		log_ip(guest, f->guest.ip_be), m->guest_port);
-	answer(np, m, NULL, why);
+	answer(np, f, m, NULL, why);
 }
 
 static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t ref)
@@ -79,8 +81,9 @@ static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t re
 	struct sock_address at = {f->outside.ip_be, p->guest.port};
 	if (!natproxy_fd_room(np, true))
 		return false;
-	int fd = portpick_is_ours(&np->ports, NAT_TCP, at.port) ? -EADDRINUSE
-								: sock_tcp_listen(np->sock, &at);
+	const bool other =
+		portpick_is_ours(&np->ports, NAT_TCP, at.port) || portpick_is_service(at.port);
+	int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at);
 	if (fd < 0) {
 		at.port = 0;
 		fd = sock_tcp_listen(np->sock, &at);
@@ -121,7 +124,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		return 0;
 	}
 	log_granted(np, p);
-	answer(np, m, p, PINHOLE_GRANTED);
+	answer(np, f, m, p, PINHOLE_GRANTED);
 	return 0;
 }
 

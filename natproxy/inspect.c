@@ -10,6 +10,11 @@
  * grown by EDIT_GROWTH_MAX, so a verdict never has to wait. Offsets are those of the bytes as they
  * came in. In observe mode alg sees the bytes but holds nothing.
  *
+ * alg says with each verdict how far it has seen, so a message that lacks its end is no silence: a
+ * flow that has waited for a sign longer than ALG_BUDGET_MS (alg is stuck, or its channel is full)
+ * is given up, and ALG_SILENCES of those with no word from alg between them are reported, so that
+ * the supervisor replaces it.
+ *
  * After a give-up, or when alg is gone, what is held leaves unchanged and in order, then the slot
  * is freed and the flow goes on by the ordinary path. Urgent marks are not carried across an
  * inspected flow; its bytes are.
@@ -29,6 +34,9 @@ enum {
 	STAGE_BYTES = 32768,
 	OUTPUT_BYTES = 2 * STAGE_BYTES + EDIT_GROWTH_MAX,
 	DIRECTIONS = 2,
+	ALG_BUDGET_MS = 1000, /* alg has so long to say that it saw what it was shown */
+	ALG_SILENCES = 3,     /* flows given up in a row before alg is reported */
+	MS_NS = 1000000,
 };
 
 struct half {
@@ -37,12 +45,14 @@ struct half {
 	uint32_t staged, told;
 	uint32_t out_first, out_end;
 	bool finish_told;
+	uint64_t owed_ns; /* since when alg owes a sign that it saw what it was shown; 0 no */
 	uint8_t stage[STAGE_BYTES];
 	uint8_t output[OUTPUT_BYTES];
 };
 
 struct inspect {
 	bool raw, observe;
+	uint64_t granted_ns; /* since when alg owes what it makes of an answer to its wish; 0 no */
 	struct half half[DIRECTIONS]; /* by Nl__Direction */
 };
 
@@ -72,7 +82,7 @@ static bool wanted(const struct natproxy *np, const struct flow *f)
 
 static void half_reset(struct half *h)
 {
-	h->at = h->settled = 0;
+	h->at = h->settled = h->owed_ns = 0;
 	h->staged = h->told = h->out_first = h->out_end = 0;
 	h->finish_told = false;
 }
@@ -108,6 +118,7 @@ void inspect_start(struct natproxy *np, struct flow *f)
 	f->inspect = (uint16_t)(i + 1);
 	struct inspect *in = slot_of(np, f);
 	in->raw = false;
+	in->granted_ns = 0;
 	in->observe = np->config.ftp_observe;
 	half_reset(&in->half[NL__DIRECTION__GUEST]);
 	half_reset(&in->half[NL__DIRECTION__OUTSIDE]);
@@ -122,18 +133,21 @@ static void detach(struct natproxy *np, struct flow *f)
 		nat_session(&np->nat, f->sessions)->inspected = false;
 }
 
+/* alg forgets on a full channel too: its table is bounded by the flows we show it. */
+static void tell_end(struct natproxy *np, const struct flow *f)
+{
+	Nl__FlowEnd m = NL__FLOW_END__INIT;
+	m.has_flow = true;
+	m.flow = f->id;
+	np->shell.flow_end(np->shell.context, &m);
+}
+
 void inspect_end(struct natproxy *np, struct flow *f)
 {
 	if (!f->inspect)
 		return;
-	if (!slot_of(np, f)->raw) {
-		Nl__FlowEnd m = NL__FLOW_END__INIT;
-		m.has_flow = true;
-		m.flow = f->id;
-		/* alg forgets on a full channel too: its table is bounded by the flows we show it
-		 */
-		np->shell.flow_end(np->shell.context, &m);
-	}
+	if (!slot_of(np, f)->raw)
+		tell_end(np, f);
 	expect_close_flow(np, f->id, "control connection ended");
 	detach(np, f);
 }
@@ -144,6 +158,23 @@ void inspect_give_up(struct natproxy *np, struct flow *f)
 	expect_close_flow(np, f->id, "inspection given up");
 	flow_work(np, f, WORK_UPLOAD);
 	flow_work(np, f, WORK_DOWNLOAD);
+}
+
+/* alg owes something from now on; inspect_due_ns may be too early, never too late. */
+static void owe(struct natproxy *np, uint64_t *since_ns)
+{
+	const uint64_t due_ns = np->now_ns + (uint64_t)ALG_BUDGET_MS * MS_NS;
+	if (*since_ns)
+		return;
+	*since_ns = np->now_ns;
+	if (!np->inspect_due_ns || due_ns < np->inspect_due_ns)
+		np->inspect_due_ns = due_ns;
+}
+
+void inspect_answered(struct natproxy *np, struct flow *f)
+{
+	np->alg_silences = 0;
+	owe(np, &slot_of(np, f)->granted_ns);
 }
 
 static uint32_t stage_room(const struct half *h)
@@ -165,6 +196,7 @@ static bool tell(struct natproxy *np, struct flow *f, Nl__Direction direction, b
 	m.bytes = (ProtobufCBinaryData){h->staged - h->told, h->stage + h->told};
 	m.fin = finished;
 	const int r = np->shell.flow_bytes(np->shell.context, &m);
+	owe(np, &h->owed_ns);
 	if (r == -EAGAIN) {
 		np->starved = true;
 		flow_work(np, f, direction == NL__DIRECTION__GUEST ? WORK_UPLOAD : WORK_DOWNLOAD);
@@ -338,6 +370,19 @@ static int collect_edits(const Nl__Verdict *m, struct edit *edits)
 	return 0;
 }
 
+/* alg has seen the stream up to `seen`: false if that is more than it was shown. */
+static bool heard(struct natproxy *np, struct half *h, uint64_t seen)
+{
+	const uint64_t shown = h->at + h->told;
+	if (seen > shown)
+		return false;
+	np->alg_silences = 0;
+	h->owed_ns = 0;
+	if (seen < shown)
+		owe(np, &h->owed_ns);
+	return true;
+}
+
 int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_in *in)
 {
 	struct edit edits[EDIT_MAX];
@@ -349,6 +394,8 @@ int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_i
 		return -EPROTO;
 	struct inspect *slot = slot_of(np, f);
 	struct half *h = &slot->half[m->direction];
+	if (!heard(np, h, m->has_seen ? m->seen : m->until))
+		return -EPROTO;
 	if (slot->observe)
 		return 0;
 	if (m->until < h->at || m->until - h->at > h->told || collect_edits(m, edits))
@@ -358,6 +405,8 @@ int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_i
 	const uint32_t in_bytes = (uint32_t)(m->until - h->at);
 	if (h->out_end + out_bytes + (h->staged - in_bytes) > OUTPUT_BYTES)
 		return -EPROTO;
+	if (in_bytes)
+		slot->granted_ns = 0;
 	pass(h, in_bytes, edits, m->n_edits, out_bytes);
 	flow_work(np, f, m->direction == NL__DIRECTION__GUEST ? WORK_UPLOAD : WORK_DOWNLOAD);
 	return 0;
@@ -366,9 +415,65 @@ int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_i
 int natproxy_on_give_up(struct natproxy *np, const Nl__GiveUp *m, struct chan_in *in)
 {
 	struct flow *f = inspect_flow(np, m->flow);
+	np->alg_silences = 0;
 	if (f)
 		inspect_give_up(np, f);
 	return 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* Since when alg owes anything about a flow; 0: it does not. */
+static uint64_t owing_since(const struct inspect *in)
+{
+	return earlier(in->granted_ns, earlier(in->half[NL__DIRECTION__GUEST].owed_ns,
+					       in->half[NL__DIRECTION__OUTSIDE].owed_ns));
+}
+
+/* Gives up the flows that waited too long: how many; the others set the next date. */
+static uint32_t give_up_overdue(struct natproxy *np)
+{
+	const uint64_t budget_ns = (uint64_t)ALG_BUDGET_MS * MS_NS;
+	uint32_t given_up = 0;
+	np->inspect_due_ns = 0;
+	for (uint32_t i = 0; i < NATPROXY_INSPECTED; i++) {
+		struct flow *f = np->inspect_flow[i] ? &np->flow[np->inspect_flow[i] - 1] : NULL;
+		const uint64_t since_ns =
+			f && !np->inspect[i].raw ? owing_since(&np->inspect[i]) : 0;
+		if (!since_ns)
+			continue;
+		if (since_ns + budget_ns > np->now_ns) {
+			np->inspect_due_ns = earlier(np->inspect_due_ns, since_ns + budget_ns);
+			continue;
+		}
+		drop_count(np->drops, DROP_ALG_SILENT);
+		tell_end(np, f);
+		inspect_give_up(np, f);
+		given_up++;
+	}
+	return given_up;
+}
+
+void inspect_timeout(struct natproxy *np)
+{
+	if (!np->inspect_due_ns || np->now_ns < np->inspect_due_ns)
+		return;
+	const uint32_t given_up = give_up_overdue(np);
+	if (!given_up)
+		return;
+	natproxy_diagnostic(np,
+		"alg has not answered for %u ms: flows go on without inspection (%u now). Its "
+		"expectations are closed.",
+		(unsigned int)ALG_BUDGET_MS, given_up);
+	np->alg_silences += given_up;
+	if (np->alg_silences < ALG_SILENCES)
+		return;
+	np->alg_silences = 0;
+	np->shell.alg_silent(np->shell.context);
+	natproxy_alg_lost(np);
 }
 
 void natproxy_alg_lost(struct natproxy *np)

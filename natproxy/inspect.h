@@ -1,7 +1,7 @@
 /*
  * TCP flows under inspection by alg: their bytes are copied out, held until alg's verdict, edited
  * if it says so. alg is hostile: a verdict outside what it was shown, or edits that edit.h refuses,
- * end the edge.
+ * end the edge. alg may also be stuck: nothing waits for it longer than a second.
  */
 #ifndef NATLOCK_NATPROXY_INSPECT_H
 #define NATLOCK_NATPROXY_INSPECT_H
@@ -16,6 +16,11 @@ void inspect_start(struct natproxy *np, struct flow *f);
 void inspect_end(struct natproxy *np, struct flow *f);
 /* The rest of this flow goes on raw as soon as what is held has left; its doors close. */
 void inspect_give_up(struct natproxy *np, struct flow *f);
+/* alg was answered a wish of this flow: it owes a verdict. */
+void inspect_answered(struct natproxy *np, struct flow *f);
+/* Gives up flows for which alg has been silent too long, and reports an alg that stays so
+ * (np->inspect_due_ns says when). */
+void inspect_timeout(struct natproxy *np);
 /* The two directions' work, instead of upload.c's and download.c's; true when more can be done at
  * once. */
 bool inspect_upload(struct natproxy *np, struct flow *f);

@@ -75,6 +75,11 @@ static int send_flow_end(void *context, const Nl__FlowEnd *m)
 	return alg_send_flow_end(alg(context), m, NULL, 0);
 }
 
+static void say_alg_silent(void *context)
+{
+	actor_incident(((struct shell *)context)->actor, EDGE_ALG, "it does not answer");
+}
+
 static void tick(struct shell *self)
 {
 	natproxy_time(&self->core, actor_now_ns(self->actor), actor_wall_ms(self->actor));
@@ -99,7 +104,8 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 	watch_init(&self->sock, a->loop, self->watcher, NATPROXY_FD_MAX, on_ready, self);
 	const struct natproxy_setup setup = {
 		.shell = {self, say_security, say_diagnostic, send_uplink_state, send_alg_edge,
-			send_flow_inspect, send_flow_bytes, send_pinhole_answer, send_flow_end},
+			send_flow_inspect, send_flow_bytes, send_pinhole_answer, send_flow_end,
+			say_alg_silent},
 		.sock = &self->sock,
 		.link = &a->link[EDGE_NETSTACK - 1],
 		.arena = &a->arena,
@@ -169,12 +175,15 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	union {
 		ProtobufCMessage base;
 		Nl__NatRow nat;
+		Nl__HubRow hub;
 		Nl__ExpectationRow expectation;
 	} row;
 	for (;;) {
 		uint64_t next = 0;
 		if (topic == NL__TOPIC__NAT)
 			next = natproxy_nat_row(&self->core, cursor, &row.nat, &space);
+		else if (topic == NL__TOPIC__HUBS)
+			next = natproxy_hub_row(&self->core, cursor, &row.hub);
 		else if (topic == NL__TOPIC__EXPECTATIONS)
 			next = natproxy_expectation_row(
 				&self->core, cursor, &row.expectation, &space);

@@ -217,6 +217,7 @@ int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64
 	g->sessions[r->protocol]++;
 	g->connecting += r->connecting;
 	n->live++;
+	n->count[r->protocol]++;
 	exact_link(n, ref);
 	address_link(n, ref);
 	idle_link(n, ref);
@@ -237,6 +238,7 @@ void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings)
 	g->connecting -= s->state == NAT_CONNECTING;
 	guest_put(n, s->guest_ref);
 	n->live--;
+	n->count[s->protocol]--;
 	s->state = NAT_FREE;
 	s->sibling_next = n->free;
 	n->free = ref;

@@ -73,6 +73,7 @@ struct nat {
 	struct hash_key key;
 	uint32_t last_number, live, fresh, free; /* fresh: references above it were never used */
 	uint32_t guest_fresh, guest_free;
+	uint32_t count[NAT_PROTOCOLS]; /* live, by protocol */
 	struct nat_list idle[NAT_PROTOCOLS];
 	uint32_t exact[NAT_BUCKETS], address[NAT_BUCKETS];
 	uint32_t guest_bucket[NAT_GUEST_BUCKETS];

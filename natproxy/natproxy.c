@@ -312,6 +312,7 @@ uint64_t natproxy_deadline(const struct natproxy *np)
 	at = sooner(at, nat_deadline(&np->nat));
 	at = sooner(at, pinhole_deadline(&np->pinholes));
 	at = sooner(at, dnsredir_deadline(&np->dns));
+	at = np->inspect_due_ns ? sooner(at, np->inspect_due_ns) : at;
 	return sooner(at, publish_deadline(np));
 }
 
@@ -335,6 +336,7 @@ void natproxy_timeout(struct natproxy *np)
 		else
 			dgram_expired(np, f, ref);
 	}
+	inspect_timeout(np);
 	expect_timeout(np);
 	dnsrelay_timeout(np);
 	publish_timeout(np);
@@ -366,6 +368,7 @@ int natproxy_on_host_network(struct natproxy *np, const Nl__HostNetwork *m, stru
 	a->own_count = 0;
 	for (size_t i = 0; i < m->n_own && a->own_count < ACCESS_OWN_MAX; i++)
 		a->own_ip_be[a->own_count++] = m->own[i]->ip_be;
+	a->own_partial = (m->has_partial && m->partial) || m->n_own > ACCESS_OWN_MAX;
 	const bool before = a->loop;
 	a->loop = m->has_loop && m->loop;
 	if (a->loop && !before && a->loop_guard)

@@ -62,6 +62,8 @@ struct natproxy_shell {
 	int (*flow_bytes)(void *context, const Nl__FlowBytes *m);
 	int (*pinhole_answer)(void *context, const Nl__PinholeAnswer *m);
 	int (*flow_end)(void *context, const Nl__FlowEnd *m);
+	/* alg stays silent: the supervisor is to replace it */
+	void (*alg_silent)(void *context);
 };
 
 /* What natproxy_init copies; pointers stay the caller's and must outlive the core. */
@@ -159,6 +161,8 @@ struct natproxy {
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;
+	uint64_t inspect_due_ns; /* when a flow may have waited for alg too long; 0 never */
+	uint32_t alg_silences;	 /* flows given up for its silence since it last said a word */
 	struct publish publish[NATPROXY_PUBLISH];
 	struct incoming incoming[NATPROXY_INCOMING];
 	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
@@ -204,6 +208,8 @@ struct natproxy_row_space {
 };
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);
+/* How many sessions of each kind there are; one row. */
+uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row);
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
 	struct natproxy_row_space *space);
 

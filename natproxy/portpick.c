@@ -6,9 +6,51 @@
  * why release compares the port.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "portpick.h"
+
+/* Inclusive. */
+static const struct {
+	uint16_t first, last;
+} services[] = {
+	{1080, 1080}, /* SOCKS */
+	{1433, 1434}, /* SQL Server */
+	{1521, 1521}, /* Oracle */
+	{1883, 1883}, /* MQTT */
+	{2049, 2049}, /* NFS */
+	{2375, 2380}, /* Docker, etcd */
+	{3128, 3128}, /* a web proxy */
+	{3260, 3260}, /* iSCSI */
+	{3306, 3306}, /* MySQL */
+	{3389, 3389}, /* RDP */
+	{5353, 5353}, /* mDNS */
+	{5355, 5355}, /* LLMNR */
+	{5432, 5432}, /* PostgreSQL */
+	{5672, 5672}, /* AMQP */
+	{5900, 5999}, /* VNC, SPICE */
+	{6000, 6063}, /* X11 */
+	{6379, 6379}, /* Redis */
+	{6443, 6443}, /* Kubernetes */
+	{6566, 6566}, /* SANE */
+	{8000, 8000}, /* web servers */
+	{8008, 8008}, {8080, 8081}, {8443, 8443}, {8888, 8888}, {9000, 9000},
+	{9090, 9093},	/* Prometheus, Kafka, Cockpit */
+	{9100, 9100},	/* printers */
+	{9200, 9200},	/* Elasticsearch */
+	{10250, 10250}, /* Kubernetes */
+	{11211, 11211}, /* memcached */
+	{27017, 27017}, /* MongoDB */
+};
+
+bool portpick_is_service(uint16_t port)
+{
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (port >= services[i].first && port <= services[i].last)
+			return true;
+	return false;
+}
 
 void portpick_init(struct portpick *p, const struct hash_key *key)
 {
@@ -51,13 +93,14 @@ uint16_t portpick_candidate(struct portpick *p, enum nat_protocol protocol,
 	const uint32_t mapped = find(p, protocol, guest);
 	if (n == 0 && mapped)
 		return p->mapping[mapped].outside;
-	if (n == 0 && guest->port >= PORTPICK_FIRST && !p->owner[protocol][guest->port])
+	if (n == 0 && guest->port >= PORTPICK_FIRST && !portpick_is_service(guest->port) &&
+		!p->owner[protocol][guest->port])
 		return guest->port;
 	if (n >= PORTPICK_TRIES)
 		return 0;
 	for (unsigned int i = 0; i < PORTPICK_TRIES; i++) {
 		const uint16_t port = draw(p, guest->port);
-		if (!p->owner[protocol][port])
+		if (!p->owner[protocol][port] && !portpick_is_service(port))
 			return port;
 	}
 	return 0;

@@ -2,14 +2,15 @@
  * Which outside port a guest endpoint gets. Pure.
  *
  * RFC 4787 REQ-1 and RFC 5382 REQ-1: one guest endpoint keeps one outside port, whoever it talks
- * to, as long as anything uses it. REQ-3: the guest's own number where it is free and not
- * privileged, and never one port for two endpoints; REQ-4: else a number of the same parity.
+ * to, as long as anything uses it. REQ-3: the guest's own number where it is free, not privileged
+ * and not one at which hosts serve (below), and never one port for two endpoints; REQ-4: else a number of the same parity.
  * Whether the kernel agrees is found out by binding: the caller asks for candidates until one
  * binds.
  */
 #ifndef NATLOCK_NATPROXY_PORTPICK_H
 #define NATLOCK_NATPROXY_PORTPICK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hash.h"
@@ -56,6 +57,13 @@ int portpick_hold(struct portpick *p, enum nat_protocol protocol, const struct s
 	uint16_t outside);
 void portpick_release(struct portpick *p, enum nat_protocol protocol,
 	const struct sock_address *guest, uint16_t outside);
+
+/*
+ * Whether a host commonly serves at this unprivileged port. A guest that could have it would keep the host's own
+ * service from starting, or answer in its place; so neither a guest's own number nor chance gives it one. Names that
+ * NAT traversal needs (IKE 4500, SIP 5060, H.323 1720) are not among them.
+ */
+bool portpick_is_service(uint16_t port);
 
 /* Whether an outside port is a guest's (RFC 4787 REQ-9, hairpinning). */
 bool portpick_is_ours(const struct portpick *p, enum nat_protocol protocol, uint16_t outside);

@@ -26,8 +26,8 @@ static void say_failure(struct natproxy *np, const struct publish *p, int error)
 	log_ip(ip, p->listen.ip_be);
 	if (error == -EADDRINUSE)
 		natproxy_diagnostic(np,
-			"cannot listen on %s:%u/%s: in use. Choose another port or see: natlockctl "
-			"nat publish list",
+			"cannot listen on %s:%u/%s: in use. Choose another port or see who has it: "
+			"ss -tulnp",
 			ip, p->listen.port, protocol);
 	else if (error == -EACCES && p->listen.port < PRIVILEGED)
 		natproxy_diagnostic(np,

@@ -51,6 +51,18 @@ uint64_t natproxy_nat_row(
 	return ref;
 }
 
+uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row)
+{
+	if (cursor)
+		return 0;
+	nl__hub_row__init(row);
+	row->has_tcp = row->has_udp = row->has_icmp = true;
+	row->tcp = np->nat.count[NAT_TCP];
+	row->udp = np->nat.count[NAT_UDP];
+	row->icmp = np->nat.count[NAT_ICMP];
+	return 1;
+}
+
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
 	struct natproxy_row_space *space)
 {

@@ -50,6 +50,8 @@ static void verdict(void)
 	m.flow = take() > 30 ? FLOW : take();
 	m.direction = take() & 1;
 	m.until = (uint64_t)take() << 8 | take();
+	m.has_seen = take() & 1;
+	m.seen = m.until + take();
 	m.n_edits = take() % 4;
 	m.edits = edits;
 	for (size_t i = 0; i < m.n_edits; i++) {

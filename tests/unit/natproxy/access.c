@@ -49,6 +49,16 @@ Test(access, allowing_the_host_opens_the_host_only)
 	cr_assert_eq(ask(&a, "192.168.30.9", 80), ACCESS_DENIED);
 }
 
+Test(access, a_host_of_unknown_addresses_is_everywhere)
+{
+	struct access a = usual();
+	a.own_partial = true;
+	cr_assert_eq(ask(&a, "207.46.0.166", 80), ACCESS_DENIED);
+	cr_assert_eq(ask(&a, "192.168.30.1", 53), ACCESS_DNS);
+	a.host_allowed = true;
+	cr_assert_eq(ask(&a, "207.46.0.166", 80), ACCESS_ALLOWED);
+}
+
 Test(access, port_53_of_the_gateway_is_the_redirect)
 {
 	struct access a = usual();

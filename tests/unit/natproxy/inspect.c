@@ -194,6 +194,17 @@ Test(inspect, a_granted_door_lets_the_peer_in_once)
 	rig_free(s.r);
 }
 
+Test(inspect, a_door_is_not_put_where_the_host_serves)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, command);
+	wish(&s, FLOW, 1, 9200, 0);
+	cr_assert(s.r->answer.granted);
+	cr_assert_neq(s.r->answer.outside_port, 9200);
+	cr_assert_geq(s.r->answer.outside_port, 1024);
+	rig_free(s.r);
+}
+
 Test(inspect, others_are_turned_away_and_the_door_waits_for_its_peer)
 {
 	struct scene s = control((struct rig_options){0});
@@ -213,6 +224,7 @@ Test(inspect, doors_expire_and_close_with_their_control_connection)
 	struct scene s = control((struct rig_options){0});
 	guest_says(&s, 0, command);
 	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	verdict(&s, NL__DIRECTION__GUEST, strlen(command), NULL, 0);
 	s.r->skew_ns = 31ULL * 1000000000;
 	rig_turn(s.r);
 	cr_assert_eq(s.r->np->pinholes.live, 0);
@@ -298,6 +310,138 @@ Test(inspect, a_long_stream_passes_in_bounded_portions)
 	}
 	cr_assert_eq(got, 60000);
 	rig_free(s.r);
+}
+
+/* A live alg that says nothing: nobody waits for it longer than its budget. */
+
+static void later(struct scene *s, uint64_t ms)
+{
+	s->r->skew_ns += ms * 1000000;
+	rig_turn(s->r);
+}
+
+static void seen(struct scene *s, uint64_t until, uint64_t upto)
+{
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = FLOW;
+	m.until = until;
+	m.has_seen = true;
+	m.seen = upto;
+	cr_assert_eq(natproxy_on_verdict(s->r->np, &m, NULL), 0);
+	rig_turn(s->r);
+}
+
+Test(inspect_silence, the_flow_goes_on_raw_and_its_doors_close)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	later(&s, 900);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0, "alg has a second");
+	cr_assert_eq(s.r->np->pinholes.live, 1);
+	cr_assert_leq(natproxy_deadline(s.r->np), s.r->np->now_ns + 100000000);
+	later(&s, 110);
+	rig_turn(s.r);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 1);
+	cr_assert_eq(s.r->ended, 1, "alg may forget it");
+	cr_assert(rig_has_line(s.r, "alg has not answered for 1000 ms"));
+	cr_assert_eq(s.r->alg_silent, 0, "once may be bad luck");
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0, "late words are ignored");
+	guest_says(&s, strlen(command), "NOOP\r\n");
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 6);
+	cr_assert_eq(s.r->np->inspect_due_ns, 0);
+	rig_free(s.r);
+}
+
+Test(inspect_silence, a_message_that_lacks_its_end_is_none)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[8];
+	guest_says(&s, 0, "POR");
+	seen(&s, 0, 3);
+	later(&s, 60000);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0, "still held");
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 0);
+	guest_says(&s, 3, "T 1\r\n");
+	later(&s, 1001);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 1, "and then one is");
+	rig_free(s.r);
+}
+
+Test(inspect_silence, an_answer_to_an_earlier_part_does_not_cover_the_rest)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, "POR");
+	guest_says(&s, 3, "T 1\r\n");
+	later(&s, 500);
+	seen(&s, 0, 3);
+	later(&s, 900);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 0);
+	later(&s, 200);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 1);
+	rig_free(s.r);
+}
+
+Test(inspect_silence, after_a_grant_a_verdict_is_owed)
+{
+	struct scene s = control((struct rig_options){0});
+	guest_says(&s, 0, command);
+	seen(&s, 0, strlen(command));
+	wish(&s, FLOW, 1, GUEST_DATA_PORT, 0);
+	later(&s, 1001);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 1);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	rig_free(s.r);
+}
+
+Test(inspect_silence, a_full_channel_is_silence_too)
+{
+	struct scene s = control((struct rig_options){.observe = true});
+	char text[64] = "";
+	s.r->alg_error = -EAGAIN;
+	guest_says(&s, 0, command);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0);
+	later(&s, 1001);
+	rig_turn(s.r);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	rig_free(s.r);
+}
+
+/* A guest's word on one more control connection, which alg never answers. */
+static void unanswered(struct rig *r, uint32_t n, uint16_t port)
+{
+	const uint32_t flow = FLOW + n;
+	struct ring_desc d;
+	rig_open(r, flow, (uint16_t)(40000 + n), port);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	r->seen_bytes[0] = 0;
+	d = rig_payload(r, RING_NETSTACK_TCP_DATA, flow, 0, "USER x\r\n", 8);
+	rig_send(r, &d);
+	rig_turn(r);
+	r->skew_ns += 1001000000;
+	rig_turn(r);
+}
+
+Test(inspect_silence, alg_is_reported_when_it_stays_silent)
+{
+	uint16_t port;
+	const int listener = rig_listener(&port);
+	const struct rig_options o = {.ftp_port = port};
+	struct rig *r = rig_new(&o);
+	unanswered(r, 0, port);
+	unanswered(r, 1, port);
+	cr_assert_eq(r->alg_silent, 0);
+	unanswered(r, 2, port);
+	cr_assert_eq(r->drops.count[DROP_ALG_SILENT], 3);
+	cr_assert_eq(r->alg_silent, 1);
+	cr_assert_eq(r->np->alg_silences, 0, "the next one gets its own chance");
+	close(listener);
+	rig_free(r);
 }
 
 /* What a captured alg tries. */

@@ -42,6 +42,23 @@ Test(nat, numbers_count_from_one_and_never_repeat)
 	free(n);
 }
 
+Test(nat, live_sessions_are_counted_by_protocol)
+{
+	struct nat *n = table(100, 100);
+	uint32_t siblings[3] = {0}, ref[3];
+	open_one(n, NAT_TCP, 1, 1, 80, 0, &siblings[0], &ref[0]);
+	open_one(n, NAT_UDP, 2, 1, 53, 0, &siblings[1], &ref[1]);
+	open_one(n, NAT_UDP, 2, 1, 54, 0, &siblings[1], &ref[2]);
+	cr_assert_eq(n->count[NAT_TCP], 1);
+	cr_assert_eq(n->count[NAT_UDP], 2);
+	cr_assert_eq(n->count[NAT_ICMP], 0);
+	nat_close(n, ref[1], &siblings[1]);
+	nat_close(n, ref[0], &siblings[0]);
+	cr_assert_eq(n->count[NAT_TCP], 0);
+	cr_assert_eq(n->count[NAT_UDP], 1);
+	free(n);
+}
+
 Test(nat, finds_by_flow_and_endpoint_and_by_address)
 {
 	struct nat *n = table(100, 100);

@@ -32,6 +32,38 @@ Test(portpick, a_privileged_number_is_not_tried_but_its_parity_kept)
 	free(p);
 }
 
+Test(portpick, the_hosts_own_services_are_not_squatted)
+{
+	static const uint16_t services[] = {
+		2049, 3306, 3389, 5353, 5432, 5900, 6063, 6379, 8080, 8443};
+	struct portpick *p = picker();
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		const struct sock_address guest = {10, services[i]};
+		cr_assert(portpick_is_service(services[i]));
+		for (unsigned int n = 0; n < PORTPICK_TRIES; n++) {
+			const uint16_t got = portpick_candidate(p, NAT_TCP, &guest, n);
+			cr_assert_not(portpick_is_service(got));
+			cr_assert_eq(got & 1, services[i] & 1);
+		}
+	}
+	for (uint32_t i = 0; i < 200000; i++) {
+		const struct sock_address guest = {10, (uint16_t)(i & 1)};
+		cr_assert_not(portpick_is_service(portpick_candidate(p, NAT_UDP, &guest, 1)));
+	}
+	free(p);
+}
+
+Test(portpick, what_traversal_needs_is_preserved)
+{
+	static const uint16_t traversal[] = {1720, 4500, 5060, 5061, 51820};
+	struct portpick *p = picker();
+	for (size_t i = 0; i < sizeof(traversal) / sizeof(traversal[0]); i++) {
+		const struct sock_address guest = {10, traversal[i]};
+		cr_assert_eq(portpick_candidate(p, NAT_UDP, &guest, 0), traversal[i]);
+	}
+	free(p);
+}
+
 Test(portpick, two_endpoints_never_share_a_port)
 {
 	struct portpick *p = picker();

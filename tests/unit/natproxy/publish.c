@@ -124,8 +124,8 @@ Test(publish, a_port_in_use_is_said_as_the_manual_says)
 	const int taken = rig_listener(&port);
 	struct rig *r = published(NL__PUBLISH__PROTO__tcp, port);
 	snprintf(line, sizeof(line),
-		"cannot listen on 127.0.0.1:%u/tcp: in use. Choose another port or see: natlockctl "
-		"nat publish list",
+		"cannot listen on 127.0.0.1:%u/tcp: in use. Choose another port or see who has it: "
+		"ss -tulnp",
 		port);
 	cr_assert_str_eq(r->line[0], line);
 	close(taken);

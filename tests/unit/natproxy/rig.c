@@ -94,6 +94,11 @@ static int on_end(void *context, const Nl__FlowEnd *m)
 	return 0;
 }
 
+static void on_alg_silent(void *context)
+{
+	((struct rig *)context)->alg_silent++;
+}
+
 static void on_ready(void *context, int fd, unsigned int events)
 {
 	natproxy_ready(((struct rig *)context)->np, fd, events);
@@ -206,7 +211,7 @@ struct rig *rig_new(const struct rig_options *o)
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);
 	struct natproxy_setup s = {.shell = {r, on_line, on_line, on_uplink, on_edge, on_inspect,
-					   on_bytes, on_answer, on_end},
+					   on_bytes, on_answer, on_end, on_alg_silent},
 		.sock = &r->sock,
 		.link = &r->inside,
 		.arena = &r->arena,

@@ -27,7 +27,7 @@ struct rig {
 	char line[RIG_LINES][RIG_LINE_BYTES];
 	uint32_t lines;
 	/* what alg was told */
-	uint32_t inspected, ended, answers, edges;
+	uint32_t inspected, ended, answers, edges, alg_silent;
 	int alg_error; /* what the channel to alg answers */
 	Nl__PinholeAnswer answer;
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
