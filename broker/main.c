@@ -258,10 +258,21 @@ static void broker_timeout(void *arg, uint64_t now_ns)
 	self->sweep_ns = now_ns + BROKER_SWEEP_NS;
 }
 
+/* The broker's part of the hub's row. */
+static void dump_hub(struct broker *self)
+{
+	Nl__HubRow row = NL__HUB_ROW__INIT;
+	row.has_ports = true;
+	row.ports = (uint32_t)__builtin_popcountll(self->bridge.attached);
+	actor_row(self->actor, &row.base);
+}
+
 /* Cursor 0 is the gateway's session, slot + 1 a port's. */
 static uint64_t broker_dump(void *arg, Nl__Topic topic, uint64_t cursor)
 {
 	struct broker *self = arg;
+	if (topic == NL__TOPIC__HUBS)
+		dump_hub(self);
 	if (topic != NL__TOPIC__SESSIONS)
 		return 0;
 	for (; cursor <= PORTS_MAX; cursor++) {

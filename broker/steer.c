@@ -9,6 +9,10 @@
  *     01:80:c2:00:00:0x       drop: a bridge does not forward these (IEEE 802.1D 7.12.6)
  *     a station               its port                        its port
  *
+ * An ARP that says it comes from the gateway's address goes to netstack alone, which defends the
+ * address (RFC 5227): no other guest may believe it. Frames with a mere priority tag (802.1Q, VLAN
+ * 0) are dropped, because stations read them as if untagged and none of the rules above would hold.
+ *
  * DHCP requests are not flooded while our own server serves the hub: a guest that plays DHCP server
  * must not even hear them. A request that a guest routes to a far server (destination IP not the
  * gateway's) is ordinary traffic.
@@ -21,7 +25,15 @@
 
 #include "wire/wire.h"
 
-enum { STEER_DHCP_PORT = 67, IP_FRAGMENT_MASK = 0x3fff, IP_HEADER_MIN = 20 };
+enum {
+	STEER_DHCP_PORT = 67,
+	IP_FRAGMENT_MASK = 0x3fff,
+	IP_HEADER_MIN = 20,
+	ARP_SENDER = ETH_HEADER_BYTES + 14,
+	TAG_CUSTOMER = 0x8100,
+	TAG_SERVICE = 0x88a8,
+	TAG_VLAN = 0x0fff
+};
 
 static const uint8_t steer_broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t steer_zero[6];
@@ -47,6 +59,19 @@ static bool steer_is_dhcp(const struct steer_gateway *g, const uint8_t *frame, s
 	if (steer_u16(ip + 6) & IP_FRAGMENT_MASK || steer_u16(ip + header + 2) != STEER_DHCP_PORT)
 		return false;
 	return steer_is_group(frame) || memcmp(ip + 16, &g->ip_be, 4) == 0;
+}
+
+static bool steer_claims_gateway(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+{
+	return steer_u16(frame + 12) == ETHERTYPE_ARP_ && bytes >= ARP_SENDER + 4 &&
+	       !memcmp(frame + ARP_SENDER, &g->ip_be, 4);
+}
+
+static bool steer_is_priority_tagged(const uint8_t *frame, size_t bytes)
+{
+	uint16_t type = steer_u16(frame + 12);
+	return (type == TAG_CUSTOMER || type == TAG_SERVICE) &&
+	       (bytes < ETH_HEADER_BYTES + 2 || !(steer_u16(frame + 14) & TAG_VLAN));
 }
 
 static struct steer steer_drop(enum drop why)
@@ -75,6 +100,10 @@ struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, si
 		return steer_drop(DROP_FRAME_SHORT);
 	if (steer_is_group(source) || !memcmp(source, g->mac, 6) || !memcmp(source, steer_zero, 6))
 		return steer_drop(DROP_MAC_SPOOF);
+	if (steer_is_priority_tagged(frame, bytes))
+		return steer_drop(DROP_ETHERTYPE);
+	if (steer_claims_gateway(g, frame, bytes))
+		return (struct steer){STEER_NETSTACK, DROP_ARP_SPOOF};
 	if (!memcmp(destination, g->mac, 6))
 		return steer_inside(g, frame, bytes, 0);
 	if (!memcmp(destination, steer_broadcast, 6))

@@ -156,3 +156,46 @@ Test(steer, dhcp_behind_ip_options)
 	frame[20] = 0x40;
 	cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_DHCPD, "don't-fragment is no fragment");
 }
+
+/* An ARP reply of `guest` for 192.168.30.`last`, `bytes` of it. */
+static struct steer arp_from(const uint8_t *to, uint8_t last, size_t bytes)
+{
+	uint8_t frame[42] = {0};
+	struct steer_gateway g = gateway(true);
+	memcpy(frame, to, 6);
+	memcpy(frame + 6, guest, 6);
+	memcpy(frame + 12, (uint8_t[]){8, 6, 0, 1, 8, 0, 6, 4, 0, 2}, 10);
+	memcpy(frame + 22, guest, 6);
+	memcpy(frame + 28, (uint8_t[]){192, 168, 30, last}, 4);
+	return steer_frame(&g, frame, bytes);
+}
+
+Test(steer, no_guest_hears_another_claim_the_gateways_address)
+{
+	cr_assert_eq(arp_from(broadcast, 1, 42).to, STEER_NETSTACK);
+	cr_assert_eq(arp_from(station, 1, 42).to, STEER_NETSTACK);
+	cr_assert_eq(arp_from(multicast, 1, 42).to, STEER_NETSTACK);
+	cr_assert_eq(arp_from(gateway_mac, 1, 42).to, STEER_NETSTACK);
+	cr_assert_eq(arp_from(broadcast, 2, 42).to, STEER_NETSTACK | STEER_FLOOD);
+	cr_assert_eq(arp_from(station, 2, 42).to, STEER_STATION);
+	cr_assert_eq(arp_from(station, 1, 32).to, STEER_NETSTACK);
+	cr_assert_eq(arp_from(station, 1, 31).to, STEER_STATION); /* too short to claim anything */
+}
+
+Test(steer, priority_tags_hide_nothing)
+{
+	static const uint8_t tags[][4] = {
+		{0x81, 0, 0xe0, 0}, {0x81, 0, 0, 0}, {0x88, 0xa8, 0x10, 0}};
+	uint8_t frame[46] = {0};
+	struct steer_gateway g = gateway(true);
+	memcpy(frame + 6, guest, 6);
+	for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+		memcpy(frame, station, 6);
+		memcpy(frame + 12, tags[i], 4);
+		cr_assert_eq(steer_frame(&g, frame, sizeof frame).to, 0);
+		cr_assert_eq(steer_frame(&g, frame, sizeof frame).why, DROP_ETHERTYPE);
+		cr_assert_eq(steer_frame(&g, frame, 14).to, 0);
+		frame[15] = 7; /* a VLAN of the guests' own is theirs */
+		cr_assert_eq(steer_frame(&g, frame, sizeof frame).to, STEER_STATION);
+	}
+}

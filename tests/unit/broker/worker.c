@@ -375,3 +375,42 @@ Test(worker, sessions_are_listed, .timeout = 60)
 	cr_assert_eq(row->tx_frames, 1);
 	drain();
 }
+
+/* The row that natlockctl shows of the hub: how many ports it has, as far as the broker can say. */
+static uint32_t ports_now(void)
+{
+	Nl__ActorDump m = NL__ACTOR_DUMP__INIT;
+	Nl__ActorRows *rows;
+	Nl__HubRow *row;
+	m.has_topic = true;
+	m.topic = NL__TOPIC__HUBS;
+	say_super(NL__SUPER_TO_BROKER__MSG_DUMP, &m, NULL, 0);
+	rows = hear_super(NL__BROKER_TO_SUPER__MSG_ROWS)->rows;
+	cr_assert_eq(rows->n_rows, 1);
+	row = nl__hub_row__unpack(NULL, rows->rows[0].len, rows->rows[0].data);
+	cr_assert(row && row->has_ports);
+	return row->ports;
+}
+
+Test(worker, a_port_too_many_is_refused_and_the_others_go_on, .timeout = 60)
+{
+	enum { PORTS = BROKER_PORT_LAST - BROKER_PORT_FIRST + 1 };
+	int kept[PORTS + 1], fd[PORTS + 1];
+	start_worker();
+	cr_assert_eq(ports_now(), 0);
+	for (uint32_t n = 0; n < PORTS; n++)
+		fd[n] = attach(n, NL__PORT_KIND__QEMU_DGRAM, &kept[n]);
+	cr_assert_eq(ports_now(), PORTS);
+	for (int again = 0; again < 3; again++) {
+		fd[PORTS] = attach(PORTS, NL__PORT_KIND__QEMU_DGRAM, &kept[PORTS]);
+		expect_closed(PORTS, "too many ports, or the number is in use");
+		close(fd[PORTS]);
+		close(kept[PORTS]);
+	}
+	round_trip(fd[0], 0);
+	detach(17);
+	close(fd[17]);
+	fd[17] = attach(PORTS, NL__PORT_KIND__QEMU_DGRAM, &kept[17]);
+	cr_assert_eq(ports_now(), PORTS);
+	drain();
+}
