@@ -85,11 +85,22 @@ static uint32_t *address_bucket(const struct lease_pool *p, uint32_t ip_be)
 	return &p->by_address[ntohl(ip_be) & p->mask];
 }
 
-static bool is_client(const struct lease *l, const struct lease_client *c)
+static bool is_live(const struct lease *l)
+{
+	return l->state == LEASE_BOUND || l->state == LEASE_OFFERED;
+}
+
+static bool same_name(const struct lease *l, const struct lease_client *c)
 {
 	if (l->id_bytes != c->id_bytes)
 		return false;
 	return c->id_bytes ? !memcmp(l->id, c->id, c->id_bytes) : !memcmp(l->mac, c->mac, 6);
+}
+
+/* A lease that is live is its station's only, whoever else says the same id (lease.h). */
+static bool is_client(const struct lease *l, const struct lease_client *c)
+{
+	return same_name(l, c) && (!is_live(l) || !memcmp(l->mac, c->mac, 6));
 }
 
 static bool has_client(const struct lease *l)
@@ -225,10 +236,15 @@ int lease_reserve(struct lease_pool *p, uint32_t ip_be, const uint8_t mac[6], co
 
 struct lease *lease_of_client(const struct lease_pool *p, const struct lease_client *c)
 {
-	struct lease *l = at(p, *client_bucket(p, c->mac, c->id, c->id_bytes));
-	while (l && !is_client(l, c))
-		l = at(p, l->next_client);
-	return l;
+	struct lease *l = at(p, *client_bucket(p, c->mac, c->id, c->id_bytes)), *last = NULL;
+	for (; l; l = at(p, l->next_client)) {
+		if (!is_client(l, c))
+			continue;
+		if (!memcmp(l->mac, c->mac, 6))
+			return l;
+		last = last ? last : l;
+	}
+	return last;
 }
 
 struct lease *lease_of_address(const struct lease_pool *p, uint32_t ip_be)
@@ -270,8 +286,7 @@ static bool crowded(const struct lease_pool *p, const uint8_t mac[6], struct lea
 	unsigned int held = 0;
 	*own = NULL;
 	for (struct lease *l = at(p, *mac_bucket(p, mac)); l; l = at(p, l->next_mac)) {
-		if (memcmp(l->mac, mac, 6) ||
-			(l->state != LEASE_BOUND && l->state != LEASE_OFFERED))
+		if (memcmp(l->mac, mac, 6) || !is_live(l))
 			continue;
 		held++;
 		if (l->state == LEASE_OFFERED && !l->busy &&

@@ -3,6 +3,11 @@
  *
  * A client is known by its client identifier, or by its MAC if it sends none (RFC 2131 4.2, RFC
  * 4361). One client has at most one address. Addresses named _be are in network byte order.
+ *
+ * Anybody on the wire can say another's client identifier, but not its MAC (engine.c). So as long as a lease is
+ * offered or bound, the same id from another MAC is another client: it gets an address of its own and can neither
+ * have, renew, release nor decline that lease. Only when it is over does the id bring the address back whatever the
+ * MAC, as RFC 4361 wants for a machine with a new interface.
  */
 #ifndef NATLOCK_DHCPD_LEASE_H
 #define NATLOCK_DHCPD_LEASE_H
@@ -104,7 +109,7 @@ void lease_add(struct lease_pool *p, uint32_t ip_be);
  */
 int lease_reserve(struct lease_pool *p, uint32_t ip_be, const uint8_t mac[6], const char *name);
 
-/* The address that this client has or had last; NULL. */
+/* The address that this client has, else had last (under its own MAC first); NULL. */
 struct lease *lease_of_client(const struct lease_pool *p, const struct lease_client *c);
 struct lease *lease_of_address(const struct lease_pool *p, uint32_t ip_be);
 uint32_t lease_index(const struct lease_pool *p, const struct lease *l);

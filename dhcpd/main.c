@@ -225,10 +225,23 @@ static bool send_row(struct dhcpd *self, const struct lease *l)
 	return actor_row(self->actor, &row.base);
 }
 
+/* dhcpd's part of the hub's row. */
+static void dump_hub(struct dhcpd *self)
+{
+	const struct lease_pool *p = &self->engine.pool;
+	Nl__HubRow row = NL__HUB_ROW__INIT;
+	row.has_leases = row.has_pool = true;
+	row.leases = p->list[LEASE_BOUND].count;
+	row.pool = p->count;
+	actor_row(self->actor, &row.base);
+}
+
 static uint64_t dhcpd_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 {
 	struct dhcpd *self = opaque;
 	const struct lease_pool *p = &self->engine.pool;
+	if (topic == NL__TOPIC__HUBS && self->enabled)
+		dump_hub(self);
 	if (topic != NL__TOPIC__DHCP || !self->enabled)
 		return 0;
 	for (uint64_t end = cursor + DUMP_SCAN; cursor < p->count; cursor++)

@@ -418,6 +418,52 @@ Test(engine, release_and_decline_are_the_holders_only)
 	cr_expect_neq(dora(1), mine);
 }
 
+static void with_id(struct frame *f)
+{
+	frame_option(f, 61, "\0victim", 7);
+}
+
+Test(engine, another_stations_client_id_takes_nothing_from_it)
+{
+	start(10, 200);
+	struct frame f = frame_new(CODEC_DISCOVER, 1);
+	with_id(&f);
+	hear(&f);
+	uint32_t mine = heard().yiaddr_be;
+	f = request(1, mine);
+	with_id(&f);
+	hear(&f);
+	cr_assert_eq(stored().type, CODEC_ACK);
+
+	f = frame_new(CODEC_DISCOVER, 2);
+	with_id(&f);
+	hear(&f);
+	cr_expect_neq(heard().yiaddr_be, mine);
+	f = request(2, mine);
+	with_id(&f);
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK);
+	f = frame_new(CODEC_REQUEST, 2);
+	with_id(&f);
+	memcpy(f.b + 42 + 12, &mine, 4);
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK, "renewing neither");
+	f = frame_new(CODEC_RELEASE, 2);
+	with_id(&f);
+	memcpy(f.b + 42 + 12, &mine, 4);
+	hear(&f);
+	expect_silence();
+	const struct lease *l = lease_of_address(&e.pool, mine);
+	cr_expect_eq(l->state, LEASE_BOUND);
+	cr_expect_eq(l->mac[5], 1);
+	f = frame_new(CODEC_REQUEST, 1);
+	with_id(&f);
+	memcpy(f.b + 42 + 12, &mine, 4);
+	later(2 * SECOND_NS);
+	hear(&f);
+	cr_expect_eq(stored().type, CODEC_ACK, "the holder renews as ever");
+}
+
 Test(engine, inform)
 {
 	start(10, 200);

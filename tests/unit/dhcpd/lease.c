@@ -81,7 +81,7 @@ Test(lease, offers_differ_and_stay_with_their_client)
 	check();
 }
 
-Test(lease, a_client_id_names_the_client_and_the_mac_does_not)
+Test(lease, a_client_id_names_the_client_but_takes_no_live_lease)
 {
 	pool(8);
 	struct lease_client a = station(1), b = station(1), c = station(2);
@@ -89,7 +89,29 @@ Test(lease, a_client_id_names_the_client_and_the_mac_does_not)
 	a.id_bytes = c.id_bytes = 3;
 	struct lease *la = offer(&a, 0);
 	cr_expect_neq(offer(&b, 0), la, "the same MAC without an id is another client");
-	cr_expect_eq(offer(&c, 0), la, "the same id with another MAC is the same client");
+	struct lease *lc = offer(&c, 0);
+	cr_expect_neq(lc, la, "the same id with another MAC while the first is offered");
+	lease_bind(&p, la, &a, HOUR_MS, t);
+	cr_expect_eq(offer(&c, la->ip_be), lc, "or bound");
+	cr_expect_null(lease_claim(&p, &c, la->ip_be, t));
+	cr_expect_eq(lease_of_client(&p, &a), la);
+	cr_expect_eq(lease_of_client(&p, &c), lc);
+	cr_expect_eq(memcmp(la->mac, a.mac, 6), 0);
+	check();
+}
+
+Test(lease, a_client_id_finds_its_old_address_under_a_new_mac)
+{
+	pool(8);
+	struct lease_client a = station(1), c = station(2);
+	a.id = c.id = (const uint8_t *)"\0id";
+	a.id_bytes = c.id_bytes = 3;
+	struct lease *la = offer(&a, 0);
+	lease_bind(&p, la, &a, HOUR_MS, t);
+	pass(HOUR_MS * 1000000 + SECOND_NS);
+	cr_expect_eq(la->state, LEASE_EXPIRED);
+	cr_expect_eq(offer(&c, 0), la, "a new interface in the same machine");
+	cr_expect_neq(offer(&a, 0), la, "and now it is that one's");
 	check();
 }
 
