@@ -38,6 +38,8 @@ void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
 {
 	const struct tcp_options *o = &seg->options;
 	uint32_t most = s->config.mtu - IP_HEADER_BYTES - TCP_HEADER_BYTES;
+	if (most > TCP_PAYLOAD_MAX)
+		most = TCP_PAYLOAD_MAX;
 	t->irs = seg->seq;
 	t->rcv_nxt = t->rcv_adv = t->rcv_taken = t->rcv_last_ack = seg->seq + 1;
 	t->use_ts = o->has_ts;

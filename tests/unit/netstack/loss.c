@@ -64,6 +64,8 @@ static uint32_t g_una, g_nxt, g_rcv, g_cwnd, g_start, g_peer_start;
 static uint64_t g_timer;
 static unsigned int g_dups, g_window;
 static uint32_t g_ts;
+static bool g_close, g_fin_acked, g_peer_fin; /* the guest closes; its FIN was acknowledged; it saw ours */
+static uint64_t g_fin_at;		      /* when the FIN goes (again) */
 
 static void guest_segment(uint32_t seq, uint32_t len)
 {
@@ -104,7 +106,18 @@ static void guest_segment(uint32_t seq, uint32_t len)
 		t.data = up + (seq - g_start);
 		t.len = len;
 	}
+	if (g_close && seq == g_start + BYTES)
+		t.flags |= F_FIN;
 	carry(&t, false);
+}
+
+/* All is sent and acknowledged: the FIN, until it is acknowledged too. */
+static void guest_close(void)
+{
+	if (!g_close || g_fin_acked || g_una != g_start + BYTES || w->now < g_fin_at)
+		return;
+	g_fin_at = w->now + GUEST_RTO_MS * MS;
+	guest_segment(g_start + BYTES, 0);
 }
 
 static void guest_output(void)
@@ -125,7 +138,10 @@ static void guest_input(const struct tcp_spec *t, const uint8_t *data)
 	g_window = t->window * 128u;
 	if (t->options_len >= 12)
 		g_ts = get32((const uint8_t *)t->options + 4);
-	if ((int32_t)(t->ack - g_una) > 0) {
+	g_fin_acked |= g_close && t->ack == g_start + BYTES + 1;
+	if (g_fin_acked || t->ack == g_start + BYTES + 1) {
+		cr_assert(g_close, "acknowledged a FIN that was not sent");
+	} else if ((int32_t)(t->ack - g_una) > 0) {
 		g_una = t->ack;
 		if ((int32_t)(g_nxt - g_una) < 0)
 			g_nxt = g_una;
@@ -142,8 +158,14 @@ static void guest_input(const struct tcp_spec *t, const uint8_t *data)
 		memset(have + offset, 1, t->len);
 		while (g_rcv - g_peer_start < BYTES && have[g_rcv - g_peer_start])
 			g_rcv++;
-		guest_segment(g_nxt, 0);
 	}
+	if ((t->flags & F_FIN) && g_rcv - g_peer_start >= BYTES) {
+		cr_assert_eq(offset + t->len, BYTES, "the FIN is behind the last byte");
+		g_peer_fin = true;
+		g_rcv = g_peer_start + BYTES + 1;
+	}
+	if (t->len || (t->flags & F_FIN))
+		guest_segment(g_fin_acked ? g_start + BYTES + 1 : g_nxt, 0);
 }
 
 static void guest_timer(void)
@@ -212,6 +234,36 @@ static void far_output(void)
 	}
 }
 
+static void run_link(void)
+{
+	guest_timer();
+	deliver();
+	world_run(w);
+	pick_up();
+	w->now += MS;
+}
+
+/* FINs in either order or at once over the same bad link: each side hears the other's, and its own acknowledged. */
+static void close_both(unsigned int order)
+{
+	uint64_t began = w->now;
+	bool far_closed = false;
+	g_close = order != 1;
+	while (!(g_fin_acked && g_peer_fin && w->upload_fin) && w->now - began < 200 * SECOND) {
+		if (!far_closed && (order != 0 || g_fin_acked)) {
+			conn_far(&c, RING_NATPROXY_TCP_FIN, 0);
+			far_closed = true;
+		}
+		g_close |= g_peer_fin;
+		guest_close();
+		run_link();
+	}
+	cr_assert(w->upload_fin, "the guest's FIN never arrived");
+	cr_assert(g_fin_acked, "or was not acknowledged");
+	cr_assert(g_peer_fin, "the far end's FIN never arrived");
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_RESET), 0);
+}
+
 static uint64_t transfer(
 	uint64_t run_seed, unsigned int loss, unsigned int dup, unsigned int reorder)
 {
@@ -235,7 +287,8 @@ static uint64_t transfer(
 	g_rcv = g_peer_start = c.ack;
 	g_cwnd = 10 * MSS;
 	g_window = 65535;
-	g_timer = 0;
+	g_timer = g_fin_at = 0;
+	g_close = g_fin_acked = g_peer_fin = false;
 	far_sent = 0;
 	wire_n = 0;
 	began = w->now;
@@ -254,15 +307,12 @@ static uint64_t transfer(
 	cr_assert_eq(g_rcv - g_peer_start, BYTES, "download stopped at %u", g_rcv - g_peer_start);
 	cr_assert_eq(memcmp(w->upload, up, BYTES), 0, "upload damaged");
 	cr_assert_eq(memcmp(got, down, BYTES), 0, "download damaged");
+	close_both(run_seed % 3);
 	began = w->now - began;
 	loss_pm = dup_pm = reorder_pm = 0;
-	for (unsigned int i = 0; i < 4000; i++) {
-		guest_timer();
-		deliver();
-		world_run(w);
-		pick_up();
-		w->now += MS;
-	}
+	for (unsigned int i = 0; i < 4000; i++)
+		run_link();
+	world_sleep(w, 61 * SECOND);
 	cr_assert(world_at_rest(w));
 	world_free(w);
 	return began;

@@ -63,6 +63,22 @@ Test(tcp_open, without_mss_segments_of_536)
 	cr_assert_eq(world_seen(w, 6, 0)->payload_len, 536);
 }
 
+static void greatest_mtu(struct stack_config *config)
+{
+	config->mtu = 65520;
+}
+
+Test(tcp_open, the_greatest_mtu_still_carries_data)
+{
+	static uint8_t data[100];
+	world_free(w);
+	w = world_new(greatest_mtu);
+	conn_init(&c, w, 40000, 80);
+	conn_open(&c, OPT_MSS_65480 | OPT_TIMESTAMPS);
+	conn_far_data(&c, 0, data, sizeof(data));
+	cr_assert_eq(world_seen(w, 6, 0)->payload_len, sizeof(data));
+}
+
 Test(tcp_open, refused_is_an_exact_reset)
 {
 	const struct seen *s;

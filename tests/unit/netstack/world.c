@@ -591,8 +591,8 @@ void conn_init(struct conn *c, struct world *w, uint16_t sport, uint16_t dport)
 static uint8_t conn_syn_options(const struct conn *c, unsigned int options, uint8_t *o)
 {
 	uint8_t n = 0;
-	if (options & OPT_MSS_1460) {
-		memcpy(o, "\x02\x04\x05\xb4", 4);
+	if (options & (OPT_MSS_1460 | OPT_MSS_65480)) {
+		memcpy(o, options & OPT_MSS_65480 ? "\x02\x04\xff\xc8" : "\x02\x04\x05\xb4", 4);
 		n = 4;
 	}
 	if (options & OPT_SCALE_7) {

@@ -159,7 +159,8 @@ enum conn_options {
 	OPT_SCALE_7 = 2,
 	OPT_SACK_PERMITTED = 4,
 	OPT_TIMESTAMPS = 8,
-	OPT_ALL = 15
+	OPT_ALL = 15,
+	OPT_MSS_65480 = 16 /* of an MTU of 65520 */
 };
 void conn_init(struct conn *c, struct world *w, uint16_t sport, uint16_t dport);
 void conn_syn(struct conn *c, unsigned int options);
