@@ -330,11 +330,13 @@ static int run_text(struct ctl *ctl, struct failure *f)
 	Nl__VersionRequest version = NL__VERSION_REQUEST__INIT;
 	struct render render = render_of(ctl);
 	const char *text;
-	char process[64];
+	char process[64], hub[64];
 
 	if (ctl->choice.verb->kind == VERB_RESTART) {
 		snprintf(process, sizeof(process), "%s", ctl->choice.argument);
 		restart.process = process;
+		snprintf(hub, sizeof(hub), "%s", ctl->hub != NULL ? ctl->hub : "");
+		restart.hub = ctl->hub != NULL ? hub : NULL;
 		request.msg_case = NL__OPERATOR_REQUEST__MSG_RESTART;
 		request.restart = &restart;
 	} else if (ctl->choice.verb->kind == VERB_SHUTDOWN) {

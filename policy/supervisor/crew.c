@@ -280,6 +280,14 @@ void crew_tell_host_network(struct hub *hub)
 	m.loop = hub->conf->nat->loop_guard &&
 		 hostnet_loops(host, hub->conf->host->address->be, why, sizeof(why));
 	m.loop_why = m.loop ? why : NULL;
+	m.has_partial = true;
+	m.partial = host->partial;
+	if (m.partial && hub->conf->nat->host_loopback != NL__NAT__ACCESS__allow)
+		supervisor_note(hub->super,
+			"this host's addresses could not be read, or are more than %d: guests "
+			"reach "
+			"nothing, as some of it might be this host",
+			HOSTNET_OWN);
 	if (m.loop)
 		supervisor_note(hub->super, "hub %s: %s", hub->conf->name, why);
 	if (w->state == WORKER_LOCKED || w->state == WORKER_RUNNING)
@@ -358,12 +366,22 @@ static void start_group(struct hub *hub, enum actor_id last)
 	}
 }
 
+/* A worker whose filter is missing from this build, or differs from it, never sees a guest's byte. */
+static bool wears_filter(const struct worker *w, const Nl__ActorLocked *m)
+{
+	const struct policy_filter *filter = policy_filter_find(spawn_actor_name(w->id));
+
+	return filter && m->has_filter_hash && m->filter_hash == filter->hash;
+}
+
 int super_on_actor_locked(struct super_peer *p, const Nl__ActorLocked *m, struct chan_in *in)
 {
-	const struct policy_filter *filter = policy_filter_find(spawn_actor_name(p->w->id));
-
-	if (p->w->state != WORKER_BOOTING || (filter && m->filter_hash != filter->hash))
+	if (p->w->state != WORKER_BOOTING)
 		return -EPROTO;
+	if (!wears_filter(p->w, m)) {
+		watch_condemn(p->w, "it is not behind the filter that was compiled for it");
+		return 0;
+	}
 	p->w->landlock_abi = m->landlock_abi;
 	p->w->state = WORKER_LOCKED;
 	if (crew_group_locked(p->w->hub, p->w->id))
@@ -385,14 +403,19 @@ int super_on_actor_rows(struct super_peer *p, const Nl__ActorRows *m, struct cha
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
 	struct hub *hub = p->w->hub;
+	const char *name = spawn_actor_name(p->w->id);
+	uint64_t wall_ms = m->has_at_ms ? m->at_ms : supervisor_wall_ms(hub->super);
 
 	if (!m->text || strlen(m->text) > SECLOG_LINE)
 		return -EPROTO;
-	if (m->kind == NL__ACTOR_NOTE__KIND__SECURITY)
-		seclog_write(&hub->log, m->has_at_ms ? m->at_ms : supervisor_wall_ms(hub->super),
-			m->text);
-	else
-		supervisor_note(hub->super, "%s: %s", spawn_actor_name(p->w->id), m->text);
+	if (m->kind != NL__ACTOR_NOTE__KIND__SECURITY)
+		supervisor_note_of(p->w, m->text);
+	else if (!seclog_write_of(
+			 &hub->log, &p->w->quota, name, clock_ms(CLOCK_BOOTTIME), wall_ms, m->text))
+		supervisor_note(hub->super,
+			"%s writes more than the security log takes from one process: lines are "
+			"lost",
+			name);
 	return 0;
 }
 
@@ -539,35 +562,52 @@ static void fill_plan(const struct worker *w, struct spawn_plan *plan, int super
 	}
 }
 
-int crew_spawn(struct worker *w, struct trouble *t)
+static void adopt(struct worker *w, const struct spawned *born)
 {
-	struct spawn_plan plan;
-	struct spawned born;
-	int theirs, error, result;
-
-	error = open_channel(w, &theirs);
-	if (error) {
-		trouble(t, EXIT_FAILED, "E0603", "cannot make a channel for %s",
-			spawn_actor_name(w->id));
-		return trouble_cause(t, "%s", strerror(-error));
-	}
-	fill_plan(w, &plan, theirs);
-	result = spawn_worker(&w->hub->super->binaries, &plan, &born, t);
-	close(theirs);
-	if (result < 0) {
-		close(w->chan.fd);
-		w->chan.fd = -1;
-		return -1;
-	}
-	w->pid = born.pid;
-	w->pidfd = born.pidfd;
-	if (plan.probe_echo)
-		w->hub->echo_allowed = born.echo_allowed;
+	w->pid = born->pid;
+	w->pidfd = born->pidfd;
+	if (w->id == ACTOR_NATPROXY)
+		w->hub->echo_allowed = born->echo_allowed;
 	w->state = WORKER_BOOTING;
 	w->blame[0] = '\0';
 	ev_io_start(w->hub->super->loop, &w->record_io);
 	watch_begin(w);
-	return 0;
+}
+
+/* Workers w[0] to w[count - 1], all or none. */
+static int spawn(struct worker *w, unsigned int count, struct trouble *t)
+{
+	struct spawn_plan plan[ACTOR_COUNT];
+	struct spawned born[ACTOR_COUNT];
+	int theirs[ACTOR_COUNT], result = 0, error = 0;
+	unsigned int opened = 0, i;
+
+	while (opened < count && (error = open_channel(&w[opened], &theirs[opened])) == 0) {
+		fill_plan(&w[opened], &plan[opened], theirs[opened]);
+		opened++;
+	}
+	if (error) {
+		trouble(t, EXIT_FAILED, "E0603", "cannot make a channel for %s",
+			spawn_actor_name(w[opened].id));
+		result = trouble_cause(t, "%s", strerror(-error));
+	} else {
+		result = spawn_workers(&w->hub->super->binaries, plan, born, count, t);
+	}
+	for (i = 0; i < opened; i++) {
+		close(theirs[i]);
+		if (result == 0) {
+			adopt(&w[i], &born[i]);
+			continue;
+		}
+		close(w[i].chan.fd);
+		w[i].chan.fd = -1;
+	}
+	return result;
+}
+
+int crew_spawn(struct worker *w, struct trouble *t)
+{
+	return spawn(w, 1, t);
 }
 
 int crew_open(struct hub *hub, struct trouble *t)
@@ -592,10 +632,7 @@ int crew_open(struct hub *hub, struct trouble *t)
 		trouble(t, EXIT_FAILED, "E0604", "cannot make the workers' shared memory");
 		return trouble_cause(t, "%s", strerror(-error));
 	}
-	for (i = 0; i < ACTOR_COUNT; i++)
-		if (crew_spawn(&hub->worker[i], t) < 0)
-			return -1;
-	return 0;
+	return spawn(hub->worker, ACTOR_COUNT, t);
 }
 
 void crew_forget(struct worker *w)

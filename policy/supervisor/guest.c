@@ -95,6 +95,8 @@ static void keeper(int orders, const struct guest_order *order)
 	pid_t pid;
 
 	prctl(PR_SET_NAME, "natlock-keeper");
+	if (order->ready_fd >= 0)
+		close(order->ready_fd);
 	if (read(orders, &go, 1) != 1)
 		_exit(EXIT_GATEWAY);
 	bind_resolv_conf(order->resolv_conf);

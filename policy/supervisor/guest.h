@@ -27,6 +27,7 @@ struct guest {
 struct guest_order {
 	char *const *argv;	 /* the program; NULL-terminated */
 	const sigset_t *signals; /* the mask that it shall have */
+	int ready_fd;		 /* of --ready-fd, not the keeper's to hold open; -1: none */
 	const char *resolv_conf; /* a file that becomes its /etc/resolv.conf, or NULL; may be
 				    unlinked afterwards */
 };

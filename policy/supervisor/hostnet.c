@@ -1,7 +1,8 @@
 /*
  * Theory of operation. Events only say that something changed; what it is now is always read whole,
  * because events may be lost. Two snapshots are compared as bytes, so both are built in the
- * kernel's order from zeroed memory.
+ * kernel's order from zeroed memory. Own addresses that are not known could be reached by guests,
+ * so it is said when the list is not whole.
  */
 #include <arpa/inet.h>
 #include <netlink/netlink.h>
@@ -68,7 +69,11 @@ static void take_address(struct nl_object *object, void *arg)
 	struct hostnet *h = arg;
 	uint32_t ip = ip_of(rtnl_addr_get_local((struct rtnl_addr *)(uintptr_t)address));
 
-	if (ip && h->own_count < HOSTNET_OWN && (ip & mask_be(LOOPBACK_PREFIX)) != h->own[0].ip_be)
+	if (!ip || (ip & mask_be(LOOPBACK_PREFIX)) == h->own[0].ip_be)
+		return;
+	if (h->own_count == HOSTNET_OWN)
+		h->partial = true;
+	else
 		h->own[h->own_count++] = (struct hostnet_subnet){ip, 32};
 }
 
@@ -113,8 +118,10 @@ static void read_kernel(struct hostnet *h)
 
 	h->own[0] = (struct hostnet_subnet){htonl(INADDR_LOOPBACK & 0xff000000), LOOPBACK_PREFIX};
 	h->own_count = 1;
+	h->partial = true;
 	if (sk && nl_connect(sk, NETLINK_ROUTE) == 0) {
 		if (rtnl_addr_alloc_cache(sk, &addresses) == 0) {
+			h->partial = false;
 			nl_cache_foreach(addresses, take_address, h);
 			nl_cache_free(addresses);
 		}

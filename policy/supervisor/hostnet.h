@@ -12,7 +12,7 @@
 
 struct nl_sock;
 
-enum { HOSTNET_OWN = 256, HOSTNET_ROUTES = 256, HOSTNET_DEVICE = 16 };
+enum { HOSTNET_OWN = 1024, HOSTNET_ROUTES = 256, HOSTNET_DEVICE = 16 };
 
 struct hostnet_subnet {
 	uint32_t ip_be;
@@ -29,6 +29,7 @@ struct hostnet {
 	struct nl_sock *events;			/* changes of addresses and routes */
 	struct hostnet_subnet own[HOSTNET_OWN]; /* 127.0.0.0/8 and each own address as /32 */
 	size_t own_count;
+	bool partial; /* there are more own addresses than fit, or they could not be read */
 	struct hostnet_route route[HOSTNET_ROUTES];
 	size_t route_count;
 };
@@ -38,7 +39,7 @@ struct hostnet {
 int hostnet_open(struct hostnet *h);
 /* Reads events away, then you call hostnet_read when it is quiet. Syscalls: recvmsg */
 void hostnet_heard(struct hostnet *h);
-/* Asks the kernel anew; what does not fit the bounds is left out. true: something differs from
+/* Asks the kernel anew; what does not fit the bounds is left out (own addresses: `partial`). true: something differs from
  * before. Syscalls: socket bind sendmsg recvmsg close ioctl */
 bool hostnet_read(struct hostnet *h);
 void hostnet_close(struct hostnet *h);

@@ -39,6 +39,8 @@ enum worker_state {
 };
 
 enum { HUB_PORTS = 64, HUB_QUEUE_BYTES = 256 * 1024 };
+_Static_assert(HUB_PORTS <= BROKER_PORT_LAST - BROKER_PORT_FIRST + 1,
+	"the broker has a descriptor number for each port");
 
 struct worker {
 	struct hub *hub;
@@ -51,6 +53,7 @@ struct worker {
 	struct ev_io record_io, flush_io, exit_io;
 	struct ev_timer timer; /* BOOTING: patience; WAITING: back-off; DRAINING: patience */
 	uint32_t landlock_abi;
+	struct seclog_quota quota; /* outlives restarts */
 	uint32_t restarts;
 	uint32_t failures; /* in a row: back-off doubles */
 	double started;	   /* ev_now() at Start */

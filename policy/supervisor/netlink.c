@@ -110,6 +110,22 @@ int netlink_make_veth(const char *here, const char *there, int net_ns, uint32_t 
 	return error;
 }
 
+int netlink_move(const char *name, int net_ns)
+{
+	struct nl_sock *sk = open_socket();
+	struct rtnl_link *change = rtnl_link_alloc();
+	int error = -NLE_NOMEM;
+
+	if (sk && change) {
+		rtnl_link_set_ns_fd(change, net_ns);
+		error = change_link(sk, name, change);
+	}
+	if (change)
+		rtnl_link_put(change);
+	nl_socket_free(sk);
+	return error;
+}
+
 static int set_link(struct nl_sock *sk, const struct netlink_interface *want)
 {
 	static const uint8_t none[6];

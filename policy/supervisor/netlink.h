@@ -26,6 +26,8 @@ int netlink_loopback_up(void);
 /* A veth pair: `here` in this namespace, up, without ARP and IPv6 of its own; `there` in namespace
  * net_ns. */
 int netlink_make_veth(const char *here, const char *there, int net_ns, uint32_t mtu);
+/* Moves an interface of this namespace into namespace net_ns, under the same name. */
+int netlink_move(const char *name, int net_ns);
 /* Sets an existing interface up as wanted. */
 int netlink_configure(const struct netlink_interface *want);
 const char *netlink_error(int error);

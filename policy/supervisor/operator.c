@@ -99,16 +99,37 @@ static unsigned int holders(Nl__Topic topic)
 	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
 	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
 	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG;
+	case NL__TOPIC__HUBS:
+		return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
 	case NL__TOPIC__STATUS:
 	case NL__TOPIC__PROCESSES:
-	case NL__TOPIC__HUBS:
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}
 	return 0;
 }
 
+static void stream_from(struct operator_peer *p, unsigned int first);
+
+/* The row of the present hub, then the next hub; false when that was the last one. */
+static bool next_hub(struct operator_peer *p)
+{
+	const struct supervisor *s = p->op->super;
+	struct rows rows;
+
+	rows_hub(&rows, s, p->hub, &p->counted);
+	answer_rows(p, rows.row, rows.count, false);
+	rows_free(&rows);
+	if (++p->hub == s->hub + s->hubs)
+		return false;
+	nl__hub_row__init(&p->counted);
+	stream_from(p, 0);
+	return true;
+}
+
 static void stream_end(struct operator_peer *p)
 {
+	if (p->topic == NL__TOPIC__HUBS && next_hub(p))
+		return;
 	p->worker = NULL;
 	p->asked = false;
 	ev_timer_stop(p->op->super->loop, &p->patience);
@@ -116,7 +137,7 @@ static void stream_end(struct operator_peer *p)
 }
 
 /* Asks the next worker from `first` on that holds rows and runs; ends the stream when there is
- * none. */
+ * none. A recursion by stream_end is as deep as there are hubs. */
 static void stream_from(struct operator_peer *p, unsigned int first)
 {
 	unsigned int i;
@@ -160,7 +181,9 @@ void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorR
 			continue;
 		p->asked = false;
 		p->cursor = rows->next_cursor;
-		if (rows->n_rows > 0)
+		if (rows->n_rows > 0 && p->topic == NL__TOPIC__HUBS)
+			rows_count(&p->counted, from->id, &rows->rows[0]);
+		else if (rows->n_rows > 0)
 			answer_rows(p, rows->rows, rows->n_rows, false);
 		stream_on(p);
 	}
@@ -209,7 +232,8 @@ int operator_on_table_request(
 		return no_hub(p, m->hub);
 	p->topic = m->topic;
 	if (holders(m->topic)) {
-		p->hub = hub;
+		p->hub = m->topic == NL__TOPIC__HUBS ? s->hub : hub;
+		nl__hub_row__init(&p->counted);
 		p->slices = 0;
 		ev_timer_init(&p->patience, on_patience, OPERATOR_SECONDS, 0.0);
 		p->patience.data = p;
@@ -299,6 +323,7 @@ int operator_on_shutdown_request(
 int operator_on_restart_request(
 	struct operator_peer *p, const Nl__RestartRequest *m, struct chan_in *in)
 {
+	struct hub *hub = supervisor_hub(p->op->super, m->hub);
 	enum actor_id id = spawn_actor_by_name(m->process);
 	struct trouble t;
 
@@ -309,7 +334,9 @@ int operator_on_restart_request(
 		trouble_fix(&t, "Processes are: broker netstack natproxy dhcpd alg.");
 		return answer_failure(p, &t);
 	}
-	watch_restart(&p->op->super->hub[0].worker[id]);
+	if (!hub)
+		return no_hub(p, m->hub);
+	watch_restart(&hub->worker[id]);
 	return answer_done(p, "restarting");
 }
 

@@ -10,7 +10,7 @@
  * SO_PEERCRED says that it is the user natlock runs as. Two sockets, because root has no name
  * inside our user namespace: SO_PEERCRED cannot tell it from a stranger.
  *
- * Tables are streamed: each slice of an actor is passed on unread before the next is asked for, and
+ * The table of hubs is put together hub by hub from what its workers count. Others are streamed: each slice of an actor is passed on unread before the next is asked for, and
  * only when the client has taken what it was sent.
  */
 #ifndef NATLOCK_SUPERVISOR_OPERATOR_H
@@ -51,6 +51,7 @@ struct operator_peer {
 	struct worker *worker;
 	struct hub *hub;
 	Nl__Topic topic;
+	Nl__HubRow counted; /* HUBS: what the workers of `hub` have said; numbers only */
 	uint64_t cursor; /* of the slice to be asked for when the client has taken the last one */
 	uint32_t request, slices;
 	bool asked;

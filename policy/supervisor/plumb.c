@@ -4,9 +4,14 @@
  *
  *   caller                         child
  *     fork ────────────────────▶   setns(user), setns(net)
- *                                  TAP: open, TUNSETIFF, offloads
- *                                  or veth: unshare(net) = backstage, pair with its peer in the
- * guest's, packet socket guest's side: address, route, up (netlink.c) ◀──── result, descriptor ends
+ *                                  unshare(net) = backstage
+ *                                  TAP: open, TUNSETIFF, offloads, moved to the guest's
+ *                                  or veth: pair with its peer in the guest's, packet socket
+ *                                  back in the guest's: address, route, up (netlink.c)
+ *     ◀──── result, descriptor     ends
+ *
+ * A TAP's descriptor keeps the namespace alive in which it was opened. Were that the guest's, a
+ * guest that ended would never be gone; so it is backstage.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +112,10 @@ int plumb_packet(const char *interface, struct port_offer *offer, struct trouble
 
 	if (fd < 0)
 		return tap_failed(t, "open a packet socket", fd);
+	/* Index 0 would mean every interface of the host. */
 	address.sll_ifindex = (int)if_nametoindex(interface);
+	if (address.sll_ifindex == 0)
+		return tap_failed(t, "find the interface", fd);
 	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
 		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0)
 		return tap_failed(
@@ -151,33 +159,60 @@ static int configure(const struct plumb_order *o, struct trouble *t)
 	return trouble_cause(t, "%s", netlink_error(error));
 }
 
-static int make_tap(const struct plumb_order *o, struct port_offer *offer, struct trouble *t)
+/* From the guest's network namespace, which *guest keeps, into a new one. */
+static int go_backstage(int *guest, struct trouble *t)
 {
-	if (plumb_tap(o->interface, offer, t) < 0)
-		return -1;
-	return configure(o, t);
+	*guest = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (*guest >= 0 && unshare(CLONE_NEWNET) == 0)
+		return 0;
+	trouble(t, EXIT_FAILED, "E0407", "cannot make a network namespace for the port");
+	return trouble_cause(t, "%s", strerror(errno));
 }
 
-/* guest is the guest's network namespace, in which we are now; we are in it again on success. */
-static int make_veth(const struct plumb_order *o, struct port_offer *offer, struct trouble *t)
+static int netlink_failed(struct trouble *t, const char *what, int error)
 {
-	int guest = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	trouble(t, EXIT_FAILED, "E0408", "cannot %s", what);
+	return trouble_cause(t, "%s", netlink_error(error));
+}
+
+static int tap_for(
+	int guest, const struct plumb_order *o, struct port_offer *offer, struct trouble *t)
+{
 	int error;
 
-	if (guest < 0 || unshare(CLONE_NEWNET) < 0) {
-		trouble(t, EXIT_FAILED, "E0407",
-			"cannot make a network namespace for the veth pair");
-		return trouble_cause(t, "%s", strerror(errno));
-	}
-	error = netlink_make_veth(BACKSTAGE, o->interface, guest, o->mtu);
-	if (error) {
-		trouble(t, EXIT_FAILED, "E0408", "cannot make a veth pair");
-		return trouble_cause(t, "%s", netlink_error(error));
-	}
-	if (plumb_packet(BACKSTAGE, offer, t) < 0 || enter(guest, CLONE_NEWNET, "network", t) < 0)
+	if (plumb_tap(o->interface, offer, t) < 0)
+		return -1;
+	error = netlink_move(o->interface, guest);
+	if (error == 0)
+		return 0;
+	close(offer->fd);
+	offer->fd = -1;
+	return netlink_failed(t, "give the guest its TAP", error);
+}
+
+static int veth_for(
+	int guest, const struct plumb_order *o, struct port_offer *offer, struct trouble *t)
+{
+	int error = netlink_make_veth(BACKSTAGE, o->interface, guest, o->mtu);
+
+	if (error)
+		return netlink_failed(t, "make a veth pair", error);
+	return plumb_packet(BACKSTAGE, offer, t);
+}
+
+/* We are in the guest's network namespace, and in it again afterwards. */
+static int make_by(
+	bool tap, const struct plumb_order *o, struct port_offer *offer, struct trouble *t)
+{
+	int guest = -1, made;
+
+	if (go_backstage(&guest, t) < 0)
+		return -1;
+	made = tap ? tap_for(guest, o, offer, t) : veth_for(guest, o, offer, t);
+	if (enter(guest, CLONE_NEWNET, "network", made == 0 ? t : &(struct trouble){0}) < 0)
 		return -1;
 	close(guest);
-	return configure(o, t);
+	return made == 0 ? configure(o, t) : -1;
 }
 
 static int make(const struct plumb_order *o, struct result *r)
@@ -186,14 +221,14 @@ static int make(const struct plumb_order *o, struct result *r)
 		enter(o->net_ns, CLONE_NEWNET, "network", &r->trouble) < 0)
 		return -1;
 	if (o->method == PLUMB_TAP)
-		return make_tap(o, &r->offer, &r->trouble);
+		return make_by(true, o, &r->offer, &r->trouble);
 	if (o->method == PLUMB_AUTO && plumb_tun_usable(r->why_not_tap, sizeof(r->why_not_tap)) &&
-		make_tap(o, &r->offer, &r->trouble) == 0)
+		make_by(true, o, &r->offer, &r->trouble) == 0)
 		return 0;
 	if (o->method == PLUMB_AUTO && !r->why_not_tap[0])
 		snprintf(r->why_not_tap, sizeof(r->why_not_tap), "%.100s", r->trouble.cause);
 	r->trouble.message[0] = '\0';
-	return make_veth(o, &r->offer, &r->trouble);
+	return make_by(false, o, &r->offer, &r->trouble);
 }
 
 static void child(int out, const struct plumb_order *o)

@@ -1,12 +1,12 @@
 /*
  * Interfaces: how a guest's network namespace gets an eth0 whose far end is a descriptor.
  *
- *   TAP     /dev/net/tun opened in the guest's network namespace; the frame carries a virtio-net
- * header veth    [guest netns] eth0 ═══ nl0 [backstage netns] ── AF_PACKET socket with virtio-net
- * headers
+ *   TAP     [guest netns] eth0 ── /dev/net/tun opened in the backstage netns
+ *   veth    [guest netns] eth0 ═══ nl0 [backstage netns] ── AF_PACKET socket
  *
- * Backstage is a network namespace that only the socket keeps alive: when the last copy of the
- * socket is closed, it, nl0 and eth0 are gone. No tun device and no root is needed for it.
+ * Frames carry virtio-net headers both ways. Backstage is a network namespace that only the
+ * descriptor keeps alive: when its last copy is closed, all of this is gone; when the guest's
+ * namespace ends, eth0 is. veth needs no tun device and no root.
  */
 #ifndef NATLOCK_SUPERVISOR_PLUMB_H
 #define NATLOCK_SUPERVISOR_PLUMB_H

@@ -64,10 +64,12 @@ static void accept_stream(struct listener *l)
 {
 	struct port_offer offer = l->offer;
 	struct trouble t;
+	char line[512];
 
 	offer.fd = accept4(l->offer.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (offer.fd >= 0 && port_add(l->hub, &offer, &t) < 0)
-		trouble_say(&t);
+		supervisor_note(
+			l->hub->super, "%s: %s", offer.name, trouble_text(&t, line, sizeof(line)));
 }
 
 static void accept_dgram(struct listener *l)
@@ -209,6 +211,22 @@ void port_remove(struct hub *hub, unsigned int port)
 		sockname_remove(hub->port[port].fd);
 	close(hub->port[port].fd);
 	hub->port[port] = (struct port){.fd = -1};
+}
+
+void port_restart(struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < HUB_PORTS; i++) {
+		if (!hub->port[i].used || hub->port[i].kind != NL__PORT_KIND__QEMU_STREAM)
+			continue;
+		supervisor_note(hub->super,
+			"port %s was closed: its stream cannot go on with a new broker. QEMU 8 "
+			"with "
+			"reconnect= connects again; an older one must be restarted.",
+			hub->port[i].name);
+		port_remove(hub, i);
+	}
 }
 
 void port_close_all(struct hub *hub)

@@ -30,6 +30,12 @@ int port_add(struct hub *hub, const struct port_offer *offer, struct trouble *t)
 int port_recognise(struct port_offer *offer, struct trouble *t);
 /* The broker gave it up, or the hub ends. */
 void port_remove(struct hub *hub, unsigned int port);
+/*
+ * The broker was lost. A QEMU stream is a row of lengths and frames, and only the dead broker knew how far into a
+ * frame it was: such ports are closed, so that QEMU connects again and begins anew, and the log says so. All others
+ * carry whole frames and stay.
+ */
+void port_restart(struct hub *hub);
 void port_close_all(struct hub *hub);
 unsigned int port_count(const struct hub *hub);
 

@@ -1,7 +1,8 @@
 /*
  * Theory of operation. Programs replace resolv.conf by renaming a new file over it, so the folder
- * is watched, not the file; where it is a link (systemd-resolved), the folder of its target too. A
- * folder that vanishes is looked for again at the next event.
+ * is watched; where it is a link (systemd-resolved), the folder of its target too. In a container
+ * the file itself is a mount: it is written elsewhere, so that no event reaches its folder here, and
+ * is watched as well. What vanishes is looked for again at the next event.
  */
 #include <arpa/inet.h>
 #include <limits.h>
@@ -35,6 +36,7 @@ static void add_watches(struct resolvers *r)
 	char target[PATH_MAX];
 
 	watch_folder_of(r->fd, resolv_conf);
+	inotify_add_watch(r->fd, resolv_conf, IN_CLOSE_WRITE);
 	if (realpath(resolv_conf, target) && strcmp(target, resolv_conf) != 0)
 		watch_folder_of(r->fd, target);
 }

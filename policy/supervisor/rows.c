@@ -137,10 +137,59 @@ static void add_processes(struct rows *rows, const struct supervisor *s)
 			add_worker(rows, s, &s->hub[h].worker[i]);
 }
 
-static void add_hub(struct rows *rows, const struct supervisor *s, const struct hub *hub)
+void rows_count(Nl__HubRow *counted, enum actor_id from, const ProtobufCBinaryData *row)
+{
+	Nl__HubRow *said = nl__hub_row__unpack(NULL, row->len, row->data);
+
+	if (!said)
+		return;
+	switch (from) {
+	case ACTOR_BROKER:
+		counted->has_ports = said->has_ports;
+		counted->ports = said->ports;
+		break;
+	case ACTOR_NATPROXY:
+		counted->has_tcp = said->has_tcp;
+		counted->has_udp = said->has_udp;
+		counted->has_icmp = said->has_icmp;
+		counted->tcp = said->tcp;
+		counted->udp = said->udp;
+		counted->icmp = said->icmp;
+		break;
+	case ACTOR_DHCPD:
+		counted->has_leases = said->has_leases;
+		counted->has_pool = said->has_pool;
+		counted->leases = said->leases;
+		counted->pool = said->pool;
+		break;
+	case ACTOR_NETSTACK:
+	case ACTOR_ALG:
+	case ACTOR_COUNT: break;
+	}
+	nl__hub_row__free_unpacked(said, NULL);
+}
+
+/* What the supervisor knows of a hub while a worker cannot say it. */
+static void fill_hub(const struct supervisor *s, const struct hub *hub, Nl__HubRow *row)
+{
+	const Nl__Dhcp *dhcp = hub->conf->dhcp;
+
+	if (!row->has_ports)
+		row->ports = port_count(hub);
+	if (!row->has_leases)
+		row->leases = (uint32_t)store_in_force(&hub->store, supervisor_wall_ms(s));
+	if (!row->has_pool)
+		row->pool = dhcp->enable
+				    ? ntohl(dhcp->range->to->be) - ntohl(dhcp->range->from->be) + 1
+				    : 0;
+	row->has_ports = row->has_leases = row->has_pool = true;
+}
+
+void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *hub,
+	const Nl__HubRow *counted)
 {
 	const Nl__Hub *conf = hub->conf;
-	Nl__HubRow row = NL__HUB_ROW__INIT;
+	Nl__HubRow row = *counted;
 	Nl__Address address = NL__ADDRESS__INIT;
 	char mac[18] = "auto";
 
@@ -152,26 +201,18 @@ static void add_hub(struct rows *rows, const struct supervisor *s, const struct 
 	row.name = conf->name;
 	row.address = &address;
 	row.mac = mac;
-	row.has_ports = row.has_leases = row.has_pool = true;
-	row.ports = port_count(hub);
-	row.leases = (uint32_t)store_in_force(&hub->store, supervisor_wall_ms(s));
-	row.pool = conf->dhcp->enable ? ntohl(conf->dhcp->range->to->be) -
-						ntohl(conf->dhcp->range->from->be) + 1
-				      : 0;
+	fill_hub(s, hub, &row);
+	rows->count = 0;
 	add(rows, &row.base);
 }
 
 void rows_make(struct rows *rows, struct supervisor *s, Nl__Topic topic)
 {
-	unsigned int h;
-
 	rows->count = 0;
 	if (topic == NL__TOPIC__STATUS)
 		add_status(rows, s);
 	if (topic == NL__TOPIC__PROCESSES)
 		add_processes(rows, s);
-	for (h = 0; h < s->hubs && topic == NL__TOPIC__HUBS; h++)
-		add_hub(rows, s, &s->hub[h]);
 }
 
 void rows_free(struct rows *rows)

@@ -21,8 +21,7 @@ static void local_time(uint64_t wall_ms, struct tm *tm)
 	localtime_r(&seconds, tm);
 }
 
-/* Text for a quoted field: quotes and backslashes escaped; control bytes cannot be in it
- * (log_escape). */
+/* Text for a quoted field: quotes and backslashes escaped. */
 static void quote(char *out, size_t cap, const char *text)
 {
 	size_t n = 0;
@@ -30,15 +29,22 @@ static void quote(char *out, size_t cap, const char *text)
 	for (; *text && n + 2 < cap; text++) {
 		if (*text == '"' || *text == '\\')
 			out[n++] = '\\';
-		out[n++] = (unsigned char)*text < ' ' ? ' ' : *text;
+		out[n++] = *text;
 	}
 	out[n] = '\0';
+}
+
+void seclog_clean(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
 }
 
 size_t seclog_format(char *out, size_t cap, Nl__Log__Style style, const char *hub, uint64_t wall_ms,
 	const char *text)
 {
-	char stamp[32], quoted[SECLOG_LINE];
+	char stamp[32], plain[SECLOG_LINE + 1], quoted[SECLOG_LINE];
 	struct tm tm;
 	int n = 0;
 
@@ -46,7 +52,9 @@ size_t seclog_format(char *out, size_t cap, Nl__Log__Style style, const char *hu
 	strftime(stamp, sizeof(stamp),
 		style == NL__LOG__STYLE__securenat ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%dT%H:%M:%S",
 		&tm);
-	quote(quoted, sizeof(quoted), text);
+	snprintf(plain, sizeof(plain), "%s", text);
+	seclog_clean(plain);
+	quote(quoted, sizeof(quoted), plain);
 	switch (style) {
 	case NL__LOG__STYLE__json:
 		n = snprintf(out, cap, "{\"time\":\"%s.%03u\",\"hub\":\"%s\",\"text\":\"%s\"}\n",
@@ -58,8 +66,8 @@ size_t seclog_format(char *out, size_t cap, Nl__Log__Style style, const char *hu
 		break;
 	case NL__LOG__STYLE__securenat:
 	case _NL__LOG__STYLE_IS_INT_SIZE:
-		n = snprintf(out, cap, "%s.%03u %.*s\n", stamp, (unsigned int)(wall_ms % 1000),
-			SECLOG_LINE, text);
+		n = snprintf(
+			out, cap, "%s.%03u %s\n", stamp, (unsigned int)(wall_ms % 1000), plain);
 		break;
 	}
 	if (n < 0 || (size_t)n < cap)
@@ -122,4 +130,41 @@ void seclog_close(struct seclog *log)
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = -1;
+}
+
+bool seclog_quota_take(struct seclog_quota *q, uint64_t now_ms, size_t bytes, uint64_t *lost)
+{
+	uint64_t earned = (now_ms - q->at_ms) * SECLOG_BYTES_A_SECOND / 1000;
+	uint64_t wanted = bytes + SECLOG_STAMP_BYTES;
+
+	if (earned) {
+		q->used = q->used > earned ? q->used - earned : 0;
+		q->at_ms = now_ms;
+	}
+	if (q->used + wanted > SECLOG_BURST_BYTES) {
+		*lost = ++q->lost;
+		return false;
+	}
+	q->used += wanted;
+	*lost = q->lost;
+	q->lost = 0;
+	return true;
+}
+
+bool seclog_write_of(struct seclog *log, struct seclog_quota *q, const char *process,
+	uint64_t now_ms, uint64_t wall_ms, const char *text)
+{
+	char line[160];
+	uint64_t lost;
+
+	if (!seclog_quota_take(q, now_ms, strlen(text), &lost))
+		return false;
+	if (lost) {
+		snprintf(line, sizeof(line),
+			"SecureNAT: %llu log lines of the process %s were lost: it wrote too many.",
+			(unsigned long long)lost, process);
+		seclog_write(log, wall_ms, line);
+	}
+	seclog_write(log, wall_ms, text);
+	return true;
 }

@@ -9,6 +9,9 @@
  *                                                 lock_enter: every lock of policy/lock.c, then
  * exec ◀───────────────────── end of file | step   the exec closed the pair, or a lock failed
  *
+ * Several workers take each of these steps side by side: a birth is mostly waiting for the kernel
+ * to make namespaces, and for a turn on a processor.
+ *
  * natproxy is the only one without a network namespace of its own: it owns the host's sockets.
  */
 #include <errno.h>
@@ -302,18 +305,27 @@ static int spawn_failed(struct trouble *t, const char *name, enum lock_step step
 	return trouble_fix(t, "See: natlock doctor");
 }
 
-int spawn_worker(const struct spawn_binaries *b, const struct spawn_plan *plan, struct spawned *out,
-	struct trouble *t)
+/* What is left of a birth that failed. */
+static void abandon(struct spawned *out)
+{
+	if (out->report_fd >= 0)
+		close(out->report_fd);
+	if (out->pid > 0) {
+		kill(out->pid, SIGKILL);
+		spawn_wait(out->pidfd);
+	}
+	*out = (struct spawned){.pidfd = -1, .report_fd = -1};
+}
+
+static int begin(const struct spawn_binaries *b, const struct spawn_plan *plan, struct spawned *out)
 {
 	uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
 			 CLONE_NEWCGROUP | (plan->id == ACTOR_NATPROXY ? 0 : CLONE_NEWNET);
-	enum lock_step step = LOCK_STEP_WAIT;
 	struct lock_plan lock;
 	int pair[2], error;
 
-	*out = (struct spawned){.pidfd = -1};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return spawn_failed(t, actor_names[plan->id], step, -errno);
+		return -errno;
 	fill_plan(&lock, b, plan);
 	out->pid = spawn_clone(flags, &out->pidfd);
 	if (out->pid == 0) {
@@ -322,16 +334,30 @@ int spawn_worker(const struct spawn_binaries *b, const struct spawn_plan *plan, 
 	}
 	error = out->pid < 0 ? -errno : 0;
 	close(pair[1]);
-	if (error == 0)
-		error = let_go(pair[0], out->pid, plan->uid);
-	if (error == 0)
-		error = hear(pair[0], out, &step);
-	close(pair[0]);
-	if (error == 0)
-		return 0;
-	if (out->pid > 0) {
-		kill(out->pid, SIGKILL);
-		spawn_wait(out->pidfd);
+	out->report_fd = pair[0];
+	return error;
+}
+
+int spawn_workers(const struct spawn_binaries *b, const struct spawn_plan *plan,
+	struct spawned *out, unsigned int count, struct trouble *t)
+{
+	enum lock_step step = LOCK_STEP_WAIT;
+	unsigned int i, at = 0;
+	int error = 0;
+
+	for (i = 0; i < count; i++)
+		out[i] = (struct spawned){.pidfd = -1, .report_fd = -1};
+	for (i = 0; i < count && error == 0; i++)
+		error = begin(b, &plan[at = i], &out[i]);
+	for (i = 0; i < count && error == 0; i++)
+		error = let_go(out[i].report_fd, out[at = i].pid, plan[i].uid);
+	for (i = 0; i < count && error == 0; i++)
+		error = hear(out[at = i].report_fd, &out[i], &step);
+	for (i = 0; i < count && error; i++)
+		abandon(&out[i]);
+	for (i = 0; i < count && error == 0; i++) {
+		close(out[i].report_fd);
+		out[i].report_fd = -1;
 	}
-	return spawn_failed(t, actor_names[plan->id], step, error);
+	return error ? spawn_failed(t, actor_names[plan[at].id], step, error) : 0;
 }

@@ -44,16 +44,18 @@ struct spawn_plan {
 struct spawned {
 	pid_t pid;
 	int pidfd;
+	int report_fd; /* private to spawn.c: where the child reports until its exec */
 	bool echo_allowed;
 };
 
 /*
- * Clones, maps, locks and execs a worker. Returns 0 with *out filled when its exec has succeeded;
- * -1 with *t saying which lock could not be put on; no process is left then. Syscalls: socketpair
- * clone3 openat write read close waitid, and those of lock_enter in the child
+ * Clones, maps, locks and execs `count` workers, plan[i] to out[i], side by side. Returns 0 when
+ * every exec has succeeded; -1 with *t saying which lock of which worker could not be put on; none
+ * of them is left then. Syscalls: socketpair clone3 poll openat write read close kill waitid, and
+ * those of lock_enter in the children
  */
-int spawn_worker(const struct spawn_binaries *b, const struct spawn_plan *plan, struct spawned *out,
-	struct trouble *t);
+int spawn_workers(const struct spawn_binaries *b, const struct spawn_plan *plan,
+	struct spawned *out, unsigned int count, struct trouble *t);
 
 /* The fixed descriptor of an actor by topology.def: ("CH", peer), ("BELL", peer); -1 if it has
  * none. */

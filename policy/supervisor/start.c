@@ -27,6 +27,7 @@
 #include "attach.h"
 #include "conf.h"
 #include "files.h"
+#include "leftover.h"
 #include "plumb.h"
 #include "start.h"
 #include "supervisor.h"
@@ -122,6 +123,7 @@ static int settle_identity(struct supervisor *s, const char *user, struct troubl
 	if (places_make_runtime(&s->places, geteuid(), getegid(), t) < 0 ||
 		identity_choose(&s->identity, user, &s->places, t) < 0)
 		return -1;
+	leftover_clear(s->places.runtime, s->identity.uid);
 	return s->identity.privileged
 		       ? places_make_runtime(&s->places, s->identity.uid, s->identity.gid, t)
 		       : 0;
@@ -206,6 +208,7 @@ static int open_guest(
 	const struct guest_order order = {
 		.argv = o->program,
 		.signals = signals,
+		.ready_fd = o->ready_fd,
 		.resolv_conf = made == 0 ? s->resolv_conf : NULL,
 	};
 

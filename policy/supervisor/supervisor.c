@@ -51,7 +51,7 @@ static bool too_many_notes(struct supervisor *s)
 	return ++s->notes_this_minute > SUPERVISOR_NOTES_A_MINUTE;
 }
 
-void supervisor_note(struct supervisor *s, const char *fmt, ...)
+bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 {
 	char text[SUPERVISOR_NOTE];
 	unsigned int i;
@@ -60,16 +60,32 @@ void supervisor_note(struct supervisor *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	seclog_clean(text);
 	for (i = 0; i < s->notes; i++)
 		if (strcmp(s->note[i], text) == 0)
-			return;
+			return false;
 	if (too_many_notes(s))
-		return;
+		return false;
 	if (!s->is_run)
 		say("%s", text);
 	if (s->notes == SUPERVISOR_NOTES)
 		memmove(s->note[0], s->note[1], sizeof(s->note[0]) * --s->notes);
 	snprintf(s->note[s->notes++], SUPERVISOR_NOTE, "%s", text);
+	return true;
+}
+
+/*
+ * `natlock run` leaves the terminal to its program; but a port that cannot be published, say, was asked for by
+ * whoever sits there, and is noted right after Start.
+ */
+void supervisor_note_of(struct worker *w, const char *text)
+{
+	struct supervisor *s = w->hub->super;
+	const char *name = spawn_actor_name(w->id);
+
+	if (supervisor_note(s, "%s: %s", name, text) && s->is_run && w->restarts == 0 &&
+		ev_time() - w->started < SUPERVISOR_START_SECONDS)
+		say("%s", s->note[s->notes - 1]);
 }
 
 struct hub *supervisor_hub(struct supervisor *s, const char *name)
@@ -116,13 +132,17 @@ static void lock_self(struct supervisor *s)
 	const struct policy_filter *filter = policy_filter_find("supervisor");
 	struct sock_fprog program;
 
-	if (!filter || s->locked)
+	if (s->locked)
 		return;
+	s->locked = true;
+	if (!filter) {
+		supervisor_note(s, "the supervisor runs without its filter: this build has none");
+		return;
+	}
 	program.len = (unsigned short)filter->count;
 	program.filter = (struct sock_filter *)(uintptr_t)filter->insns;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
 		supervisor_note(s, "the supervisor runs without its filter: %s", strerror(errno));
-	s->locked = true;
 }
 
 static void tell_ready(struct supervisor *s)

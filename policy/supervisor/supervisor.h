@@ -32,6 +32,7 @@ enum {
 	SUPERVISOR_NOTES = 16,
 	SUPERVISOR_NOTE = 240,
 	SUPERVISOR_NOTES_A_MINUTE = 30,
+	SUPERVISOR_START_SECONDS = 1, /* what a worker notes so soon is about its configuration */
 	SUPERVISOR_POOL = 1 << 20
 };
 
@@ -71,9 +72,11 @@ struct supervisor {
 /* Wall clock in ms. */
 uint64_t supervisor_wall_ms(const struct supervisor *s);
 /* Keeps a note for status, and says it on standard error under `up`. Equal notes are kept once, and no more
- * than SUPERVISOR_NOTES_A_MINUTE new ones taken. */
-void supervisor_note(struct supervisor *s, const char *fmt, ...)
+ * than SUPERVISOR_NOTES_A_MINUTE new ones taken; whether this one was. It is cleaned as seclog_clean does. */
+bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The same for what a worker says; under `run` too it is said on standard error if the worker has just started. */
+void supervisor_note_of(struct worker *w, const char *text);
 /* By name; NULL or "" is the first one. NULL: no such hub. */
 struct hub *supervisor_hub(struct supervisor *s, const char *name);
 

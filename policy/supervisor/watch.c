@@ -7,7 +7,7 @@
  *         ─▶ hub not born yet ─────────────────▶ natlock gives up: the trouble is not transient
  *         ─▶ dhcpd, alg ───────────────────────▶ WAITING(back-off) ─▶ spawn
  *         ─▶ one of the ring sharers ──────────▶ the others are killed too; when all are gone: new
- * edges, WAITING(back-off) for all ─▶ spawn
+ * edges, QEMU's streams closed, WAITING(back-off) for all ─▶ spawn
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "crew.h"
+#include "port.h"
 #include "spawn.h"
 #include "supervisor.h"
 #include "watch.h"
@@ -110,6 +111,7 @@ static void renew_sharers(struct hub *hub)
 	unsigned int i;
 	int error = crew_renew_edges(hub);
 
+	port_restart(hub);
 	if (error)
 		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
 			strerror(-error));

@@ -136,12 +136,20 @@ Test(ctl, every_policy_when_none_is_named)
 
 Test(ctl, restart_and_shutdown_ask_for_what_they_say)
 {
+	const Nl__RestartRequest *asked;
 	struct rig r;
 
 	rig_open(&r);
 	rig_done(&r, "alg is restarting");
 	cr_assert_eq(RUN(&r, "process", "restart", "alg"), CTL_OK);
-	cr_expect_str_eq(request_of(&r)->restart->process, "alg");
+	asked = request_of(&r)->restart;
+	cr_expect_str_eq(asked->process, "alg");
+	cr_expect_null(asked->hub);
+	rig_close(&r);
+	rig_open(&r);
+	rig_done(&r, "alg is restarting");
+	cr_assert_eq(RUN(&r, "--hub", "lab", "process", "restart", "alg"), CTL_OK);
+	cr_expect_str_eq(request_of(&r)->restart->hub, "lab");
 	rig_close(&r);
 	rig_open(&r);
 	rig_done(&r, "bye");

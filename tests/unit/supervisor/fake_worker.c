@@ -1,7 +1,8 @@
 /*
  * A worker that only keeps the protocol of birth and death: Hello, Boot, Locked, Start, Dump,
  * Drain. It stands in for all five in tests of the supervisor, which can then be run without
- * guests. Rows of a dump: one row that says who it is.
+ * guests. Rows of a dump: one row that says who it is. FAKE_LIE 1 makes one that claims another filter than it was
+ * given.
  */
 #include <poll.h>
 #include <stdbool.h>
@@ -40,7 +41,7 @@ static void say_locked(const Nl__ActorBoot *boot)
 	Nl__ActorLocked locked = NL__ACTOR_LOCKED__INIT;
 
 	locked.has_filter_hash = true;
-	locked.filter_hash = hash_sip(&zero, boot->filter.data, boot->filter.len);
+	locked.filter_hash = hash_sip(&zero, boot->filter.data, boot->filter.len) + FAKE_LIE;
 	w.msg_case = NL__ACTOR_TO_SUPER__MSG_LOCKED;
 	w.locked = &locked;
 	tell(&w);

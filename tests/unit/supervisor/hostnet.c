@@ -57,6 +57,7 @@ Test(hostnet, the_kernel_is_asked)
 	struct hostnet h = {0};
 
 	cr_assert(hostnet_read(&h));
+	cr_assert_not(h.partial);
 	cr_assert_eq(h.own[0].ip_be, inet_addr("127.0.0.0"));
 	cr_assert_eq(h.own[0].prefix, 8);
 	cr_assert_not(hostnet_read(&h), "nothing changed");

@@ -119,6 +119,30 @@ Test(natlock, a_dead_worker_is_replaced)
 		0);
 }
 
+Test(natlock, a_worker_behind_another_filter_is_not_started)
+{
+	cr_assert_eq(
+		shell("d=$XDG_RUNTIME_DIR/liars; mkdir $d && cp $NATLOCK_LIBEXEC/natlock-* $d && "
+		      "cp "
+		      "$NATLOCK_LIBEXEC/fake_liar $d/natlock-alg && NATLOCK_LIBEXEC=$d $N run -- "
+		      "touch "
+		      "$XDG_RUNTIME_DIR/ran 2>$XDG_RUNTIME_DIR/err; test $? = 125 && test ! -e "
+		      "$XDG_RUNTIME_DIR/ran && grep -q 'alg was ended by signal 9 before it was "
+		      "ready: it is "
+		      "not behind the filter' $XDG_RUNTIME_DIR/err"),
+		0);
+}
+
+Test(natlock, what_a_killed_one_left_is_cleared_by_the_next)
+{
+	cr_assert_eq(shell("d=$XDG_RUNTIME_DIR/natlock; $N run -- sleep 60 & sleep 0.5; kill -KILL "
+			   "$!; wait $! "
+			   "2>/dev/null; sleep 0.3; test -S $d/run-$! && test -S $d/admin-run-$! "
+			   "&& test -f "
+			   "$d/resolv-$! && $N run -- true && test -z \"$(ls $d)\""),
+		0);
+}
+
 Test(natlock, up_serves_and_drains)
 {
 	cr_assert_eq(shell("$N up 2>$XDG_RUNTIME_DIR/err & sleep 0.7; test -S "
