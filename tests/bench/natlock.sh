@@ -19,3 +19,10 @@ peer_start() {
 	RUNTIME_DIRECTORY=$natlock_folder/run STATE_DIRECTORY=$natlock_folder/state LOGS_DIRECTORY=$natlock_folder/log spawn_gw "$NATLOCK_BIN/natlock" up -c "$natlock_folder/natlock.yaml"
 	tap_from_gw "$TAP" && guest_addr 192.168.30.2/24 192.168.30.1 "$1"
 }
+ns_pids() { # the workers live in network namespaces of their own: they are found as children of natlock
+	local p
+	for p in $(ip netns pids "$1" 2>/dev/null); do
+		echo "$p"
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != natlock ] || tr ' ' '\n' <"/proc/$p/task/$p/children"
+	done | grep . | sort -un
+}

@@ -161,6 +161,33 @@ Test(actor, rings_and_bells_lose_nothing)
 	drain_and_end();
 }
 
+Test(actor, the_supervisor_is_heard_while_the_rings_are_never_empty)
+{
+	struct pollfd f = {.events = POLLIN};
+	struct ring_desc d;
+	int64_t start;
+	int slices;
+
+	fake_ready(&p);
+	f.fd = p.chan.fd;
+	for (int round = 0; round < 20; round++) {
+		slices = p.slices;
+		start = now_ms();
+		fake_dump(&p, NL__TOPIC__DROPS, 0);
+		while (poll(&f, 1, 0) == 0) {
+			cr_assert_lt(now_ms() - start, 1000, "the rings starve the channel");
+			while (link_room(&p.netstack, LINK_DATA) > RING_SLOTS / 4)
+				ask(0);
+			link_flush(&p.netstack);
+			while (link_recv(&p.netstack, &d, NULL) == 1)
+				continue;
+			link_flush(&p.netstack);
+		}
+		cr_assert(fake_until(&p, &p.slices, slices + 1));
+	}
+	drain_and_end();
+}
+
 Test(actor, lazy_messages_come_by_timer)
 {
 	struct ring_desc d;
