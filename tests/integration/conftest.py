@@ -102,19 +102,24 @@ class World:
 class Gateway:
     """A running natlock (as root, `natlock up`, guest attached by namespace) and its guest, which got its address by DHCP."""
 
-    def __init__(self, world, name="main", config="", user=None, environment=None):
-        self.world, self.guest = world, world.guest
+    def __init__(self, world, name="main", config="", guest=None, environment=None, where=None, prefix=()):
+        self.world, self.guest, self.where, self.prefix = world, guest or world.guest, where or world.gateway, prefix
         self.folder = world.folder / name
         self.folder.mkdir()
         self.api = self.folder / "run/api"
         config_file = self.folder / "natlock.yaml"
-        config_file.write_text(config or f"hubs:\n  default:\n    attach: [\"netns:{world.guest.name}\"]\n")
+        config_file.write_text(config or f"hubs:\n  default:\n    attach: [\"netns:{self.guest.name}\"]\n")
         self.environment = dict(os.environ, RUNTIME_DIRECTORY=str(self.folder / "run"), STATE_DIRECTORY=str(self.folder / "state"),
                                 LOGS_DIRECTORY=str(self.folder / "log"), NATLOCK_API=str(self.api),
                                 **(environment or {}))
         self.output = open(self.folder / "output", "w+")
-        self.process = world.gateway.start(program("natlock"), "up", "-c", config_file, env=self.environment, stdout=self.output)
-        wait_for(lambda: self.api.exists() or self.process.poll() is not None, 10, "the api socket")
+        self.start()
+
+    def start(self):
+        """Also after its end: the same file, the same folders."""
+        before = self.text().count(" up; ")
+        self.process = self.where.start(*self.prefix, program("natlock"), "up", "-c", self.folder / "natlock.yaml", env=self.environment, stdout=self.output)
+        wait_for(lambda: self.text().count(" up; ") > before or self.process.poll() is not None, 10, "the hubs")
         assert self.process.poll() is None, self.text()
 
     def text(self):
@@ -123,6 +128,10 @@ class Gateway:
 
     def control(self, *command, check=True):
         return sh(program("natlockctl"), *command, env=self.environment, check=check)
+
+    def attach(self, target):
+        """Adds a port to the running hub, as an operator would on the host."""
+        return self.where.run(program("natlock"), "attach", target, env=self.environment)
 
     def table(self, *command):
         return json.loads(self.control("-o", "json", *command).stdout)["items"]
@@ -156,9 +165,35 @@ def wait_for(condition, seconds, what):
     pytest.fail(f"waited {seconds} s for {what}")
 
 
+def alive(pid):
+    """Neither gone nor a zombie that nobody has asked for yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def lease(guest, interface="eth0", script=TOP / "tests/integration/udhcpc.sh"):
     """Runs a real DHCP client in the guest; returns what it printed."""
     return guest.run("udhcpc", "-i", interface, "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", script, env=dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin")).stdout
+
+
+def leased_address(guest, interface="eth0"):
+    return lease(guest, interface).split("ip=")[1].split()[0]
+
+
+def act(where, command, *arguments, address=SERVER, timeout=60):
+    """One client action of peer.py in a namespace; its answer."""
+    result = where.run(PEER, command, address, *arguments, timeout=timeout, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads(result.stdout)
+
+
+def serve(where, address):
+    """peer.py's servers in a namespace."""
+    process = where.start(PEER, "serve", address)
+    assert process.stdout.readline() == "ready\n"
+    return process
 
 
 class KernelGateway:
@@ -196,6 +231,27 @@ def gateway(world, request):
     yield gateway
     gateway.stop()
     print(gateway.text())
+
+
+@pytest.fixture(scope="module")
+def spawn(world):
+    """Makes guests (namespaces) and gateways that end with the module."""
+    made = []
+
+    class Spawn:
+        @staticmethod
+        def guest(name):
+            made.append(Namespace(name))
+            return made[-1]
+
+        @staticmethod
+        def gateway(name, **options):
+            made.append(Gateway(world, name, **options))
+            return made[-1]
+
+    yield Spawn
+    for one in reversed(made):
+        (one.stop if isinstance(one, Gateway) else one.remove)()
 
 
 @pytest.fixture

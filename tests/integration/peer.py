@@ -6,7 +6,7 @@ peer.py COMMAND ADDRESS ...      one client action; prints one JSON object
 """
 import hashlib, json, random, select, socket, socketserver, struct, sys, threading, time
 
-ECHO, SINK, SOURCE, HALF, ANSWER, RESET, WITNESS = 7001, 7002, 7003, 7004, 7005, 7006, 7007
+ECHO, SINK, SOURCE, HALF, ANSWER, RESET, WITNESS, WHO = 7001, 7002, 7003, 7004, 7005, 7006, 7007, 7008
 BLOCK = random.Random(7).randbytes(1 << 20)
 notes = {}
 
@@ -103,13 +103,18 @@ def on_witness(c):
         notes[name] = {"end": "reset"}
 
 
+def on_who(c):
+    """Tells the client how the server sees it."""
+    c.sendall("{}:{}".format(*c.getpeername()).encode())
+
+
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
     request_queue_size = 1024
 
 
 def serve(address):
-    handlers = {ECHO: on_echo, SINK: on_sink, SOURCE: on_source, HALF: on_half, ANSWER: on_answer, RESET: on_reset, WITNESS: on_witness}
+    handlers = {ECHO: on_echo, SINK: on_sink, SOURCE: on_source, HALF: on_half, ANSWER: on_answer, RESET: on_reset, WITNESS: on_witness, WHO: on_who}
     for port, function in handlers.items():
         handler = type("Handler", (socketserver.BaseRequestHandler,), {"handle": lambda self, f=function: quietly(f, self.request)})
         server = Server((address, port), handler)
@@ -250,6 +255,21 @@ def hold(address, seconds, pace="0.05"):
     return {"ok": True, "count": count, "worst": worst}
 
 
+def churn(address, seconds):
+    """New connections all the time, failures are only counted: load while something breaks."""
+    good = bad = 0
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        try:
+            with connect(address, SOURCE, 2) as c:
+                c.sendall(b"300000 9\n")
+                good += read_all(c)[0] == pattern_digest(300000, 9)
+        except OSError:
+            bad += 1
+            time.sleep(0.02)
+    return {"good": good, "bad": bad}
+
+
 def slow(address, total, pause):
     """A reader that sleeps in the middle: nothing may be lost, nobody else may wait."""
     c = connect(address, SOURCE, 120)
@@ -311,6 +331,27 @@ def udp_mapping(*addresses):
     return {"seen": seen, "local_port": s.getsockname()[1]}
 
 
+def who(address, port="0"):
+    """The own endpoint as the server sees it, by TCP, from a chosen local port."""
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    c.bind(("0.0.0.0", int(port)))
+    c.settimeout(20)
+    c.connect((address, WHO))
+    return {"seen": c.makefile().read(), "own": "{}:{}".format(*c.getsockname())}
+
+
+def unreachable(address, port):
+    """How a connection to a host that is not there ends."""
+    begin = time.monotonic()
+    try:
+        connect(address, int(port), 20)
+        error = None
+    except OSError as e:
+        error = e.errno
+    return {"errno": error, "seconds": time.monotonic() - begin}
+
+
 def udp_refused(address, port):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.connect((address, int(port)))
@@ -323,7 +364,7 @@ def udp_refused(address, port):
         return {"error": type(e).__name__}
 
 
-COMMANDS = [up, down, half, refused, reset_from_server, reset_from_guest, at_once, in_a_row, hold, slow, udp, udp_hash, udp_mapping, udp_refused]
+COMMANDS = [up, down, half, refused, reset_from_server, reset_from_guest, at_once, in_a_row, hold, churn, slow, udp, udp_hash, udp_mapping, who, unreachable, udp_refused]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

@@ -12,6 +12,20 @@ def test_nat_table_shows_a_live_session(gateway):
     assert json.loads(flow.communicate(timeout=20)[0])["ok"]
 
 
+def test_hub_list_counts_ports_sessions_and_leases(gateway):
+    def row():
+        return gateway.table("hub", "list")[0]
+
+    lease(gateway.guest)
+    flow = gateway.guest.start(PEER, "hold", SERVER, 3)
+    wait_for(lambda: row()["tcp"] == sum(r["proto"] == "tcp" for r in gateway.table("nat", "table")) > 0, 3, "as many sessions as in the table")
+    hub = row()
+    assert hub["ports"] >= 1 and 1 <= hub["leases"] <= hub["pool"], hub
+    assert hub["udp"] is not None and hub["icmp"] is not None, hub
+    assert f"tcp {hub['tcp']}  udp" in gateway.control("status").stdout
+    assert json.loads(flow.communicate(timeout=20)[0])["ok"]
+
+
 def test_dhcp_table_shows_the_guest(gateway):
     address = lease(gateway.guest).split("ip=")[1].split()[0]
     assert address in gateway.control("dhcp", "table").stdout
