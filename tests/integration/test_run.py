@@ -1,7 +1,7 @@
 """`natlock run -- CMD`: no root, no configuration, CMD's exit status; by TAP and where /dev/net/tun may not be opened."""
 import json, os, pwd, shutil, stat
 import pytest
-from conftest import BIN, program, SERVER, HUB, PEER, sh
+from conftest import BIN, program, SERVER, HUB, PEER, sh, wait_for
 
 USER = "nltest"
 
@@ -75,6 +75,31 @@ def test_workers_are_confined_for_an_ordinary_user_too(world, ordinary_user):
     assert len(found) >= 5, found.keys()
     for pid, text, root in found.values():
         assert "CapEff:\t0000000000000000" in text and "NoNewPrivs:\t1" in text and root == []
+
+
+def as_user(home):
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"XDG_RUNTIME_DIR={home}",
+            f"XDG_STATE_HOME={home}"]
+
+
+def test_up_as_an_ordinary_user(world, ordinary_user):
+    """`natlock up` with a configuration file and no root: a namespace of the same user is attached and gets a lease."""
+    guest = world.gateway.start(*as_user(ordinary_user), "unshare", "-Urn", "sleep", "60")
+    wait_for(lambda: os.readlink(f"/proc/{guest.pid}/ns/user") != os.readlink("/proc/self/ns/user") and "sleep" in open(f"/proc/{guest.pid}/comm").read(), 5, "the guest")
+    config = ordinary_user / "up.yaml"
+    config.write_text(f'hubs:\n  default:\n    attach: ["pid:{guest.pid}"]\n')
+    up = world.gateway.start(*as_user(ordinary_user), ordinary_user / "installed/bin/natlock", "up", "-c", config)
+    wait_for((ordinary_user / "natlock/api").exists, 10, "the api socket")
+    inside = [*as_user(ordinary_user), "nsenter", "-t", guest.pid, "-U", "-n", "--preserve-credentials"]
+    udhcpc = ordinary_user / "udhcpc.sh"
+    sh("install", "-m", "755", PEER.parent / "udhcpc.sh", udhcpc)
+    assert "ip=192.168.30.10" in world.gateway.run(*inside, "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", udhcpc).stdout
+    assert json.loads(world.gateway.run(*inside, ordinary_user / "peer.py", "up", SERVER, 1 << 20).stdout)["ok"]
+    assert "192.168.30.10" in world.gateway.run(*as_user(ordinary_user), ordinary_user / "installed/bin/natlockctl", "dhcp", "table").stdout
+    up.terminate()
+    assert up.wait(10) == 0
+    guest.kill()
+    guest.wait()
 
 
 def test_as_root_by_tap(world):
