@@ -101,6 +101,48 @@ Test(tcp_in, out_of_order_duplicate_ack_and_sack_newest_first)
 	cr_assert_eq(world_count(w, 6), 3, "one duplicate each");
 }
 
+/* RFC 2883: above the acknowledgement the block would read as bytes beyond a hole, and all before it as lost. */
+Test(tcp_in, duplicate_is_reported_once_it_is_acknowledged)
+{
+	uint32_t start = c.seq;
+	const uint8_t *sack;
+	uint8_t len = 0;
+	w->consume_at_once = false;
+	conn_send(&c, F_ACK, "abcdef", 6);
+	world_advance(w, 20 * MS);
+	conn_send_at(&c, start, c.ack, F_ACK, "abcdef", 6);
+	cr_assert_eq(last_tcp()->ack, start);
+	cr_assert_null(seen_option(last_tcp(), 5, &len));
+	world_advance(w, 200 * MS);
+	conn_send_at(&c, start, c.ack, F_ACK, "abcdef", 6);
+	cr_assert_eq(last_tcp()->ack, start + 6);
+	sack = seen_option(last_tcp(), 5, &len);
+	cr_assert_not_null(sack);
+	cr_assert_eq(len, 8);
+	cr_assert_eq(be32(sack), start);
+	cr_assert_eq(be32(sack + 4), start + 6);
+}
+
+Test(tcp_in, bytes_held_before_a_hole_are_reported_too)
+{
+	static uint8_t data[1000];
+	uint32_t start = c.seq;
+	const uint8_t *sack;
+	uint8_t len = 0;
+	w->consume_at_once = false;
+	for (unsigned int i = 0; i < 3; i++)
+		conn_send(&c, F_ACK, data, sizeof(data));
+	conn_send_at(&c, start + 5000, c.ack, F_ACK, data, sizeof(data));
+	cr_assert_eq(last_tcp()->ack, start);
+	sack = seen_option(last_tcp(), 5, &len);
+	cr_assert_not_null(sack);
+	cr_assert_eq(len, 16);
+	cr_assert_eq(be32(sack), start + 5000, "the newest first");
+	cr_assert_gt(be32(sack + 8) - start, 500, "the first segment is not claimed");
+	cr_assert_leq(be32(sack + 8) - start, 1460);
+	cr_assert_eq(be32(sack + 12), start + 3000);
+}
+
 Test(tcp_in, kept_data_is_used_when_the_gap_closes)
 {
 	uint32_t start = c.seq;
