@@ -156,11 +156,11 @@ void flow_end(struct stack *s, struct flow *f)
 	flow_settle(s, f);
 }
 
-void flow_owe(struct stack *s, struct flow *f, unsigned int todo)
+void flow_owe(struct stack *s, struct flow *f, unsigned int owed)
 {
 	struct flow_table *t = &s->flows;
 	uint32_t self = (uint32_t)(f - t->flow) + 1;
-	f->todo |= (uint8_t)todo;
+	f->owed |= (uint8_t)owed;
 	if (f->ready)
 		return;
 	f->ready = true;
@@ -191,7 +191,7 @@ void flow_forget_id(struct flow *f)
 
 void flow_settle(struct stack *s, struct flow *f)
 {
-	if (!f->used || f->hashed || f->ready || f->todo)
+	if (!f->used || f->hashed || f->ready || f->owed)
 		return;
 	f->used = false;
 	f->generation++;

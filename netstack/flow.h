@@ -20,15 +20,15 @@ enum flow_kind { FLOW_NONE, FLOW_TCP, FLOW_UDP, FLOW_ECHO };
 enum { FLOW_BUCKETS = 16384, TIME_WAIT_MAX = 4096 };
 
 /* What a flow owes; it stays on the ready list until all is done. */
-enum flow_todo {
-	TODO_OUTPUT = 1 << 0, /* try to send segments to the guest */
-	TODO_ACK = 1 << 1,    /* acknowledge even if no data goes out */
-	TODO_UPLOAD = 1 << 2, /* TCP_DATA, TCP_FIN to natproxy */
-	TODO_CREDIT = 1 << 3, /* TCP_CREDIT */
-	TODO_RESET = 1 << 4,  /* TCP_RESET */
-	TODO_FREE = 1 << 5,   /* FLOW_FREE */
-	TODO_ACCEPT = 1 << 6, /* TCP_ACCEPTED */
-	TODO_REJECT = 1 << 7, /* TCP_REJECTED */
+enum flow_debt {
+	OWED_OUTPUT = 1 << 0, /* try to send segments to the guest */
+	OWED_ACK = 1 << 1,    /* acknowledge even if no data goes out */
+	OWED_UPLOAD = 1 << 2, /* TCP_DATA, TCP_FIN to natproxy */
+	OWED_CREDIT = 1 << 3, /* TCP_CREDIT */
+	OWED_RESET = 1 << 4,  /* TCP_RESET */
+	OWED_FREE = 1 << 5,   /* FLOW_FREE */
+	OWED_ACCEPT = 1 << 6, /* TCP_ACCEPTED */
+	OWED_REJECT = 1 << 7, /* TCP_REJECTED */
 };
 
 struct flow_key {
@@ -45,7 +45,7 @@ struct flow {
 	uint32_t ready_next; /* index + 1 */
 	uint16_t generation;
 	uint16_t guest; /* index */
-	uint8_t todo;	/* set of enum flow_todo */
+	uint8_t owed;	/* set of enum flow_debt */
 	bool used, hashed, ready;
 	bool told;	 /* natproxy knows the id */
 	uint8_t list;	 /* which list: enum flow_where */
@@ -85,7 +85,7 @@ void flow_move(struct stack *s, struct flow *f, enum flow_where where);
 /* Nobody finds it from now on; freed at once if it owes nothing, else when that is done. Say what it owes first. */
 void flow_end(struct stack *s, struct flow *f);
 /* Adds to what the flow owes and puts it on the ready list. */
-void flow_owe(struct stack *s, struct flow *f, unsigned int todo);
+void flow_owe(struct stack *s, struct flow *f, unsigned int owed);
 /* Next of the ready flows, taken off the list; NULL when none. */
 struct flow *flow_next_ready(struct stack *s);
 /* Ends the flow for natproxy: its id gets a new generation, late messages are ignored. */

@@ -182,7 +182,7 @@ static void cc_in_recovery(struct stack *s, struct flow *f, uint32_t acked, bool
 void tcp_cc_ack(struct stack *s, struct flow *f, uint32_t acked, bool sacked, bool duplicate)
 {
 	struct tcp *t = &f->tcp;
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 	if (t->recovering) {
 		cc_in_recovery(s, f, acked, duplicate);
 		return;

@@ -55,7 +55,7 @@ static void in_challenge(struct stack *s, struct flow *f)
 	}
 	t->challenge_ns += one;
 	t->ack_now = true;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 }
 
 /* First step: is the segment acceptable? (3.10.7.4 "First, check sequence number", RFC 7323 5.3) */
@@ -87,7 +87,7 @@ static void in_unacceptable(struct stack *s, struct flow *f, const struct tcp_se
 	if (seg->payload_bytes && seq_le(end, t->rcv_nxt)) {
 		t->dsack = (struct tcp_range){seg->seq, end};
 		t->ack_now = true;
-		flow_owe(s, f, TODO_ACK);
+		flow_owe(s, f, OWED_ACK);
 		return;
 	}
 	drop_count(s->drops, DROP_TCP_WINDOW);
@@ -184,7 +184,7 @@ static uint32_t in_advance(struct stack *s, struct flow *f, const struct tcp_seg
 	tcp_tx_acked(s, t, t->snd_una);
 	tcp_sack_advance(t);
 	in_measure(s, t);
-	flow_owe(s, f, TODO_CREDIT);
+	flow_owe(s, f, OWED_CREDIT);
 	return bytes;
 }
 
@@ -258,7 +258,7 @@ static void in_step7_text(struct stack *s, struct flow *f, const struct tcp_segm
 		return;
 	if (t->fin_in) {
 		t->ack_now = true;
-		flow_owe(s, f, TODO_ACK);
+		flow_owe(s, f, OWED_ACK);
 		return;
 	}
 	tcp_rx_segment(s, f, seg);
@@ -274,12 +274,12 @@ static void in_step8_fin(struct stack *s, struct flow *f, const struct tcp_segme
 	}
 	if (seg->flags & TCP_FIN) {
 		t->ack_now |= t->fin_done || at != t->rcv_nxt;
-		flow_owe(s, f, TODO_ACK);
+		flow_owe(s, f, OWED_ACK);
 	}
 	if (!t->fin_seen || t->fin_in || t->rcv_nxt != t->fin_seq)
 		return;
 	t->fin_in = true;
-	flow_owe(s, f, TODO_UPLOAD);
+	flow_owe(s, f, OWED_UPLOAD);
 }
 
 /* 3.10.7.3: our SYN is out. */
@@ -311,7 +311,7 @@ static void in_syn_sent(struct stack *s, struct flow *f, const struct tcp_segmen
 	in_measure(s, t);
 	tcp_established(s, f);
 	t->ack_now = true;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 }
 
 /* The far end has not answered yet: nothing can be said. A SYN with another number is a guest that started again. */
@@ -422,5 +422,5 @@ void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uin
 	t->mss = (uint16_t)mss;
 	tcp_cc_loss(s, t);
 	t->lost_edge = t->snd_nxt;
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 }

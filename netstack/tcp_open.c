@@ -93,7 +93,7 @@ void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct 
 		return;
 	}
 	f->told = true;
-	flow_owe(s, f, TODO_CREDIT);
+	flow_owe(s, f, OWED_CREDIT);
 }
 
 void tcp_established(struct stack *s, struct flow *f)
@@ -102,11 +102,11 @@ void tcp_established(struct stack *s, struct flow *f)
 	t->state = TCP_ESTABLISHED;
 	t->backoff = 0;
 	if (t->active)
-		flow_owe(s, f, TODO_ACCEPT);
+		flow_owe(s, f, OWED_ACCEPT);
 	flow_move(s, f, FLOW_OPEN);
 	tcp_timer_clear(t, TCP_TIMER_RESEND);
 	tcp_timer_idle(s, f);
-	flow_owe(s, f, TODO_CREDIT | TODO_OUTPUT);
+	flow_owe(s, f, OWED_CREDIT | OWED_OUTPUT);
 }
 
 static void open_drop_buffers(struct stack *s, struct flow *f)
@@ -120,11 +120,11 @@ void tcp_abort(struct stack *s, struct flow *f, bool tell)
 	tcp_timer_stop_all(s, f);
 	open_drop_buffers(s, f);
 	f->tcp.state = TCP_CLOSED;
-	f->todo = 0;
+	f->owed = 0;
 	if (f->tcp.active && !f->told)
-		flow_owe(s, f, TODO_REJECT);
+		flow_owe(s, f, OWED_REJECT);
 	else if (tell && f->told)
-		flow_owe(s, f, TODO_RESET);
+		flow_owe(s, f, OWED_RESET);
 	else
 		flow_owe(s, f, 0);
 	flow_end(s, f);
@@ -141,7 +141,7 @@ void tcp_forget(struct stack *s, struct flow *f)
 	tcp_timer_stop_all(s, f);
 	open_drop_buffers(s, f);
 	f->tcp.state = TCP_CLOSED;
-	f->todo &= TODO_FREE;
+	f->owed &= OWED_FREE;
 	flow_end(s, f);
 }
 
@@ -153,17 +153,17 @@ void tcp_finished(struct stack *s, struct flow *f, bool linger)
 	open_drop_buffers(s, f);
 	t->state = TCP_TIME_WAIT;
 	if (f->told)
-		flow_owe(s, f, TODO_FREE);
+		flow_owe(s, f, OWED_FREE);
 	if (!linger) {
 		if (unsaid)
 			tcp_send_ack(s, f, t->snd_nxt);
-		f->todo &= TODO_FREE;
+		f->owed &= OWED_FREE;
 		t->state = TCP_CLOSED;
 		flow_end(s, f);
 		return;
 	}
 	t->ack_now |= unsaid;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 	if (s->flows.time_wait.count >= TIME_WAIT_MAX)
 		tcp_forget(s, &s->flows.flow[s->flows.time_wait.head - 1]);
 	flow_move(s, f, FLOW_TIME_WAIT);
@@ -177,7 +177,7 @@ void tcp_fin_check(struct stack *s, struct flow *f)
 		return;
 	t->fin_done = true;
 	t->ack_now = true;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 	if (t->state == TCP_ESTABLISHED)
 		t->state = TCP_CLOSE_WAIT;
 	else if (t->state == TCP_FIN_WAIT_1)
@@ -338,7 +338,7 @@ int stack_op_tcp_data(struct stack *s, const struct ring_desc *d)
 		return -EPROTO;
 	if (tcp_tx_add(s, f, d) < 0)
 		return -EPROTO;
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 	return 0;
 }
 
@@ -352,7 +352,7 @@ int stack_op_tcp_fin(struct stack *s, const struct ring_desc *d)
 	if (!open_may_hear(f) || f->tcp.tx_fin)
 		return -EPROTO;
 	f->tcp.tx_fin = true;
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 	return 0;
 }
 

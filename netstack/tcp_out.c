@@ -81,7 +81,7 @@ static void out_acknowledged(struct tcp *t, uint32_t ack)
 void tcp_syn_due(struct stack *s, struct flow *f)
 {
 	f->tcp.syn_due = true;
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 }
 
 void tcp_send_syn(struct stack *s, struct flow *f)
@@ -119,7 +119,7 @@ void tcp_send_ack(struct stack *s, struct flow *f, uint32_t seq)
 		.seq = seq, .ack = tcp_rx_ack(t), .flags = TCP_ACK, .kind = TCP_SHAPE_ACK};
 	shape.window = out_window_field(s, t, TCP_SHAPE_ACK);
 	if (out_bare(s, f, &shape) < 0) {
-		flow_owe(s, f, TODO_ACK);
+		flow_owe(s, f, OWED_ACK);
 		return;
 	}
 	s->counts.acks_out++;
@@ -354,7 +354,7 @@ static void out_segments(struct stack *s, struct flow *f)
 	if (t->state < TCP_ESTABLISHED || t->state == TCP_TIME_WAIT)
 		return;
 	if (!out_lost(s, f) || !out_new(s, f))
-		flow_owe(s, f, TODO_OUTPUT);
+		flow_owe(s, f, OWED_OUTPUT);
 	out_fin_state(s, f);
 	tcp_timer_update(s, f, t->snd_nxt != before && t->resend == TCP_RESEND_PROBE);
 }
@@ -388,51 +388,51 @@ static bool out_tell(struct stack *s, struct flow *f, uint8_t op)
 	return link_send(s->natproxy, LINK_CONTROL, &d, NULL) == 0;
 }
 
-/* Sends what `bit` of the todo asks for; keeps the bit when the ring is full. */
+/* Sends what `bit` of the owed asks for; keeps the bit when the ring is full. */
 static bool out_message(struct stack *s, struct flow *f, unsigned int bit, uint8_t op)
 {
-	if (!(f->todo & bit))
+	if (!(f->owed & bit))
 		return true;
 	if (!out_tell(s, f, op)) {
 		flow_owe(s, f, 0);
 		return false;
 	}
-	f->todo &= (uint8_t)~bit;
+	f->owed &= (uint8_t)~bit;
 	return true;
 }
 
 static void out_last_words(struct stack *s, struct flow *f)
 {
-	if (!out_message(s, f, TODO_REJECT, RING_NETSTACK_TCP_REJECTED) ||
-		!out_message(s, f, TODO_RESET, RING_NETSTACK_TCP_RESET) ||
-		!out_message(s, f, TODO_FREE, RING_NETSTACK_FLOW_FREE))
+	if (!out_message(s, f, OWED_REJECT, RING_NETSTACK_TCP_REJECTED) ||
+		!out_message(s, f, OWED_RESET, RING_NETSTACK_TCP_RESET) ||
+		!out_message(s, f, OWED_FREE, RING_NETSTACK_FLOW_FREE))
 		return;
 	flow_forget_id(f);
-	f->todo = 0;
+	f->owed = 0;
 	flow_settle(s, f);
 }
 
 void tcp_flush(struct stack *s, struct flow *f)
 {
-	uint8_t todo;
-	if (!f->hashed || (f->todo & TODO_FREE)) {
-		if (f->hashed && f->tcp.state == TCP_TIME_WAIT && (f->todo & TODO_ACK))
+	uint8_t owed;
+	if (!f->hashed || (f->owed & OWED_FREE)) {
+		if (f->hashed && f->tcp.state == TCP_TIME_WAIT && (f->owed & OWED_ACK))
 			out_due_acks(s, f);
 		out_last_words(s, f);
 		return;
 	}
-	if (f->todo & TODO_ACCEPT) {
-		if (!out_message(s, f, TODO_ACCEPT, RING_NETSTACK_TCP_ACCEPTED))
+	if (f->owed & OWED_ACCEPT) {
+		if (!out_message(s, f, OWED_ACCEPT, RING_NETSTACK_TCP_ACCEPTED))
 			return;
 		f->told = true;
 	}
-	todo = f->todo;
-	f->todo = 0;
-	if ((todo & TODO_UPLOAD) && f->told && !tcp_rx_upload(s, f))
-		flow_owe(s, f, TODO_UPLOAD);
-	if ((todo & TODO_CREDIT) && f->told && !tcp_tx_credit(s, f))
-		flow_owe(s, f, TODO_CREDIT);
-	if (todo & TODO_OUTPUT)
+	owed = f->owed;
+	f->owed = 0;
+	if ((owed & OWED_UPLOAD) && f->told && !tcp_rx_upload(s, f))
+		flow_owe(s, f, OWED_UPLOAD);
+	if ((owed & OWED_CREDIT) && f->told && !tcp_tx_credit(s, f))
+		flow_owe(s, f, OWED_CREDIT);
+	if (owed & OWED_OUTPUT)
 		out_segments(s, f);
 	if (f->hashed)
 		out_due_acks(s, f);

@@ -208,7 +208,7 @@ static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32
 		s->now_ns - t->consumed_ns >= TCP_VALVE_NS)
 		t->rcv_taken = data_end;
 	t->ack_now = true;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 }
 
 /* What waits behind a hole may not take the last of the flow's share, or the hole could never be filled. */
@@ -255,7 +255,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	rx_advance(s, t);
 	rx_grow(s, t, end);
 	if (t->rcv_nxt != before) {
-		flow_owe(s, f, TODO_UPLOAD);
+		flow_owe(s, f, OWED_UPLOAD);
 		rx_acknowledge_later(s, f);
 		t->ack_now |= had_gap;
 		return;
@@ -263,7 +263,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	rx_sack_note(t, start, end);
 	if (t->acks_owed < TCP_ACKS_OWED_MAX)
 		t->acks_owed++;
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 }
 
 void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *seg)
@@ -393,7 +393,7 @@ void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset)
 		t->ack_now = true;
 	else
 		rx_acknowledge_later(s, f);
-	flow_owe(s, f, TODO_ACK);
+	flow_owe(s, f, OWED_ACK);
 }
 
 void tcp_rx_drop(struct stack *s, struct tcp *t)

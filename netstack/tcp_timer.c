@@ -168,7 +168,7 @@ static void timer_timeout(struct stack *s, struct flow *f)
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
-	flow_owe(s, f, TODO_OUTPUT);
+	flow_owe(s, f, OWED_OUTPUT);
 }
 
 static void timer_fire_resend(struct stack *s, struct flow *f)
@@ -230,7 +230,7 @@ void tcp_timer_fire(struct stack *s, struct flow *f)
 	if (timer_due(s, t, TCP_TIMER_ACK)) {
 		t->ack_now |= tcp_rx_ack(t) != t->rcv_last_ack;
 		t->interactive = false;
-		flow_owe(s, f, TODO_ACK);
+		flow_owe(s, f, OWED_ACK);
 	}
 	if (timer_due(s, t, TCP_TIMER_RESEND))
 		timer_fire_resend(s, f);

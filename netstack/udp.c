@@ -63,17 +63,17 @@ void dgram_flush(struct stack *s, struct flow *f)
 {
 	struct ring_desc d = {.op = RING_NETSTACK_FLOW_FREE, .flow = flow_id_of(s, f)};
 	if (f->told && link_send(s->natproxy, LINK_CONTROL, &d, NULL) < 0) {
-		flow_owe(s, f, TODO_FREE);
+		flow_owe(s, f, OWED_FREE);
 		return;
 	}
 	f->told = false;
-	f->todo = 0;
+	f->owed = 0;
 	flow_settle(s, f);
 }
 
 void dgram_closed(struct stack *s, struct flow *f)
 {
-	flow_owe(s, f, TODO_FREE);
+	flow_owe(s, f, OWED_FREE);
 	flow_end(s, f);
 }
 
