@@ -1,7 +1,7 @@
 /*
  * Interfaces: how a guest's network namespace gets an eth0 whose far end is a descriptor.
  *
- *   TAP     [guest netns] eth0 ── /dev/net/tun opened in the backstage netns
+ *   TAP     [guest netns] eth0 ── /dev/net/tun opened in the backstage netns, or in the guest's
  *   veth    [guest netns] eth0 ═══ nl0 [backstage netns] ── AF_PACKET socket
  *
  * Frames carry virtio-net headers both ways. Backstage is a network namespace that only the
@@ -26,6 +26,8 @@ struct plumb_order {
 	char interface[IFNAMSIZ]; /* the guest's end */
 	uint8_t mac[6];		  /* its address; all zero: the kernel's choice */
 	uint32_t mtu;
+	bool tap_in_place; /* no backstage for a TAP: its descriptor keeps the guest's namespace alive.
+			      For a guest that ends with natlock; saves moving the interface */
 	bool configure; /* address, default route, lo up; otherwise the interface is only set up */
 	uint32_t address_be, gateway_be;
 	uint8_t prefix;

@@ -224,6 +224,7 @@ static int plumb_guest(
 		.net_ns = s->guest.net_ns,
 		.interface = "eth0",
 		.mtu = conf->nat->mtu,
+		.tap_in_place = true,
 		.configure = true,
 		.address_be = conf->dhcp->range->from->be,
 		.gateway_be = conf->host->address->be,
