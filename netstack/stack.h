@@ -95,6 +95,7 @@ struct stack_counts {
 	uint32_t tcp, udp, echo, half_open, time_wait, guests, fragments_waiting;
 	uint32_t frame_buffers, read_buffers; /* of broker's and natproxy's arena held or lent on */
 	uint64_t segments_in, segments_out, retransmits, timeouts, resets_out, acks_out;
+	uint64_t undone; /* recoveries taken back because they were needless */
 };
 void stack_counts(const struct stack *s, struct stack_counts *out);
 

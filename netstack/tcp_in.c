@@ -163,29 +163,26 @@ static void in_update_window(struct tcp *t, const struct tcp_segment *seg)
 		t->snd_wnd_max = t->snd_wnd;
 }
 
+/* Our SYN was acknowledged: the first round trip. */
 static void in_measure(struct stack *s, struct tcp *t)
 {
-	if (!t->timed_ns || seq_lt(t->snd_una, t->timed_seq))
-		return;
-	tcp_rtt_sample(t, s->now_ns - t->timed_ns);
+	if (t->timed_ns)
+		tcp_rtt_sample(t, s->now_ns - t->timed_ns);
 	t->timed_ns = 0;
 }
 
-/* The acknowledgement moves snd_una to seg->ack. Returns how many bytes of data were news. */
-static uint32_t in_advance(struct stack *s, struct flow *f, const struct tcp_segment *seg)
+/* The acknowledgement moves snd_una to seg->ack. */
+static void in_advance(
+	struct stack *s, struct flow *f, const struct tcp_segment *seg, struct tcp_ack *a)
 {
 	struct tcp *t = &f->tcp;
-	uint32_t moved = seg->ack - t->snd_una;
 	bool fin = t->fin_sent && seg->ack == t->snd_nxt;
-	uint32_t bytes = moved - (fin ? 1 : 0);
-	t->snd_una = seg->ack;
-	t->tx_una += bytes;
+	a->acked = seg->ack - t->snd_una - (fin ? 1 : 0);
+	tcp_sent_acked(s, t, seg->ack, a);
+	t->tx_una += a->acked;
 	t->backoff = 0;
 	tcp_tx_acked(s, t, t->snd_una);
-	tcp_sack_advance(t);
-	in_measure(s, t);
 	flow_owe(s, f, OWED_CREDIT);
-	return bytes;
 }
 
 /* RFC 5681 2: what makes an acknowledgement a duplicate. */
@@ -215,8 +212,10 @@ static bool in_complete_open(struct stack *s, struct flow *f, const struct tcp_s
 static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segment *seg)
 {
 	struct tcp *t = &f->tcp;
-	bool duplicate, sacked, fin_open = t->fin_sent && t->snd_una != t->snd_nxt;
-	uint32_t acked = 0, before = t->snd_una;
+	struct tcp_ack a = {
+		.has_ts = t->use_ts && seg->options.has_ts, .ts_echo = seg->options.ts_echo};
+	bool fin_open = t->fin_sent && t->snd_una != t->snd_nxt;
+	uint32_t before = t->snd_una;
 	if (!(seg->flags & TCP_ACK))
 		return false;
 	if (t->state == TCP_SYN_RECEIVED)
@@ -225,13 +224,14 @@ static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segme
 		in_challenge(s, f);
 		return false;
 	}
-	duplicate = in_duplicate(t, seg);
+	a.duplicate = in_duplicate(t, seg);
 	if (seq_lt(t->snd_una, seg->ack))
-		acked = in_advance(s, f, seg);
-	sacked = tcp_sack_take(t, &seg->options);
+		in_advance(s, f, seg, &a);
+	tcp_sack_take(s, t, seg, &a);
+	tcp_rtt_measure(s, t, &a);
 	if (!seq_lt(seg->ack, t->snd_una))
 		in_update_window(t, seg);
-	tcp_cc_ack(s, f, acked, sacked, duplicate);
+	tcp_cc_ack(s, f, &a);
 	if (t->snd_una != before)
 		tcp_timer_update(s, f, true);
 	if (fin_open && t->snd_una == t->snd_nxt)
@@ -420,7 +420,7 @@ void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uin
 	if (mss >= t->mss)
 		return;
 	t->mss = (uint16_t)mss;
-	tcp_cc_loss(s, t);
-	t->lost_edge = t->snd_nxt;
+	tcp_sent_lose(s, t, UINT32_MAX);
+	tcp_cc_resize(s, t);
 	flow_owe(s, f, OWED_OUTPUT);
 }

@@ -105,10 +105,7 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		shape.window = 65535;
 	if (out_bare(s, f, &shape) < 0)
 		return;
-	if (!t->backoff) {
-		t->timed_ns = s->now_ns;
-		t->timed_seq = t->snd_nxt;
-	}
+	t->timed_ns = t->backoff ? 0 : s->now_ns;
 	t->rcv_last_ack = shape.ack;
 }
 
@@ -210,12 +207,19 @@ static void out_payload(
 }
 
 /* Notes what just left: how far, and what it acknowledged. */
-static void out_sent(struct tcp *t, const struct shape *shape)
+static void out_sent(struct stack *s, struct tcp *t, const struct shape *shape)
 {
 	bool fin = shape->flags & TCP_FIN;
+	uint32_t end = shape->seq + shape->payload + fin;
 	t->fin_sent |= fin;
-	if (seq_lt(t->snd_nxt, shape->seq + shape->payload + fin))
-		t->snd_nxt = shape->seq + shape->payload + fin;
+	t->sent_ns = s->now_ns;
+	t->prr_out += end - shape->seq;
+	if (shape->seq == t->snd_nxt) {
+		tcp_sent_append(s, t, end);
+	} else {
+		tcp_sent_again(s, t, shape->seq, end);
+		tcp_undo_resent(s, t, shape->seq, end);
+	}
 	if (shape->payload % t->mss)
 		t->snd_small = shape->seq + shape->payload;
 	if (shape->ack != t->rcv_last_ack)
@@ -262,7 +266,7 @@ uint32_t tcp_send_data(struct stack *s, struct flow *f, uint32_t seq, uint32_t b
 		hold_limbo(s, p.copy);
 	if (err)
 		return 0;
-	out_sent(t, &shape);
+	out_sent(s, t, &shape);
 	return shape.payload + (shape.flags & TCP_FIN ? 1 : 0);
 }
 
@@ -271,19 +275,16 @@ static bool out_lost(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	struct tcp_range hole;
-	while (t->recovering && tcp_sack_next_lost(t, &hole)) {
-		uint32_t pipe = tcp_pipe(t), room = t->cwnd > pipe ? t->cwnd - pipe : 0, sent;
-		bool first = seq_le(t->resent_to, t->snd_una);
-		if (room < t->mss && !first)
+	while (t->frto != TCP_FRTO_NEW && tcp_sent_next_lost(s, t, &hole)) {
+		uint32_t pipe = tcp_pipe(t), room = t->cwnd > pipe ? t->cwnd - pipe : 0;
+		uint32_t bytes = hole.end - hole.start;
+		if (room < t->mss && room < bytes)
 			return true;
-		if (room < t->mss || first)
-			room = t->mss;
-		sent = tcp_send_data(s, f, hole.start,
-			hole.end - hole.start < room ? hole.end - hole.start : room);
-		if (!sent)
+		if (bytes > room)
+			bytes = room - room % t->mss;
+		if (!tcp_send_data(s, f, hole.start, bytes))
 			return false;
 		s->counts.retransmits++;
-		t->resent_to = hole.start + sent;
 	}
 	return true;
 }
@@ -295,7 +296,10 @@ static uint32_t out_allowed(struct tcp *t)
 		 edge = t->snd_una + t->snd_wnd;
 	uint32_t window = seq_lt(t->snd_nxt, edge) ? edge - t->snd_nxt : 0;
 	uint32_t room = t->cwnd > pipe ? t->cwnd - pipe : 0, len = avail;
-	t->cwnd_limited = room < avail && room < window;
+	if (room < avail && room < window) {
+		t->cwnd_limited = true;
+		t->limited_end = t->snd_nxt;
+	}
 	if (len > window)
 		len = window;
 	if (len > room)
@@ -312,19 +316,15 @@ static uint32_t out_allowed(struct tcp *t)
 static bool out_new(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	uint32_t len, sent;
+	uint32_t len;
 	while (!t->fin_sent && tcp_tx_end_seq(t) != t->snd_nxt) {
-		uint32_t from = t->snd_nxt;
+		if (t->snd_una == t->snd_nxt)
+			tcp_cc_restart(s, t);
 		len = out_allowed(t);
 		if (!len)
 			return true;
-		sent = tcp_send_data(s, f, from, len);
-		if (!sent)
+		if (!tcp_send_data(s, f, t->snd_nxt, len))
 			return false;
-		if (!t->timed_ns && !t->recovering) {
-			t->timed_ns = s->now_ns;
-			t->timed_seq = t->snd_nxt;
-		}
 	}
 	if (t->tx_fin && !t->fin_sent && (t->snd_wnd || t->snd_nxt != t->snd_una))
 		return tcp_send_data(s, f, t->snd_nxt, 0) != 0;
