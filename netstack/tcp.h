@@ -47,7 +47,16 @@ enum tcp_state {
 	TCP_TIME_WAIT,
 };
 
-enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
+enum tcp_flag {
+	TCP_FIN = 1,
+	TCP_SYN = 2,
+	TCP_RST = 4,
+	TCP_PSH = 8,
+	TCP_ACK = 16,
+	TCP_URG = 32,
+	TCP_ECE = 64,
+	TCP_CWR = 128,
+};
 
 enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_IDLE, TCP_TIMERS };
 /* What TCP_TIMER_RESEND is for at the moment. */
@@ -123,6 +132,8 @@ struct tcp {
 	bool syn_due;	 /* SYN or SYN-ACK wants to go out */
 	/* options in force */
 	bool use_ts, use_sack, use_scale;
+	/* ECN, see tcp_ecn.c: agreed on; our SYN asked; to be echoed; CWR is due */
+	bool use_ecn, ecn_asked, ecn_echo, ecn_cwr;
 	uint8_t snd_scale, rcv_scale;
 	uint16_t mss; /* payload a segment, options already taken off */
 	uint16_t peer_mss;
@@ -185,6 +196,7 @@ struct tcp {
 	bool cwnd_limited;	 /* the window of data up to limited_end met the congestion window */
 	uint8_t frto;		 /* enum tcp_frto */
 	uint32_t limited_end;
+	uint32_t ecn_end; /* ECE counts again beyond this */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t prr_delivered, prr_out, prr_flight;
 	struct tcp_cubic cubic;
@@ -370,6 +382,22 @@ void tcp_rack_recovered(struct tcp *t);
 uint64_t tcp_probe_wait_ns(const struct tcp *t);
 void tcp_probe_send(struct stack *s, struct flow *f);
 void tcp_probe_acked(struct stack *s, struct tcp *t, const struct tcp_ack *a);
+
+/* tcp_ecn.c: explicit congestion notification (RFC 3168) */
+/* The guest's SYN or SYN-ACK: both sides take part, or nobody. */
+void tcp_ecn_agree(const struct stack *s, struct tcp *t, const struct tcp_segment *seg);
+/* Flags of our SYN, or of our SYN-ACK. */
+uint8_t tcp_ecn_syn(const struct stack *s, struct tcp *t, bool answer);
+/* Whether data from seq on carries CWR: a segment of its own, since a super-frame would repeat or lose it. */
+bool tcp_ecn_sends_cwr(const struct tcp *t, uint32_t seq);
+/* Flags of any segment after the handshake. */
+uint8_t tcp_ecn_flags(const struct tcp *t);
+/* Data of the guest that is in the window. */
+void tcp_ecn_heard(struct tcp *t, const struct tcp_segment *seg);
+/* The acknowledgement's ECE; snd_una is moved already. */
+void tcp_ecn_acked(struct stack *s, struct tcp *t, const struct tcp_segment *seg);
+/* The window was reduced for this window of data: CWR is due, ECE until its end is old news. */
+void tcp_ecn_reduced(struct tcp *t);
 
 /* tcp_undo.c: recoveries that were not needed */
 /* A recovery begins: remembers what there is to give back. */

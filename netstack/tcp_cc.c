@@ -72,6 +72,7 @@ void tcp_cc_reduce(struct stack *s, struct tcp *t)
 		return;
 	cc_lower(t);
 	t->cwnd = t->ssthresh;
+	tcp_ecn_reduced(t);
 }
 
 /* RFC 9937 6: how much may be on the way after this acknowledgement. */
@@ -103,6 +104,7 @@ void tcp_cc_loss(struct stack *s, struct tcp *t, const struct tcp_ack *a)
 	t->prr_delivered = t->prr_out = 0;
 	t->prr_flight = t->snd_nxt - t->snd_una - t->sacked + (a ? a->delivered : 0);
 	t->prr_flight += !t->prr_flight;
+	tcp_ecn_reduced(t);
 	t->timed_ns = 0;
 	t->probing = false;
 }
@@ -125,6 +127,7 @@ void tcp_cc_timeout(struct stack *s, struct tcp *t)
 	if (!t->recovery) {
 		tcp_undo_begin(t);
 		tcp_cubic_reduce(t);
+		tcp_ecn_reduced(t);
 	}
 	tcp_rack_timeout(s, t);
 	t->recovery = TCP_RECOVERY_TIMEOUT;

@@ -19,7 +19,7 @@ static bool in_parse(struct stack *s, const struct packet *p, struct tcp_segment
 	seg->seq = wire_u32(&w);
 	seg->ack = wire_u32(&w);
 	header = (uint32_t)(wire_u8(&w) >> 4) * 4;
-	seg->flags = wire_u8(&w) & 0x3f;
+	seg->flags = wire_u8(&w);
 	seg->wnd = wire_u16(&w);
 	wire_u16(&w);
 	seg->urgent = wire_u16(&w);
@@ -229,6 +229,7 @@ static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segme
 		in_advance(s, f, seg, &a);
 	tcp_sack_take(s, t, seg, &a);
 	tcp_rtt_measure(s, t, &a);
+	tcp_ecn_acked(s, t, seg);
 	if (!seq_lt(seg->ack, t->snd_una))
 		in_update_window(t, seg);
 	tcp_cc_ack(s, f, &a);
@@ -261,6 +262,7 @@ static void in_step7_text(struct stack *s, struct flow *f, const struct tcp_segm
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
+	tcp_ecn_heard(t, seg);
 	tcp_rx_segment(s, f, seg);
 }
 

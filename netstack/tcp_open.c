@@ -61,6 +61,7 @@ void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
 	t->mss = (uint16_t)(t->peer_mss - (t->use_ts ? 12 : 0));
 	t->snd_wnd = t->snd_wnd_max = seg->wnd;
 	t->snd_wl1 = seg->seq;
+	tcp_ecn_agree(s, t, seg);
 	tcp_cc_start(t);
 }
 

@@ -17,6 +17,7 @@ struct shape {
 	uint8_t flags;
 	enum tcp_shape kind;
 	uint32_t payload;
+	bool ect; /* routers may mark it */
 };
 
 static struct out_ip out_tcp_ip(const struct flow *f)
@@ -45,6 +46,7 @@ static struct out_ip out_begin(
 	struct wire_out w = wire_out(options, sizeof(options));
 	uint32_t n = tcp_options_write(s, &f->tcp, &w, shape->kind);
 	ip.payload_bytes = TCP_HEADER_BYTES + n + shape->payload;
+	ip.tos = shape->ect ? IP_ECN_ECT0 : 0;
 	out_ip(s, o, flow_guest(s, f), &ip);
 	wire_put_u16(&o->wire, f->key.remote_port);
 	wire_put_u16(&o->wire, f->key.guest_port);
@@ -92,6 +94,7 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		.ack = answer ? t->irs + 1 : 0,
 		.flags = (uint8_t)(answer ? TCP_SYN | TCP_ACK : TCP_SYN),
 		.kind = TCP_SHAPE_SYN};
+	shape.flags |= tcp_ecn_syn(s, t, answer);
 	t->syn_due = false;
 	t->snd_nxt = t->iss + 1;
 	tcp_timer_update(s, f, true);
@@ -114,6 +117,7 @@ void tcp_send_ack(struct stack *s, struct flow *f, uint32_t seq)
 	struct tcp *t = &f->tcp;
 	struct shape shape = {
 		.seq = seq, .ack = tcp_rx_ack(t), .flags = TCP_ACK, .kind = TCP_SHAPE_ACK};
+	shape.flags |= tcp_ecn_flags(t);
 	shape.window = out_window_field(s, t, TCP_SHAPE_ACK);
 	if (out_bare(s, f, &shape) < 0) {
 		flow_owe(s, f, OWED_ACK);
@@ -166,11 +170,11 @@ void tcp_refuse(struct stack *s, const struct tcp_segment *seg)
 		drop_count(s->drops, DROP_RING_FULL);
 }
 
-/* Most payload of one descriptor: whole segments of a super-frame, or one segment while an urgent mark is pending. */
+/* Most payload of one descriptor: whole segments of a super-frame, or one segment that bears a mark. */
 static uint32_t out_data_limit(const struct tcp *t, uint32_t seq, uint32_t bytes)
 {
 	uint32_t most = TCP_PAYLOAD_MAX / t->mss * t->mss;
-	if (t->snd_urgent && seq_lt(seq, t->snd_up))
+	if ((t->snd_urgent && seq_lt(seq, t->snd_up)) || tcp_ecn_sends_cwr(t, seq))
 		most = t->mss;
 	return bytes < most ? bytes : most;
 }
@@ -212,6 +216,7 @@ static void out_sent(struct stack *s, struct tcp *t, const struct shape *shape)
 	bool fin = shape->flags & TCP_FIN;
 	uint32_t end = shape->seq + shape->payload + fin;
 	t->fin_sent |= fin;
+	t->ecn_cwr &= !(shape->flags & TCP_CWR);
 	t->sent_ns = s->now_ns;
 	t->prr_out += end - shape->seq;
 	if (shape->seq == t->snd_nxt) {
@@ -230,6 +235,10 @@ static void out_sent(struct stack *s, struct tcp *t, const struct shape *shape)
 static void out_data_flags(const struct tcp *t, struct shape *shape)
 {
 	bool end = shape->seq + shape->payload == tcp_tx_end_seq(t);
+	shape->ect = t->use_ecn && shape->payload && shape->seq == t->snd_nxt;
+	shape->flags |= tcp_ecn_flags(t);
+	if (shape->ect && t->ecn_cwr)
+		shape->flags |= TCP_CWR;
 	if (t->tx_fin && end)
 		shape->flags |= TCP_FIN;
 	if (shape->payload && end)

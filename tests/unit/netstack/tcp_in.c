@@ -355,7 +355,7 @@ Test(tcp_in, ecn_and_unknown_options)
 	world_frame(w, frame, n, true);
 	world_run(w);
 	cr_assert_eq(world_count(w, 6), 2);
-	cr_assert_eq(world_seen(w, 6, 1)->flags, F_SYN | F_ACK);
+	cr_assert_eq(world_seen(w, 6, 1)->flags, F_SYN | F_ACK | 64);
 }
 
 Test(tcp_in, tiny_segments_cannot_take_the_arena)
