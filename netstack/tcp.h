@@ -127,7 +127,8 @@ struct tcp {
 	uint64_t deadline[TCP_TIMERS]; /* ns, 0 = off */
 	uint8_t state;
 	uint8_t resend;	 /* enum tcp_resend */
-	uint8_t backoff; /* expiries of the resend timer in a row */
+	uint8_t backoff; /* doublings of its wait, until a round trip was measured (RFC 6298 5.7) */
+	uint8_t tries;	 /* timeouts in a row without progress */
 	bool active;	 /* we sent the first SYN */
 	bool syn_due;	 /* SYN or SYN-ACK wants to go out */
 	/* options in force */

@@ -58,14 +58,16 @@ static void in_challenge(struct stack *s, struct flow *f)
 	flow_owe(s, f, OWED_ACK);
 }
 
-/* First step: is the segment acceptable? (3.10.7.4 "First, check sequence number", RFC 7323 5.3) */
+/*
+ * First step: is the segment acceptable? (3.10.7.4 "First, check sequence number", RFC 7323 5.3) One that begins at the
+ * window's edge is: it may be a probe of a shut window, whose acknowledgement counts though its text does not.
+ */
 static bool in_window(struct tcp *t, const struct tcp_segment *seg)
 {
 	uint32_t ack = tcp_rx_ack(t), last = seg->seq + seg->length - 1;
-	if (seg->length == 0)
-		return seq_le(ack, seg->seq) && seq_le(seg->seq, t->rcv_adv);
-	return (seq_le(ack, seg->seq) && seq_lt(seg->seq, t->rcv_adv)) ||
-	       (seq_le(ack, last) && seq_lt(last, t->rcv_adv));
+	if (seq_le(ack, seg->seq) && seq_le(seg->seq, t->rcv_adv))
+		return true;
+	return seg->length && seq_le(ack, last) && seq_lt(last, t->rcv_adv);
 }
 
 static bool in_paws_ok(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
@@ -90,6 +92,8 @@ static void in_unacceptable(struct stack *s, struct flow *f, const struct tcp_se
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
+	if (t->state == TCP_TIME_WAIT && (seg->flags & TCP_FIN))
+		tcp_timer_idle(s, f); /* eighth step: its FIN again */
 	drop_count(s->drops, DROP_TCP_WINDOW);
 	in_challenge(s, f);
 }
@@ -102,12 +106,12 @@ static bool in_step1_sequence(struct stack *s, struct flow *f, const struct tcp_
 		in_challenge(s, f);
 		return false;
 	}
-	/* an answer to a shut window or to a probe still carries a good acknowledgement (RFC 9293 3.10.7.4) */
 	if (!in_window(t, seg)) {
 		in_unacceptable(s, f, seg);
 		return false;
 	}
-	if (seg->options.has_ts && t->use_ts && seq_le(seg->seq, t->rcv_last_ack)) {
+	if (seg->options.has_ts && t->use_ts && !(seg->flags & TCP_RST) &&
+		seq_le(seg->seq, t->rcv_last_ack)) {
 		t->ts_recent = seg->options.ts_value;
 		t->ts_recent_ns = s->now_ns;
 	}
@@ -163,11 +167,13 @@ static void in_update_window(struct tcp *t, const struct tcp_segment *seg)
 		t->snd_wnd_max = t->snd_wnd;
 }
 
-/* Our SYN was acknowledged: the first round trip. */
+/* Our SYN was acknowledged: the first round trip, or three seconds when it had to be repeated (RFC 6298 5.7). */
 static void in_measure(struct stack *s, struct tcp *t)
 {
 	if (t->timed_ns)
 		tcp_rtt_sample(t, s->now_ns - t->timed_ns);
+	else
+		t->rto_ns = 3 * NS_PER_S;
 	t->timed_ns = 0;
 }
 
@@ -180,7 +186,7 @@ static void in_advance(
 	a->acked = seg->ack - t->snd_una - (fin ? 1 : 0);
 	tcp_sent_acked(s, t, seg->ack, a);
 	t->tx_una += a->acked;
-	t->backoff = 0;
+	t->tries = 0;
 	tcp_tx_acked(s, t, t->snd_una);
 	flow_owe(s, f, OWED_CREDIT);
 }
@@ -404,6 +410,16 @@ void tcp_input(struct stack *s, struct packet *p, struct guest *g)
 		in_synchronized(s, f, &seg);
 }
 
+/* RFC 1191 7.1: a router of old says that it is too large and not what would fit. */
+static uint16_t in_plateau(uint32_t mtu)
+{
+	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
+	unsigned int i = 0;
+	while (i + 1 < ARRAY_COUNT(plateau) && plateau[i] >= mtu)
+		i++;
+	return plateau[i];
+}
+
 void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uint16_t mtu)
 {
 	struct flow *f = flow_find(s, key);
@@ -416,6 +432,8 @@ void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uin
 		return;
 	if (t->use_ts)
 		overhead += 12;
+	if (!mtu)
+		mtu = in_plateau(t->mss + overhead);
 	mss = mtu > overhead ? mtu - overhead : 0;
 	if (mss < TCP_MSS_MIN)
 		mss = TCP_MSS_MIN;

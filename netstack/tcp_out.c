@@ -71,11 +71,10 @@ static int out_bare(struct stack *s, struct flow *f, const struct shape *shape)
 	return out_send(s, &o, LINK_CONTROL);
 }
 
-/* An acknowledgement left with a segment: nothing is owed any more. */
+/* An acknowledgement left with data. Duplicates stay owed: their SACK blocks ride on bare segments only. */
 static void out_acknowledged(struct tcp *t, uint32_t ack)
 {
 	t->rcv_last_ack = ack;
-	t->acks_owed = 0;
 	t->ack_now = false;
 	tcp_timer_clear(t, TCP_TIMER_ACK);
 }

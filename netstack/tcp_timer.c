@@ -77,14 +77,16 @@ void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns)
 void tcp_rtt_measure(struct stack *s, struct tcp *t, const struct tcp_ack *a)
 {
 	uint32_t ticks = tcp_ts_now(s, t) - a->ts_echo;
+	uint64_t rtt_ns = a->rtt_first_us * UINT64_C(1000);
+	if (!rtt_ns && a->acked && a->has_ts && ticks <= RTO_MAX_NS / NS_PER_MS)
+		rtt_ns = (ticks + !ticks) * NS_PER_MS;
+	if (!rtt_ns)
+		return;
+	if (t->resend != TCP_RESEND_PERSIST)
+		t->backoff = 0;
 	if (t->srtt_ns && s->now_ns - t->rtt_ns < t->srtt_ns)
 		return;
-	if (a->rtt_first_us)
-		tcp_rtt_sample(t, a->rtt_first_us * UINT64_C(1000));
-	else if (a->acked && a->has_ts && ticks <= RTO_MAX_NS / NS_PER_MS)
-		tcp_rtt_sample(t, (ticks + !ticks) * NS_PER_MS);
-	else
-		return;
+	tcp_rtt_sample(t, rtt_ns);
 	t->rtt_ns = s->now_ns;
 }
 
@@ -128,7 +130,9 @@ void tcp_timer_update(struct stack *s, struct flow *f, bool progress)
 		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));
 	} else {
 		tcp_timer_clear(t, TCP_TIMER_RESEND);
-		t->backoff = 0;
+		if (t->resend == TCP_RESEND_PERSIST)
+			t->backoff = 0;
+		t->resend = TCP_RESEND_TIMEOUT;
 	}
 }
 
@@ -158,13 +162,21 @@ static void timer_persist(struct stack *s, struct flow *f)
 		tcp_timer_update(s, f, true);
 }
 
+/* A guest that has shut its window over what is on its way, and says so, is alive (RFC 9293 3.8.6.1). */
+static bool timer_shut_but_alive(const struct stack *s, const struct tcp *t)
+{
+	return !t->snd_wnd && s->now_ns - t->heard_ns <= 2 * RTO_MAX_NS;
+}
+
 static void timer_timeout(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	if (++t->backoff > RESEND_TRIES) {
+	if (t->tries >= RESEND_TRIES && !timer_shut_but_alive(s, t)) {
 		tcp_kill(s, f);
 		return;
 	}
+	t->tries += t->tries < RESEND_TRIES;
+	t->backoff += t->backoff < RESEND_TRIES;
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));

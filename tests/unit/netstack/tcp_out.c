@@ -265,6 +265,27 @@ Test(tcp_out, frag_needed_lowers_the_segment_size)
 		cr_assert_leq(world_seen(w, 6, i)->len - 14, 1000);
 }
 
+/* RFC 1191 7.1: a router that does not say what would fit. */
+Test(tcp_out, frag_needed_without_a_size)
+{
+	static uint8_t icmp[36], frame[300];
+	struct ip_spec ip = {.protocol = 1, .dst = GATEWAY};
+	uint16_t sum;
+	conn_open(&c, OPT_ALL);
+	far_bytes(14000);
+	icmp[0] = 3;
+	icmp[1] = 4;
+	memcpy(icmp + 8, world_seen(w, 6, 0)->bytes + 14, 28);
+	sum = sum16(icmp, 36, 0);
+	icmp[2] = (uint8_t)(sum >> 8);
+	icmp[3] = (uint8_t)sum;
+	world_clear(w);
+	world_frame(w, frame, make_ip(frame, &ip, icmp, 36), true);
+	world_run(w);
+	cr_assert_gt(world_count(w, 6), 0);
+	cr_assert_eq(world_seen(w, 6, 0)->len - 14, 1492);
+}
+
 Test(tcp_out, forged_frag_needed_is_ignored)
 {
 	static uint8_t icmp[36], frame[300];
