@@ -42,6 +42,9 @@ static int netstack_configure(struct stack_config *c, const Nl__ActorBoot *boot)
 	c->mtu = (uint16_t)nat->mtu;
 	c->nat_enable = nat->enable;
 	c->dns_redirect = nat->dns_redirect;
+	c->tcp_ecn = nat->tcp_ecn == NL__NAT__ECN__ask	 ? STACK_ECN_ASK
+		     : nat->tcp_ecn == NL__NAT__ECN__off ? STACK_ECN_OFF
+							 : STACK_ECN_ANSWER;
 	c->icmp_dummy = nat->icmp == NL__NAT__ICMP__dummy;
 	if (hub->limits) {
 		c->tcp_per_guest = hub->limits->tcp_sessions_per_host;

@@ -29,7 +29,10 @@ enum {
 	IP_DONT_FRAGMENT = 0x4000,
 	IP_MORE_FRAGMENTS = 0x2000,
 	IP_OFFSET_MASK = 0x1fff,
-	OUT_TTL = 64
+	OUT_TTL = 64,
+	IP_ECN_MASK = 3,
+	IP_ECN_ECT0 = 2,
+	IP_ECN_CE = 3,
 };
 
 /* Ethernet header from the gateway to one station, or to all of the hub when mac is NULL. */

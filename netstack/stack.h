@@ -28,12 +28,16 @@ struct stack; /* state.h */
 
 enum { STACK_FLOWS_MAX = 16384, STACK_KEY_BYTES = 32 };
 
+/* ECN of TCP (RFC 3168): answered when the guest asks, asked for by our own SYNs as well, or neither. */
+enum stack_ecn { STACK_ECN_ANSWER, STACK_ECN_ASK, STACK_ECN_OFF };
+
 struct stack_config {
 	uint8_t mac[6]; /* the gateway's station on the hub */
 	uint32_t ip_be; /* the gateway's address */
 	uint32_t mask_be;
 	uint16_t mtu;	 /* 576..65535 */
 	bool nat_enable; /* false: nothing is forwarded */
+	enum stack_ecn tcp_ecn;
 	bool dns_redirect;
 	bool icmp_dummy;	      /* echo to the outside is answered here, as SecureNAT does */
 	uint32_t tcp_per_guest;	      /* sessions; 0 = no limit */
@@ -95,6 +99,8 @@ struct stack_counts {
 	uint32_t tcp, udp, echo, half_open, time_wait, guests, fragments_waiting;
 	uint32_t frame_buffers, read_buffers; /* of broker's and natproxy's arena held or lent on */
 	uint64_t segments_in, segments_out, retransmits, timeouts, resets_out, acks_out;
+	uint64_t undone; /* recoveries taken back because they were needless */
+	uint64_t marks;	 /* reductions because of ECN */
 };
 void stack_counts(const struct stack *s, struct stack_counts *out);
 

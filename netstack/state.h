@@ -17,6 +17,7 @@
 #include "packet.h"
 #include "ring.h"
 #include "stack.h"
+#include "tcp_sent.h"
 #include "topology.h"
 #include "wheel.h"
 #include "wire/wire.h"
@@ -42,6 +43,7 @@ struct stack {
 	struct guest_table guests;
 	struct frag_table frags;
 	struct hold_table holds;
+	struct sent_table sent;
 	struct flow_table flows;
 };
 
@@ -54,6 +56,12 @@ static inline uint64_t stack_random(struct stack *s)
 static inline bool stack_in_subnet(const struct stack *s, uint32_t ip_be)
 {
 	return ((ip_be ^ s->config.ip_be) & s->config.mask_be) == 0;
+}
+
+/* Wraps after 71 minutes: for differences of what is on its way. */
+static inline uint32_t tcp_now_us(const struct stack *s)
+{
+	return (uint32_t)(s->now_ns / 1000);
 }
 
 /* arp.c */

@@ -47,11 +47,25 @@ enum tcp_state {
 	TCP_TIME_WAIT,
 };
 
-enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
+enum tcp_flag {
+	TCP_FIN = 1,
+	TCP_SYN = 2,
+	TCP_RST = 4,
+	TCP_PSH = 8,
+	TCP_ACK = 16,
+	TCP_URG = 32,
+	TCP_ECE = 64,
+	TCP_CWR = 128,
+};
 
 enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_IDLE, TCP_TIMERS };
 /* What TCP_TIMER_RESEND is for at the moment. */
-enum tcp_resend { TCP_RESEND_TIMEOUT, TCP_RESEND_PROBE, TCP_RESEND_PERSIST };
+enum tcp_resend {
+	TCP_RESEND_TIMEOUT,
+	TCP_RESEND_PROBE,
+	TCP_RESEND_REORDER,
+	TCP_RESEND_PERSIST,
+};
 
 enum {
 	TCP_HEADER_BYTES = 20,
@@ -61,8 +75,7 @@ enum {
 	TCP_WINDOW_START = 256 * 1024,
 	TCP_WINDOW_MAX = 2 * 1024 * 1024,
 	TCP_SACK_BLOCKS = 4,
-	TCP_BOARD_RANGES =
-		24, /* SACKed ranges remembered as sender; further ones are forgotten, lowest kept */
+	TCP_UNDO_RANGES = 4, /* ranges sent again that a D-SACK is looked for in */
 	TCP_PAYLOAD_MAX = 65535 - 20 - 60,
 	TCP_DUP_ACKS = 3,
 	TCP_ACKS_OWED_MAX = 4,
@@ -72,16 +85,56 @@ struct tcp_range {
 	uint32_t start, end;
 };
 
+enum tcp_recovery { TCP_RECOVERY_NONE, TCP_RECOVERY_FAST, TCP_RECOVERY_TIMEOUT };
+/* After a timeout: not asked, the head was sent again, new data went out to see what the guest says (RFC 5682). */
+enum tcp_frto { TCP_FRTO_OFF, TCP_FRTO_HEAD, TCP_FRTO_NEW };
+
+/* CUBIC between losses (RFC 9438); bytes, k in ms, epoch 0 = not begun. */
+struct tcp_cubic {
+	uint32_t max, prior, k_ms, reno;
+	uint64_t epoch_ns;
+};
+
+/* HyStart++ (RFC 9406): shortest round trips of this round and the one before. */
+struct tcp_hystart {
+	uint32_t end, now_us, last_us, base_us;
+	uint8_t samples, rounds;
+	bool cautious;
+};
+
+/* Delivery rate, once a round trip: the best of the last rounds, in bytes a ms. */
+struct tcp_rate {
+	uint32_t end, start_us, delivered;
+	uint32_t best, best_before;
+	uint8_t rounds;
+};
+
+/* What a recovery that was needless gives back, see tcp_undo.c. */
+struct tcp_undo {
+	bool armed;
+	bool exact;	/* `resent` holds all that was sent again */
+	bool asked;	/* the first acknowledgement after the retransmission has come */
+	uint8_t ranges; /* of resent */
+	uint32_t cwnd, ssthresh, end;
+	uint32_t stamp;	       /* our timestamp when the first was sent again */
+	uint32_t bytes, twice; /* sent again; reported as duplicates */
+	struct tcp_range resent[TCP_UNDO_RANGES];
+	struct tcp_cubic cubic;
+};
+
 struct tcp {
 	struct wheel_timer timer;
 	uint64_t deadline[TCP_TIMERS]; /* ns, 0 = off */
 	uint8_t state;
 	uint8_t resend;	 /* enum tcp_resend */
-	uint8_t backoff; /* expiries of the resend timer in a row */
+	uint8_t backoff; /* doublings of its wait, until a round trip was measured (RFC 6298 5.7) */
+	uint8_t tries;	 /* timeouts in a row without progress */
 	bool active;	 /* we sent the first SYN */
 	bool syn_due;	 /* SYN or SYN-ACK wants to go out */
 	/* options in force */
 	bool use_ts, use_sack, use_scale;
+	/* ECN, see tcp_ecn.c: agreed on; our SYN asked; to be echoed; CWR is due */
+	bool use_ecn, ecn_asked, ecn_echo, ecn_cwr;
 	uint8_t snd_scale, rcv_scale;
 	uint16_t mss; /* payload a segment, options already taken off */
 	uint16_t peer_mss;
@@ -120,28 +173,47 @@ struct tcp {
 	uint32_t snd_up;
 	bool snd_urgent;
 	uint32_t announced; /* credit: index of natproxy's ring at which it was sent */
-	/* loss and congestion */
-	uint32_t cwnd, ssthresh, cwnd_left; /* bytes */
-	bool cwnd_limited, recovering, lost_all;
-	bool by_count; /* this recovery knows only duplicates, no SACK */
-	uint8_t dup_acks;
-	uint8_t ranges;	      /* of `board` in use */
-	uint32_t recover;     /* recovery ends when this is acknowledged */
-	uint32_t lost_edge;   /* what is not SACKed below it is lost */
-	uint32_t resent_to;   /* lost bytes below it were sent again */
-	uint32_t resent_mark; /* snd_nxt when the first hole was last sent again */
-	uint32_t probe_start; /* tail loss probe outstanding when != probe_end */
+	/* what is on its way, see tcp_sent.h */
+	uint32_t sent_head, sent_tail; /* records: index + 1 */
+	uint16_t sent_count;
+	uint8_t recovery;      /* enum tcp_recovery */
+	uint8_t dup_acks;      /* without SACK only */
+	uint32_t sacked, lost; /* bytes the guest has beyond a hole; bytes to be sent again */
+	uint64_t sent_ns;      /* when data last left */
+	/* RACK and tail loss probe, see tcp_rack.c */
+	uint32_t rack_us, rack_end; /* of what left last and has arrived */
+	uint32_t rack_rtt_us;	    /* its round trip */
+	uint32_t rack_high;	    /* end of the highest that arrived */
+	uint32_t rack_round;	    /* the reordering window grows once this is acknowledged */
+	uint32_t reorder_wait_us;   /* a look at overdue segments is due then; 0 = none is waiting */
+	uint8_t reorder_rounds, reorder_persist;
+	bool rack_known; /* the three above mean something */
+	bool reordering; /* was seen on this path */
+	bool probing;	 /* a probe is out, up to probe_end */
+	bool probe_again;
 	uint32_t probe_end;
-	uint32_t cubic_max, cubic_k_ms, cubic_reno;
-	uint64_t cubic_epoch_ns;
+	/* congestion, see tcp_cc.c */
+	uint32_t cwnd, ssthresh; /* bytes */
+	bool cwnd_limited;	 /* the window of data up to limited_end met the congestion window */
+	uint8_t frto;		 /* enum tcp_frto */
+	uint32_t limited_end;
+	uint32_t ecn_end; /* ECE counts again beyond this */
+	uint32_t recover; /* recovery ends when this is acknowledged */
+	uint32_t prr_delivered, prr_out, prr_flight;
+	struct tcp_cubic cubic;
+	struct tcp_hystart hystart;
+	struct tcp_rate rate;
+	struct tcp_undo undo;
+	/* round trips */
 	uint64_t srtt_ns, rttvar_ns, rto_ns;
-	uint64_t timed_ns; /* when the segment ending at timed_seq left; 0 = none timed */
-	uint32_t timed_seq;
+	uint64_t rtt_ns;    /* when the last sample was taken */
+	uint64_t timed_ns;  /* when our SYN left; 0 = it is not timed */
+	uint64_t min_rtt_ns; /* begin of the epoch of min_rtt_us */
+	uint32_t min_rtt_us, min_rtt_next_us;
 	uint64_t
 		challenge_ns; /* rate limit of challenge ACKs: time at which the bucket was empty */
 	uint64_t heard_ns;    /* last segment of the guest */
 	uint8_t keepalives;
-	struct tcp_range board[TCP_BOARD_RANGES];
 };
 
 struct tcp_options {
@@ -163,6 +235,20 @@ struct tcp_segment {
 	struct tcp_options options;
 	const struct packet *packet;
 	struct guest *guest;
+};
+
+/* What one acknowledgement said, collected on its way through the sender. */
+struct tcp_ack {
+	uint32_t acked;	    /* bytes of data newly acknowledged */
+	uint32_t delivered; /* bytes acknowledged or SACKed for the first time */
+	uint32_t rtt_us, rtt_first_us; /* of the last and first of them that was sent once; 0 = none */
+	uint32_t ts_echo;
+	bool has_ts;
+	bool duplicate;	  /* RFC 5681 2 */
+	bool original;	  /* bytes arrived that were sent once, from before the timeout */
+	bool dsack;	  /* the guest got twice what we sent twice */
+	bool probe_twice; /* and it was the tail loss probe */
+	uint8_t sacks;
 };
 
 static inline bool seq_lt(uint32_t a, uint32_t b)
@@ -212,6 +298,8 @@ enum tcp_shape { TCP_SHAPE_SYN, TCP_SHAPE_ACK, TCP_SHAPE_DATA };
 uint32_t tcp_options_write(
 	struct stack *s, struct tcp *t, struct wire_out *w, enum tcp_shape shape);
 uint32_t tcp_ts_now(const struct stack *s, const struct tcp *t);
+/* What tcp_ts_now was when something left, less than 2^32 us ago. */
+uint32_t tcp_ts_at(const struct stack *s, const struct tcp *t, uint32_t sent_us);
 
 /* tcp_rx.c: from the guest's segments to natproxy */
 /* Places the payload of a segment that touches the window; keeps the buffers that it queues. */
@@ -268,27 +356,84 @@ void tcp_timer_fire(struct stack *s, struct flow *f);
 /* After sending or an acknowledgement: arms what the state of the send side asks for. */
 void tcp_timer_update(struct stack *s, struct flow *f, bool progress);
 void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns);
+/* Takes a sample from an acknowledgement that brought news, at most one a round trip. */
+void tcp_rtt_measure(struct stack *s, struct tcp *t, const struct tcp_ack *a);
+uint64_t tcp_rto(const struct tcp *t);
 void tcp_timer_idle(struct stack *s, struct flow *f);
 
-/* tcp_sack.c: what the guest said it has */
-/* Takes the blocks of one acknowledgement; true when something was news. */
-bool tcp_sack_take(struct tcp *t, const struct tcp_options *o);
-void tcp_sack_advance(struct tcp *t);
-uint32_t tcp_sack_bytes(const struct tcp *t, uint32_t from, uint32_t to);
+/* tcp_sack.c: what the guest said it has. Takes the blocks of one acknowledgement, snd_una being moved already. */
+void tcp_sack_take(struct stack *s, struct tcp *t, const struct tcp_segment *seg, struct tcp_ack *a);
 /* Bytes believed to be on the way (RFC 6675 Pipe). */
 uint32_t tcp_pipe(const struct tcp *t);
-/* The next lost range to send again, false when there is none. */
-bool tcp_sack_next_lost(const struct tcp *t, struct tcp_range *r);
-/* Sets lost_edge from the board; true when something is lost. */
-bool tcp_sack_find_lost(struct tcp *t);
 
-/* tcp_cc.c: congestion control (RFC 5681, RFC 6928, RFC 9438, RFC 6675) */
+/* tcp_rack.c: RACK-TLP (RFC 8985) */
+struct sent;
+/* Bytes of record r up to end arrived for the first time. */
+void tcp_rack_delivered(
+	struct stack *s, struct tcp *t, const struct sent *r, uint32_t end, struct tcp_ack *a);
+/* A duplicate was reported: the reordering window may grow. */
+void tcp_rack_dsack(struct tcp *t, const struct tcp_ack *a);
+/* Marks what is lost and arms the timer for what may be soon. True when something is newly lost. */
+bool tcp_rack_detect(struct stack *s, struct flow *f);
+/* Marks what a retransmission timeout calls lost. */
+void tcp_rack_timeout(struct stack *s, struct tcp *t);
+/* A recovery is over. */
+void tcp_rack_recovered(struct tcp *t);
+/* When a tail loss probe should go, counted from now; 0 = none may. */
+uint64_t tcp_probe_wait_ns(const struct tcp *t);
+void tcp_probe_send(struct stack *s, struct flow *f);
+void tcp_probe_acked(struct stack *s, struct tcp *t, const struct tcp_ack *a);
+
+/* tcp_ecn.c: explicit congestion notification (RFC 3168) */
+/* The guest's SYN or SYN-ACK: both sides take part, or nobody. */
+void tcp_ecn_agree(const struct stack *s, struct tcp *t, const struct tcp_segment *seg);
+/* Flags of our SYN, or of our SYN-ACK. */
+uint8_t tcp_ecn_syn(const struct stack *s, struct tcp *t, bool answer);
+/* Whether data from seq on carries CWR: a segment of its own, since a super-frame would repeat or lose it. */
+bool tcp_ecn_sends_cwr(const struct tcp *t, uint32_t seq);
+/* Flags of any segment after the handshake. */
+uint8_t tcp_ecn_flags(const struct tcp *t);
+/* Data of the guest that is in the window. */
+void tcp_ecn_heard(struct tcp *t, const struct tcp_segment *seg);
+/* The acknowledgement's ECE; snd_una is moved already. */
+void tcp_ecn_acked(struct stack *s, struct tcp *t, const struct tcp_segment *seg);
+/* The window was reduced for this window of data: CWR is due, ECE until its end is old news. */
+void tcp_ecn_reduced(struct tcp *t);
+
+/* tcp_undo.c: recoveries that were not needed */
+/* A recovery begins: remembers what there is to give back. */
+void tcp_undo_begin(struct tcp *t);
+/* [start, end) was sent again. */
+void tcp_undo_resent(struct stack *s, struct tcp *t, uint32_t start, uint32_t end);
+/* A D-SACK block; true when it is about something that this recovery sent again. */
+bool tcp_undo_dsack(struct tcp *t, const struct tcp_range *block);
+/* Takes the recovery back when the acknowledgement shows that it was needless. */
+bool tcp_undo_try(struct stack *s, struct tcp *t, const struct tcp_ack *a);
+
+/* tcp_cubic.c: how the window grows (RFC 9438, RFC 9406) */
+/* Sets ssthresh for a loss or mark; the window itself is the caller's. */
+void tcp_cubic_reduce(struct tcp *t);
+void tcp_cubic_grow(struct stack *s, struct tcp *t, uint32_t bytes);
+/* Nothing was sent for so long: the curve does not rise meanwhile (RFC 9438 5.8). */
+void tcp_cubic_idle(struct tcp *t, uint64_t idle_ns);
+/* Looks at the round trip of an acknowledgement for the end of slow start. */
+void tcp_cubic_rtt(struct tcp *t, const struct tcp_ack *a);
+
+/* tcp_cc.c: congestion control (RFC 5681, RFC 6928, RFC 9937) */
 void tcp_cc_start(struct tcp *t);
-void tcp_cc_acked(struct stack *s, struct tcp *t, uint32_t bytes);
-void tcp_cc_loss(struct stack *s, struct tcp *t);
+/* Something is lost (t->lost): fast recovery begins. */
+void tcp_cc_loss(struct stack *s, struct tcp *t, const struct tcp_ack *a);
+/* One reduction without a recovery. */
+void tcp_cc_reduce(struct stack *s, struct tcp *t);
+/* What is out was too large for the path and goes again: no sign of congestion, the window stays. */
+void tcp_cc_resize(struct stack *s, struct tcp *t);
 void tcp_cc_timeout(struct stack *s, struct tcp *t);
-/* One acknowledgement's effect on recovery; `acked` bytes were new, `sacked` when SACK brought news. */
-void tcp_cc_ack(struct stack *s, struct flow *f, uint32_t acked, bool sacked, bool duplicate);
+/* The reordering timer: what waited may be lost now. */
+void tcp_cc_overdue(struct stack *s, struct flow *f);
+/* One acknowledgement's effect on recovery and window, everything else having been taken from it. */
+void tcp_cc_ack(struct stack *s, struct flow *f, struct tcp_ack *a);
+/* New data is about to leave with nothing on the way. */
+void tcp_cc_restart(struct stack *s, struct tcp *t);
 
 void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uint16_t mtu);
 

@@ -19,7 +19,7 @@ static bool in_parse(struct stack *s, const struct packet *p, struct tcp_segment
 	seg->seq = wire_u32(&w);
 	seg->ack = wire_u32(&w);
 	header = (uint32_t)(wire_u8(&w) >> 4) * 4;
-	seg->flags = wire_u8(&w) & 0x3f;
+	seg->flags = wire_u8(&w);
 	seg->wnd = wire_u16(&w);
 	wire_u16(&w);
 	seg->urgent = wire_u16(&w);
@@ -58,14 +58,16 @@ static void in_challenge(struct stack *s, struct flow *f)
 	flow_owe(s, f, OWED_ACK);
 }
 
-/* First step: is the segment acceptable? (3.10.7.4 "First, check sequence number", RFC 7323 5.3) */
+/*
+ * First step: is the segment acceptable? (3.10.7.4 "First, check sequence number", RFC 7323 5.3) One that begins at the
+ * window's edge is: it may be a probe of a shut window, whose acknowledgement counts though its text does not.
+ */
 static bool in_window(struct tcp *t, const struct tcp_segment *seg)
 {
 	uint32_t ack = tcp_rx_ack(t), last = seg->seq + seg->length - 1;
-	if (seg->length == 0)
-		return seq_le(ack, seg->seq) && seq_le(seg->seq, t->rcv_adv);
-	return (seq_le(ack, seg->seq) && seq_lt(seg->seq, t->rcv_adv)) ||
-	       (seq_le(ack, last) && seq_lt(last, t->rcv_adv));
+	if (seq_le(ack, seg->seq) && seq_le(seg->seq, t->rcv_adv))
+		return true;
+	return seg->length && seq_le(ack, last) && seq_lt(last, t->rcv_adv);
 }
 
 static bool in_paws_ok(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
@@ -90,6 +92,8 @@ static void in_unacceptable(struct stack *s, struct flow *f, const struct tcp_se
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
+	if (t->state == TCP_TIME_WAIT && (seg->flags & TCP_FIN))
+		tcp_timer_idle(s, f); /* eighth step: its FIN again */
 	drop_count(s->drops, DROP_TCP_WINDOW);
 	in_challenge(s, f);
 }
@@ -102,12 +106,12 @@ static bool in_step1_sequence(struct stack *s, struct flow *f, const struct tcp_
 		in_challenge(s, f);
 		return false;
 	}
-	/* an answer to a shut window or to a probe still carries a good acknowledgement (RFC 9293 3.10.7.4) */
 	if (!in_window(t, seg)) {
 		in_unacceptable(s, f, seg);
 		return false;
 	}
-	if (seg->options.has_ts && t->use_ts && seq_le(seg->seq, t->rcv_last_ack)) {
+	if (seg->options.has_ts && t->use_ts && !(seg->flags & TCP_RST) &&
+		seq_le(seg->seq, t->rcv_last_ack)) {
 		t->ts_recent = seg->options.ts_value;
 		t->ts_recent_ns = s->now_ns;
 	}
@@ -163,29 +167,28 @@ static void in_update_window(struct tcp *t, const struct tcp_segment *seg)
 		t->snd_wnd_max = t->snd_wnd;
 }
 
+/* Our SYN was acknowledged: the first round trip, or three seconds when it had to be repeated (RFC 6298 5.7). */
 static void in_measure(struct stack *s, struct tcp *t)
 {
-	if (!t->timed_ns || seq_lt(t->snd_una, t->timed_seq))
-		return;
-	tcp_rtt_sample(t, s->now_ns - t->timed_ns);
+	if (t->timed_ns)
+		tcp_rtt_sample(t, s->now_ns - t->timed_ns);
+	else
+		t->rto_ns = 3 * NS_PER_S;
 	t->timed_ns = 0;
 }
 
-/* The acknowledgement moves snd_una to seg->ack. Returns how many bytes of data were news. */
-static uint32_t in_advance(struct stack *s, struct flow *f, const struct tcp_segment *seg)
+/* The acknowledgement moves snd_una to seg->ack. */
+static void in_advance(
+	struct stack *s, struct flow *f, const struct tcp_segment *seg, struct tcp_ack *a)
 {
 	struct tcp *t = &f->tcp;
-	uint32_t moved = seg->ack - t->snd_una;
 	bool fin = t->fin_sent && seg->ack == t->snd_nxt;
-	uint32_t bytes = moved - (fin ? 1 : 0);
-	t->snd_una = seg->ack;
-	t->tx_una += bytes;
-	t->backoff = 0;
+	a->acked = seg->ack - t->snd_una - (fin ? 1 : 0);
+	tcp_sent_acked(s, t, seg->ack, a);
+	t->tx_una += a->acked;
+	t->tries = 0;
 	tcp_tx_acked(s, t, t->snd_una);
-	tcp_sack_advance(t);
-	in_measure(s, t);
 	flow_owe(s, f, OWED_CREDIT);
-	return bytes;
 }
 
 /* RFC 5681 2: what makes an acknowledgement a duplicate. */
@@ -215,8 +218,10 @@ static bool in_complete_open(struct stack *s, struct flow *f, const struct tcp_s
 static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segment *seg)
 {
 	struct tcp *t = &f->tcp;
-	bool duplicate, sacked, fin_open = t->fin_sent && t->snd_una != t->snd_nxt;
-	uint32_t acked = 0, before = t->snd_una;
+	struct tcp_ack a = {
+		.has_ts = t->use_ts && seg->options.has_ts, .ts_echo = seg->options.ts_echo};
+	bool fin_open = t->fin_sent && t->snd_una != t->snd_nxt;
+	uint32_t before = t->snd_una;
 	if (!(seg->flags & TCP_ACK))
 		return false;
 	if (t->state == TCP_SYN_RECEIVED)
@@ -225,13 +230,15 @@ static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segme
 		in_challenge(s, f);
 		return false;
 	}
-	duplicate = in_duplicate(t, seg);
+	a.duplicate = in_duplicate(t, seg);
 	if (seq_lt(t->snd_una, seg->ack))
-		acked = in_advance(s, f, seg);
-	sacked = tcp_sack_take(t, &seg->options);
+		in_advance(s, f, seg, &a);
+	tcp_sack_take(s, t, seg, &a);
+	tcp_rtt_measure(s, t, &a);
+	tcp_ecn_acked(s, t, seg);
 	if (!seq_lt(seg->ack, t->snd_una))
 		in_update_window(t, seg);
-	tcp_cc_ack(s, f, acked, sacked, duplicate);
+	tcp_cc_ack(s, f, &a);
 	if (t->snd_una != before)
 		tcp_timer_update(s, f, true);
 	if (fin_open && t->snd_una == t->snd_nxt)
@@ -261,6 +268,7 @@ static void in_step7_text(struct stack *s, struct flow *f, const struct tcp_segm
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
+	tcp_ecn_heard(t, seg);
 	tcp_rx_segment(s, f, seg);
 }
 
@@ -402,6 +410,16 @@ void tcp_input(struct stack *s, struct packet *p, struct guest *g)
 		in_synchronized(s, f, &seg);
 }
 
+/* RFC 1191 7.1: a router of old says that it is too large and not what would fit. */
+static uint16_t in_plateau(uint32_t mtu)
+{
+	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
+	unsigned int i = 0;
+	while (i + 1 < ARRAY_COUNT(plateau) && plateau[i] >= mtu)
+		i++;
+	return plateau[i];
+}
+
 void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uint16_t mtu)
 {
 	struct flow *f = flow_find(s, key);
@@ -414,13 +432,15 @@ void tcp_path_mtu(struct stack *s, const struct flow_key *key, uint32_t seq, uin
 		return;
 	if (t->use_ts)
 		overhead += 12;
+	if (!mtu)
+		mtu = in_plateau(t->mss + overhead);
 	mss = mtu > overhead ? mtu - overhead : 0;
 	if (mss < TCP_MSS_MIN)
 		mss = TCP_MSS_MIN;
 	if (mss >= t->mss)
 		return;
 	t->mss = (uint16_t)mss;
-	tcp_cc_loss(s, t);
-	t->lost_edge = t->snd_nxt;
+	tcp_sent_lose(s, t, UINT32_MAX);
+	tcp_cc_resize(s, t);
 	flow_owe(s, f, OWED_OUTPUT);
 }

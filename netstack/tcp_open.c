@@ -24,7 +24,11 @@ static void open_common(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	t->iss = open_isn(s, &f->key);
-	t->snd_una = t->snd_nxt = t->snd_small = t->lost_edge = t->iss;
+	t->snd_una = t->snd_nxt = t->snd_small = t->iss;
+	t->recover = t->rack_high = t->rack_round = t->iss;
+	t->rate.end = t->hystart.end = t->iss;
+	t->rate.start_us = tcp_now_us(s);
+	t->min_rtt_ns = s->now_ns;
 	t->ts_offset = (uint32_t)stack_random(s);
 	t->rcv_budget = TCP_WINDOW_START;
 	t->rx_unit_bytes = 1400;
@@ -57,6 +61,7 @@ void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
 	t->mss = (uint16_t)(t->peer_mss - (t->use_ts ? 12 : 0));
 	t->snd_wnd = t->snd_wnd_max = seg->wnd;
 	t->snd_wl1 = seg->seq;
+	tcp_ecn_agree(s, t, seg);
 	tcp_cc_start(t);
 }
 

@@ -24,6 +24,12 @@ uint32_t tcp_ts_now(const struct stack *s, const struct tcp *t)
 	return (uint32_t)(s->now_ns / NS_PER_MS) + t->ts_offset;
 }
 
+uint32_t tcp_ts_at(const struct stack *s, const struct tcp *t, uint32_t sent_us)
+{
+	uint64_t now_us = s->now_ns / 1000;
+	return (uint32_t)((now_us - (uint32_t)((uint32_t)now_us - sent_us)) / 1000) + t->ts_offset;
+}
+
 static void option_sack(struct wire_in *w, uint8_t bytes, struct tcp_options *o)
 {
 	for (o->sacks = 0; bytes >= 8 && o->sacks < TCP_SACK_BLOCKS; bytes -= 8, o->sacks++) {

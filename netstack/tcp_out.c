@@ -17,6 +17,7 @@ struct shape {
 	uint8_t flags;
 	enum tcp_shape kind;
 	uint32_t payload;
+	bool ect; /* routers may mark it */
 };
 
 static struct out_ip out_tcp_ip(const struct flow *f)
@@ -45,6 +46,7 @@ static struct out_ip out_begin(
 	struct wire_out w = wire_out(options, sizeof(options));
 	uint32_t n = tcp_options_write(s, &f->tcp, &w, shape->kind);
 	ip.payload_bytes = TCP_HEADER_BYTES + n + shape->payload;
+	ip.tos = shape->ect ? IP_ECN_ECT0 : 0;
 	out_ip(s, o, flow_guest(s, f), &ip);
 	wire_put_u16(&o->wire, f->key.remote_port);
 	wire_put_u16(&o->wire, f->key.guest_port);
@@ -69,11 +71,10 @@ static int out_bare(struct stack *s, struct flow *f, const struct shape *shape)
 	return out_send(s, &o, LINK_CONTROL);
 }
 
-/* An acknowledgement left with a segment: nothing is owed any more. */
+/* An acknowledgement left with data. Duplicates stay owed: their SACK blocks ride on bare segments only. */
 static void out_acknowledged(struct tcp *t, uint32_t ack)
 {
 	t->rcv_last_ack = ack;
-	t->acks_owed = 0;
 	t->ack_now = false;
 	tcp_timer_clear(t, TCP_TIMER_ACK);
 }
@@ -92,6 +93,7 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		.ack = answer ? t->irs + 1 : 0,
 		.flags = (uint8_t)(answer ? TCP_SYN | TCP_ACK : TCP_SYN),
 		.kind = TCP_SHAPE_SYN};
+	shape.flags |= tcp_ecn_syn(s, t, answer);
 	t->syn_due = false;
 	t->snd_nxt = t->iss + 1;
 	tcp_timer_update(s, f, true);
@@ -105,10 +107,7 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		shape.window = 65535;
 	if (out_bare(s, f, &shape) < 0)
 		return;
-	if (!t->backoff) {
-		t->timed_ns = s->now_ns;
-		t->timed_seq = t->snd_nxt;
-	}
+	t->timed_ns = t->backoff ? 0 : s->now_ns;
 	t->rcv_last_ack = shape.ack;
 }
 
@@ -117,6 +116,7 @@ void tcp_send_ack(struct stack *s, struct flow *f, uint32_t seq)
 	struct tcp *t = &f->tcp;
 	struct shape shape = {
 		.seq = seq, .ack = tcp_rx_ack(t), .flags = TCP_ACK, .kind = TCP_SHAPE_ACK};
+	shape.flags |= tcp_ecn_flags(t);
 	shape.window = out_window_field(s, t, TCP_SHAPE_ACK);
 	if (out_bare(s, f, &shape) < 0) {
 		flow_owe(s, f, OWED_ACK);
@@ -169,11 +169,11 @@ void tcp_refuse(struct stack *s, const struct tcp_segment *seg)
 		drop_count(s->drops, DROP_RING_FULL);
 }
 
-/* Most payload of one descriptor: whole segments of a super-frame, or one segment while an urgent mark is pending. */
+/* Most payload of one descriptor: whole segments of a super-frame, or one segment that bears a mark. */
 static uint32_t out_data_limit(const struct tcp *t, uint32_t seq, uint32_t bytes)
 {
 	uint32_t most = TCP_PAYLOAD_MAX / t->mss * t->mss;
-	if (t->snd_urgent && seq_lt(seq, t->snd_up))
+	if ((t->snd_urgent && seq_lt(seq, t->snd_up)) || tcp_ecn_sends_cwr(t, seq))
 		most = t->mss;
 	return bytes < most ? bytes : most;
 }
@@ -210,12 +210,20 @@ static void out_payload(
 }
 
 /* Notes what just left: how far, and what it acknowledged. */
-static void out_sent(struct tcp *t, const struct shape *shape)
+static void out_sent(struct stack *s, struct tcp *t, const struct shape *shape)
 {
 	bool fin = shape->flags & TCP_FIN;
+	uint32_t end = shape->seq + shape->payload + fin;
 	t->fin_sent |= fin;
-	if (seq_lt(t->snd_nxt, shape->seq + shape->payload + fin))
-		t->snd_nxt = shape->seq + shape->payload + fin;
+	t->ecn_cwr &= !(shape->flags & TCP_CWR);
+	t->sent_ns = s->now_ns;
+	t->prr_out += end - shape->seq;
+	if (shape->seq == t->snd_nxt) {
+		tcp_sent_append(s, t, end);
+	} else {
+		tcp_sent_again(s, t, shape->seq, end);
+		tcp_undo_resent(s, t, shape->seq, end);
+	}
 	if (shape->payload % t->mss)
 		t->snd_small = shape->seq + shape->payload;
 	if (shape->ack != t->rcv_last_ack)
@@ -226,6 +234,10 @@ static void out_sent(struct tcp *t, const struct shape *shape)
 static void out_data_flags(const struct tcp *t, struct shape *shape)
 {
 	bool end = shape->seq + shape->payload == tcp_tx_end_seq(t);
+	shape->ect = t->use_ecn && shape->payload && shape->seq == t->snd_nxt;
+	shape->flags |= tcp_ecn_flags(t);
+	if (shape->ect && t->ecn_cwr)
+		shape->flags |= TCP_CWR;
 	if (t->tx_fin && end)
 		shape->flags |= TCP_FIN;
 	if (shape->payload && end)
@@ -262,7 +274,7 @@ uint32_t tcp_send_data(struct stack *s, struct flow *f, uint32_t seq, uint32_t b
 		hold_limbo(s, p.copy);
 	if (err)
 		return 0;
-	out_sent(t, &shape);
+	out_sent(s, t, &shape);
 	return shape.payload + (shape.flags & TCP_FIN ? 1 : 0);
 }
 
@@ -271,19 +283,16 @@ static bool out_lost(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	struct tcp_range hole;
-	while (t->recovering && tcp_sack_next_lost(t, &hole)) {
-		uint32_t pipe = tcp_pipe(t), room = t->cwnd > pipe ? t->cwnd - pipe : 0, sent;
-		bool first = seq_le(t->resent_to, t->snd_una);
-		if (room < t->mss && !first)
+	while (t->frto != TCP_FRTO_NEW && tcp_sent_next_lost(s, t, &hole)) {
+		uint32_t pipe = tcp_pipe(t), room = t->cwnd > pipe ? t->cwnd - pipe : 0;
+		uint32_t bytes = hole.end - hole.start;
+		if (room < t->mss && room < bytes)
 			return true;
-		if (room < t->mss || first)
-			room = t->mss;
-		sent = tcp_send_data(s, f, hole.start,
-			hole.end - hole.start < room ? hole.end - hole.start : room);
-		if (!sent)
+		if (bytes > room)
+			bytes = room - room % t->mss;
+		if (!tcp_send_data(s, f, hole.start, bytes))
 			return false;
 		s->counts.retransmits++;
-		t->resent_to = hole.start + sent;
 	}
 	return true;
 }
@@ -295,7 +304,10 @@ static uint32_t out_allowed(struct tcp *t)
 		 edge = t->snd_una + t->snd_wnd;
 	uint32_t window = seq_lt(t->snd_nxt, edge) ? edge - t->snd_nxt : 0;
 	uint32_t room = t->cwnd > pipe ? t->cwnd - pipe : 0, len = avail;
-	t->cwnd_limited = room < avail && room < window;
+	if (room < avail && room < window) {
+		t->cwnd_limited = true;
+		t->limited_end = t->snd_nxt;
+	}
 	if (len > window)
 		len = window;
 	if (len > room)
@@ -312,19 +324,15 @@ static uint32_t out_allowed(struct tcp *t)
 static bool out_new(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	uint32_t len, sent;
+	uint32_t len;
 	while (!t->fin_sent && tcp_tx_end_seq(t) != t->snd_nxt) {
-		uint32_t from = t->snd_nxt;
+		if (t->snd_una == t->snd_nxt)
+			tcp_cc_restart(s, t);
 		len = out_allowed(t);
 		if (!len)
 			return true;
-		sent = tcp_send_data(s, f, from, len);
-		if (!sent)
+		if (!tcp_send_data(s, f, t->snd_nxt, len))
 			return false;
-		if (!t->timed_ns && !t->recovering) {
-			t->timed_ns = s->now_ns;
-			t->timed_seq = t->snd_nxt;
-		}
 	}
 	if (t->tx_fin && !t->fin_sent && (t->snd_wnd || t->snd_nxt != t->snd_una))
 		return tcp_send_data(s, f, t->snd_nxt, 0) != 0;

@@ -278,8 +278,11 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
 	}
 	if (seq_lt(t->rcv_adv, end))
 		end = t->rcv_adv;
-	if (seq_le(end, start))
+	if (seq_le(end, start)) { /* a probe of the shut window */
+		t->ack_now = true;
+		flow_owe(s, f, OWED_ACK);
 		return;
+	}
 	if (!rx_afford(s, t, start == t->rcv_nxt)) {
 		drop_count(s->drops, DROP_NO_BUFFER);
 		return;

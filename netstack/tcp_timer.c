@@ -3,8 +3,9 @@
  * deadline that moves later leaves the wheel alone: when it fires too early it is armed again. So the
  * retransmission timer, which moves with every acknowledgement, costs two stores.
  *
- *   RESEND  while something is on the way: retransmission timeout (RFC 6298) or, before it, one tail loss probe (RFC
- *           8985 7); while the window is shut: persist probes (RFC 9293 3.8.6.1)
+ *   RESEND  while something is on the way: retransmission timeout (RFC 6298) or, before it, one tail loss probe or
+ *           a look at what RACK calls overdue (RFC 8985 7, 6.2); while the window is shut: persist probes (RFC 9293
+ *           3.8.6.1)
  *   ACK     delayed acknowledgement
  *   IDLE    TIME-WAIT, FIN-WAIT-2, keepalive probes towards a silent guest
  */
@@ -15,7 +16,6 @@ enum { SYN_TRIES = 6, RESEND_TRIES = 14, KEEPALIVE_TRIES = 8 };
 static const uint64_t RTO_START_NS = NS_PER_S;
 static const uint64_t RTO_MIN_NS = 200 * NS_PER_MS;
 static const uint64_t RTO_MAX_NS = 60 * NS_PER_S;
-static const uint64_t PROBE_MIN_NS = 10 * NS_PER_MS;
 static const uint64_t KEEPALIVE_IDLE_NS = 600 * NS_PER_S;
 static const uint64_t KEEPALIVE_AGAIN_NS = 30 * NS_PER_S;
 static const uint64_t FIN_WAIT_2_NS = 600 * NS_PER_S;
@@ -70,29 +70,44 @@ void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns)
 		t->rto_ns = RTO_MAX_NS;
 }
 
-static uint64_t timer_rto(const struct tcp *t)
+/*
+ * RFC 6298 3, RFC 7323 4: bytes that were sent once time themselves; while something is sent again (Karn) the echoed
+ * timestamp does, which also ends a back-off with a true figure.
+ */
+void tcp_rtt_measure(struct stack *s, struct tcp *t, const struct tcp_ack *a)
+{
+	uint32_t ticks = tcp_ts_now(s, t) - a->ts_echo;
+	uint64_t rtt_ns = a->rtt_first_us * UINT64_C(1000);
+	if (!rtt_ns && a->acked && a->has_ts && ticks <= RTO_MAX_NS / NS_PER_MS)
+		rtt_ns = (ticks + !ticks) * NS_PER_MS;
+	if (!rtt_ns)
+		return;
+	if (t->resend != TCP_RESEND_PERSIST)
+		t->backoff = 0;
+	if (t->srtt_ns && s->now_ns - t->rtt_ns < t->srtt_ns)
+		return;
+	tcp_rtt_sample(t, rtt_ns);
+	t->rtt_ns = s->now_ns;
+}
+
+uint64_t tcp_rto(const struct tcp *t)
 {
 	uint64_t rto = (t->rto_ns ? t->rto_ns : RTO_START_NS)
 		       << (t->backoff < 16 ? t->backoff : 16);
 	return rto > RTO_MAX_NS ? RTO_MAX_NS : rto;
 }
 
-/* A probe may go before the timeout when more than one segment is out and nothing is wrong yet. */
-static bool timer_probe_first(const struct tcp *t)
-{
-	return t->srtt_ns && !t->backoff && !t->recovering && t->probe_start == t->probe_end &&
-	       t->state >= TCP_ESTABLISHED && t->snd_nxt - t->snd_una > t->mss;
-}
-
 static void timer_resend(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	uint64_t wait = timer_rto(t),
-		 probe = 2 * t->srtt_ns > PROBE_MIN_NS ? 2 * t->srtt_ns : PROBE_MIN_NS;
+	uint64_t wait = tcp_rto(t), probe = tcp_probe_wait_ns(t);
 	t->resend = TCP_RESEND_TIMEOUT;
-	if (timer_probe_first(t) && probe < wait) {
-		t->resend = TCP_RESEND_PROBE;
-		wait = probe;
+	if (t->reorder_wait_us) {
+		t->resend = TCP_RESEND_REORDER;
+		wait = t->reorder_wait_us * UINT64_C(1000);
+	} else if (probe) {
+		t->resend = TCP_RESEND_PROBE; /* in the place of the timeout when that is sooner */
+		wait = probe < wait ? probe : wait;
 	}
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + wait);
 }
@@ -112,10 +127,12 @@ void tcp_timer_update(struct stack *s, struct flow *f, bool progress)
 			return;
 		t->resend = TCP_RESEND_PERSIST;
 		t->backoff = 0;
-		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
+		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));
 	} else {
 		tcp_timer_clear(t, TCP_TIMER_RESEND);
-		t->backoff = 0;
+		if (t->resend == TCP_RESEND_PERSIST)
+			t->backoff = 0;
+		t->resend = TCP_RESEND_TIMEOUT;
 	}
 }
 
@@ -131,43 +148,38 @@ static void timer_syn(struct stack *s, struct flow *f)
 	tcp_send_syn(s, f);
 }
 
-/* One segment at the end of what is out: its acknowledgement shows what is missing before it. */
-static void timer_tail_probe(struct stack *s, struct flow *f)
-{
-	struct tcp *t = &f->tcp;
-	uint32_t start = t->snd_nxt - t->snd_una > t->mss ? t->snd_nxt - t->mss : t->snd_una;
-	if (!tcp_send_data(s, f, start, t->mss))
-		return;
-	s->counts.retransmits++;
-	t->probe_start = start;
-	t->probe_end = t->snd_nxt;
-	t->timed_ns = 0;
-}
-
 static void timer_persist(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	t->backoff += t->backoff < 16;
-	if (t->snd_wnd > 0 && !t->cwnd_limited)
+	if (t->snd_wnd > 0)
 		tcp_send_data(s, f, t->snd_nxt, t->snd_wnd);
 	else
 		tcp_send_ack(s, f, t->snd_una - 1);
 	if (t->snd_nxt == t->snd_una)
-		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
+		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));
 	else
 		tcp_timer_update(s, f, true);
+}
+
+/* A guest that has shut its window over what is on its way, and says so, is alive (RFC 9293 3.8.6.1). */
+static bool timer_shut_but_alive(const struct stack *s, const struct tcp *t)
+{
+	return !t->snd_wnd && s->now_ns - t->heard_ns <= 2 * RTO_MAX_NS;
 }
 
 static void timer_timeout(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	if (++t->backoff > RESEND_TRIES) {
+	if (t->tries >= RESEND_TRIES && !timer_shut_but_alive(s, t)) {
 		tcp_kill(s, f);
 		return;
 	}
+	t->tries += t->tries < RESEND_TRIES;
+	t->backoff += t->backoff < RESEND_TRIES;
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
-	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
+	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));
 	flow_owe(s, f, OWED_OUTPUT);
 }
 
@@ -176,10 +188,13 @@ static void timer_fire_resend(struct stack *s, struct flow *f)
 	struct tcp *t = &f->tcp;
 	if (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECEIVED) {
 		timer_syn(s, f);
-	} else if (t->resend == TCP_RESEND_PROBE) {
-		timer_tail_probe(s, f);
+	} else if (t->resend == TCP_RESEND_PROBE || t->resend == TCP_RESEND_REORDER) {
+		if (t->resend == TCP_RESEND_PROBE)
+			tcp_probe_send(s, f);
+		else
+			tcp_cc_overdue(s, f);
 		t->resend = TCP_RESEND_TIMEOUT;
-		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
+		tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));
 	} else if (t->resend == TCP_RESEND_PERSIST) {
 		timer_persist(s, f);
 	} else {

@@ -65,6 +65,7 @@ void tcp_tx_drop(struct stack *s, struct tcp *t)
 {
 	while (t->tx_head)
 		tx_pop(s, t);
+	tcp_sent_drop(s, t);
 }
 
 uint32_t tcp_tx_pieces(struct stack *s, struct tcp *t, uint32_t seq, uint32_t bytes,

@@ -255,6 +255,7 @@ static void close_both(unsigned int order)
 			far_closed = true;
 		}
 		g_close |= g_peer_fin;
+		guest_output();
 		guest_close();
 		run_link();
 	}

@@ -243,6 +243,34 @@ Test(tcp_in, keepalives_with_and_without_data)
 	cr_assert_eq(w->upload_n, 0);
 }
 
+/* RFC 2018 4: blocks ride on bare segments, so data that leaves at the same time must not replace those. */
+Test(tcp_in, duplicates_are_sent_beside_data)
+{
+	unsigned int blocks = 0;
+	uint8_t len, frame[200];
+	uint8_t o[12] = {1, 1, 8, 10, 0, 0, 0x20, 0};
+	struct tcp_spec t = {.src = GUEST,
+		.dst = OUTSIDE,
+		.sport = 40000,
+		.dport = 80,
+		.seq = c.seq + 100,
+		.ack = c.ack,
+		.window = 1000,
+		.flags = F_ACK,
+		.data = "0123456789",
+		.len = 10,
+		.options = o,
+		.options_len = 12};
+	struct ring_desc d = {.op = RING_NATPROXY_TCP_DATA, .flow = c.flow};
+	cr_assert(world_payload(w, &d, "data", 4));
+	world_frame(w, frame, make_tcp(frame, &t), false);
+	world_run(w);
+	for (unsigned int i = 0; i < world_count(w, 6); i++)
+		blocks += seen_option(world_seen(w, 6, i), 5, &len) != NULL;
+	cr_assert_eq(world_count(w, 6), 2);
+	cr_assert_eq(blocks, 1);
+}
+
 Test(tcp_in, acknowledged_within_half_a_second)
 {
 	/* interactive: the answer carries the acknowledgement, a lone byte is acknowledged by the timer */
@@ -355,7 +383,7 @@ Test(tcp_in, ecn_and_unknown_options)
 	world_frame(w, frame, n, true);
 	world_run(w);
 	cr_assert_eq(world_count(w, 6), 2);
-	cr_assert_eq(world_seen(w, 6, 1)->flags, F_SYN | F_ACK);
+	cr_assert_eq(world_seen(w, 6, 1)->flags, F_SYN | F_ACK | 64);
 }
 
 Test(tcp_in, tiny_segments_cannot_take_the_arena)
@@ -454,4 +482,22 @@ Test(tcp_in, window_stays_for_a_guest_that_does_not)
 {
 	uint32_t widest = widest_of(40, false);
 	cr_assert_leq(widest, 262144 + 128, "%u", widest);
+}
+
+/* RFC 9293 3.10.7.4: the text of a probe of the shut window is not taken, its acknowledgement is. */
+Test(tcp_in, probe_of_a_shut_window)
+{
+	static const uint8_t data[1000];
+	uint32_t edge;
+	w->consume_at_once = false;
+	conn_far_data(&c, 0, data, sizeof(data));
+	edge = last_tcp()->ack + last_tcp()->window * 128u;
+	fill_window(&edge);
+	world_clear(w);
+	conn_send_at(&c, edge, c.ack + 1000, F_ACK, "z", 1);
+	cr_assert_eq(world_count(w, 6), 1);
+	cr_assert_eq(last_tcp()->flags, F_ACK);
+	world_clear(w);
+	world_sleep(w, 5 * SECOND);
+	cr_assert_eq(world_count(w, 6), 0, "what it acknowledged is not sent again");
 }

@@ -537,7 +537,7 @@ uint32_t make_arp(uint8_t *out, uint16_t op, const uint8_t mac[6], uint32_t send
 uint32_t make_tcp(uint8_t *out, const struct tcp_spec *t)
 {
 	static uint8_t l4[70000];
-	struct ip_spec ip = {.src = t->src, .dst = t->dst, .protocol = 6, .frag = 0x4000};
+	struct ip_spec ip = {.src = t->src, .dst = t->dst, .protocol = 6, .frag = 0x4000, .tos = t->tos};
 	uint32_t header = 20u + t->options_len, n;
 	put16(l4, t->sport);
 	put16(l4 + 2, t->dport);

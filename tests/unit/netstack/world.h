@@ -134,6 +134,7 @@ struct tcp_spec {
 	uint8_t flags;
 	const void *options;
 	uint8_t options_len;
+	uint8_t tos;
 	const void *data;
 	uint32_t len;
 	bool bad_checksum;
