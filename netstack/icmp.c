@@ -75,7 +75,7 @@ void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote 
 	uint8_t *inner;
 	uint16_t sum;
 	struct out o;
-	if (!g->known || !guest_may_answer(s, g))
+	if (!g->known || !(q->offender_ip_be ? guest_may_hear(s, g) : guest_may_answer(s, g)))
 		return;
 	icmp_begin(s, &o, g, q->offender_ip_be ? q->offender_ip_be : s->config.ip_be,
 		IP_HEADER_BYTES + sizeof(q->inner), q->type, q->code, q->mtu);
