@@ -53,7 +53,7 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 	f->state = FLOW_RUNNING;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
-		np->draining) {
+		!np->config.enabled || np->draining) {
 		drop_count(np->drops, DROP_DENIED);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_CLOSED);
@@ -266,16 +266,23 @@ static enum access_verdict verdict_for(
 	return v;
 }
 
+/* The guest learns at once that this datagram does not go. */
+static void say_unreachable(
+	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint8_t code)
+{
+	const struct sock_error e = {.to = {d->remote.ip_be, d->remote.port},
+		.echo_sequence = d->remote.port,
+		.type = ICMP_UNREACHABLE,
+		.code = code};
+	error_to_guest(np, f, &e);
+}
+
 static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc *d,
 	const struct sock_address *to, enum access_verdict verdict)
 {
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
-		const struct sock_error e = {.to = *to,
-			.echo_sequence = d->remote.port,
-			.type = ICMP_UNREACHABLE,
-			.code = CODE_PROHIBITED};
 		drop_count(np->drops, DROP_DENIED);
-		error_to_guest(np, f, &e);
+		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}
 	if (payload_bytes(d) > UDP_MAX_BYTES || (f->kind == FLOW_UDP && !to->port)) {
@@ -318,6 +325,7 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 	}
 	if (f->fd < 0 && !open_socket(np, f)) {
 		drop_count(np->drops, DROP_SOCKET);
+		say_unreachable(np, f, d, CODE_HOST);
 		session_close(np, f, session, "no socket to be had");
 		natproxy_return_payload(np, d);
 		end_unused(np, f, "no socket to be had");
@@ -353,6 +361,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		send_on(np, f, d, session, verdict);
 		return 0;
 	}
+	say_unreachable(np, f, d, CODE_HOST); /* RFC 6888 REQ-8 */
 	natproxy_return_payload(np, d);
 	end_unused(np, f, "refused");
 	return 0;

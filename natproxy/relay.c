@@ -154,7 +154,7 @@ static struct sock_age age_of(const struct ring_desc *d)
 
 int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 {
-	struct flow *f = flow_new(np, d->flow, FLOW_TCP);
+	struct flow *f = d->pair.kind <= UINT16_MAX ? flow_new(np, d->flow, FLOW_TCP) : NULL;
 	if (!f)
 		return -EPROTO;
 	f->state = FLOW_CONNECTING;

@@ -226,6 +226,22 @@ static void frag_store(
 	frag_grown(s, f);
 }
 
+static void frag_store_u16(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
+/* The first fragment's header as the whole datagram's, for who quotes it. */
+static void frag_header(uint8_t *ip, uint32_t bytes)
+{
+	ip[0] = 0x45;
+	frag_store_u16(ip + 2, bytes);
+	frag_store_u16(ip + 6, 0);
+	frag_store_u16(ip + 10, 0);
+	frag_store_u16(ip + 10, wire_fold(wire_sum(0, ip, IP_HEADER_BYTES)));
+}
+
 /* The datagram as if it had come in one piece: headers of the first fragment without options, payload in our buffer. */
 static void frag_complete(struct stack *s, struct frag *f, struct packet *p)
 {
@@ -244,7 +260,7 @@ static void frag_complete(struct stack *s, struct frag *f, struct packet *p)
 	p->nseg = 1;
 	p->bytes = OUT_L4_AT + f->total;
 	p->head_bytes = OUT_L4_AT + shown;
-	p->head[ETH_HEADER_BYTES] = 0x45;
+	frag_header(p->head + ETH_HEADER_BYTES, IP_HEADER_BYTES + f->total);
 	memcpy(p->head + OUT_L4_AT, arena_ptr(s->arena, f->id), shown);
 	frag_forget(s, f);
 }

@@ -138,6 +138,11 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 		.port = wire_u16(&w),
 		.ttl = (uint8_t)(p->ttl - 1),
 		.tos = p->tos};
+	if (!s->config.nat_enable) {
+		drop_count(s->drops, DROP_DENIED);
+		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PROHIBITED);
+		return;
+	}
 	if (!s->echo) {
 		drop_count(s->drops, DROP_DENIED);
 		return;

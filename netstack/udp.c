@@ -44,8 +44,10 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	}
 	if (!f)
 		f = dgram_open(s, key, g, 0);
-	if (!f)
+	if (!f) { /* RFC 6888 REQ-8 */
+		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_HOST);
 		return;
+	}
 	d.flow = flow_id_of(s, f);
 	d.hlen = (p->frag & IP_DONT_FRAGMENT) != 0;
 	d.nseg = (uint8_t)n;

@@ -4,7 +4,7 @@
 """
 import random, socket, struct, time
 import pytest
-from conftest import OUTSIDE, ROUTER, SERVER, SERVER2, KernelGateway, wait_for
+from conftest import HUB, OUTSIDE, ROUTER, SERVER, SERVER2, KernelGateway, wait_for
 from packets import DONT_FRAGMENT, ECHO, ECHO_REPLY, EXCEEDED, ICMP, TCP, UDP, UNREACHABLE, Packet, Station, datagram, echo, error, icmp, ip, open_socket, udp
 
 NARROW = "198.18.2.5"  # a server of its own, because the host's kernel remembers its path MTU
@@ -369,6 +369,8 @@ def test_u15_a_guest_has_its_quota(natlock, spawn, server):
     while receive(s, 0.2)[1]:
         got += 1
     assert got == 19 and drops(gateway, "FLOW_LIMIT") >= 20
+    refusal = one.wait(error(UNREACHABLE, 1))
+    assert refusal and refusal.source == HUB and refusal.quote.target == SERVER, "RFC 6888 REQ-8: the guest is told"
     assert mapped(one, s, 20000) == first and mapped(two, s, 20000)
     one.close()
     two.close()

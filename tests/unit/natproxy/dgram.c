@@ -251,12 +251,16 @@ Test(dgram, the_session_limit_drops_and_counts)
 	uint16_t port, other;
 	rig_udp(&port);
 	const int fd = rig_udp(&other);
+	struct ring_desc d;
 	char byte;
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
 	send_to(r, FLOW, port, "x", 1);
 	send_to(r, FLOW, other, "x", 1);
 	cr_assert_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
 	cr_assert_eq(r->drops.count[DROP_FLOW_LIMIT], 1);
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_ERROR, &d));
+	cr_assert_eq(d.pair.token, 3 << 8 | 1);
+	cr_assert_eq(d.remote.port, other);
 	rig_free(r);
 }
 

@@ -237,6 +237,29 @@ Test(frag, timeout_is_reported_when_the_first_came)
 	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 1);
 }
 
+/* The datagram goes to a closed port of the gateway, with an option in its first fragment. */
+Test(frag, an_error_quotes_the_whole_datagrams_header)
+{
+	static const uint8_t nop[] = {1, 1, 1, 0};
+	struct ip_spec ip = {.dst = GATEWAY}, first = {.dst = GATEWAY, .protocol = 17, .id = 40};
+	const struct seen *s;
+	uint32_t n = make_udp(whole, &ip, 1000, 9, payload, 3000) - 34;
+	first.options = nop;
+	first.options_len = sizeof(nop);
+	first.frag = 0x2000;
+	world_frame(w, piece, make_ip(piece, &first, whole + 34, 1400), false);
+	first.options_len = 0;
+	first.frag = 1400 / 8;
+	world_frame(w, piece, make_ip(piece, &first, whole + 34 + 1400, n - 1400), false);
+	world_run(w);
+	s = world_seen(w, 1, 0);
+	cr_assert_eq(s->l4[0], 3);
+	cr_assert_eq(sum16(s->l4 + 8, 20, 0), 0);
+	cr_assert_eq(s->l4[8 + 2] << 8 | s->l4[8 + 3], 20 + n);
+	cr_assert_eq(s->l4[8 + 6] << 8 | s->l4[8 + 7], 0);
+	cr_assert_arr_eq(s->l4 + 8 + 20, whole + 34, 8);
+}
+
 Test(frag, tcp_in_fragments)
 {
 	struct conn c;

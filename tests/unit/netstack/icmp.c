@@ -99,3 +99,25 @@ Test(icmp, a_connection_that_stands_outlives_errors)
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_REJECTED), 0);
 	conn_send_at(&c, c.seq + 1, c.ack, F_RST | F_ACK, NULL, 0);
 }
+
+static void no_nat(struct stack_config *c)
+{
+	c->nat_enable = false;
+}
+
+/* nat.enable: false stops echo as it stops UDP and TCP; the gateway's own answers stay. */
+Test(icmp, without_nat_echo_ends_at_the_gateway)
+{
+	struct world *alone = world_new(no_nat);
+	struct ip_spec ip = {.dst = OUTSIDE};
+	world_frame(alone, frame, make_echo(frame, &ip, 1, 2, "x", 1), false);
+	world_run(alone);
+	cr_assert_eq(alone->told_n, 0);
+	cr_assert_eq(world_seen(alone, 1, 0)->l4[0], 3);
+	cr_assert_eq(world_seen(alone, 1, 0)->l4[1], 13);
+	ip.dst = GATEWAY;
+	world_frame(alone, frame, make_echo(frame, &ip, 1, 2, "x", 1), false);
+	world_run(alone);
+	cr_assert_eq(world_seen(alone, 1, 1)->l4[0], 0);
+	world_free(alone);
+}

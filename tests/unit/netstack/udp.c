@@ -225,6 +225,8 @@ Test(udp, limit_of_sessions)
 		send_from((uint16_t)(2000 + i), OUTSIDE, 9, 1);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 1024);
 	cr_assert_eq(w->drops.count[DROP_FLOW_LIMIT], 76);
+	cr_assert_geq(world_count(w, 1), 20, "and is told, RFC 6888 REQ-8");
+	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 1);
 }
 
 Test(udp, station_that_left_takes_its_flows_along)
