@@ -55,8 +55,7 @@ enum access_verdict access_check(const struct access *a, const struct sock_addre
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (inside(to->ip_be, &never[i]))
 			return ACCESS_DENIED;
-	if (!a->host_allowed &&
-		(is_loopback(to->ip_be) || a->own_partial || access_is_own(a, to->ip_be)))
+	if (!a->host_allowed && (is_loopback(to->ip_be) || a->own_partial || access_is_own(a, to->ip_be)))
 		return ACCESS_DENIED;
 	return ACCESS_ALLOWED;
 }

@@ -21,8 +21,8 @@
 #include "upload.h"
 
 enum {
-	PORT_TRIES =
-		2, /* mapped or same number, then one other; TCP needs no parity, so the kernel may choose next */
+	/* mapped or same number, then one other; TCP needs no parity, so the kernel may choose next */
+	PORT_TRIES = 2,
 	PROBE_TTL = 32,
 	DSCP_MASK = 0xfc,
 	ICMP_TIME_EXCEEDED = 11,
@@ -144,7 +144,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 
 /*
  * A SYN that may go only a few hops is a probe (traceroute -T): its socket gets the same TTL and hears of its death.
- * No host begins with so few, and the others are spared the system calls.
+ * Hosts of today begin with 64 or more, and are spared the system calls.
  */
 static struct sock_age age_of(const struct ring_desc *d)
 {

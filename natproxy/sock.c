@@ -326,8 +326,7 @@ static bool translate(const struct sock_extended_err *e, struct sock_error *out)
 	if (e->ee_origin == SO_EE_ORIGIN_ICMP) {
 		out->type = e->ee_type;
 		out->code = e->ee_code;
-		memcpy(&offender, e + 1,
-			sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
+		memcpy(&offender, e + 1, sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
 		if (offender.sin_family == AF_INET)
 			out->offender_ip_be = offender.sin_addr.s_addr;
 	} else if (e->ee_origin == SO_EE_ORIGIN_LOCAL && e->ee_errno == EMSGSIZE) {

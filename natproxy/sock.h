@@ -51,16 +51,19 @@ struct sock_error {
 	uint16_t echo_sequence;	 /* host order, echo sockets only */
 };
 
+/* What a connection's packets carry in their IP headers. */
+struct sock_age {
+	/* 0: the kernel's. Else ICMP errors are kept for sock_receive_error as well */
+	uint8_t ttl;
+	uint8_t tos; /* the two bits of ECN are the kernel's */
+};
+
 /*
  * A TCP socket on its way to `to`, from local port `local_port` (0: the kernel's choice). The port
  * may be shared with other connections (SO_REUSEADDR), never with a listener. Wait for SOCK_WRITE,
  * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
  * once. Syscalls: socket setsockopt bind connect close
  */
-struct sock_age {
-	uint8_t ttl; /* of all that is sent, and ICMP errors are kept for sock_receive_error; 0: the kernel's, and not */
-	uint8_t tos; /* the two bits of ECN are the kernel's */
-};
 int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
 	const struct sock_age *age);
 /* A connection made with a TTL stands: errors no longer end it (RFC 5927). Syscalls: setsockopt */

@@ -5,7 +5,7 @@
 import json, queue, random, socket, struct, time
 import pytest
 from conftest import HUB, OUTSIDE, PEER, ROUTER, SERVER, KernelGateway, Namespace, sh, wait_for
-from packets import (BROADCAST, ECHO_REPLY, EXCEEDED, ICMP, MORE, TCP, UDP, UNREACHABLE, Station, address, checksum, datagram, echo, error, icmp, inside, ip,
+from packets import (BROADCAST, ECHO_REPLY, EXCEEDED, ICMP, MORE, TCP, UDP, UNREACHABLE, Packet, Station, address, checksum, datagram, echo, error, icmp, inside, ip,
                      open_socket, tcp, udp)
 
 FAR = "198.18.3.2"
@@ -124,6 +124,30 @@ def test_i6_traceroute_sees_every_hop(gateway, far, mode):
     """I6 (RFC 1812 5.3.1): Debian's traceroute in its three modes, two hops and the host"""
     lines = gateway.guest.run("traceroute", "-n", "-q", 1, "-w", 1, "-m", 5, *mode, FAR).stdout.splitlines()[1:]
     assert [line.split()[1] for line in lines] == [HUB, ROUTER, FAR], lines
+
+
+def test_i6_a_connection_with_few_hops_left_stands(world, gateway):
+    """I6, U16 (RFC 1812 5.3.1, RFC 5927 5.2): TTL and DSCP of the SYN go out, and no forged error ends what was a probe"""
+    watch, router = open_socket(world.internet, socket.SOCK_RAW, TCP), open_socket(world.internet, socket.SOCK_RAW, ICMP, (ROUTER, 0))
+    c = open_socket(gateway.guest, socket.SOCK_STREAM)
+    c.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 20)
+    c.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28)
+    c.connect((SERVER, 7001))
+    syn = Packet(watch.recv(100))
+    assert (syn.ttl, syn.tos, syn.body[13]) == (19, 0x28, 2)
+    for number in range(3):
+        c.sendall(b"still here")
+        assert c.recv(100) == b"still here"
+        segment = syn
+        while segment.source != OUTSIDE or segment.body[20:].find(b"still here") < 0:
+            segment = Packet(watch.recv(200))
+        router.sendto(icmp(UNREACHABLE, (0, 1, 13)[number], 0, segment.raw[:28]), (OUTSIDE, 0))
+        router.sendto(icmp(EXCEEDED, 0, 0, segment.raw[:28]), (OUTSIDE, 0))
+        time.sleep(0.05)
+    c.sendall(b"the end")
+    assert c.recv(100) == b"the end"
+    for one in (watch, router, c):
+        one.close()
 
 
 # ---- I7 ----
