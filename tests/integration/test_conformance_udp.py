@@ -202,7 +202,7 @@ def test_u7_errors_from_outside_are_not_thinned_out(station, server):
 @pytest.mark.parametrize("inbound", ["true", "false"])
 def test_u19_refresh_by_inbound_is_a_choice(natlock, spawn, server, inbound):
     """U19 (RFC 4787 REQ-6, RFC 7857 4, nat.udp_timeout, nat.udp_inbound_refresh): a short timer, and only the far end speaks"""
-    _, guest = configured(spawn, "refresh-" + inbound, nat=f"udp_timeout: 2s, udp_inbound_refresh: {inbound}")
+    _, guest = configured(spawn, "refresh-" + inbound, nat=f"udp_timeout: 3s, udp_inbound_refresh: {inbound}")
     station, s = Station(guest, "192.168.30.50"), server()
     peer = mapped(station, s, 61150)
     heard = []
