@@ -36,6 +36,7 @@ enum {
 	ICMP_UNREACHABLE = 3,
 	CODE_NET = 0,
 	CODE_HOST = 1,
+	CODE_FRAGMENT = 4,
 	CODE_PROHIBITED = 13,
 	ERRORS_PER_TURN = 16,
 	SEND_TRIES = 3,
@@ -52,7 +53,7 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 	f->state = FLOW_RUNNING;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
-		np->draining) {
+		!np->config.enabled || np->draining) {
 		drop_count(np->drops, DROP_DENIED);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_CLOSED);
@@ -113,21 +114,28 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 		.ip_be = e->to.ip_be, .port = f->kind == FLOW_ECHO ? e->echo_sequence : e->to.port};
 	d.pair = (struct ring_pair){.guest_ip_be = f->guest.ip_be,
 		.guest_port = f->guest.port,
-		.remote_ip_be = e->offender_ip_be,
+		.remote_ip_be = access_shown_as(&np->access, e->offender_ip_be),
 		.token = (uint32_t)e->type << 8 | e->code,
 		.kind = e->mtu};
 	if (natproxy_tell(np, LINK_DATA, &d))
 		drop_count(np->drops, DROP_RING_FULL);
 }
 
-/* Passes on what the error queue holds: how many. Errors about strangers are not ours to repeat. */
-static int drain_errors(struct natproxy *np, struct flow *f)
+/*
+ * Passes on what the error queue holds: how many. Errors about strangers are not ours to repeat. One
+ * of our own kernel names no datagram; *mtu is what it says the path takes.
+ */
+static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 {
 	struct sock_error e;
 	int n = 0;
 	while (n < ERRORS_PER_TURN &&
 		sock_receive_error(np->sock, f->fd, f->kind == FLOW_ECHO, &e) > 0) {
 		n++;
+		if (!e.offender_ip_be) {
+			*mtu = e.mtu;
+			continue;
+		}
 		if (!nat_find(&np->nat, f->id, &e.to))
 			e.to.ip_be = access_shown_as(&np->access, e.to.ip_be);
 		if (nat_find(&np->nat, f->id, &e.to))
@@ -137,7 +145,7 @@ static int drain_errors(struct natproxy *np, struct flow *f)
 }
 
 static void send_refused(
-	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error)
+	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error, uint16_t mtu)
 {
 	struct sock_error e = {.to = d->peer, .type = ICMP_UNREACHABLE, .code = CODE_HOST};
 	drop_count(np->drops, DROP_SOCKET);
@@ -147,6 +155,10 @@ static void send_refused(
 		e.code = CODE_NET;
 	if (error == -EACCES || error == -EPERM)
 		e.code = CODE_PROHIBITED;
+	if (error == -EMSGSIZE) {
+		e.code = CODE_FRAGMENT;
+		e.mtu = mtu;
+	}
 	if (f->kind == FLOW_ECHO)
 		e.echo_sequence = (uint16_t)(((const uint8_t *)d->piece[0].iov_base)[6] << 8 |
 					     ((const uint8_t *)d->piece[0].iov_base)[7]);
@@ -157,6 +169,7 @@ static void send_batch(struct natproxy *np, struct flow *f)
 {
 	struct datagram_batch *b = &np->batch;
 	int tries = SEND_TRIES;
+	uint16_t mtu = 0;
 	for (uint32_t sent = 0; sent < b->count;) {
 		const int r =
 			sock_send(np->sock, f->fd, &b->datagram[sent], (int)(b->count - sent));
@@ -166,9 +179,9 @@ static void send_batch(struct natproxy *np, struct flow *f)
 		}
 		/* an error that came back for an earlier datagram is reported by this call, which
 		 * then sent nothing */
-		if (r != -EAGAIN && tries-- > 0 && drain_errors(np, f) > 0)
+		if (r != -EAGAIN && tries-- > 0 && drain_errors(np, f, &mtu) > 0 && r != -EMSGSIZE)
 			continue;
-		send_refused(np, f, &b->datagram[sent++], r);
+		send_refused(np, f, &b->datagram[sent++], r, mtu);
 	}
 }
 
@@ -253,16 +266,23 @@ static enum access_verdict verdict_for(
 	return v;
 }
 
+/* The guest learns at once that this datagram does not go. */
+static void say_unreachable(
+	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint8_t code)
+{
+	const struct sock_error e = {.to = {d->remote.ip_be, d->remote.port},
+		.echo_sequence = d->remote.port,
+		.type = ICMP_UNREACHABLE,
+		.code = code};
+	error_to_guest(np, f, &e);
+}
+
 static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc *d,
 	const struct sock_address *to, enum access_verdict verdict)
 {
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
-		const struct sock_error e = {.to = *to,
-			.echo_sequence = d->remote.port,
-			.type = ICMP_UNREACHABLE,
-			.code = CODE_PROHIBITED};
 		drop_count(np->drops, DROP_DENIED);
-		error_to_guest(np, f, &e);
+		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}
 	if (payload_bytes(d) > UDP_MAX_BYTES || (f->kind == FLOW_UDP && !to->port)) {
@@ -282,6 +302,16 @@ static void end_unused(struct natproxy *np, struct flow *f, const char *why)
 	flow_owe(np, f, OWED_CLOSED);
 }
 
+/* The guest decides with each datagram whether routers may cut it (DF); the socket says so for all that follow. */
+static void set_fragmenting(struct natproxy *np, struct flow *f, enum flow_fragment wanted)
+{
+	if (f->fragment == wanted)
+		return;
+	dgram_stop(np, f);
+	sock_fragment(np->sock, f->fd, wanted == FRAGMENT_ALLOWED);
+	f->fragment = (uint8_t)wanted;
+}
+
 /* The datagram may go: by the DNS redirect, or by the flow's socket, made when this is the first.
  */
 static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc *d,
@@ -295,12 +325,14 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 	}
 	if (f->fd < 0 && !open_socket(np, f)) {
 		drop_count(np->drops, DROP_SOCKET);
+		say_unreachable(np, f, d, CODE_HOST);
 		session_close(np, f, session, "no socket to be had");
 		natproxy_return_payload(np, d);
 		end_unused(np, f, "no socket to be had");
 		return;
 	}
 	s->outside = f->outside;
+	set_fragmenting(np, f, d->hlen ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
 	batch_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
 }
 
@@ -329,9 +361,21 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		send_on(np, f, d, session, verdict);
 		return 0;
 	}
+	say_unreachable(np, f, d, CODE_HOST); /* RFC 6888 REQ-8 */
 	natproxy_return_payload(np, d);
 	end_unused(np, f, "refused");
 	return 0;
+}
+
+/* A session that a stranger begins; it may cost another of that kind its place. */
+static uint32_t open_incoming(struct natproxy *np, struct flow *f, const struct sock_address *peer)
+{
+	const uint32_t session = session_open(np, f, peer, false);
+	const uint32_t oldest = session ? nat_incoming(&np->nat, session) : NAT_NONE;
+	struct flow *of = oldest ? flow_live(np, nat_session(&np->nat, oldest)->flow) : NULL;
+	if (of)
+		dgram_expired(np, of, oldest);
+	return session;
 }
 
 /*
@@ -352,7 +396,7 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
 	if (open && !session)
-		session = session_open(np, f, shown, false);
+		session = open_incoming(np, f, shown);
 	if (session && shown->ip_be != peer->ip_be)
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;
 	return session;
@@ -416,7 +460,7 @@ static void deliver_slot(struct natproxy *np, struct flow *f, const struct sock_
 	slot->small = 0;
 	if (large)
 		slot->large = 0;
-	session_count(np, session, bytes, 0);
+	session_arrived(np, session, bytes);
 	dgram_deliver(np, f, &from, small, large, bytes);
 }
 
@@ -444,6 +488,7 @@ static int offer(struct natproxy *np, struct flow *f, struct sock_datagram *batc
 bool dgram_turn(struct natproxy *np, struct flow *f)
 {
 	struct sock_datagram batch[SOCK_BATCH];
+	uint16_t mtu = 0;
 	if (f->state != FLOW_RUNNING || f->fd < 0 || !f->readable)
 		return false;
 	const int n = offer(np, f, batch);
@@ -457,7 +502,7 @@ bool dgram_turn(struct natproxy *np, struct flow *f)
 	for (int i = 0; i < r; i++)
 		deliver_slot(np, f, &batch[i], &np->slot[i]);
 	if (r < 0)
-		drain_errors(np, f);
+		drain_errors(np, f, &mtu);
 	f->readable = r == n || (r < 0 && r != -EAGAIN);
 	flow_watch(np, f);
 	return f->readable;

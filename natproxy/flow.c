@@ -141,7 +141,7 @@ static int pay_one(struct natproxy *np, struct flow *f, enum flow_owed what)
 	case OWED_FIN: d.op = RING_NATPROXY_TCP_FIN; break;
 	case OWED_FAILED:
 		d.op = RING_NATPROXY_TCP_FAILED;
-		d.arg = f->failure;
+		d.arg = (uint64_t)f->offender_ip_be << 32 | f->failure;
 		break;
 	case OWED_RESET: d.op = RING_NATPROXY_TCP_RESET; break;
 	case OWED_CLOSED: d.op = RING_NATPROXY_DGRAM_CLOSED; break;

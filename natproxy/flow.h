@@ -34,6 +34,9 @@ enum flow_owed {
 	OWED_CLOSED = 32,
 };
 
+/* What a datagram socket lets routers do; unknown until the first datagram, because a published socket outlives flows. */
+enum flow_fragment { FRAGMENT_UNKNOWN, FRAGMENT_NEVER, FRAGMENT_ALLOWED };
+
 /* Queues of flows with something to do; a flow is in each at most once. */
 enum flow_work { WORK_OWED, WORK_UPLOAD, WORK_DOWNLOAD, WORK_KINDS };
 
@@ -44,6 +47,8 @@ struct flow {
 			    harmless */
 	uint8_t watched; /* bit set of enum sock_event */
 	uint8_t failure; /* enum ring_failure, with OWED_FAILED */
+	uint8_t fragment;	   /* enum flow_fragment */
+	uint32_t offender_ip_be;   /* with RING_FAIL_EXCEEDED: the router that said so */
 	bool blocked : 1;	   /* the socket takes no more: waiting for SOCK_WRITE */
 	bool readable : 1;	   /* the socket may hold bytes; not watched meanwhile */
 	bool bulk : 1;		   /* the last read was long: offer large buffers only */
@@ -52,6 +57,7 @@ struct flow {
 	bool outside_finished : 1; /* FIN from the far end */
 	bool write_broken : 1;	   /* reset from outside; bytes may remain to be read */
 	bool published : 1;	   /* the socket belongs to a published UDP port */
+	bool traced : 1;	   /* TCP whose SYN may not get far: its errors are told */
 	bool dns : 1;		   /* TCP to the gateway's port 53 */
 	bool charged : 1;	   /* holds a port mapping */
 	int fd;			   /* -1 none */

@@ -9,6 +9,7 @@
  *   idle     per protocol, oldest use first: the timeout is constant per protocol, so the head
  *            expires first and neither a heap nor a scan is needed; touches are noted once a second
  *   sibling  sessions of one flow, anchored in the flow
+ *   incoming per guest, those that a stranger began, oldest use first: who gives way to the next one
  *
  * Guests are counted in a second small table that holds an entry only while the guest has sessions.
  */
@@ -130,6 +131,34 @@ static void sibling_unlink(struct nat *n, const struct nat_session *s, uint32_t 
 		*head = s->sibling_next;
 }
 
+static void incoming_link(struct nat *n, uint32_t ref)
+{
+	struct nat_session *s = &n->session[ref];
+	struct nat_guest *g = &n->guest[s->guest_ref];
+	s->incoming_next = NAT_NONE;
+	s->incoming_prev = g->incoming.last;
+	if (g->incoming.last)
+		n->session[g->incoming.last].incoming_next = ref;
+	else
+		g->incoming.first = ref;
+	g->incoming.last = ref;
+	g->incomings++;
+}
+
+static void incoming_unlink(struct nat *n, const struct nat_session *s)
+{
+	struct nat_guest *g = &n->guest[s->guest_ref];
+	if (s->incoming_next)
+		n->session[s->incoming_next].incoming_prev = s->incoming_prev;
+	else
+		g->incoming.last = s->incoming_prev;
+	if (s->incoming_prev)
+		n->session[s->incoming_prev].incoming_next = s->incoming_next;
+	else
+		g->incoming.first = s->incoming_next;
+	g->incomings--;
+}
+
 static uint32_t *guest_head(struct nat *n, uint32_t ip_be)
 {
 	return &n->guest_bucket[hash_sip(&n->key, &ip_be, sizeof(ip_be)) & (NAT_GUEST_BUCKETS - 1)];
@@ -234,6 +263,8 @@ void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings)
 	address_unlink(n, s);
 	idle_unlink(n, s);
 	sibling_unlink(n, s, siblings);
+	if (s->incoming)
+		incoming_unlink(n, s);
 	g->sessions[s->protocol]--;
 	g->connecting -= s->state == NAT_CONNECTING;
 	guest_put(n, s->guest_ref);
@@ -262,6 +293,21 @@ void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns)
 	idle_unlink(n, s);
 	s->used_ns = now_ns;
 	idle_link(n, ref);
+	if (s->incoming) {
+		incoming_unlink(n, s);
+		incoming_link(n, ref);
+	}
+}
+
+uint32_t nat_incoming(struct nat *n, uint32_t ref)
+{
+	struct nat_session *s = &n->session[ref];
+	const struct nat_guest *g = &n->guest[s->guest_ref];
+	s->incoming = true;
+	incoming_link(n, ref);
+	if (g->incomings <= (n->limits.sessions[s->protocol] + 1) / 2)
+		return NAT_NONE;
+	return g->incoming.first == ref ? NAT_NONE : g->incoming.first;
 }
 
 uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote)

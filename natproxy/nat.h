@@ -43,6 +43,7 @@ struct nat_session {
 	uint32_t number; /* what the operator sees; from 1, wraps */
 	uint8_t state, protocol;
 	bool inspected;
+	bool incoming; /* its far end began */
 	uint32_t flow; /* id, ring.h */
 	struct sock_address guest, remote, outside;
 	uint32_t real_ip_be; /* where `remote` really is, when the guest is shown the gateway's
@@ -51,21 +52,24 @@ struct nat_session {
 	uint64_t to_guest_bytes, from_guest_bytes;
 	uint32_t guest_ref;
 	/* references, NAT_NONE ends a list */
-	uint32_t exact_next, exact_prev;     /* same (flow, remote) bucket */
-	uint32_t address_next, address_prev; /* same (flow, remote address) bucket */
-	uint32_t idle_next, idle_prev;	     /* by last use, oldest first */
-	uint32_t sibling_next, sibling_prev; /* sessions of one flow */
+	uint32_t exact_next, exact_prev;       /* same (flow, remote) bucket */
+	uint32_t address_next, address_prev;   /* same (flow, remote address) bucket */
+	uint32_t idle_next, idle_prev;	       /* by last use, oldest first */
+	uint32_t sibling_next, sibling_prev;   /* sessions of one flow */
+	uint32_t incoming_next, incoming_prev; /* of one guest, by last use, oldest first */
+};
+
+struct nat_list {
+	uint32_t first, last;
 };
 
 struct nat_guest {
 	uint32_t ip_be;
 	uint32_t sessions[NAT_PROTOCOLS];
 	uint32_t connecting;
+	uint32_t incomings; /* UDP sessions that their far ends began */
+	struct nat_list incoming;
 	uint32_t next;
-};
-
-struct nat_list {
-	uint32_t first, last;
 };
 
 struct nat {
@@ -101,6 +105,13 @@ void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings);
 void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outside);
 /* Traffic: the session is young again. */
 void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns);
+
+/*
+ * Marks a session just opened as begun by its far end. When more than half of the sessions that the
+ * guest may have are such, the longest unused of them is returned, to be closed, so that strangers
+ * never use up what the guest needs for itself; else NAT_NONE.
+ */
+uint32_t nat_incoming(struct nat *n, uint32_t ref);
 
 /* The session of this flow with this far endpoint, or NAT_NONE. */
 uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote);

@@ -172,6 +172,7 @@ static void read_nat(struct natproxy *np, const Nl__Hub *hub)
 	struct natproxy_config *c = &np->config;
 	c->enabled = !nat->has_enable || nat->enable;
 	c->log_sessions = !nat->has_log || nat->log;
+	c->inbound_refresh = !nat->has_udp_inbound_refresh || nat->udp_inbound_refresh;
 	c->filtering = nat->has_filtering ? nat->filtering : NL__NAT__FILTERING__address_dependent;
 	np->access = (struct access){.gateway_ip_be = hub->host->address->be,
 		.netmask_be = hub->host->netmask->be,

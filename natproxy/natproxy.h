@@ -131,6 +131,7 @@ struct datagram_batch { /* datagrams of one flow waiting for sendmmsg */
 };
 
 struct natproxy_config {
+	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
 	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, segment_max;

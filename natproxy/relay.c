@@ -21,8 +21,12 @@
 #include "upload.h"
 
 enum {
-	PORT_TRIES = 2
-}; /* mapped or same number, then one other; TCP needs no parity, so the kernel may choose next */
+	/* mapped or same number, then one other; TCP needs no parity, so the kernel may choose next */
+	PORT_TRIES = 2,
+	PROBE_TTL = 32,
+	DSCP_MASK = 0xfc,
+	ICMP_TIME_EXCEEDED = 11,
+};
 
 static enum ring_failure failure_of(int error)
 {
@@ -52,12 +56,13 @@ static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
 	flow_owe(np, f, OWED_FAILED);
 }
 
-static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to)
+static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to,
+	const struct sock_age *age)
 {
 	for (unsigned int n = 0;; n++) {
 		const uint16_t port =
 			n < PORT_TRIES ? portpick_candidate(&np->ports, NAT_TCP, &f->guest, n) : 0;
-		const int fd = sock_tcp_connect(np->sock, port, to);
+		const int fd = sock_tcp_connect(np->sock, port, to, age);
 		if (fd >= 0 && port) {
 			portpick_hold(&np->ports, NAT_TCP, &f->guest, port);
 			f->outside.port = port;
@@ -69,9 +74,10 @@ static int connect_from(struct natproxy *np, struct flow *f, const struct sock_a
 }
 
 /* Starts the connection; failure is answered at once. */
-static void start(struct natproxy *np, struct flow *f, const struct sock_address *to)
+static void start(struct natproxy *np, struct flow *f, const struct sock_address *to,
+	const struct sock_age *age)
 {
-	const int fd = connect_from(np, f, to);
+	const int fd = connect_from(np, f, to, age);
 	if (fd == -EMFILE || fd == -ENFILE)
 		natproxy_shortage(np, 0, NAT_TCP);
 	if (fd < 0) {
@@ -97,6 +103,7 @@ static bool dns_target(const struct natproxy *np, const struct flow *f, struct s
 
 static void start_dns(struct natproxy *np, struct flow *f)
 {
+	const struct sock_age usual = {0, 0};
 	struct sock_address to;
 	if (!dns_target(np, f, &to)) {
 		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
@@ -104,7 +111,7 @@ static void start_dns(struct natproxy *np, struct flow *f)
 		return;
 	}
 	f->dns_tried++;
-	start(np, f, &to);
+	start(np, f, &to, &usual);
 }
 
 static void refuse(struct natproxy *np, struct flow *f, enum ring_failure why)
@@ -135,9 +142,19 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	return true;
 }
 
+/*
+ * A SYN that may go only a few hops is a probe (traceroute -T): its socket gets the same TTL and hears of its death.
+ * Hosts of today begin with 64 or more, and are spared the system calls.
+ */
+static struct sock_age age_of(const struct ring_desc *d)
+{
+	const uint8_t ttl = d->pair.kind & 0xff, tos = d->pair.kind >> 8 & 0xff;
+	return (struct sock_age){ttl < PROBE_TTL ? ttl : 0, tos & DSCP_MASK};
+}
+
 int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 {
-	struct flow *f = flow_new(np, d->flow, FLOW_TCP);
+	struct flow *f = d->pair.kind <= UINT16_MAX ? flow_new(np, d->flow, FLOW_TCP) : NULL;
 	if (!f)
 		return -EPROTO;
 	f->state = FLOW_CONNECTING;
@@ -150,11 +167,13 @@ int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return 0;
 	}
+	const struct sock_age age = age_of(d);
+	f->traced = age.ttl != 0;
 	f->dns = verdict == ACCESS_DNS;
 	if (f->dns)
 		start_dns(np, f);
 	else
-		start(np, f, &f->remote);
+		start(np, f, &f->remote, &age);
 	return 0;
 }
 
@@ -164,11 +183,24 @@ static void run(struct natproxy *np, struct flow *f)
 		portpick_hold(&np->ports, NAT_TCP, &f->guest, f->outside.port);
 		f->charged = true;
 	}
+	if (f->traced)
+		sock_forgive(np->sock, f->fd);
 	f->state = FLOW_RUNNING;
 	session_connected(np, f, true);
 	flow_owe(np, f, OWED_OPENED);
 	inspect_start(np, f);
 	flow_watch(np, f);
+}
+
+/* Why the connection failed; of a probe the router that ended it is noted too. */
+static enum ring_failure failure_told(struct natproxy *np, struct flow *f, int error)
+{
+	struct sock_error e;
+	if (!f->traced || sock_receive_error(np->sock, f->fd, false, &e) <= 0 ||
+		e.type != ICMP_TIME_EXCEEDED)
+		return failure_of(error);
+	f->offender_ip_be = access_shown_as(&np->access, e.offender_ip_be);
+	return RING_FAIL_EXCEEDED;
 }
 
 static void connected(struct natproxy *np, struct flow *f)
@@ -187,7 +219,7 @@ static void connected(struct natproxy *np, struct flow *f)
 		start_dns(np, f);
 		return;
 	}
-	fail(np, f, failure_of(error));
+	fail(np, f, failure_told(np, f, error));
 }
 
 void relay_ready(struct natproxy *np, struct flow *f, unsigned int events)

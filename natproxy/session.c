@@ -72,6 +72,14 @@ void session_count(struct natproxy *np, uint32_t ref, uint64_t to_guest, uint64_
 	nat_touch(&np->nat, ref, np->now_ns);
 }
 
+void session_arrived(struct natproxy *np, uint32_t ref, uint64_t bytes)
+{
+	struct nat_session *s = nat_session(&np->nat, ref);
+	s->to_guest_bytes += bytes;
+	if (s->protocol != NAT_UDP || np->config.inbound_refresh)
+		nat_touch(&np->nat, ref, np->now_ns);
+}
+
 void session_closing(struct natproxy *np, struct flow *f)
 {
 	if (f->sessions)

@@ -15,6 +15,8 @@ uint32_t session_open(
 void session_connected(struct natproxy *np, struct flow *f, bool successful);
 /* Bytes went through. */
 void session_count(struct natproxy *np, uint32_t ref, uint64_t to_guest, uint64_t from_guest);
+/* A datagram came from outside: counted, and the session is young again if nat.udp_inbound_refresh. */
+void session_arrived(struct natproxy *np, uint32_t ref, uint64_t bytes);
 /* One direction of a TCP session ended. */
 void session_closing(struct natproxy *np, struct flow *f);
 void session_close(struct natproxy *np, struct flow *f, uint32_t ref, const char *why);

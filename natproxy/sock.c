@@ -63,13 +63,20 @@ static void stream_options(int fd)
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
+	const struct sock_age *age)
 {
 	const struct sockaddr_in far = kernel_address(to);
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
 	stream_options(fd);
+	if (age->ttl) {
+		set(fd, IPPROTO_IP, IP_TTL, age->ttl);
+		set(fd, IPPROTO_IP, IP_RECVERR, 1);
+	}
+	if (age->tos)
+		set(fd, IPPROTO_IP, IP_TOS, age->tos);
 	if (local_port) {
 		const struct sock_address at = {0, local_port};
 		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -79,6 +86,11 @@ int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS)
 		return abandon(fd, -errno);
 	return fd;
+}
+
+void sock_forgive(struct sock_host *h, int fd)
+{
+	set(fd, IPPROTO_IP, IP_RECVERR, 0);
 }
 
 int sock_connect_result(struct sock_host *h, int fd)
@@ -173,7 +185,6 @@ int sock_udp(struct sock_host *h, const struct sock_address *at)
 	set(fd, IPPROTO_IP, IP_RECVERR, 1);
 	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
-	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
 	return fd;
 }
 
@@ -194,6 +205,8 @@ int sock_echo(struct sock_host *h, uint16_t identifier)
 	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
 	if (fd < 0)
 		return -errno;
+	/* on by default, and then two sockets could have one identifier and each other's answers */
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	if (bind_to(fd, &at)) {
 		at.port = 0;
 		const int error = bind_to(fd, &at);
@@ -203,8 +216,12 @@ int sock_echo(struct sock_host *h, uint16_t identifier)
 	set(fd, IPPROTO_IP, IP_RECVERR, 1);
 	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
-	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
 	return fd;
+}
+
+void sock_fragment(struct sock_host *h, int fd, bool allowed)
+{
+	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO);
 }
 
 union control {

@@ -51,13 +51,23 @@ struct sock_error {
 	uint16_t echo_sequence;	 /* host order, echo sockets only */
 };
 
+/* What a connection's packets carry in their IP headers. */
+struct sock_age {
+	/* 0: the kernel's. Else ICMP errors are kept for sock_receive_error as well */
+	uint8_t ttl;
+	uint8_t tos; /* the two bits of ECN are the kernel's */
+};
+
 /*
  * A TCP socket on its way to `to`, from local port `local_port` (0: the kernel's choice). The port
  * may be shared with other connections (SO_REUSEADDR), never with a listener. Wait for SOCK_WRITE,
  * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
  * once. Syscalls: socket setsockopt bind connect close
  */
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to);
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
+	const struct sock_age *age);
+/* A connection made with a TTL stands: errors no longer end it (RFC 5927). Syscalls: setsockopt */
+void sock_forgive(struct sock_host *h, int fd);
 /* How the connect ended: 0 or -errno. Syscalls: getsockopt */
 int sock_connect_result(struct sock_host *h, int fd);
 /* A listening socket; port 0 lets the kernel choose. Syscalls: socket setsockopt bind listen close
@@ -89,14 +99,18 @@ void sock_close(struct sock_host *h, int fd, bool reset);
 
 /*
  * An unconnected UDP socket at `at` (port 0: the kernel's choice), with errors, TTL and TOS
- * reported, and path MTU discovery as "want": DF where it fits, fragments where it does not.
- * Syscalls: socket setsockopt bind close
+ * reported. Syscalls: socket setsockopt bind close
  */
 int sock_udp(struct sock_host *h, const struct sock_address *at);
 /* A UDP socket that talks to one peer only, from a random port. Syscalls: socket connect close */
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer);
-/* A ping socket with this identifier if it is free. Syscalls: socket setsockopt bind close */
+/* A ping socket with this identifier if nobody has it. Syscalls: socket setsockopt bind close */
 int sock_echo(struct sock_host *h, uint16_t identifier);
+/*
+ * Whether what a datagram socket sends from now on may be cut on its way. If not, it leaves with DF, and what the path
+ * is known not to take is refused with -EMSGSIZE and an error whose offender is 0. Syscalls: setsockopt
+ */
+void sock_fragment(struct sock_host *h, int fd, bool allowed);
 /* Sends up to SOCK_BATCH datagrams: how many went, or why the first did not. Syscalls: sendmmsg */
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count);
 /* Receives up to SOCK_BATCH datagrams: how many came; -EAGAIN none. Syscalls: recvmmsg */

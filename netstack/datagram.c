@@ -52,8 +52,11 @@ static bool datagram_slice(struct out *o, const struct datagram *d, uint32_t fro
 static int datagram_whole(
 	struct stack *s, const struct guest *g, const struct datagram *d, uint32_t payload)
 {
+	struct out_ip ip = d->ip;
 	struct out o;
-	out_ip(s, &o, g, &d->ip);
+	ip.id = (uint16_t)stack_random(
+		s); /* may still be fragmented behind the hub (RFC 6864 4.3) */
+	out_ip(s, &o, g, &ip);
 	wire_put(&o.wire, d->l4, L4_BYTES);
 	if (!d->sum_known)
 		out_partial_checksum(&o, &d->ip, d->field, L4_BYTES, 0);

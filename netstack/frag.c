@@ -2,6 +2,9 @@
  * Theory of operation: every fragment is copied at once into the place where it belongs, so no broker buffer waits for
  * a datagram that may never be complete. A bit a piece of 8 bytes says what is there: RFC 815's holes without a
  * list. Only the last fragment may have a length that 8 does not divide.
+ *
+ * A waiting datagram is found by keyed hash and stands in three lines, each a list through the entries: by age for
+ * the time-out, and by last growth among those of its source and of its port, whose heads are who gives way.
  */
 #include <string.h>
 
@@ -14,11 +17,64 @@ struct frag_piece {
 	bool more;
 };
 
+static uint16_t frag_number(const struct stack *s, const struct frag *f)
+{
+	return (uint16_t)(f - s->frags.entry + 1);
+}
+
+static struct frag *frag_at(struct stack *s, uint16_t number)
+{
+	return number ? &s->frags.entry[number - 1] : NULL;
+}
+
+static struct frag_list *frag_line_of(struct stack *s, const struct frag *f, enum frag_line line)
+{
+	if (line == FRAG_BY_AGE)
+		return &s->frags.age;
+	return line == FRAG_BY_GUEST ? &s->frags.guest[f->guest] : &s->frags.port[f->port];
+}
+
+static void frag_leave(struct stack *s, struct frag *f, enum frag_line line)
+{
+	struct frag_list *l = frag_line_of(s, f, line);
+	struct frag *next = frag_at(s, f->next[line]), *prev = frag_at(s, f->prev[line]);
+	*(prev ? &prev->next[line] : &l->first) = f->next[line];
+	*(next ? &next->prev[line] : &l->last) = f->prev[line];
+}
+
+static void frag_queue(struct stack *s, struct frag *f, enum frag_line line)
+{
+	struct frag_list *l = frag_line_of(s, f, line);
+	struct frag *last = frag_at(s, l->last);
+	f->next[line] = 0;
+	f->prev[line] = l->last;
+	*(last ? &last->next[line] : &l->first) = frag_number(s, f);
+	l->last = frag_number(s, f);
+}
+
+static uint16_t *frag_bucket(struct stack *s, const struct packet *p)
+{
+	const uint32_t key[3] = {p->src_be, p->dst_be, (uint32_t)p->protocol << 16 | p->ip_id};
+	return &s->frags.bucket[hash_sip(&s->key, key, sizeof(key)) % FRAG_BUCKETS];
+}
+
 static void frag_forget(struct stack *s, struct frag *f)
 {
+	const struct packet key = {.src_be = f->src_be,
+		.dst_be = f->dst_be,
+		.protocol = f->protocol,
+		.ip_id = f->ip_id};
+	uint16_t *link = frag_bucket(s, &key);
+	while (*link != frag_number(s, f))
+		link = &s->frags.entry[*link - 1].hash_next;
+	*link = f->hash_next;
+	for (enum frag_line line = 0; line < FRAG_LINES; line++)
+		frag_leave(s, f, line);
 	guest_at(s, f->guest)->fragments--;
-	f->id = 0;
+	s->frags.port_used[f->port]--;
 	s->frags.used--;
+	f->hash_next = s->frags.free;
+	s->frags.free = frag_number(s, f);
 }
 
 static void frag_drop(struct stack *s, struct frag *f, enum drop why)
@@ -30,65 +86,77 @@ static void frag_drop(struct stack *s, struct frag *f, enum drop why)
 
 static struct frag *frag_find(struct stack *s, const struct packet *p)
 {
-	for (unsigned int i = 0; i < FRAG_MAX; i++) {
-		struct frag *f = &s->frags.entry[i];
-		if (f->id && f->ip_id == p->ip_id && f->src_be == p->src_be &&
-			f->dst_be == p->dst_be && f->protocol == p->protocol)
-			return f;
-	}
-	return NULL;
+	struct frag *f = frag_at(s, *frag_bucket(s, p));
+	while (f && !(f->ip_id == p->ip_id && f->src_be == p->src_be && f->dst_be == p->dst_be &&
+			    f->protocol == p->protocol))
+		f = frag_at(s, f->hash_next);
+	return f;
 }
 
-/* The oldest datagram of that guest, of anyone for GUEST_NONE. */
-static struct frag *frag_oldest(struct stack *s, uint16_t guest)
+static uint16_t frag_fullest_port(const struct stack *s)
 {
-	struct frag *oldest = NULL;
-	for (unsigned int i = 0; i < FRAG_MAX; i++) {
-		struct frag *f = &s->frags.entry[i];
-		if (f->id && (guest == GUEST_NONE || f->guest == guest) &&
-			(!oldest || f->started_ns < oldest->started_ns))
-			oldest = f;
-	}
-	return oldest;
+	uint16_t most = 0;
+	for (uint16_t i = 1; i < FRAG_PORTS; i++)
+		if (s->frags.port_used[i] > s->frags.port_used[most])
+			most = i;
+	return most;
 }
 
-static uint16_t frag_greediest(struct stack *s)
+/* Somebody gives way if this guest, its port or everybody together holds too many. */
+static void frag_make_room(struct stack *s, const struct guest *g, uint8_t port)
 {
-	uint16_t guest = GUEST_NONE, most = 0;
-	for (unsigned int i = 0; i < FRAG_MAX; i++) {
-		struct frag *f = &s->frags.entry[i];
-		if (f->id && guest_at(s, f->guest)->fragments > most) {
-			most = guest_at(s, f->guest)->fragments;
-			guest = f->guest;
-		}
-	}
-	return guest;
+	struct frag_table *t = &s->frags;
+	uint16_t number = 0;
+	if (g->fragments >= FRAG_PER_GUEST)
+		number = t->guest[guest_index(s, g)].first;
+	else if (t->port_used[port] >= FRAG_PER_PORT)
+		number = t->port[port].first;
+	else if (t->used == FRAG_MAX)
+		number = t->port[frag_fullest_port(s)].first;
+	if (number)
+		frag_drop(s, frag_at(s, number), DROP_FRAGMENT_BUDGET);
 }
 
 static struct frag *frag_new(struct stack *s, const struct packet *p, struct guest *g)
 {
-	struct frag *f = s->frags.entry;
+	struct frag_table *t = &s->frags;
+	const uint8_t port = p->port % FRAG_PORTS;
+	uint16_t *bucket = frag_bucket(s, p);
+	struct frag *f;
 	uint32_t id;
-	if (g->fragments >= FRAG_PER_GUEST)
-		frag_drop(s, frag_oldest(s, guest_index(s, g)), DROP_FRAGMENT_BUDGET);
-	else if (s->frags.used == FRAG_MAX)
-		frag_drop(s, frag_oldest(s, frag_greediest(s)), DROP_FRAGMENT_BUDGET);
+	frag_make_room(s, g, port);
 	id = hold_take_own(s, BUF_LARGE);
 	if (!id)
 		return NULL;
-	while (f->id)
-		f++;
+	f = t->free ? frag_at(s, t->free) : &t->entry[t->fresh++];
+	if (t->free)
+		t->free = f->hash_next;
 	memset(f, 0, sizeof(*f));
 	f->src_be = p->src_be;
 	f->dst_be = p->dst_be;
 	f->id = id;
 	f->ip_id = p->ip_id;
 	f->protocol = p->protocol;
+	f->port = port;
 	f->guest = guest_index(s, g);
 	f->started_ns = s->now_ns;
+	f->hash_next = *bucket;
+	*bucket = frag_number(s, f);
+	for (enum frag_line line = 0; line < FRAG_LINES; line++)
+		frag_queue(s, f, line);
 	g->fragments++;
-	s->frags.used++;
+	t->port_used[port]++;
+	t->used++;
 	return f;
+}
+
+/* A fragment came: the last to give way. */
+static void frag_grown(struct stack *s, struct frag *f)
+{
+	for (enum frag_line line = FRAG_BY_GUEST; line < FRAG_LINES; line++) {
+		frag_leave(s, f, line);
+		frag_queue(s, f, line);
+	}
 }
 
 static bool frag_piece_of(const struct packet *p, struct frag_piece *piece)
@@ -155,6 +223,23 @@ static void frag_store(
 		f->first = *p;
 		f->have_first = true;
 	}
+	frag_grown(s, f);
+}
+
+static void frag_store_u16(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
+/* The first fragment's header as the whole datagram's, for who quotes it. */
+static void frag_header(uint8_t *ip, uint32_t bytes)
+{
+	ip[0] = 0x45;
+	frag_store_u16(ip + 2, bytes);
+	frag_store_u16(ip + 6, 0);
+	frag_store_u16(ip + 10, 0);
+	frag_store_u16(ip + 10, wire_fold(wire_sum(0, ip, IP_HEADER_BYTES)));
 }
 
 /* The datagram as if it had come in one piece: headers of the first fragment without options, payload in our buffer. */
@@ -175,7 +260,7 @@ static void frag_complete(struct stack *s, struct frag *f, struct packet *p)
 	p->nseg = 1;
 	p->bytes = OUT_L4_AT + f->total;
 	p->head_bytes = OUT_L4_AT + shown;
-	p->head[ETH_HEADER_BYTES] = 0x45;
+	frag_header(p->head + ETH_HEADER_BYTES, IP_HEADER_BYTES + f->total);
 	memcpy(p->head + OUT_L4_AT, arena_ptr(s->arena, f->id), shown);
 	frag_forget(s, f);
 }
@@ -212,7 +297,7 @@ bool frag_input(struct stack *s, struct packet *p, struct guest *g)
 void frag_poll(struct stack *s)
 {
 	struct frag *f;
-	while (s->frags.used && (f = frag_oldest(s, GUEST_NONE)) &&
+	while ((f = frag_at(s, s->frags.age.first)) &&
 		s->now_ns - f->started_ns >= FRAG_TIMEOUT_NS) {
 		if (f->have_first)
 			icmp_error(s, &f->first, guest_at(s, f->guest), ICMP_TIME_EXCEEDED, 1);
@@ -222,11 +307,6 @@ void frag_poll(struct stack *s)
 
 uint64_t frag_next_ns(const struct stack *s)
 {
-	uint64_t first = UINT64_MAX;
-	if (!s->frags.used)
-		return UINT64_MAX;
-	for (unsigned int i = 0; i < FRAG_MAX; i++)
-		if (s->frags.entry[i].id && s->frags.entry[i].started_ns < first)
-			first = s->frags.entry[i].started_ns;
-	return first + FRAG_TIMEOUT_NS;
+	const uint16_t oldest = s->frags.age.first;
+	return oldest ? s->frags.entry[oldest - 1].started_ns + FRAG_TIMEOUT_NS : UINT64_MAX;
 }

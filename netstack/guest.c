@@ -125,15 +125,26 @@ struct guest *guest_learn(struct stack *s, uint32_t ip_be, const uint8_t mac[6],
 	return g;
 }
 
-bool guest_may_answer(struct stack *s, struct guest *g)
+/* Takes one token of a bucket that fills at per_s and holds burst. */
+static bool guest_token(struct stack *s, uint64_t *empty_ns, uint64_t per_s, uint64_t burst)
 {
-	const uint64_t one = NS_PER_S / GUEST_ERRORS_PER_S, full = one * GUEST_ERRORS_BURST;
-	if (s->now_ns - g->tokens_ns > full)
-		g->tokens_ns = s->now_ns - full;
-	if (s->now_ns - g->tokens_ns < one) {
+	const uint64_t one = NS_PER_S / per_s, full = one * burst;
+	if (s->now_ns - *empty_ns > full)
+		*empty_ns = s->now_ns - full;
+	if (s->now_ns - *empty_ns < one) {
 		drop_count(s->drops, DROP_RATE_LIMIT);
 		return false;
 	}
-	g->tokens_ns += one;
+	*empty_ns += one;
 	return true;
+}
+
+bool guest_may_answer(struct stack *s, struct guest *g)
+{
+	return guest_token(s, &g->tokens_ns, GUEST_ERRORS_PER_S, GUEST_ERRORS_BURST);
+}
+
+bool guest_may_hear(struct stack *s, struct guest *g)
+{
+	return guest_token(s, &g->passed_ns, GUEST_PASSED_PER_S, GUEST_PASSED_BURST);
 }

@@ -19,6 +19,8 @@ enum {
 	GUEST_NONE = 0xffff,
 	GUEST_ERRORS_BURST = 50, /* ICMP errors and other unasked answers at once, and then */
 	GUEST_ERRORS_PER_S = 20,
+	GUEST_PASSED_BURST = 500, /* errors of others that are passed on at once, and then */
+	GUEST_PASSED_PER_S = 1000,
 };
 
 /* A doubly linked list of flows by index + 1; 0 ends it. */
@@ -37,6 +39,7 @@ struct guest {
 	uint64_t contest_ns; /* when the question was asked */
 	uint64_t asked_ns;   /* last ARP request for an unknown MAC */
 	uint64_t tokens_ns;  /* rate limit: time at which the bucket was empty */
+	uint64_t passed_ns;  /* the same for errors of others */
 	struct flow_list half_open, flows;
 	uint32_t tcp, udp, echo; /* sessions counted against the limits */
 	uint32_t time_wait;	 /* flows in TIME-WAIT that still name this entry */
@@ -60,6 +63,8 @@ struct guest *guest_need(struct stack *s, uint32_t ip_be);
 struct guest *guest_learn(struct stack *s, uint32_t ip_be, const uint8_t mac[6], uint32_t port);
 /* Takes one token for an unasked answer (ICMP error, challenge); false and counted when there is none. */
 bool guest_may_answer(struct stack *s, struct guest *g);
+/* The same for an ICMP error of somebody outside, which routers have limited already (RFC 1812 4.3.2.8). */
+bool guest_may_hear(struct stack *s, struct guest *g);
 /* Nothing of it is held any more. */
 bool guest_idle(const struct guest *g);
 

@@ -1,7 +1,9 @@
 /*
  * Theory of operation: echo to the gateway (and to everybody, in dummy mode) is answered here, echo to the outside is
- * a datagram flow of its own kind whose "port" is the identifier. Of the errors that guests send only "fragmentation
- * needed" means something to us: it lowers the segment size of a connection that it provably quotes (RFC 5927).
+ * a datagram flow of its own kind whose "port" is the identifier. Of the errors that guests send those about TCP mean
+ * something to us: "fragmentation needed" lowers the segment size of a connection that it provably quotes (RFC 5927), any
+ * other refuses a connection from outside that was not answered yet. About datagrams they end here: only a
+ * privileged process could send an ICMP error on, and no mapping ends by one (RFC 4787 REQ-12).
  * Errors to guests quote as much as fits into a header slot, at least the 8 bytes of RFC 792.
  */
 #include <string.h>
@@ -11,7 +13,6 @@
 enum {
 	ICMP_HEADER_BYTES = 8,
 	ICMP_QUOTE_MAX = OUT_FRAME_BYTES - OUT_L4_AT - ICMP_HEADER_BYTES,
-	ICMP_QUOTED_TCP_BYTES = 8,
 };
 
 static bool icmp_is_error(uint8_t type)
@@ -68,18 +69,22 @@ void icmp_error(
 
 void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q)
 {
+	const struct quote guess = {
+		.ip_bytes = IP_HEADER_BYTES + sizeof(q->inner), .ip_frag = IP_DONT_FRAGMENT};
+	const struct quote *sent = q->sent ? q->sent : &guess;
 	uint8_t *inner;
 	uint16_t sum;
 	struct out o;
-	if (!g->known || !guest_may_answer(s, g))
+	if (!g->known || !(q->offender_ip_be ? guest_may_hear(s, g) : guest_may_answer(s, g)))
 		return;
-	icmp_begin(s, &o, g, q->offender_ip_be, IP_HEADER_BYTES + sizeof(q->inner), q->type,
-		q->code, q->mtu);
+	icmp_begin(s, &o, g, q->offender_ip_be ? q->offender_ip_be : s->config.ip_be,
+		IP_HEADER_BYTES + sizeof(q->inner), q->type, q->code, q->mtu);
 	inner = o.wire.p;
-	wire_put_u16(&o.wire, 0x4500);
-	wire_put_u16(&o.wire, IP_HEADER_BYTES + sizeof(q->inner));
-	wire_put_u16(&o.wire, 0);
-	wire_put_u16(&o.wire, IP_DONT_FRAGMENT);
+	wire_put_u8(&o.wire, 0x45);
+	wire_put_u8(&o.wire, sent->ip_tos);
+	wire_put_u16(&o.wire, sent->ip_bytes);
+	wire_put_u16(&o.wire, sent->ip_id);
+	wire_put_u16(&o.wire, sent->ip_frag);
 	wire_put_u8(&o.wire, 1);
 	wire_put_u8(&o.wire, q->protocol);
 	wire_put_u16(&o.wire, 0);
@@ -88,7 +93,7 @@ void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote 
 	sum = wire_fold(wire_sum(0, inner, IP_HEADER_BYTES));
 	inner[10] = (uint8_t)(sum >> 8);
 	inner[11] = (uint8_t)sum;
-	wire_put(&o.wire, q->inner, sizeof(q->inner));
+	wire_put(&o.wire, q->sent ? q->sent->inner : q->inner, sizeof(q->inner));
 	icmp_finish(s, &o);
 }
 
@@ -133,6 +138,11 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 		.port = wire_u16(&w),
 		.ttl = (uint8_t)(p->ttl - 1),
 		.tos = p->tos};
+	if (!s->config.nat_enable) {
+		drop_count(s->drops, DROP_DENIED);
+		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PROHIBITED);
+		return;
+	}
 	if (!s->echo) {
 		drop_count(s->drops, DROP_DENIED);
 		return;
@@ -140,28 +150,56 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES);
 }
 
-/* A quoted packet that we sent: from the outside to this guest, TCP. */
-static void icmp_frag_needed(struct stack *s, const struct packet *p)
+/* What an error of a guest says about a packet that we sent it. */
+struct icmp_about {
+	struct flow_key key;
+	uint32_t seq;
+	uint16_t mtu; /* of fragmentation needed */
+};
+
+/* True when the quoted packet was TCP, from the outside to this very guest. */
+static bool icmp_about_tcp(const struct packet *p, struct icmp_about *about)
 {
 	struct wire_in w = packet_wire(p, p->l4_at + 6);
-	uint16_t mtu = wire_u16(&w);
-	uint8_t version = wire_u8(&w);
-	struct flow_key key = {.kind = FLOW_TCP};
-	uint8_t protocol;
-	uint32_t seq;
+	struct flow_key *key = &about->key;
+	uint8_t version, protocol;
+	*about = (struct icmp_about){.key.kind = FLOW_TCP, .mtu = wire_u16(&w)};
+	version = wire_u8(&w);
 	wire_bytes(&w, 8);
 	protocol = wire_u8(&w);
 	wire_u16(&w);
-	key.remote_ip_be = wire_u32_be(&w);
-	key.guest_ip_be = wire_u32_be(&w);
+	key->remote_ip_be = wire_u32_be(&w);
+	key->guest_ip_be = wire_u32_be(&w);
 	wire_bytes(&w, (version & 15u) > 5 ? ((version & 15u) - 5) * 4 : 0);
-	key.remote_port = wire_u16(&w);
-	key.guest_port = wire_u16(&w);
-	seq = wire_u32(&w);
-	if (!wire_ok(&w) || version >> 4 != 4 || protocol != IP_PROTO_TCP ||
-		key.guest_ip_be != p->src_be)
+	key->remote_port = wire_u16(&w);
+	key->guest_port = wire_u16(&w);
+	about->seq = wire_u32(&w);
+	return wire_ok(&w) && version >> 4 == 4 && protocol == IP_PROTO_TCP &&
+	       key->guest_ip_be == p->src_be;
+}
+
+/*
+ * A guest whose filter refuses a connection from outside by ICMP, as Linux's REJECT does: what the peer can be given is
+ * a reset at once instead of a wait. A connection that stands outlives any error (RFC 5927 5.2).
+ */
+static void icmp_syn_refused(struct stack *s, const struct icmp_about *about)
+{
+	struct flow *f = flow_find(s, &about->key);
+	if (!f || f->tcp.state != TCP_SYN_SENT || about->seq != f->tcp.iss)
 		return;
-	tcp_path_mtu(s, &key, seq, mtu);
+	f->failure = RING_FAIL_REFUSED;
+	tcp_abort(s, f, false);
+}
+
+static void icmp_unreachable(struct stack *s, const struct packet *p, uint8_t code)
+{
+	struct icmp_about about;
+	if (!icmp_about_tcp(p, &about))
+		return;
+	if (code == ICMP_FRAG_NEEDED)
+		tcp_path_mtu(s, &about.key, about.seq, about.mtu);
+	else
+		icmp_syn_refused(s, &about);
 }
 
 static bool icmp_ok(const struct stack *s, const struct packet *p)
@@ -179,8 +217,8 @@ void icmp_input(struct stack *s, struct packet *p, struct guest *g)
 		drop_count(s->drops, DROP_ICMP_BAD);
 		return;
 	}
-	if (head[0] == ICMP_UNREACHABLE && head[1] == ICMP_FRAG_NEEDED)
-		icmp_frag_needed(s, p);
+	if (head[0] == ICMP_UNREACHABLE)
+		icmp_unreachable(s, p, head[1]);
 	if (head[0] != ICMP_ECHO_REQUEST || head[1] != 0)
 		return;
 	if (p->dst_be == s->config.ip_be || s->config.icmp_dummy)

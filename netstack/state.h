@@ -15,6 +15,7 @@
 #include "hold.h"
 #include "out.h"
 #include "packet.h"
+#include "quote.h"
 #include "ring.h"
 #include "stack.h"
 #include "tcp_sent.h"
@@ -42,6 +43,7 @@ struct stack {
 	struct stack_counts counts;
 	struct guest_table guests;
 	struct frag_table frags;
+	struct quote_table quotes;
 	struct hold_table holds;
 	struct sent_table sent;
 	struct flow_table flows;
@@ -93,12 +95,13 @@ void icmp_input(struct stack *s, struct packet *p, struct guest *g);
 /* An error from the gateway about packet p, if RFC 1122 3.2.2 and the rate limit allow one. */
 void icmp_error(
 	struct stack *s, const struct packet *p, struct guest *g, uint8_t type, uint8_t code);
-/* An error about a packet of a flow that is not at hand: the quoted header is rebuilt from the key. */
+/* An error about a packet of a flow that is not at hand: its header is rebuilt from what is known. */
 struct icmp_quote {
 	uint32_t offender_ip_be, remote_ip_be;
 	uint8_t protocol, type, code;
 	uint16_t mtu;
-	uint8_t inner[8]; /* first bytes after the quoted IP header */
+	uint8_t inner[QUOTE_INNER_BYTES]; /* first bytes after the quoted IP header */
+	const struct quote *sent;	  /* what is known of the packet itself; NULL nothing */
 };
 void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q);
 

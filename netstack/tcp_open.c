@@ -78,6 +78,7 @@ static void open_make_room(struct stack *s, struct guest *g)
 
 void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct tcp_segment *seg)
 {
+	const struct ring_remote remote = {.ip_be = key->remote_ip_be, .port = key->remote_port};
 	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN};
 	struct flow *f;
 	open_make_room(s, seg->guest);
@@ -91,12 +92,14 @@ void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct 
 	d.pair = (struct ring_pair){.guest_ip_be = key->guest_ip_be,
 		.remote_ip_be = key->remote_ip_be,
 		.guest_port = key->guest_port,
-		.remote_port = key->remote_port};
+		.remote_port = key->remote_port,
+		.kind = (uint32_t)seg->packet->tos << 8 | (uint8_t)(seg->packet->ttl - 1)};
 	if (link_send(s->natproxy, LINK_DATA, &d, NULL) < 0) {
 		drop_count(s->drops, DROP_RING_FULL);
 		tcp_abort(s, f, false);
 		return;
 	}
+	quote_note(&s->quotes, d.flow, seg->packet, &remote);
 	f->told = true;
 	flow_owe(s, f, OWED_CREDIT);
 }
@@ -234,12 +237,16 @@ int stack_op_tcp_opened(struct stack *s, const struct ring_desc *d)
 }
 
 /* The guest learns what the network said about its SYN: a reset, an ICMP error, or nothing. */
-static void open_report_failure(struct stack *s, struct flow *f, uint32_t failure)
+static void open_report_failure(
+	struct stack *s, struct flow *f, uint32_t failure, uint32_t offender_ip_be)
 {
-	struct icmp_quote q = {.offender_ip_be = s->config.ip_be,
+	const struct ring_remote remote = {
+		.ip_be = f->key.remote_ip_be, .port = f->key.remote_port};
+	struct icmp_quote q = {.offender_ip_be = offender_ip_be,
 		.remote_ip_be = f->key.remote_ip_be,
 		.protocol = IP_PROTO_TCP,
-		.type = ICMP_UNREACHABLE};
+		.type = failure == RING_FAIL_EXCEEDED ? ICMP_TIME_EXCEEDED : ICMP_UNREACHABLE,
+		.sent = quote_find(&s->quotes, flow_id_of(s, f), &remote)};
 	struct wire_out w = wire_out(q.inner, sizeof(q.inner));
 	wire_put_u16(&w, f->key.guest_port);
 	wire_put_u16(&w, f->key.remote_port);
@@ -250,22 +257,25 @@ static void open_report_failure(struct stack *s, struct flow *f, uint32_t failur
 	}
 	if (failure == RING_FAIL_TIMEOUT)
 		return;
-	q.code = failure == RING_FAIL_HOST  ? ICMP_HOST
-		 : failure == RING_FAIL_NET ? ICMP_NET
-					    : ICMP_PROHIBITED;
+	if (q.type == ICMP_UNREACHABLE)
+		q.code = failure == RING_FAIL_HOST  ? ICMP_HOST
+			 : failure == RING_FAIL_NET ? ICMP_NET
+						    : ICMP_PROHIBITED;
 	icmp_quote_error(s, flow_guest(s, f), &q);
 }
 
 int stack_op_tcp_failed(struct stack *s, const struct ring_desc *d)
 {
+	const uint32_t failure = (uint32_t)d->arg, offender_ip_be = (uint32_t)(d->arg >> 32);
 	struct flow *f;
-	if (open_flow_of(s, d, &f) < 0 || d->arg < RING_FAIL_REFUSED || d->arg > RING_FAIL_SHORTAGE)
+	if (open_flow_of(s, d, &f) < 0 || failure < RING_FAIL_REFUSED ||
+		failure > RING_FAIL_EXCEEDED)
 		return -EPROTO;
 	if (!f)
 		return 0;
 	if (f->tcp.state != TCP_OPENING)
 		return -EPROTO;
-	open_report_failure(s, f, (uint32_t)d->arg);
+	open_report_failure(s, f, failure, offender_ip_be);
 	tcp_abort(s, f, false);
 	return 0;
 }

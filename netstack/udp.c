@@ -44,9 +44,12 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	}
 	if (!f)
 		f = dgram_open(s, key, g, 0);
-	if (!f)
+	if (!f) { /* RFC 6888 REQ-8 */
+		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_HOST);
 		return;
+	}
 	d.flow = flow_id_of(s, f);
+	d.hlen = (p->frag & IP_DONT_FRAGMENT) != 0;
 	d.nseg = (uint8_t)n;
 	d.remote = *remote;
 	for (unsigned int i = 0; i < n; i++)
@@ -55,6 +58,7 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 		drop_count(s->drops, DROP_RING_FULL);
 		return;
 	}
+	quote_note(&s->quotes, d.flow, p, remote);
 	for (unsigned int i = 0; i < n; i++)
 		hold_lend(s, piece[i].id);
 }
@@ -132,6 +136,14 @@ static int dgram_take(struct stack *s, const struct ring_desc *d, uint32_t *byte
 	return 0;
 }
 
+/* One less than it came with (RFC 1812 5.3.1); it has reached the address that it was sent to, so 1 is not too few. */
+static uint8_t dgram_ttl(uint8_t came)
+{
+	if (!came)
+		return OUT_TTL;
+	return came > 1 ? came - 1 : came;
+}
+
 static void dgram_download(
 	struct stack *s, const struct flow *f, const struct ring_desc *d, uint32_t bytes)
 {
@@ -140,7 +152,7 @@ static void dgram_download(
 	struct datagram out = {.ip = {.src_be = d->remote.ip_be,
 				       .dst_be = f->key.guest_ip_be,
 				       .protocol = udp ? IP_PROTO_UDP : IP_PROTO_ICMP,
-				       .ttl = d->remote.ttl ? d->remote.ttl : OUT_TTL,
+				       .ttl = dgram_ttl(d->remote.ttl),
 				       .tos = d->remote.tos,
 				       .payload_bytes = UDP_HEADER_BYTES + bytes},
 		.seg = d->seg,
@@ -193,7 +205,8 @@ int stack_op_dgram_error(struct stack *s, const struct ring_desc *d)
 		.remote_ip_be = d->remote.ip_be,
 		.type = (uint8_t)(d->pair.token >> 8),
 		.code = (uint8_t)d->pair.token,
-		.mtu = (uint16_t)d->pair.kind};
+		.mtu = (uint16_t)d->pair.kind,
+		.sent = quote_find(&s->quotes, d->flow, &d->remote)};
 	struct wire_out w = wire_out(q.inner, sizeof(q.inner));
 	if (flow_of_id(s, d->flow, &f) < 0 || !dgram_error_known(q.type, q.code))
 		return -EPROTO;

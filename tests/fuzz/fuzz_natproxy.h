@@ -59,7 +59,8 @@ static void need_open(int fd)
 		abort();
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
+	const struct sock_age *age)
 {
 	return new_fd();
 }
@@ -132,6 +133,14 @@ int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
 int sock_echo(struct sock_host *h, uint16_t identifier)
 {
 	return new_fd();
+}
+void sock_fragment(struct sock_host *h, int fd, bool allowed)
+{
+	need_open(fd);
+}
+void sock_forgive(struct sock_host *h, int fd)
+{
+	need_open(fd);
 }
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
 {

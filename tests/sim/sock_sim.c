@@ -116,7 +116,8 @@ void sock_sim_event(struct conn *c)
 
 /* TCP. */
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
+	const struct sock_age *age)
 {
 	const struct sock_address local = {htonl(HOST_IP), port_or_any(local_port)};
 	int fd;
@@ -129,6 +130,10 @@ int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock
 	socks[fd].conn->fd = fd;
 	conn_connect(socks[fd].conn);
 	return fd;
+}
+
+void sock_forgive(struct sock_host *h, int fd)
+{
 }
 
 int sock_connect_result(struct sock_host *h, int fd)
@@ -354,6 +359,10 @@ int sock_echo(struct sock_host *h, uint16_t identifier)
 	if (fd >= 0)
 		socks[fd].port = identifier;
 	return fd;
+}
+
+void sock_fragment(struct sock_host *h, int fd, bool allowed)
+{
 }
 
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -220,7 +222,8 @@ Test(dgram, port_unreachable_reaches_the_guest_and_the_mapping_lives_on)
 	cr_assert_eq(d.remote.port, port);
 	cr_assert_eq(d.remote.ip_be, rig_loopback());
 	cr_assert_eq(d.pair.token, 3 << 8 | 3);
-	cr_assert_eq(d.pair.remote_ip_be, rig_loopback());
+	cr_assert_eq(d.pair.remote_ip_be, inet_addr("192.168.30.1"),
+		"the host's loopback is shown as the gateway");
 	/* an error that is still pending in the socket costs no datagram */
 	send_to(r, FLOW, port, "x", 1);
 	usleep(1000);
@@ -248,12 +251,16 @@ Test(dgram, the_session_limit_drops_and_counts)
 	uint16_t port, other;
 	rig_udp(&port);
 	const int fd = rig_udp(&other);
+	struct ring_desc d;
 	char byte;
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
 	send_to(r, FLOW, port, "x", 1);
 	send_to(r, FLOW, other, "x", 1);
 	cr_assert_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
 	cr_assert_eq(r->drops.count[DROP_FLOW_LIMIT], 1);
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_ERROR, &d));
+	cr_assert_eq(d.pair.token, 3 << 8 | 1);
+	cr_assert_eq(d.remote.port, other);
 	rig_free(r);
 }
 
@@ -276,6 +283,199 @@ Test(dgram, idle_mappings_close)
 	open_endpoint(r, FLOW + FLOW_MAX, 45123, DGRAM_UDP);
 	rig_turn(r);
 	cr_assert_eq(r->protocol_error, 0);
+	rig_free(r);
+}
+
+static const uint64_t second_ns = 1000000000;
+
+static void at_second(struct rig *r, uint64_t second)
+{
+	r->skew_ns = second * second_ns;
+	rig_turn(r);
+}
+
+/* Whether what the far end sends now still reaches the guest. */
+static bool lets_in(struct rig *r, int fd)
+{
+	struct ring_desc d;
+	reply(fd, 45123, "back", 4);
+	const bool arrived = r->np->sockets_open && rig_await(r, RING_NATPROXY_DGRAM_DATA, &d);
+	if (arrived)
+		rig_give_back(r, &d);
+	return arrived;
+}
+
+/* The next core of this test needs the port. */
+static void end(struct rig *r, int fd)
+{
+	rig_op(r, RING_NETSTACK_FLOW_FREE, FLOW);
+	rig_turn(r);
+	close(fd);
+	rig_free(r);
+}
+
+/* U17, U18 (RFC 4787 REQ-5): one packet out, nothing back; U18's default of 600 s is above the 300 s asked for */
+Test(dgram, u17_u18_alive_35_121_and_300_seconds_after_one_packet)
+{
+	static const uint64_t later[] = {35, 121, 300, 590};
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		struct rig *r = world((struct rig_options){0});
+		uint16_t port;
+		const int fd = rig_udp(&port);
+		open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+		send_to(r, FLOW, port, "x", 1);
+		at_second(r, later[i]);
+		cr_assert(lets_in(r, fd), "after %d s", (int)later[i]);
+		end(r, fd);
+	}
+}
+
+/* U19 (RFC 4787 REQ-6): what the guest sends keeps the mapping, whatever the far end does */
+Test(dgram, u19_outbound_refreshes)
+{
+	struct rig *r = world((struct rig_options){.outbound_refresh_only = true});
+	uint16_t port;
+	const int fd = rig_udp(&port);
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	for (uint64_t second = 0; second <= 3000; second += 150) {
+		at_second(r, second);
+		send_to(r, FLOW, port, "x", 1);
+	}
+	at_second(r, 3590);
+	cr_assert(lets_in(r, fd));
+	at_second(r, 3602);
+	cr_assert_eq(r->np->sockets_open, 0, "600 s after the last packet out");
+	rig_free(r);
+}
+
+static bool kept_by_the_far_end(bool outbound_only)
+{
+	struct rig *r = world((struct rig_options){.outbound_refresh_only = outbound_only});
+	uint16_t port;
+	const int fd = rig_udp(&port);
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	send_to(r, FLOW, port, "x", 1);
+	at_second(r, 400);
+	cr_assert(lets_in(r, fd));
+	at_second(r, 800);
+	const bool kept = r->np->sockets_open == 1;
+	end(r, fd);
+	return kept;
+}
+
+/* RFC 7857 4, nat.udp_inbound_refresh */
+Test(dgram, inbound_refresh_is_a_choice)
+{
+	cr_assert(kept_by_the_far_end(false));
+	cr_assert_not(kept_by_the_far_end(true));
+}
+
+/* U20 (RFC 4787 REQ-13): DF goes out as it came, also when it changes within a flow */
+Test(dgram, u20_df_is_the_guests_choice)
+{
+	struct rig *r = world((struct rig_options){0});
+	uint16_t port;
+	const int fd = rig_udp(&port);
+	static const int wanted[] = {
+		IP_PMTUDISC_DO, IP_PMTUDISC_DONT, IP_PMTUDISC_DONT, IP_PMTUDISC_DO};
+	char text[8];
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct ring_desc d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, "df", 2);
+		int mode = -1;
+		socklen_t n = sizeof(mode);
+		d.hlen = wanted[i] == IP_PMTUDISC_DO;
+		d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port, .ttl = 63};
+		rig_send(r, &d);
+		rig_turn(r);
+		heard(fd, text, sizeof(text));
+		getsockopt(flow_live(r->np, FLOW)->fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, &n);
+		cr_assert_eq(mode, wanted[i]);
+	}
+	rig_free(r);
+}
+
+/* U20: too long for the link, by the kernel's own word: the guest is told the link's MTU, and no other error */
+Test(dgram, u20_too_long_for_the_link_is_told_with_its_mtu)
+{
+	struct rig *r = world((struct rig_options){0});
+	static uint8_t bytes[65507];
+	struct ifreq small = {.ifr_name = "lo", .ifr_mtu = 1500},
+		     usual = {.ifr_name = "lo", .ifr_mtu = 65536};
+	const int s = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ring_desc d;
+	uint16_t port;
+	rig_udp(&port);
+	if (!rig_network() || ioctl(s, SIOCSIFMTU, &small)) {
+		rig_free(r);
+		cr_skip_test("not the owner of this loopback");
+	}
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, bytes, 2000);
+	d.hlen = 1;
+	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port, .ttl = 63};
+	rig_send(r, &d);
+	rig_turn(r);
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_ERROR, &d));
+	cr_assert_eq(d.pair.token, 3 << 8 | 4);
+	cr_assert_eq(d.pair.kind, 1500);
+	cr_assert_eq(d.remote.ip_be, rig_loopback());
+	cr_assert_eq(d.remote.port, port);
+	cr_assert(rig_quiet(r, 5), "one datagram, one error");
+	ioctl(s, SIOCSIFMTU, &usual);
+	close(s);
+	rig_free(r);
+}
+
+/* RFC 4787 11: strangers let in by an open filter take at most half of what the guest may have, the newest of them */
+Test(dgram, strangers_do_not_use_up_the_guests_sessions)
+{
+	struct rig *r = world((struct rig_options){.independent = true, .udp_limit = 20});
+	uint16_t port, own[10];
+	rig_udp(&port);
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	send_to(r, FLOW, port, "x", 1);
+	for (unsigned int i = 0; i < 100; i++) {
+		struct ring_desc d;
+		uint16_t any;
+		const int stranger = rig_udp(&any);
+		reply(stranger, 45123, "knock", 5);
+		cr_assert(rig_await(r, RING_NATPROXY_DGRAM_DATA, &d), "stranger %u", i);
+		rig_give_back(r, &d);
+		close(stranger);
+	}
+	cr_assert_eq(r->np->nat.live, 11);
+	for (unsigned int i = 0; i < 9; i++) {
+		rig_udp(&own[i]);
+		send_to(r, FLOW, own[i], "mine", 4);
+	}
+	cr_assert_eq(r->np->nat.live, 20);
+	cr_assert_eq(r->drops.count[DROP_FLOW_LIMIT], 0);
+	rig_free(r);
+}
+
+/* I3 (RFC 5508 REQ-1): the kernel would let two ping sockets share an identifier, and mix their answers */
+Test(dgram, i3_one_identifier_of_two_guests)
+{
+	struct rig *r = world((struct rig_options){.independent = true});
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = FLOW + 1};
+	const int probe = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+	if (probe < 0) {
+		rig_free(r);
+		cr_skip_test("this kernel's ping_group_range lets nobody ping");
+	}
+	close(probe);
+	open_endpoint(r, FLOW, 77, DGRAM_ECHO);
+	d.pair = (struct ring_pair){
+		.guest_ip_be = inet_addr("192.168.30.11"), .guest_port = 77, .kind = DGRAM_ECHO};
+	rig_send(r, &d);
+	send_to(r, FLOW, 1, "one", 3);
+	send_to(r, FLOW + 1, 1, "two", 3);
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_assert(rig_await(r, RING_NATPROXY_DGRAM_DATA, &d));
+		cr_assert_eq(memcmp(rig_bytes(r, &d, 0), d.flow == FLOW ? "one" : "two", 3), 0);
+		rig_give_back(r, &d);
+	}
 	rig_free(r);
 }
 
@@ -340,7 +540,8 @@ Test(dgram_hostile, nonsense_is_a_lie_or_ignored)
 	cr_assert_eq(r->protocol_error, 0);
 	send_to(r, FLOW, 0, "port 0", 6);
 	cr_assert_eq(r->drops.count[DROP_UDP_BAD], 1);
-	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d), "nothing would end a flow without sessions");
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d),
+		"nothing would end a flow without sessions");
 	cr_assert(rig_quiet(r, 2));
 	cr_assert_eq(r->broker.free_count[BUF_SMALL], ARENA_SMALL_COUNT);
 	open_endpoint(r, FLOW + 1, 45124, 9);

@@ -122,6 +122,37 @@ Test(nat, the_oldest_use_expires_first)
 	free(n);
 }
 
+Test(nat, strangers_give_way_to_strangers)
+{
+	struct nat *n = table(8, 10);
+	uint32_t siblings[8] = {0}, ref[8];
+	for (uint16_t i = 0; i < 4; i++) {
+		open_one(n, NAT_UDP, 1, 1, i, 0, &siblings[i], &ref[i]);
+		cr_assert_eq(nat_incoming(n, ref[i]), NAT_NONE);
+	}
+	nat_touch(n, ref[0], 5 * second);
+	open_one(n, NAT_UDP, 1, 1, 4, 6 * second, &siblings[4], &ref[4]);
+	cr_assert_eq(nat_incoming(n, ref[4]), ref[1], "the longest unused");
+	nat_close(n, ref[1], &siblings[1]);
+	open_one(n, NAT_UDP, 1, 2, 5, 6 * second, &siblings[5], &ref[5]);
+	cr_assert_eq(nat_incoming(n, ref[5]), NAT_NONE, "another guest has its own");
+	nat_close(n, ref[4], &siblings[4]);
+	open_one(n, NAT_UDP, 1, 1, 6, 7 * second, &siblings[6], &ref[6]);
+	cr_assert_eq(nat_incoming(n, ref[6]), NAT_NONE, "half is allowed again");
+	free(n);
+}
+
+Test(nat, a_limit_of_one_leaves_a_stranger_in)
+{
+	struct nat *n = table(1, 10);
+	uint32_t siblings = 0, ref;
+	open_one(n, NAT_UDP, 1, 1, 1, 0, &siblings, &ref);
+	cr_assert_eq(nat_incoming(n, ref), NAT_NONE);
+	nat_close(n, ref, &siblings);
+	cr_assert_eq(n->guest[1].incomings, 0);
+	free(n);
+}
+
 Test(nat, a_full_table_says_so_and_recovers)
 {
 	struct nat *n = table(UINT32_MAX, UINT32_MAX);

@@ -133,13 +133,15 @@ static void configure(struct natproxy_setup *s, const struct rig_options *o, str
 		udp_timeout.ms = o->udp_timeout_ms;
 		nat.udp_timeout = &udp_timeout;
 	}
+	nat.has_udp_inbound_refresh = o->outbound_refresh_only;
+	nat.udp_inbound_refresh = false;
 	nat.n_publish = o->publish != NULL;
 	nat.publish = publish;
 	limits.has_tcp_sessions_per_host = limits.has_syn_sent_per_host =
 		limits.has_udp_sessions_per_host = true;
 	limits.tcp_sessions_per_host = o->tcp_limit ? o->tcp_limit : 1024;
 	limits.syn_sent_per_host = o->connecting_limit ? o->connecting_limit : 128;
-	limits.udp_sessions_per_host = o->udp_limit_one ? 1 : 1024;
+	limits.udp_sessions_per_host = o->udp_limit_one ? 1 : o->udp_limit ? o->udp_limit : 1024;
 	ftp.has_enable = ftp.enable = ftp.has_mode = o->ftp_port != 0;
 	ftp.mode = o->observe ? NL__ALG_SWITCH__MODE__observe : NL__ALG_SWITCH__MODE__fix;
 	ftp.n_ports = 1;

@@ -44,6 +44,8 @@ struct rig_options {
 	bool no_echo;
 	const Nl__Publish *publish;
 	bool udp_limit_one;
+	uint32_t udp_limit;
+	bool outbound_refresh_only;
 };
 
 /*

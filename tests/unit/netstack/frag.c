@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frag.h"
 #include "world.h"
 
 static struct world *w;
@@ -156,7 +157,7 @@ Test(frag, a_good_one_passes_after_6000_unfinished)
 	for (unsigned int i = 0; i < 6000; i++)
 		fragment((uint16_t)(1000 + i), n, 0, 1480, GUEST);
 	stack_counts(w->stack, &counts);
-	cr_assert_leq(counts.fragments_waiting, 16);
+	cr_assert_leq(counts.fragments_waiting, FRAG_PER_GUEST);
 	fragment(20, n, 0, 1480, GUEST);
 	fragment(20, n, 1480, n - 1480, GUEST);
 	arrived(0, 3000);
@@ -173,6 +174,57 @@ Test(frag, a_flood_of_one_leaves_the_other_alone)
 	arrived(0, 3000);
 }
 
+Test(frag, a_growing_one_outlives_a_flood_of_its_own_guest)
+{
+	uint32_t n = datagram(20000, GUEST), flood = 0;
+	for (uint32_t at = 0; at < n; at += 1480) {
+		fragment(24, n, at, n - at < 1480 ? n - at : 1480, GUEST);
+		for (unsigned int i = 1; i < FRAG_PER_GUEST && at + 1480 < n; i++)
+			fragment((uint16_t)(1000 + flood++), n, 0, 1480, GUEST);
+	}
+	arrived(0, 20000);
+	cr_assert_gt(w->drops.count[DROP_FRAGMENT_BUDGET], 500);
+}
+
+Test(frag, many_addresses_of_one_port_have_one_ports_share)
+{
+	uint32_t n = datagram(9000, NET | 250), bytes = 0;
+	struct stack_counts counts;
+	w->port = 3;
+	fragment(25, n, 0, 1480, NET | 250);
+	w->port = WORLD_PORT;
+	for (unsigned int i = 0; i < 3000; i++)
+		fragment((uint16_t)i, n, 0, 1480, NET | (20 + i % 200));
+	stack_counts(w->stack, &counts);
+	cr_assert_eq(counts.fragments_waiting, FRAG_PER_PORT + 1);
+	w->port = 3;
+	datagram(9000, NET | 250);
+	for (uint32_t at = 1480; at < n; at += bytes) {
+		bytes = n - at < 1480 ? n - at : 1480;
+		fragment(25, n, at, bytes, NET | 250);
+	}
+	arrived(0, 9000);
+}
+
+Test(frag, a_full_table_costs_the_port_that_holds_most)
+{
+	uint32_t n = datagram(3000, GUEST);
+	struct stack_counts counts;
+	for (uint32_t port = 0; port < 8; port++) {
+		w->port = port;
+		for (unsigned int i = 0; i < (port ? 40 : 90); i++)
+			fragment((uint16_t)(port * 200 + i), n, 0, 1480,
+				NET | (20 + port * 3 + i / 40));
+	}
+	stack_counts(w->stack, &counts);
+	cr_assert_eq(counts.fragments_waiting, FRAG_MAX);
+	w->port = 9;
+	datagram(3000, NET | 99);
+	fragment(7777, n, 0, 1480, NET | 99);
+	fragment(7777, n, 1480, n - 1480, NET | 99);
+	arrived(0, 3000);
+}
+
 Test(frag, timeout_is_reported_when_the_first_came)
 {
 	uint32_t n = datagram(3000, GUEST);
@@ -183,6 +235,29 @@ Test(frag, timeout_is_reported_when_the_first_came)
 	cr_assert_eq(world_count(w, 1), 1);
 	cr_assert_eq(world_seen(w, 1, 0)->l4[0], 11);
 	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 1);
+}
+
+/* The datagram goes to a closed port of the gateway, with an option in its first fragment. */
+Test(frag, an_error_quotes_the_whole_datagrams_header)
+{
+	static const uint8_t nop[] = {1, 1, 1, 0};
+	struct ip_spec ip = {.dst = GATEWAY}, first = {.dst = GATEWAY, .protocol = 17, .id = 40};
+	const struct seen *s;
+	uint32_t n = make_udp(whole, &ip, 1000, 9, payload, 3000) - 34;
+	first.options = nop;
+	first.options_len = sizeof(nop);
+	first.frag = 0x2000;
+	world_frame(w, piece, make_ip(piece, &first, whole + 34, 1400), false);
+	first.options_len = 0;
+	first.frag = 1400 / 8;
+	world_frame(w, piece, make_ip(piece, &first, whole + 34 + 1400, n - 1400), false);
+	world_run(w);
+	s = world_seen(w, 1, 0);
+	cr_assert_eq(s->l4[0], 3);
+	cr_assert_eq(sum16(s->l4 + 8, 20, 0), 0);
+	cr_assert_eq(s->l4[8 + 2] << 8 | s->l4[8 + 3], 20 + n);
+	cr_assert_eq(s->l4[8 + 6] << 8 | s->l4[8 + 7], 0);
+	cr_assert_arr_eq(s->l4 + 8 + 20, whole + 34, 8);
 }
 
 Test(frag, tcp_in_fragments)

@@ -98,6 +98,39 @@ Test(udp, large_ones_are_fragmented_with_a_true_checksum)
 	}
 }
 
+/* U16, S11 */
+Test(udp, ttl_one_less_and_no_counter_towards_the_guest)
+{
+	uint32_t flow = open_flow(1000);
+	static const uint8_t came[] = {0, 1, 2, 64, 255}, leaves[] = {64, 1, 1, 63, 254};
+	uint16_t last = 0;
+	unsigned int near = 0;
+	for (unsigned int i = 0; i < 5; i++) {
+		struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA,
+			.flow = flow,
+			.remote = {.ip_be = htobe32(OUTSIDE), .port = 2000, .ttl = came[i]}};
+		world_clear(w);
+		world_payload(w, &d, payload, 10);
+		world_run(w);
+		cr_assert_eq(world_seen(w, 17, 0)->ttl, leaves[i]);
+		near += (uint16_t)(world_seen(w, 17, 0)->ip_id - last) < 16;
+		last = world_seen(w, 17, 0)->ip_id;
+	}
+	cr_assert_lt(near, 3);
+}
+
+/* U20 */
+Test(udp, df_goes_along)
+{
+	struct ip_spec ip = {.frag = 0x4000};
+	world_frame(w, frame, make_udp(frame, &ip, 1000, 2000, payload, 10), false);
+	ip.frag = 0;
+	world_frame(w, frame, make_udp(frame, &ip, 1000, 2000, payload, 10), false);
+	world_run(w);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->hlen, 1);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 1)->hlen, 0);
+}
+
 Test(udp, wrong_checksum_is_dropped_zero_is_none)
 {
 	struct ip_spec ip = {0};
@@ -192,6 +225,8 @@ Test(udp, limit_of_sessions)
 		send_from((uint16_t)(2000 + i), OUTSIDE, 9, 1);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 1024);
 	cr_assert_eq(w->drops.count[DROP_FLOW_LIMIT], 76);
+	cr_assert_geq(world_count(w, 1), 20, "and is told, RFC 6888 REQ-8");
+	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 1);
 }
 
 Test(udp, station_that_left_takes_its_flows_along)

@@ -22,6 +22,7 @@ static struct link *fake(
 struct world *world_new(void (*adjust)(struct stack_config *c))
 {
 	struct world *w = calloc(1, sizeof(*w));
+	w->port = WORLD_PORT;
 	struct stack_env env;
 	for (int i = 0; i < 4; i++)
 		w->region[i] = aligned_alloc(64, sizeof(struct ring_region));
@@ -377,8 +378,7 @@ void world_clear(struct world *w)
 
 bool world_frame(struct world *w, const void *bytes, uint32_t len, bool csum_ok)
 {
-	struct ring_desc d = {
-		.op = RING_BROKER_FRAME, .flow = WORLD_PORT, .rx = {.csum_ok = csum_ok}};
+	struct ring_desc d = {.op = RING_BROKER_FRAME, .flow = w->port, .rx = {.csum_ok = csum_ok}};
 	uint32_t first = len < ARENA_SMALL_BYTES ? len : ARENA_SMALL_BYTES;
 	for (uint32_t at = 0; at < len; at += d.seg[d.nseg - 1].len) {
 		uint32_t n = at ? len - at : first;

@@ -1,0 +1,37 @@
+"""The table in docs/conformance-ip.md and the tests it names are the same."""
+import pathlib, re
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+HERE = "tests/integration/"
+FILES = {"udp": HERE + "test_conformance_udp.py", "ip": HERE + "test_conformance_ip.py", "dgram": "tests/unit/natproxy/dgram.c", "nat": "tests/unit/natproxy/nat.c",
+         "netstack-udp": "tests/unit/netstack/udp.c", **{name: f"tests/unit/netstack/{name}.c" for name in ("frag", "quote", "icmp", "ip4")}}
+TABLE = (TOP / "docs/conformance-ip.md").read_text()
+NAMED = re.findall(r"`([\w.-]+)::(\w+)`", TABLE)
+
+
+def defined_in(path):
+    return set(re.findall(r"^def (test_\w+)\(|^Test\(\w+, (\w+)", (TOP / path).read_text(), re.M))
+
+
+def test_every_named_test_exists():
+    assert len(NAMED) > 60
+    for file, name in NAMED:
+        assert name in {a or b for a, b in defined_in(FILES.get(file, HERE + file))}, (file, name)
+
+
+def test_every_conformance_test_is_named():
+    for file in ("udp", "ip"):
+        there = {a for a, _ in defined_in(FILES[file])}
+        assert there == {name for where, name in NAMED if where == file}
+
+
+def test_every_row_of_the_issue_is_there():
+    rows = "".join(line.split("|")[1] for line in TABLE.splitlines() if line.startswith("| "))
+    ids = set(re.findall(r"[UI]\d+", rows))
+    assert ids >= {f"U{n}" for n in range(2, 21)} | {f"I{n}" for n in (*range(1, 4), *range(5, 15))}
+
+
+def test_every_key_named_exists():
+    defaults = (TOP / "policy/supervisor/defaults.yaml").read_text()
+    for key in re.findall(r"`(?:nat|limits)\.(\w+)`", TABLE):
+        assert f"{key}:" in defaults, key
