@@ -137,7 +137,7 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 		drop_count(s->drops, DROP_DENIED);
 		return;
 	}
-	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES);
+	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES, 0);
 }
 
 /* A quoted packet that we sent: from the outside to this guest, TCP. */

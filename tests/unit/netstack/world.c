@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cut.h"
 #include "world.h"
 #include "wire/wire.h"
 
@@ -178,37 +179,14 @@ static void collect(struct world *w, const uint8_t *bytes, uint32_t len, uint32_
 	parse(w, s);
 }
 
-static void finish_checksum(uint8_t *frame, uint32_t len, const struct wire_vnet *v)
-{
-	uint16_t sum;
-	cr_assert(v->csum_start + v->csum_offset + 2u <= len);
-	sum = sum16(frame + v->csum_start, len - v->csum_start, 0);
-	put16(frame + v->csum_start + v->csum_offset, sum ? sum : 0xffff);
-}
-
-static void cut(
-	struct world *w, uint8_t *frame, uint32_t len, const struct wire_vnet *v, uint32_t port)
+static void cut(struct world *w, const uint8_t *frame, uint32_t len, const struct wire_vnet *v,
+	uint32_t port)
 {
 	static uint8_t one[70000];
-	uint32_t header = v->hdr_len, seq = get32(frame + 38);
-	uint8_t flags = frame[47];
-	cr_assert(v->gso_size && len > header + v->gso_size);
+	uint32_t n;
 	w->bulk_segments++;
-	for (uint32_t at = header; at < len; at += v->gso_size) {
-		uint32_t n = len - at < v->gso_size ? len - at : v->gso_size;
-		uint32_t sum;
-		memcpy(one, frame, header);
-		memcpy(one + header, frame + at, n);
-		put16(one + 16, header - 14 + n);
-		put16(one + 24, 0);
-		put16(one + 24, sum16(one + 14, 20, 0));
-		put32(one + 38, seq + (at - header));
-		one[47] = at + n < len ? (uint8_t)(flags & ~(F_FIN | F_PSH)) : flags;
-		put16(one + 50, 0);
-		sum = pseudo(one + 14, header - 34 + n);
-		put16(one + 50, sum16(one + 34, header - 34 + n, sum));
-		collect(w, one, header + n, port);
-	}
+	for (uint32_t i = 0; (n = cut_next(frame, len, v, i, one)) != 0; i++)
+		collect(w, one, n, port);
 }
 
 static void take_send(struct world *w, const struct ring_desc *d, const struct ring_header *h)
@@ -226,13 +204,11 @@ static void take_send(struct world *w, const struct ring_desc *d, const struct r
 	}
 	cr_assert(len >= 34);
 	if (v.gso_type) {
-		cr_assert_eq(v.gso_type, WIRE_GSO_TCP4);
-		cr_assert(v.flags & WIRE_VNET_NEEDS_CSUM);
 		cut(w, frame, len, &v, d->flow);
 		return;
 	}
 	if (v.flags & WIRE_VNET_NEEDS_CSUM)
-		finish_checksum(frame, len, &v);
+		cut_finish(frame, len, &v);
 	collect(w, frame, len, d->flow);
 }
 
@@ -378,7 +354,7 @@ void world_clear(struct world *w)
 bool world_frame(struct world *w, const void *bytes, uint32_t len, bool csum_ok)
 {
 	struct ring_desc d = {
-		.op = RING_BROKER_FRAME, .flow = WORLD_PORT, .rx = {.csum_ok = csum_ok}};
+		.op = RING_BROKER_FRAME, .flow = WORLD_PORT, .rx = {csum_ok, 0, w->gso_size, 0}};
 	uint32_t first = len < ARENA_SMALL_BYTES ? len : ARENA_SMALL_BYTES;
 	for (uint32_t at = 0; at < len; at += d.seg[d.nseg - 1].len) {
 		uint32_t n = at ? len - at : first;
