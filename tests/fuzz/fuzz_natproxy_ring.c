@@ -28,6 +28,8 @@ static void payload(struct ring_desc *d)
 	struct flow *f = &np->flow[flow_index(d->flow)];
 	d->nseg = take() % 5;
 	d->hlen = take() > 240;
+	if (d->op == RING_NETSTACK_DGRAM_DATA && take() & 1)
+		d->hlen = (uint16_t)(take() & 1 ? take() : take() << 8 | take());
 	d->arg = take() > 20 ? f->upload_end : word();
 	if (d->op == RING_NETSTACK_DGRAM_DATA)
 		d->remote = (struct ring_remote){

@@ -13,7 +13,7 @@ void natproxy_look(const void *self, struct look *out)
 	for (uint32_t i = 0; i < FLOW_MAX; i++)
 		out->entries += np->flow[i].kind != FLOW_NONE;
 	out->entries += np->sockets_open + np->inspects + np->incomings + np->dns.live +
-			np->reading_flows + np->batch.count;
+			np->reading_flows + np->burst.count;
 	for (uint32_t i = 0; i < SOCK_BATCH; i++) {
 		out->ready[BUF_SMALL] += np->slot[i].small != 0;
 		out->ready[BUF_LARGE] += np->slot[i].large != 0;
