@@ -4,8 +4,9 @@
  *   DGRAM_DATA ─▶ joins the last message? ─▶ one run, cut by the kernel (UDP_SEGMENT) ┐
  *                 no: a message of its own                                            ├─▶ sendmmsg
  *
- * Datagrams of one flow that arrive in one turn leave by few calls; a datagram for another flow
- * sends what waits, so order within a flow is kept and nothing waits beyond the turn.
+ * Datagrams of one flow that arrive in one turn leave by few calls. A few flows collect side by
+ * side, each in the place that its number gives it; one whose place is taken sends the other's
+ * first. Order within a flow is kept, and nothing waits beyond the turn.
  *
  * A run is a row of datagrams to one peer with the same TTL, TOS and length (the last may be
  * shorter): for the kernel one message, one walk through its stack, one packet for a network card
@@ -109,9 +110,8 @@ static void send_again(struct natproxy *np, struct flow *f, struct sock_datagram
 	send_apart(np, f, d);
 }
 
-static void send_all(struct natproxy *np, struct flow *f)
+static void send_all(struct natproxy *np, struct flow *f, struct burst *b)
 {
-	struct burst *b = &np->burst;
 	for (uint32_t sent = 0; sent < b->count;) {
 		const int r =
 			sock_send(np->sock, f->fd, &b->datagram[sent], (int)(b->count - sent));
@@ -122,21 +122,33 @@ static void send_all(struct natproxy *np, struct flow *f)
 	}
 }
 
-void burst_flush(struct natproxy *np)
+static struct burst *place_of(struct natproxy *np, const struct flow *f)
 {
-	struct burst *b = &np->burst;
+	return &np->burst[flow_index(f->id) % NATPROXY_BURSTS];
+}
+
+static void flush(struct natproxy *np, struct burst *b)
+{
 	struct flow *f = b->count ? flow_live(np, b->flow) : NULL;
 	if (f && f->fd >= 0)
-		send_all(np, f);
+		send_all(np, f, b);
 	for (uint32_t i = 0; i < b->ids; i++)
 		link_release(np->link, b->id[i]);
 	b->count = b->pieces = b->ids = 0;
 }
 
+void burst_flush(struct natproxy *np)
+{
+	for (int i = 0; i < NATPROXY_BURSTS; i++)
+		if (np->burst[i].count)
+			flush(np, &np->burst[i]);
+}
+
 void burst_stop(struct natproxy *np, struct flow *f)
 {
-	if (np->burst.count && np->burst.flow == f->id)
-		burst_flush(np);
+	struct burst *b = place_of(np, f);
+	if (b->count && b->flow == f->id)
+		flush(np, b);
 }
 
 static void echo_header(uint8_t *out, uint16_t identifier, uint16_t sequence)
@@ -175,9 +187,8 @@ static bool joins(const struct flow *f, const struct sock_datagram *last, const 
 }
 
 /* A message that begins with this part: room is there. */
-static struct sock_datagram *begin(struct natproxy *np, struct flow *f, const struct part *p)
+static struct sock_datagram *begin(struct burst *b, const struct flow *f, const struct part *p)
 {
-	struct burst *b = &np->burst;
 	struct sock_datagram *m = &b->datagram[b->count];
 	*m = *p->like;
 	m->piece = &b->piece[b->pieces];
@@ -196,16 +207,16 @@ static struct sock_datagram *begin(struct natproxy *np, struct flow *f, const st
 static void put(struct natproxy *np, struct flow *f, const struct part *p, const struct iovec *from,
 	uint32_t pieces, uint32_t at)
 {
-	struct burst *b = &np->burst;
+	struct burst *b = place_of(np, f);
 	if (b->pieces + PIECES_MAX > NATPROXY_BURST_PIECES)
-		burst_flush(np);
+		flush(np, b);
 	struct sock_datagram *m = b->count ? &b->datagram[b->count - 1] : NULL;
 	if (m && joins(f, m, p)) {
 		m->segment = (uint16_t)each_of(m);
 	} else {
 		if (b->count == SOCK_BATCH)
-			burst_flush(np);
-		m = begin(np, f, p);
+			flush(np, b);
+		m = begin(b, f, p);
 		m->segment = p->bytes > p->each ? (uint16_t)p->each : 0;
 	}
 	const uint32_t n = slice(from, pieces, at, p->bytes, m->piece + m->pieces);
@@ -225,14 +236,14 @@ static uint32_t message_max(const struct flow *f, uint32_t each)
 
 void burst_add(struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t ip_be)
 {
-	struct burst *b = &np->burst;
+	struct burst *b = place_of(np, f);
 	struct iovec piece[RING_SEGS];
 	const struct sock_datagram like = {
 		.peer = {ip_be, d->remote.port}, .ttl = d->remote.ttl, .tos = d->remote.tos};
 	const uint32_t bytes = dgram_bytes(d), each = d->hlen ? d->hlen : bytes;
 	const uint32_t most = message_max(f, each);
 	if (b->ids + RING_SEGS > NATPROXY_BURST_PIECES || (b->count && b->flow != f->id))
-		burst_flush(np);
+		flush(np, b);
 	b->flow = f->id;
 	/* iovec has no const member; sendmmsg only reads */
 	for (unsigned int i = 0; i < d->nseg; i++)

@@ -6,7 +6,7 @@
 
 /*
  * Adds what a DGRAM_DATA describes to the burst, towards ip_be and the descriptor's port. Takes its
- * buffers. What waits for another flow is sent first.
+ * buffers.
  */
 void burst_add(struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t ip_be);
 /* Sends what waits. */

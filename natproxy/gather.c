@@ -197,8 +197,8 @@ static bool arrive(struct natproxy *np, struct flow *f, struct arrival *a)
 	const struct sock_address peer = {in->peer.ip_be, echo ? 0 : in->peer.port};
 	const uint32_t count = ring_run_count(in->bytes, in->segment);
 	struct sock_address shown;
-	if (in->truncated || in->bytes < header || count > RING_RUN_DATAGRAMS ||
-		(echo && a->slot->echo[0] != ICMP_ECHO_REPLY)) {
+	if (in->truncated || in->bytes < header || in->bytes > RING_RUN_BYTES + header ||
+		count > RING_RUN_DATAGRAMS || (echo && a->slot->echo[0] != ICMP_ECHO_REPLY)) {
 		drop_count_many(np->drops, DROP_UDP_BAD, count);
 		return false;
 	}

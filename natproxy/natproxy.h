@@ -48,6 +48,7 @@ enum {
 	NATPROXY_FTP_PORTS = 16,
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
+	NATPROXY_BURSTS = 8, /* flows that collect datagrams side by side; power of two */
 };
 
 /* How the core reaches the rest of its process. None may be NULL. */
@@ -168,7 +169,7 @@ struct natproxy {
 	struct publish publish[NATPROXY_PUBLISH];
 	struct incoming incoming[NATPROXY_INCOMING];
 	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
-	struct burst burst;
+	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];
 	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */

@@ -213,6 +213,46 @@ Test(burst, random_lengths_and_peers_keep_their_order)
 	rig_free(r);
 }
 
+/* Flows that collect side by side, and two whose places are the same. */
+Test(burst, interleaved_flows_each_keep_their_run)
+{
+	static const uint32_t flows[] = {FLOW, FLOW + 1, FLOW + NATPROXY_BURSTS};
+	struct rig *r = world();
+	uint16_t port[3];
+	int fd[3];
+	for (uint32_t k = 0; k < 3; k++) {
+		struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = flows[k]};
+		d.pair = (struct ring_pair){.guest_ip_be = rig_guest_ip(),
+			.guest_port = (uint16_t)(PORT + k),
+			.kind = DGRAM_UDP};
+		fd[k] = receiver_of_runs(&port[k]);
+		if (k)
+			rig_send(r, &d);
+	}
+	for (int i = 0; i < 10; i++)
+		for (uint32_t k = 0; k < 2; k++) {
+			struct ring_desc d =
+				rig_payload(r, RING_NETSTACK_DGRAM_DATA, flows[k], 0, "abcde", 5);
+			d.remote = (struct ring_remote){
+				.ip_be = rig_loopback(), .port = port[k], .ttl = 63};
+			rig_send(r, &d);
+		}
+	for (uint32_t k = 0; k < 3; k += 2) {
+		struct ring_desc d =
+			rig_payload(r, RING_NETSTACK_DGRAM_DATA, flows[k], 0, "abcde", 5);
+		d.remote =
+			(struct ring_remote){.ip_be = rig_loopback(), .port = port[k], .ttl = 63};
+		rig_send(r, &d);
+	}
+	rig_turn(r);
+	cr_assert_eq(r->protocol_error, 0);
+	expect_whole(fd[0], 55, 5);
+	expect_whole(fd[1], 50, 5);
+	expect_whole(fd[2], 5, 0);
+	expect_all_returned(r);
+	rig_free(r);
+}
+
 Test(burst, what_must_be_fragmented_is_not_cut)
 {
 	struct rig *r = world();
