@@ -33,6 +33,7 @@ enum {
 	ICMP_ECHO_REPLY = 0,
 	SLOT_PIECES = 3, /* echo header, small buffer, large buffer */
 	EXPECTED_FIRST = 8,
+	BULK_MESSAGES = 8, /* of long runs a turn: neighbours wait meanwhile */
 };
 
 /* One message as it came, with what is known of it. */
@@ -250,8 +251,9 @@ static uint32_t offer(struct natproxy *np, struct flow *f, struct sock_datagram 
 	const uint32_t room = link_room(np->link, LINK_DATA);
 	const uint32_t unit = f->bulk ? ARENA_LARGE_BYTES + ARENA_SMALL_BYTES : ARENA_SMALL_BYTES;
 	const uint32_t share = download_share(np, f) / unit;
-	const uint32_t most = f->expected ? f->expected : EXPECTED_FIRST;
-	uint32_t n = 0;
+	uint32_t most = f->expected ? f->expected : EXPECTED_FIRST, n = 0;
+	if (f->bulk && most > BULK_MESSAGES)
+		most = BULK_MESSAGES;
 	for (; n < most && n < room && n < share; n++) {
 		struct datagram_slot *slot = &np->slot[n];
 		if (!gather_buffers(np, slot))
