@@ -202,37 +202,6 @@ static void bridge_fill_offer(struct bridge *b, const struct frame *f)
 	}
 }
 
-/*
- * A UDP super-frame (an application's UDP_SEGMENT): netstack takes datagrams one by one, so they
- * are cut here, each into buffers of its own. The frame's own buffers stay with the cut until it is
- * done.
- */
-static void bridge_pass_datagrams(struct bridge *b, unsigned int slot, const struct frame *f)
-{
-	uint32_t keep[2] = {b->offer[BUF_SMALL], b->offer[BUF_LARGE]};
-	struct segment s;
-	struct frame part;
-	if (segment_open(&s, f)) {
-		bridge_drop(b, slot, DROP_VNET_BAD);
-		return;
-	}
-	b->offer[BUF_SMALL] = 0;
-	b->offer[BUF_LARGE] = 0;
-	while (segment_next(&s, &part)) {
-		if (!bridge_take_offer(b)) {
-			bridge_drop(b, slot, DROP_NO_BUFFER);
-			continue;
-		}
-		bridge_fill_offer(b, &part);
-		bridge_pass_offer(b, slot, &(struct ring_rx){.csum_ok = 1}, part.bytes);
-	}
-	for (int c = BUF_SMALL; c <= BUF_LARGE; c++) {
-		if (b->offer[c])
-			arena_untake(b->config.arena, b->offer[c]);
-		b->offer[c] = keep[c];
-	}
-}
-
 static bool bridge_is_vouched(const struct bridge *b, unsigned int slot, const struct frame *f)
 {
 	return b->port[slot].vouched &&
@@ -245,8 +214,8 @@ static void bridge_to_netstack(struct bridge *b, unsigned int slot, const struct
 		.csum_ok = bridge_is_vouched(b, slot, f), .gso_size = f->vnet.gso_size};
 	switch (vnet_gso(&f->vnet)) {
 	case VNET_GSO_NONE: rx.gso_size = 0; break;
-	case VNET_GSO_TCP4: break;
-	case VNET_GSO_UDP: bridge_pass_datagrams(b, slot, f); return;
+	case VNET_GSO_TCP4:
+	case VNET_GSO_UDP: break;
 	default: bridge_drop(b, slot, DROP_VNET_BAD); return;
 	}
 	bridge_pass_offer(b, slot, &rx, f->bytes);

@@ -8,6 +8,9 @@
  *
  * Every frame is laid out with its length in front, once. A stream port sends that length; another
  * port skips it, but it is there when the frame must be queued.
+ *
+ * Kernels before Linux 6.2 refuse super-frames of datagrams (EINVAL). Nothing says so beforehand, so
+ * the first one that is refused, and that can be cut here, decides for the port.
  */
 #include "egress.h"
 
@@ -32,6 +35,7 @@ void egress_init(struct egress *e, bool vnet, bool stream, uint32_t frame_max)
 {
 	e->vnet = vnet;
 	e->stream = stream;
+	e->cuts_udp = false;
 	e->frame_max = frame_max;
 	pending_init(&e->pending);
 }
@@ -70,7 +74,9 @@ static int egress_one(
 		return pending_put(&e->pending, l.piece, l.pieces, (uint32_t)n) ? 0 : -EPIPE;
 	if (n == -EAGAIN)
 		return pending_put(&e->pending, l.piece, l.pieces, 0) ? 0 : -ENOBUFS;
-	return n == -EPIPE || e->stream ? -EPIPE : -ENOBUFS;
+	if (n == -EPIPE || e->stream)
+		return -EPIPE;
+	return n == -EINVAL ? -EINVAL : -ENOBUFS;
 }
 
 /* Longer than the port's MTU allows; a tag does not count. */
@@ -93,11 +99,18 @@ static int egress_finished(
 int egress_send(
 	struct egress *e, const struct egress_io *io, unsigned int slot, const struct frame *f)
 {
-	if (!e->vnet && vnet_unfinished(&f->vnet))
+	bool udp = vnet_gso(&f->vnet) == VNET_GSO_UDP;
+	int error;
+	if ((!e->vnet && vnet_unfinished(&f->vnet)) || (udp && e->cuts_udp))
 		return egress_finished(e, io, slot, f);
 	if (f->vnet.gso_type == VNET_GSO_NONE && egress_is_long(e, f))
 		return -EMSGSIZE;
-	return egress_one(e, io, slot, f);
+	error = egress_one(e, io, slot, f);
+	if (error != -EINVAL || !udp)
+		return error;
+	error = egress_finished(e, io, slot, f);
+	e->cuts_udp = error == 0;
+	return error;
 }
 
 int egress_flush(struct egress *e, const struct egress_io *io, unsigned int slot)

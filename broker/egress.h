@@ -18,8 +18,8 @@ struct egress_io {
 	void *context;
 	/*
 	 * Writes one frame (on a stream: bytes) to the port in `slot` without blocking. Bytes
-	 * written; -EAGAIN: later; -ENOBUFS: this frame is lost, the port lives; -EPIPE: the port
-	 * is gone.
+	 * written; -EAGAIN: later; -ENOBUFS: this frame is lost, the port lives; -EINVAL: the same,
+	 * because of its virtio-net header; -EPIPE: the port is gone.
 	 */
 	ssize_t (*write)(void *context, unsigned int slot, const struct iovec *piece, int pieces);
 };
@@ -27,6 +27,7 @@ struct egress_io {
 struct egress {
 	bool vnet;	    /* a virtio-net header goes in front of each frame */
 	bool stream;	    /* a byte stream: frames have a length in front (stream.h) */
+	bool cuts_udp;	    /* the port's kernel does not: datagrams are cut here */
 	uint32_t frame_max; /* longest frame that is not a super-frame, bytes */
 	struct pending pending;
 };
@@ -36,7 +37,7 @@ enum { EGRESS_FLUSH_BUDGET = 64 };
 void egress_init(struct egress *e, bool vnet, bool stream, uint32_t frame_max);
 /*
  * Sends or queues one frame; the frame is free on return. 0; -ENOBUFS: lost, the port is too slow;
- * -EMSGSIZE: longer than the port's MTU; -EINVAL: cannot be segmented; -EPIPE: the port is gone. Of
+ * -EMSGSIZE: longer than the port's MTU; -EINVAL: its headers contradict each other; -EPIPE: the port is gone. Of
  * a super-frame that is cut in software, the segments before the failure went out.
  */
 int egress_send(

@@ -99,9 +99,9 @@ ssize_t port_write(struct port *p, const struct iovec *piece, int pieces)
 	case ENOBUFS:
 	case ENOMEM:
 	case EMSGSIZE:
-	case EINVAL:
 	case EIO:
 	case ENETDOWN: return -ENOBUFS;
+	case EINVAL: return -EINVAL;
 	default: p->why = "write error"; return -EPIPE;
 	}
 }

@@ -138,7 +138,8 @@ static bool segment_gso_fits(const struct segment *s)
 	switch (vnet_gso(&s->frame->vnet)) {
 	case VNET_GSO_TCP4: return !s->ip6 && s->protocol == IP_PROTO_TCP;
 	case VNET_GSO_TCP6: return s->ip6 && s->protocol == IP_PROTO_TCP;
-	case VNET_GSO_UDP: return s->protocol == IP_PROTO_UDP;
+	case VNET_GSO_UDP:
+		return s->protocol == IP_PROTO_UDP && s->frame->vnet.csum_start == s->transport;
 	default: return false;
 	}
 }

@@ -9,6 +9,13 @@
  */
 #include "vnet.h"
 
+/* The kernel refuses to cut datagrams whose checksum it is not asked to complete. */
+static bool vnet_gso_udp_ok(const struct wire_vnet *v)
+{
+	return vnet_gso(v) == VNET_GSO_UDP && (v->flags & WIRE_VNET_NEEDS_CSUM) &&
+	       v->csum_offset == WIRE_UDP_CSUM_OFFSET;
+}
+
 static bool vnet_gso_ok(const struct wire_vnet *v)
 {
 	bool tcp = vnet_gso(v) == VNET_GSO_TCP4 || vnet_gso(v) == VNET_GSO_TCP6;
@@ -16,7 +23,7 @@ static bool vnet_gso_ok(const struct wire_vnet *v)
 		return true;
 	if ((v->gso_type & VNET_GSO_ECN) && !tcp)
 		return false;
-	return (tcp || vnet_gso(v) == VNET_GSO_UDP) && v->gso_size > 0;
+	return (tcp || vnet_gso_udp_ok(v)) && v->gso_size > 0;
 }
 
 static bool vnet_checksum_ok(const struct wire_vnet *v, uint32_t bytes)

@@ -12,7 +12,7 @@ enum {
 	VNET_GSO_NONE = 0,
 	VNET_GSO_TCP4 = WIRE_GSO_TCP4,
 	VNET_GSO_TCP6 = 4,
-	VNET_GSO_UDP = 5, /* UDP_L4: datagrams of gso_size bytes, IPv4 or IPv6 */
+	VNET_GSO_UDP = WIRE_GSO_UDP, /* UDP_L4: datagrams of gso_size bytes, IPv4 or IPv6 */
 	VNET_GSO_ECN = 0x80,
 };
 
@@ -30,7 +30,7 @@ static inline bool vnet_unfinished(const struct wire_vnet *v)
 /*
  * Whether the header is in range for a frame of `bytes` bytes: known flags, a kind of super-frame
  * that we know, a segment size when there is one, checksum field and header length inside the
- * frame. Any input.
+ * frame; of datagrams also that it is their checksum. Any input.
  */
 bool vnet_ok(const struct wire_vnet *v, uint32_t bytes);
 

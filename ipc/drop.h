@@ -18,6 +18,10 @@ static inline void drop_count(struct drops *d, enum drop why)
 {
 	d->count[why]++;
 }
+static inline void drop_count_many(struct drops *d, enum drop why, uint64_t n)
+{
+	d->count[why] += n;
+}
 const char *drop_name(enum drop why);	 /* "MAC_SPOOF" */
 const char *drop_meaning(enum drop why); /* the sentence for the operator */
 

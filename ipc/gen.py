@@ -78,7 +78,7 @@ class Protocol:
                 if theirs != common:
                     sys.exit(f"{wrapper}: the common messages differ from those of the skeleton")
         for op in self.ops:
-            if op[3] not in ("NONE", "PAIR", "SEG", "HEADER", "IDS") or (op[0].lower(), op[1].lower()) not in self.ring_directions():
+            if op[3] not in ("NONE", "PAIR", "SEG", "RUN", "HEADER", "IDS") or (op[0].lower(), op[1].lower()) not in self.ring_directions():
                 sys.exit(f"ring_ops.def: {op}")
 
     def ring_directions(self):
@@ -251,7 +251,7 @@ def wrapper_sections(protocol, pairs):
 
 def ring_sections(protocol):
     lines = ["## Rings", "", "Descriptors of 64 bytes in shared memory (`ipc/ring.h`). The kind says which part of the descriptor is used and so what is "
-             "checked before any handler runs:", "PAIR = endpoints, SEG = payload by reference, HEADER = the header slot and payload, IDS = buffers given back.", ""]
+             "checked before any handler runs:", "PAIR = endpoints, SEG = payload by reference, RUN = the same, perhaps several datagrams, HEADER = the header slot and payload, IDS = buffers given back.", ""]
     for source, target in protocol.ring_directions():
         lines += [f"### {source} ⇒ {target}", "", "| operation | kind | handler | meaning |", "|---|---|---|---|"]
         for a, b, name, kind, what in protocol.ops:

@@ -37,7 +37,7 @@
 
 #include "topology.h"
 
-enum kind { KIND_NONE, KIND_PAIR, KIND_SEG, KIND_HEADER, KIND_IDS };
+enum kind { KIND_NONE, KIND_PAIR, KIND_SEG, KIND_RUN, KIND_HEADER, KIND_IDS };
 
 struct op_rule {
 	uint8_t from, to, kind;
@@ -239,6 +239,19 @@ static bool segs_ok(const struct link *l, const struct ring_desc *d)
 	return true;
 }
 
+/* Each segment lies inside one buffer, so the sum cannot overflow. */
+static bool run_ok(const struct ring_desc *d)
+{
+	uint32_t bytes = 0;
+
+	for (unsigned int i = 0; i < d->nseg; i++)
+		bytes += d->seg[i].len;
+	if (d->hlen == 0)
+		return true;
+	return bytes > d->hlen && bytes <= RING_RUN_BYTES &&
+	       ring_run_count(bytes, d->hlen) <= RING_RUN_DATAGRAMS;
+}
+
 static bool ids_ok(const struct ring_desc *d)
 {
 	if (d->nseg == 0 || d->nseg > RING_IDS || d->hlen != 0)
@@ -263,6 +276,7 @@ static const char *desc_fault(const struct link *l, const struct ring_desc *d)
 	case KIND_NONE:
 	case KIND_PAIR: ok = d->nseg == 0 && d->hlen == 0; break;
 	case KIND_SEG: ok = d->hlen <= 1 && segs_ok(l, d); break;
+	case KIND_RUN: ok = segs_ok(l, d) && run_ok(d); break;
 	case KIND_HEADER:
 		ok = d->hlen <= sizeof(((struct ring_header *)NULL)->frame) && segs_ok(l, d);
 		break;

@@ -16,7 +16,8 @@
  *  1. head - tail <= RING_SLOTS on every read of a peer's index, and an index never moves back;
  *     otherwise the peer is hostile and the link is dead (link_error()).
  *  2. A descriptor is copied, then the copy validated: op known for this direction, nseg <= 4,
- *     hlen in range, each segment inside one buffer of an arena this direction may name.
+ *     hlen in range, each segment inside one buffer of an arena this direction may name; a run of
+ *     datagrams holds at least two and at most RING_RUN_DATAGRAMS.
  *  3. The owner keeps lent[id] private: giving back what was not lent is a violation (arena.h).
  *  4. Headers are parsed only from a private copy.
  *  5. The broker copies the header slot and checks source MAC and vnet fields before it writes.
@@ -45,6 +46,8 @@ enum {
 	RING_HEADER_BYTES = 128,
 	RING_SEGS = 4,
 	RING_IDS = 12,
+	RING_RUN_DATAGRAMS = 512, /* in one descriptor; kernels pass on at most 128 at a time */
+	RING_RUN_BYTES = 65507,	  /* payload of a run: with its headers one IPv4 packet */
 	RING_PORT_BY_MAC = 0xffffffff, /* SEND: let the switch look the destination up */
 };
 
@@ -93,6 +96,12 @@ struct ring_remote {
 	uint8_t ttl;   /* to the outside: already decremented by netstack */
 	uint8_t tos;
 };
+
+/* How many datagrams a run of `bytes` bytes holds; `each` 0 means that it is a single one. */
+static inline uint32_t ring_run_count(uint32_t bytes, uint32_t each)
+{
+	return each ? (bytes + each - 1) / each : 1;
+}
 
 /* desc.arg of FRAME: what the kernel vouches for. 8 bytes. */
 struct ring_rx {

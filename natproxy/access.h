@@ -25,8 +25,8 @@ struct access {
 	uint32_t gateway_ip_be, netmask_be;
 	bool host_allowed; /* nat.host_loopback = allow */
 	bool dns_redirect;
-	bool loop_guard; /* nat.loop_guard */
-	bool loop;	 /* as the supervisor found it */
+	bool loop_guard;  /* nat.loop_guard */
+	bool loop;	  /* as the supervisor found it */
 	bool own_partial; /* the host has more addresses than are listed: any may be one */
 	uint32_t own_count;
 	uint32_t own_ip_be[ACCESS_OWN_MAX];

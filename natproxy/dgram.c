@@ -2,44 +2,33 @@
  * Theory of operation.
  *
  *   DGRAM_OPEN   notes the guest's endpoint; nothing outside yet
- *   DGRAM_DATA   access ─▶ session (flow, remote) ─▶ batch ─▶ sendmmsg; the first makes the socket
- *   socket       recvmmsg into {small, large} ─▶ filter ─▶ DGRAM_DATA; error queue ─▶ DGRAM_ERROR
+ *   DGRAM_DATA   access ─▶ session (flow, remote) ─▶ burst.c; the first makes the socket
+ *   socket       gather.c ─▶ DGRAM_DATA; error queue ─▶ DGRAM_ERROR
  *
- * One unconnected socket an endpoint is endpoint-independent mapping (RFC 4787 REQ-1). Filtering
- * (REQ-8) asks the session table: has this endpoint talked to that address, or address and port? An
- * outside peer that passes gets a session of its own. The socket goes when the last session has
- * been idle for its time.
+ * One unconnected socket an endpoint is endpoint-independent mapping (RFC 4787 REQ-1). The socket
+ * goes when the last session has been idle for its time.
  *
- * Datagrams of one flow that arrive in one turn leave by one sendmmsg; a datagram for another flow
- * flushes the batch, so order within a flow is kept and nothing waits beyond the turn. What the
- * kernel does not take is dropped and counted: a queue of old datagrams helps nobody.
- *
- * The buffers offered to recvmmsg stay ready between calls; only those that were filled are
- * replaced. Echo uses ping sockets: the kernel owns identifier and checksum, the first 8 bytes of
- * each message are the ICMP header and never reach the shared arena.
+ * Echo uses ping sockets: the kernel owns identifier and checksum, the first 8 bytes of each message
+ * are the ICMP header and never reach the shared arena.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
+#include "burst.h"
 #include "dgram.h"
 #include "dnsrelay.h"
-#include "download.h"
 #include "publish.h"
 #include "session.h"
 
 enum {
 	UDP_MAX_BYTES = 65507,
-	ECHO_HEADER_BYTES = 8,
-	ICMP_ECHO_REPLY = 0,
-	ICMP_ECHO_REQUEST = 8,
 	ICMP_UNREACHABLE = 3,
 	CODE_NET = 0,
 	CODE_HOST = 1,
 	CODE_FRAGMENT = 4,
 	CODE_PROHIBITED = 13,
 	ERRORS_PER_TURN = 16,
-	SEND_TRIES = 3,
 };
 
 int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
@@ -51,6 +40,7 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 	if (!f)
 		return -EPROTO;
 	f->state = FLOW_RUNNING;
+	f->run_max = RING_RUN_BYTES;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
 		!np->config.enabled || np->draining) {
@@ -122,10 +112,10 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 }
 
 /*
- * Passes on what the error queue holds: how many. Errors about strangers are not ours to repeat. One
- * of our own kernel names no datagram; *mtu is what it says the path takes.
+ * Errors about strangers are not ours to repeat. One of our own kernel names no datagram; *mtu is what
+ * it says the path takes.
  */
-static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
+int dgram_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 {
 	struct sock_error e;
 	int n = 0;
@@ -144,11 +134,11 @@ static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 	return n;
 }
 
-static void send_refused(
+void dgram_refused(
 	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error, uint16_t mtu)
 {
 	struct sock_error e = {.to = d->peer, .type = ICMP_UNREACHABLE, .code = CODE_HOST};
-	drop_count(np->drops, DROP_SOCKET);
+	drop_count_many(np->drops, DROP_SOCKET, ring_run_count(d->bytes, d->segment));
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM)
 		return;
 	if (error == -ENETUNREACH)
@@ -165,85 +155,12 @@ static void send_refused(
 	error_to_guest(np, f, &e);
 }
 
-static void send_batch(struct natproxy *np, struct flow *f)
-{
-	struct datagram_batch *b = &np->batch;
-	int tries = SEND_TRIES;
-	uint16_t mtu = 0;
-	for (uint32_t sent = 0; sent < b->count;) {
-		const int r =
-			sock_send(np->sock, f->fd, &b->datagram[sent], (int)(b->count - sent));
-		if (r > 0) {
-			sent += (uint32_t)r;
-			continue;
-		}
-		/* an error that came back for an earlier datagram is reported by this call, which
-		 * then sent nothing */
-		if (r != -EAGAIN && tries-- > 0 && drain_errors(np, f, &mtu) > 0 && r != -EMSGSIZE)
-			continue;
-		send_refused(np, f, &b->datagram[sent++], r, mtu);
-	}
-}
-
-void dgram_flush(struct natproxy *np)
-{
-	struct datagram_batch *b = &np->batch;
-	struct flow *f = b->count ? flow_live(np, b->flow) : NULL;
-	if (f && f->fd >= 0)
-		send_batch(np, f);
-	for (uint32_t i = 0; i < b->ids; i++)
-		link_release(np->link, b->id[i]);
-	b->count = b->ids = 0;
-}
-
-void dgram_stop(struct natproxy *np, struct flow *f)
-{
-	if (np->batch.count && np->batch.flow == f->id)
-		dgram_flush(np);
-}
-
-static uint32_t payload_bytes(const struct ring_desc *d)
+uint32_t dgram_bytes(const struct ring_desc *d)
 {
 	uint32_t bytes = 0;
 	for (unsigned int i = 0; i < d->nseg; i++)
 		bytes += d->seg[i].len;
 	return bytes;
-}
-
-static void echo_header(uint8_t *out, uint16_t identifier, uint16_t sequence)
-{
-	const uint8_t header[ECHO_HEADER_BYTES] = {ICMP_ECHO_REQUEST, 0, 0, 0,
-		(uint8_t)(identifier >> 8), (uint8_t)identifier, (uint8_t)(sequence >> 8),
-		(uint8_t)sequence};
-	memcpy(out, header, sizeof(header));
-}
-
-static void batch_add(
-	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t ip_be)
-{
-	struct datagram_batch *b = &np->batch;
-	if (b->count == SOCK_BATCH || (b->count && b->flow != f->id))
-		dgram_flush(np);
-	b->flow = f->id;
-	struct sock_datagram *out = &b->datagram[b->count];
-	out->pieces = 0;
-	out->peer = (struct sock_address){ip_be, f->kind == FLOW_ECHO ? 0 : d->remote.port};
-	out->ttl = d->remote.ttl;
-	out->tos = d->remote.tos;
-	if (f->kind == FLOW_ECHO) {
-		echo_header(b->echo[b->count], f->guest.port, d->remote.port);
-		out->piece[out->pieces++] = (struct iovec){b->echo[b->count], ECHO_HEADER_BYTES};
-	}
-	for (unsigned int i = 0; i < d->nseg; i++) {
-		/* iovec has no const member; sendmmsg only reads */
-		struct iovec *piece = &out->piece[out->pieces++];
-		memcpy(&piece->iov_base,
-			&(const uint8_t *){arena_view_ptr(np->view, d->seg[i].id, d->seg[i].off)},
-			sizeof(void *));
-		piece->iov_len = d->seg[i].len;
-		b->id[b->ids++] = d->seg[i].id;
-	}
-	b->count++;
 }
 
 /*
@@ -285,7 +202,7 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}
-	if (payload_bytes(d) > UDP_MAX_BYTES || (f->kind == FLOW_UDP && !to->port)) {
+	if (dgram_bytes(d) > UDP_MAX_BYTES || (f->kind == FLOW_UDP && !to->port)) {
 		drop_count(np->drops, DROP_UDP_BAD);
 		return false;
 	}
@@ -307,7 +224,7 @@ static void set_fragmenting(struct natproxy *np, struct flow *f, enum flow_fragm
 {
 	if (f->fragment == wanted)
 		return;
-	dgram_stop(np, f);
+	burst_stop(np, f);
 	sock_fragment(np->sock, f->fd, wanted == FRAGMENT_ALLOWED);
 	f->fragment = (uint8_t)wanted;
 }
@@ -318,7 +235,7 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 	uint32_t session, enum access_verdict verdict)
 {
 	struct nat_session *s = nat_session(&np->nat, session);
-	session_count(np, session, 0, payload_bytes(d));
+	session_count(np, session, 0, dgram_bytes(d));
 	if (verdict == ACCESS_DNS) {
 		dnsrelay_query(np, f, d);
 		return;
@@ -332,8 +249,9 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 		return;
 	}
 	s->outside = f->outside;
-	set_fragmenting(np, f, d->hlen ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
-	batch_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
+	set_fragmenting(
+		np, f, d->op == RING_NETSTACK_DGRAM_DATA_DF ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
+	burst_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
 }
 
 int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
@@ -343,7 +261,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		natproxy_return_payload(np, d);
 		return 0;
 	}
-	if (f->kind == FLOW_TCP)
+	if (f->kind == FLOW_TCP || (f->kind == FLOW_ECHO && d->hlen))
 		return -EPROTO;
 	const struct sock_address to = {d->remote.ip_be, f->kind == FLOW_ECHO ? 0 : d->remote.port};
 	uint32_t session = known_session(np, f, &to);
@@ -367,145 +285,9 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	return 0;
 }
 
-/* A session that a stranger begins; it may cost another of that kind its place. */
-static uint32_t open_incoming(struct natproxy *np, struct flow *f, const struct sock_address *peer)
+int natproxy_op_dgram_data_df(struct natproxy *np, const struct ring_desc *d)
 {
-	const uint32_t session = session_open(np, f, peer, false);
-	const uint32_t oldest = session ? nat_incoming(&np->nat, session) : NAT_NONE;
-	struct flow *of = oldest ? flow_live(np, nat_session(&np->nat, oldest)->flow) : NULL;
-	if (of)
-		dgram_expired(np, of, oldest);
-	return session;
-}
-
-/*
- * The session that lets a datagram from this peer in, or NAT_NONE: filtered. *shown is the peer as
- * the guest sees it.
- */
-static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_address *peer,
-	struct sock_address *shown)
-{
-	uint32_t session = nat_find(&np->nat, f->id, peer);
-	*shown = *peer;
-	if (session)
-		return session;
-	shown->ip_be = access_shown_as(&np->access, peer->ip_be);
-	session = nat_find(&np->nat, f->id, shown);
-	bool open = session || f->published ||
-		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
-	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
-		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
-	if (open && !session)
-		session = open_incoming(np, f, shown);
-	if (session && shown->ip_be != peer->ip_be)
-		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;
-	return session;
-}
-
-bool dgram_buffers(struct natproxy *np, struct datagram_slot *slot)
-{
-	if (!slot->small)
-		slot->small = arena_take(np->arena, BUF_SMALL, false);
-	if (!slot->large)
-		slot->large = arena_take(np->arena, BUF_LARGE, false);
-	return slot->small && slot->large;
-}
-
-bool dgram_deliver(struct natproxy *np, struct flow *f, const struct ring_remote *from,
-	uint32_t small, uint32_t large, uint32_t bytes)
-{
-	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA, .flow = f->id, .remote = *from};
-	const uint32_t first = bytes < ARENA_SMALL_BYTES ? bytes : ARENA_SMALL_BYTES;
-	if (first)
-		d.seg[d.nseg++] = (struct ring_seg){buf_offset(buf_index(small)), first, small};
-	if (large)
-		d.seg[d.nseg++] =
-			(struct ring_seg){buf_offset(buf_index(large)), bytes - first, large};
-	if (!first)
-		arena_untake(np->arena, small);
-	if (natproxy_tell(np, LINK_DATA, &d)) {
-		for (unsigned int i = 0; i < d.nseg; i++)
-			arena_untake(np->arena, d.seg[i].id);
-		drop_count(np->drops, DROP_RING_FULL);
-		return false;
-	}
-	for (unsigned int i = 0; i < d.nseg; i++)
-		download_lend(np, f, d.seg[i].id);
-	return true;
-}
-
-static void deliver_slot(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
-	struct datagram_slot *slot)
-{
-	const bool echo = f->kind == FLOW_ECHO;
-	const uint32_t header = echo ? ECHO_HEADER_BYTES : 0;
-	struct ring_remote from = {.port = in->peer.port, .ttl = in->ttl, .tos = in->tos};
-	if (in->truncated || in->bytes < header || (echo && slot->echo[0] != ICMP_ECHO_REPLY)) {
-		drop_count(np->drops, DROP_UDP_BAD);
-		return;
-	}
-	if (echo)
-		from.port = (uint16_t)(slot->echo[6] << 8 | slot->echo[7]);
-	const struct sock_address peer = {in->peer.ip_be, echo ? 0 : in->peer.port};
-	struct sock_address shown;
-	const uint32_t session = let_in(np, f, &peer, &shown);
-	const uint32_t bytes = in->bytes - header;
-	if (!session) {
-		drop_count(np->drops, DROP_FILTERED);
-		return;
-	}
-	from.ip_be = shown.ip_be;
-	const uint32_t large = bytes > ARENA_SMALL_BYTES ? slot->large : 0;
-	const uint32_t small = slot->small;
-	slot->small = 0;
-	if (large)
-		slot->large = 0;
-	session_arrived(np, session, bytes);
-	dgram_deliver(np, f, &from, small, large, bytes);
-}
-
-static int offer(struct natproxy *np, struct flow *f, struct sock_datagram *batch)
-{
-	const uint32_t room = link_room(np->link, LINK_DATA);
-	const uint32_t share = download_share(np, f) / ARENA_SMALL_BYTES;
-	int n = 0;
-	for (; n < SOCK_BATCH && (uint32_t)n < room && (uint32_t)n < share; n++) {
-		struct datagram_slot *slot = &np->slot[n];
-		if (!dgram_buffers(np, slot))
-			break;
-		struct sock_datagram *d = &batch[n];
-		d->pieces = 0;
-		if (f->kind == FLOW_ECHO)
-			d->piece[d->pieces++] = (struct iovec){slot->echo, ECHO_HEADER_BYTES};
-		d->piece[d->pieces++] =
-			(struct iovec){arena_ptr(np->arena, slot->small), ARENA_SMALL_BYTES};
-		d->piece[d->pieces++] =
-			(struct iovec){arena_ptr(np->arena, slot->large), ARENA_LARGE_BYTES};
-	}
-	return n;
-}
-
-bool dgram_turn(struct natproxy *np, struct flow *f)
-{
-	struct sock_datagram batch[SOCK_BATCH];
-	uint16_t mtu = 0;
-	if (f->state != FLOW_RUNNING || f->fd < 0 || !f->readable)
-		return false;
-	const int n = offer(np, f, batch);
-	if (!n) {
-		np->starved = true;
-		flow_watch(np, f);
-		flow_work(np, f, WORK_DOWNLOAD);
-		return false;
-	}
-	const int r = sock_receive(np->sock, f->fd, batch, n);
-	for (int i = 0; i < r; i++)
-		deliver_slot(np, f, &batch[i], &np->slot[i]);
-	if (r < 0)
-		drain_errors(np, f, &mtu);
-	f->readable = r == n || (r < 0 && r != -EAGAIN);
-	flow_watch(np, f);
-	return f->readable;
+	return natproxy_op_dgram_data(np, d);
 }
 
 void dgram_expired(struct natproxy *np, struct flow *f, uint32_t ref)

@@ -4,21 +4,20 @@
 
 #include "natproxy.h"
 
-/* Receives a batch for a datagram flow; true when more may be waiting. */
-bool dgram_turn(struct natproxy *np, struct flow *f);
-/* Sends what waits in the batch. */
-void dgram_flush(struct natproxy *np);
-/* The flow ends: its part of the batch leaves first. */
-void dgram_stop(struct natproxy *np, struct flow *f);
+/* Payload that a DGRAM_DATA carries: the sum of its segments. */
+uint32_t dgram_bytes(const struct ring_desc *d);
+/*
+ * Passes on what the socket's error queue holds, in bounded portions: how many there were. *mtu is
+ * set when one is this computer's own: what the path takes (with -EMSGSIZE of a send).
+ */
+int dgram_errors(struct natproxy *np, struct flow *f, uint16_t *mtu);
+/*
+ * The kernel did not take this message for the reason `error`: counted, and said to the guest where
+ * it is more than a lack of room. `mtu` goes with -EMSGSIZE, 0 where it is not known.
+ */
+void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error,
+	uint16_t mtu);
 /* Session `ref` of a datagram flow was idle for too long; the last one takes the flow with it. */
 void dgram_expired(struct natproxy *np, struct flow *f, uint32_t ref);
-/*
- * Hands netstack a datagram in own buffers (large 0: it fits the small one). Takes the buffers,
- * also when it fails: false = the ring is full.
- */
-bool dgram_deliver(struct natproxy *np, struct flow *f, const struct ring_remote *from,
-	uint32_t small, uint32_t large, uint32_t bytes);
-/* Buffers for one received datagram: false when there are none. */
-bool dgram_buffers(struct natproxy *np, struct datagram_slot *slot);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "dgram.h"
 #include "dnsrelay.h"
+#include "gather.h"
 
 enum { ANSWER_TTL = 64 };
 
@@ -26,7 +27,8 @@ static void hand_over(
 		struct nat_session *s = nat_session(&np->nat, session);
 		s->to_guest_bytes += bytes;
 		nat_touch(&np->nat, session, np->now_ns);
-		dgram_deliver(np, f, &from, small, large, bytes);
+		gather_deliver(np, f, &from,
+			&(struct gather_payload){.small = small, .large = large, .bytes = bytes});
 		return;
 	}
 	arena_untake(np->arena, small);
@@ -69,7 +71,8 @@ static bool ask_once(struct natproxy *np, uint32_t ref)
 {
 	struct dnsredir_query *q = &np->dns.query[ref];
 	const struct sock_address to = {dnsredir_ask(&np->dns, ref, np->now_ns), ACCESS_DNS_PORT};
-	struct sock_datagram d = {.pieces = 1, .piece = {{np->dns.bytes[ref], q->length}}};
+	struct iovec piece = {np->dns.bytes[ref], q->length};
+	struct sock_datagram d = {.piece = &piece, .pieces = 1};
 	if (!natproxy_fd_room(np, true))
 		return false;
 	const int fd = sock_udp_to(np->sock, &to);
@@ -103,24 +106,29 @@ static void ask_next(struct natproxy *np, uint32_t ref)
 		give_up(np, ref);
 }
 
-static size_t copy_query(struct natproxy *np, const struct ring_desc *d, uint8_t *out)
+/* Bytes [at, at + bytes) of a descriptor's payload; 0 when they are too many for a query. */
+static size_t copy_query(
+	struct natproxy *np, const struct ring_desc *d, uint32_t at, uint32_t bytes, uint8_t *out)
 {
 	size_t n = 0;
-	for (unsigned int i = 0; i < d->nseg; i++) {
-		if (d->seg[i].len > DNSREDIR_QUERY_BYTES - n)
-			return 0;
-		memcpy(out + n, arena_view_ptr(np->view, d->seg[i].id, d->seg[i].off),
-			d->seg[i].len);
-		n += d->seg[i].len;
+	if (bytes > DNSREDIR_QUERY_BYTES)
+		return 0;
+	for (unsigned int i = 0; i < d->nseg && n < bytes; i++) {
+		const struct ring_seg *s = &d->seg[i];
+		if (at >= s->len) {
+			at -= s->len;
+			continue;
+		}
+		const size_t take = s->len - at < bytes - n ? s->len - at : bytes - n;
+		memcpy(out + n, arena_view_ptr(np->view, s->id, s->off + at), take);
+		n += take;
+		at = 0;
 	}
 	return n;
 }
 
-void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc *d)
+static void take_query(struct natproxy *np, struct flow *f, const uint8_t *query, size_t n)
 {
-	uint8_t query[DNSREDIR_QUERY_BYTES];
-	const size_t n = copy_query(np, d, query);
-	natproxy_return_payload(np, d);
 	if (!dnsredir_is_query(query, n)) {
 		drop_count(np->drops, DROP_DNS_BAD);
 		return;
@@ -139,19 +147,32 @@ void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc 
 	ask(np, ref);
 }
 
+void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc *d)
+{
+	const uint32_t bytes = dgram_bytes(d), each = d->hlen ? d->hlen : bytes;
+	uint8_t query[DNSREDIR_QUERY_BYTES];
+	uint32_t at = 0;
+	do {
+		const uint32_t n = bytes - at < each ? bytes - at : each;
+		take_query(np, f, query, copy_query(np, d, at, n, query));
+		at += n;
+	} while (at < bytes);
+	natproxy_return_payload(np, d);
+}
+
 void dnsrelay_ready(struct natproxy *np, uint32_t ref)
 {
 	struct datagram_slot *slot = &np->slot[0];
 	struct dnsredir_query *q = &np->dns.query[ref];
-	if (!dgram_buffers(np, slot)) {
+	if (!gather_buffers(np, slot)) {
 		drop_count(np->drops, DROP_NO_BUFFER);
 		ask_next(np, ref);
 		return;
 	}
 	/* an answer is judged as one piece of memory: the small buffer, or the large one when it
 	 * was long */
-	struct sock_datagram d = {
-		.pieces = 1, .piece = {{arena_ptr(np->arena, slot->large), ARENA_LARGE_BYTES}}};
+	struct iovec piece = {arena_ptr(np->arena, slot->large), ARENA_LARGE_BYTES};
+	struct sock_datagram d = {.piece = &piece, .pieces = 1};
 	const int r = sock_receive(np->sock, q->fd, &d, 1);
 	if (r == -EAGAIN)
 		return;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "dgram.h"
+#include "burst.h"
 #include "inspect.h"
 #include "natproxy.h"
 #include "publish.h"
@@ -58,7 +58,7 @@ static void close_socket(struct natproxy *np, struct flow *f, bool reset)
 void flow_stop(struct natproxy *np, struct flow *f, bool reset, const char *why)
 {
 	if (f->kind != FLOW_TCP)
-		dgram_stop(np, f);
+		burst_stop(np, f);
 	inspect_end(np, f);
 	upload_discard(np, f);
 	close_socket(np, f, reset);

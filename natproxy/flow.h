@@ -66,6 +66,9 @@ struct flow {
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */
 	uint32_t last_used; /* the session of the last datagram */
+	uint32_t lost;	    /* datagrams that the socket's full queue has cost, as last heard */
+	uint16_t run_max;   /* longest datagram that may leave as part of a run */
+	uint8_t expected;   /* datagrams that the next receive is prepared for */
 	uint64_t upload_end, upload_taken, upload_reported,
 		upload_rung;		  /* offsets in the guest's stream */
 	uint32_t queue_first, queue_last; /* buffer ids waiting for the socket, 0 none */

@@ -14,10 +14,12 @@
 #include <string.h>
 
 #include "chan.h"
+#include "burst.h"
 #include "dgram.h"
 #include "dnsrelay.h"
 #include "download.h"
 #include "expect.h"
+#include "gather.h"
 #include "inspect.h"
 #include "log.h"
 #include "publish.h"
@@ -272,7 +274,7 @@ static bool work_one(struct natproxy *np, struct flow *f, enum flow_work kind)
 			flow_work(np, f, WORK_OWED);
 		return false;
 	case WORK_UPLOAD: return upload_turn(np, f);
-	case WORK_DOWNLOAD: return f->kind == FLOW_TCP ? download_turn(np, f) : dgram_turn(np, f);
+	case WORK_DOWNLOAD: return f->kind == FLOW_TCP ? download_turn(np, f) : gather_turn(np, f);
 	case WORK_KINDS: break;
 	}
 	return false;
@@ -295,7 +297,7 @@ static bool work_round(struct natproxy *np, enum flow_work kind)
 bool natproxy_flush(struct natproxy *np)
 {
 	np->starved = false;
-	dgram_flush(np);
+	burst_flush(np);
 	work_round(np, WORK_OWED);
 	bool more = work_round(np, WORK_UPLOAD);
 	more |= work_round(np, WORK_DOWNLOAD);

@@ -4,7 +4,7 @@
  * to the world.
  *
  *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
- *               ◀═ring═ flow_pay        │ dgram                UDP, echo ├─▶ sock.h
+ *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
  *      supervisor ──── natproxy_on_* ───┤ dnsrelay     gateway's port 53 │
  *                                       └ publish        open ports ─────┘
@@ -47,6 +47,8 @@ enum {
 	NATPROXY_INSPECTED = 256,
 	NATPROXY_FTP_PORTS = 16,
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
+	NATPROXY_BURST_PIECES = 256,
+	NATPROXY_BURSTS = 8, /* flows that collect datagrams side by side; power of two */
 };
 
 /* How the core reaches the rest of its process. None may be NULL. */
@@ -122,12 +124,13 @@ struct datagram_slot { /* buffers lying ready for recvmmsg */
 	uint8_t echo[8];
 };
 
-struct datagram_batch { /* datagrams of one flow waiting for sendmmsg */
-	uint32_t flow;	/* id */
-	uint32_t count, ids;
+struct burst {	       /* datagrams of one flow waiting for sendmmsg */
+	uint32_t flow; /* id */
+	uint32_t count, pieces, ids;
 	struct sock_datagram datagram[SOCK_BATCH];
 	uint8_t echo[SOCK_BATCH][8];
-	uint32_t id[SOCK_BATCH * RING_SEGS];
+	struct iovec piece[NATPROXY_BURST_PIECES];
+	uint32_t id[NATPROXY_BURST_PIECES]; /* buffers to be given back */
 };
 
 struct natproxy_config {
@@ -167,7 +170,7 @@ struct natproxy {
 	struct publish publish[NATPROXY_PUBLISH];
 	struct incoming incoming[NATPROXY_INCOMING];
 	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
-	struct datagram_batch batch;
+	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];
 	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */

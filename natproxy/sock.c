@@ -10,6 +10,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@
 #include "sock.h"
 
 enum {
-	CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2,
+	SEND_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint16_t)),
+	RECEIVE_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 4,
 	ERROR_CONTROL_BYTES = 512,
 	ERROR_PAYLOAD_BYTES = 64,
 	ICMP_UNREACHABLE = 3,
@@ -174,6 +176,15 @@ void sock_close(struct sock_host *h, int fd, bool reset)
 	close(fd);
 }
 
+static void datagram_options(int fd)
+{
+	set(fd, IPPROTO_IP, IP_RECVERR, 1);
+	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	set(fd, SOL_SOCKET, SO_RCVBUF, SOCK_QUEUE_BYTES);
+	set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+}
+
 int sock_udp(struct sock_host *h, const struct sock_address *at)
 {
 	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
@@ -182,9 +193,8 @@ int sock_udp(struct sock_host *h, const struct sock_address *at)
 	const int error = bind_to(fd, at);
 	if (error)
 		return abandon(fd, error);
-	set(fd, IPPROTO_IP, IP_RECVERR, 1);
-	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
-	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	datagram_options(fd);
+	set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	return fd;
 }
 
@@ -213,9 +223,7 @@ int sock_echo(struct sock_host *h, uint16_t identifier)
 		if (error)
 			return abandon(fd, error);
 	}
-	set(fd, IPPROTO_IP, IP_RECVERR, 1);
-	set(fd, IPPROTO_IP, IP_RECVTTL, 1);
-	set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	datagram_options(fd);
 	return fd;
 }
 
@@ -224,39 +232,46 @@ void sock_fragment(struct sock_host *h, int fd, bool allowed)
 	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO);
 }
 
-union control {
-	char bytes[CONTROL_BYTES];
+union send_control {
+	char bytes[SEND_CONTROL_BYTES];
 	struct cmsghdr align;
 };
 
-static void put_control(struct msghdr *m, union control *c, const struct sock_datagram *d)
+union receive_control {
+	char bytes[RECEIVE_CONTROL_BYTES];
+	struct cmsghdr align;
+};
+
+static void put_option(struct msghdr *m, int level, int type, const void *value, size_t n)
 {
-	const int values[2] = {d->ttl, d->tos};
-	static const int types[2] = {IP_TTL, IP_TOS};
-	if (!d->ttl)
-		return;
-	*c = (union control){{0}};
+	struct cmsghdr *cm = (struct cmsghdr *)((char *)m->msg_control + m->msg_controllen);
+	cm->cmsg_level = level;
+	cm->cmsg_type = type;
+	cm->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(cm), value, n);
+	m->msg_controllen += CMSG_SPACE(n);
+}
+
+static void put_control(struct msghdr *m, union send_control *c, const struct sock_datagram *d)
+{
+	const int ttl = d->ttl, tos = d->tos;
 	m->msg_control = c->bytes;
-	m->msg_controllen = d->tos ? CONTROL_BYTES : CMSG_SPACE(sizeof(int));
-	struct cmsghdr *cm = CMSG_FIRSTHDR(m);
-	for (int i = 0; cm && i < 2; i++, cm = CMSG_NXTHDR(m, cm)) {
-		cm->cmsg_level = IPPROTO_IP;
-		cm->cmsg_type = types[i];
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &values[i], sizeof(int));
-	}
+	if (d->ttl)
+		put_option(m, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
+	if (d->ttl && d->tos)
+		put_option(m, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+	if (d->segment)
+		put_option(m, IPPROTO_UDP, UDP_SEGMENT, &d->segment, sizeof(d->segment));
 }
 
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
 {
 	struct mmsghdr m[SOCK_BATCH];
 	struct sockaddr_in to[SOCK_BATCH];
-	union control control[SOCK_BATCH];
-	struct iovec piece[SOCK_BATCH][SOCK_DATAGRAM_PIECES];
+	union send_control control[SOCK_BATCH];
 	for (int i = 0; i < count; i++) {
 		const struct sock_datagram *d = &batch[i];
-		memcpy(piece[i], d->piece, d->pieces * sizeof(d->piece[0]));
-		m[i].msg_hdr = (struct msghdr){.msg_iov = piece[i], .msg_iovlen = d->pieces};
+		m[i].msg_hdr = (struct msghdr){.msg_iov = d->piece, .msg_iovlen = d->pieces};
 		if (d->peer.ip_be) {
 			to[i] = kernel_address(&d->peer);
 			m[i].msg_hdr.msg_name = &to[i];
@@ -268,35 +283,46 @@ int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, in
 	return r < 0 ? -errno : r;
 }
 
+static uint32_t control_value(const struct cmsghdr *cm)
+{
+	uint32_t value = 0;
+	memcpy(&value, CMSG_DATA(cm), sizeof(value));
+	return value;
+}
+
 static void get_control(struct msghdr *m, struct sock_datagram *d)
 {
 	d->ttl = 64;
 	d->tos = 0;
+	d->segment = 0;
+	d->lost = 0;
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm)) {
-		int ttl;
-		if (cm->cmsg_level != IPPROTO_IP)
-			continue;
-		if (cm->cmsg_type == IP_TTL) {
-			memcpy(&ttl, CMSG_DATA(cm), sizeof(ttl));
-			d->ttl = (uint8_t)ttl;
-		}
-		if (cm->cmsg_type == IP_TOS)
+		if (cm->cmsg_level == IPPROTO_IP && cm->cmsg_type == IP_TTL)
+			d->ttl = (uint8_t)control_value(cm);
+		else if (cm->cmsg_level == IPPROTO_IP && cm->cmsg_type == IP_TOS)
 			d->tos = *CMSG_DATA(cm);
+		else if (cm->cmsg_level == IPPROTO_UDP && cm->cmsg_type == UDP_GRO)
+			d->segment = (uint16_t)control_value(cm);
+		else if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SO_RXQ_OVFL)
+			d->lost = control_value(cm);
 	}
+	/* the kernel may name the size of a run of one */
+	if (d->segment >= d->bytes)
+		d->segment = 0;
 }
 
 int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count)
 {
 	struct mmsghdr m[SOCK_BATCH];
 	struct sockaddr_in from[SOCK_BATCH];
-	union control control[SOCK_BATCH];
+	union receive_control control[SOCK_BATCH];
 	for (int i = 0; i < count; i++)
 		m[i].msg_hdr = (struct msghdr){.msg_iov = batch[i].piece,
 			.msg_iovlen = batch[i].pieces,
 			.msg_name = &from[i],
 			.msg_namelen = sizeof(from[i]),
 			.msg_control = control[i].bytes,
-			.msg_controllen = CONTROL_BYTES};
+			.msg_controllen = RECEIVE_CONTROL_BYTES};
 	const int r = recvmmsg(fd, m, (unsigned int)count, MSG_DONTWAIT, NULL);
 	if (r < 0)
 		return -errno;
@@ -326,7 +352,8 @@ static bool translate(const struct sock_extended_err *e, struct sock_error *out)
 	if (e->ee_origin == SO_EE_ORIGIN_ICMP) {
 		out->type = e->ee_type;
 		out->code = e->ee_code;
-		memcpy(&offender, e + 1, sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
+		memcpy(&offender, e + 1,
+			sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
 		if (offender.sin_family == AF_INET)
 			out->offender_ip_be = offender.sin_addr.s_addr;
 	} else if (e->ee_origin == SO_EE_ORIGIN_LOCAL && e->ee_errno == EMSGSIZE) {

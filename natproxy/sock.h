@@ -18,10 +18,13 @@
 struct sock_host; /* what an implementation keeps; one per natproxy */
 
 enum {
-	SOCK_BATCH = 32,	  /* datagrams a call */
-	SOCK_DATAGRAM_PIECES = 5, /* an echo header and the segments of one descriptor */
-	SOCK_STREAM_PIECES = 64,  /* iovecs a sendmsg */
+	SOCK_BATCH = 32,	 /* messages a call */
+	SOCK_RUN_DATAGRAMS = 64, /* datagrams that a kernel takes as one message (UDP_SEGMENT) */
+	SOCK_STREAM_PIECES = 64, /* iovecs a sendmsg */
 	SOCK_BACKLOG = 128,
+	SOCK_QUEUE_BYTES =
+		1 << 20, /* asked for a datagram socket's receive queue; net.core.rmem_max
+				       has the last word */
 };
 
 enum sock_event { SOCK_READ = 1, SOCK_WRITE = 2 };
@@ -31,15 +34,23 @@ struct sock_address {
 	uint16_t port;
 };
 
-/* One datagram of a batch. On receipt the pieces say where it may go and `bytes` how long it was.
+/*
+ * One message of a batch: a datagram, or a run of datagrams with the same peer, TTL and TOS that the
+ * kernel cuts (UDP_SEGMENT) or has put together (UDP_GRO). On receipt the pieces say where it may go.
  */
 struct sock_datagram {
-	struct iovec piece[SOCK_DATAGRAM_PIECES];
+	struct iovec *piece; /* the caller's, valid during the call */
 	uint32_t pieces;
-	uint32_t bytes;
-	struct sock_address peer;
+	uint32_t bytes; /* of all pieces; on receipt how long it was */
+	uint16_t
+		segment; /* of a run: bytes of each datagram but the last, which may be shorter; 0: one
+			     datagram */
 	uint8_t ttl, tos;
+	struct sock_address peer;
 	bool truncated;
+	uint32_t
+		lost; /* on receipt: how many the socket's full queue has cost so far, modulo 2^32; 0:
+			  none, or nothing said */
 };
 
 /* An ICMP error that came back for something sent on a datagram socket. */
@@ -98,8 +109,9 @@ int sock_finish(struct sock_host *h, int fd);
 void sock_close(struct sock_host *h, int fd, bool reset);
 
 /*
- * An unconnected UDP socket at `at` (port 0: the kernel's choice), with errors, TTL and TOS
- * reported. Syscalls: socket setsockopt bind close
+ * An unconnected UDP socket at `at` (port 0: the kernel's choice), with errors, TTL, TOS and lost
+ * datagrams reported, runs received whole where the kernel knows how.
+ * Syscalls: socket setsockopt bind close
  */
 int sock_udp(struct sock_host *h, const struct sock_address *at);
 /* A UDP socket that talks to one peer only, from a random port. Syscalls: socket connect close */
@@ -107,13 +119,18 @@ int sock_udp_to(struct sock_host *h, const struct sock_address *peer);
 /* A ping socket with this identifier if nobody has it. Syscalls: socket setsockopt bind close */
 int sock_echo(struct sock_host *h, uint16_t identifier);
 /*
- * Whether what a datagram socket sends from now on may be cut on its way. If not, it leaves with DF, and what the path
- * is known not to take is refused with -EMSGSIZE and an error whose offender is 0. Syscalls: setsockopt
+ * Whether what a datagram socket sends from now on may be cut on its way. If not, it leaves with DF,
+ * and what the path is known not to take is refused with -EMSGSIZE and an error whose offender is 0.
+ * Syscalls: setsockopt
  */
 void sock_fragment(struct sock_host *h, int fd, bool allowed);
-/* Sends up to SOCK_BATCH datagrams: how many went, or why the first did not. Syscalls: sendmmsg */
+/*
+ * Sends up to SOCK_BATCH messages: how many went, or why the first did not. -EINVAL or -EMSGSIZE for
+ * a run: its datagrams are too long to be cut on the way there; -EIO: nothing can be. Syscalls:
+ * sendmmsg
+ */
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count);
-/* Receives up to SOCK_BATCH datagrams: how many came; -EAGAIN none. Syscalls: recvmmsg */
+/* Receives up to SOCK_BATCH messages: how many came; -EAGAIN none. Syscalls: recvmmsg */
 int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count);
 /* Who sent the datagram that waits, without taking it: 0 or -errno. Syscalls: recvmsg */
 int sock_peek(struct sock_host *h, int fd, struct sock_address *peer);

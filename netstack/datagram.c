@@ -2,13 +2,15 @@
  * Theory of operation: a datagram that fits is one SEND whose checksum the receiver finishes. One that does not is cut
  * here, because neither a TAP nor a switch does it: fragment k references its share of the payload, the first carries
  * the L4 header in its slot, and the checksum, which covers all of it, is computed before the first leaves.
+ * A run of datagrams that fit is one SEND too: a super-frame that the guest's kernel, or the broker for a port that
+ * has none, cuts. One whose datagrams do not fit is taken apart here, and each of them cut into fragments.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "state.h"
 
-enum { L4_BYTES = 8 };
+enum { L4_BYTES = 8, UDP_LENGTH_AT = 4 };
 
 static uint32_t datagram_payload(const struct datagram *d)
 {
@@ -59,7 +61,7 @@ static int datagram_whole(
 	out_ip(s, &o, g, &ip);
 	wire_put(&o.wire, d->l4, L4_BYTES);
 	if (!d->sum_known)
-		out_partial_checksum(&o, &d->ip, d->field, L4_BYTES, 0);
+		out_partial_checksum(&o, &d->ip, d->field, L4_BYTES, d->each);
 	datagram_slice(&o, d, 0, payload);
 	return out_send(s, &o, LINK_DATA);
 }
@@ -89,15 +91,48 @@ static int datagram_fragments(
 	return err;
 }
 
+/* Datagram [from, from + bytes) of a run, on its own. */
+static int datagram_of_run(struct stack *s, const struct guest *g, const struct datagram *run,
+	uint32_t from, uint32_t bytes)
+{
+	struct datagram one = *run;
+	struct out part = {.desc.nseg = 0};
+	uint32_t length = L4_BYTES + bytes;
+	datagram_slice(&part, run, from, bytes);
+	one.seg = part.desc.seg;
+	one.nseg = part.desc.nseg;
+	one.each = 0;
+	one.ip.payload_bytes = length;
+	one.l4[UDP_LENGTH_AT] = (uint8_t)(length >> 8);
+	one.l4[UDP_LENGTH_AT + 1] = (uint8_t)length;
+	return datagram_send(s, g, &one);
+}
+
+/* What of a run finds room leaves; each datagram that does not is counted. */
+static int datagram_apart(
+	struct stack *s, const struct guest *g, const struct datagram *run, uint32_t payload)
+{
+	int err = 0;
+	for (uint32_t from = 0; from < payload; from += run->each) {
+		uint32_t bytes = payload - from < run->each ? payload - from : run->each;
+		int one = datagram_of_run(s, g, run, from, bytes);
+		err = err ? err : one;
+	}
+	return err;
+}
+
 int datagram_send(struct stack *s, const struct guest *g, const struct datagram *d)
 {
 	uint32_t payload = datagram_payload(d);
+	bool fits = IP_HEADER_BYTES + L4_BYTES + (d->each ? d->each : payload) <= s->config.mtu;
 	int err;
-	if (IP_HEADER_BYTES + L4_BYTES + payload <= s->config.mtu)
+	if (!fits && d->each)
+		return datagram_apart(s, g, d, payload);
+	if (fits)
 		err = datagram_whole(s, g, d, payload);
 	else
 		err = datagram_fragments(s, g, d, payload);
 	if (err)
-		drop_count(s->drops, DROP_RING_FULL);
+		drop_count_many(s->drops, DROP_RING_FULL, ring_run_count(payload, d->each));
 	return err;
 }

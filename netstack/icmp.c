@@ -147,7 +147,7 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 		drop_count(s->drops, DROP_DENIED);
 		return;
 	}
-	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES);
+	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES, 0);
 }
 
 /* What an error of a guest says about a packet that we sent it. */

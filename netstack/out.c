@@ -72,7 +72,7 @@ void out_partial_checksum(struct out *o, const struct out_ip *ip, uint16_t field
 	o->vnet.csum_offset = field;
 	o->vnet.hdr_len = (uint16_t)(OUT_L4_AT + l4_header_bytes);
 	if (gso_bytes) {
-		o->vnet.gso_type = WIRE_GSO_TCP4;
+		o->vnet.gso_type = ip->protocol == IP_PROTO_UDP ? WIRE_GSO_UDP : WIRE_GSO_TCP4;
 		o->vnet.gso_size = gso_bytes;
 	}
 }

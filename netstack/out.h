@@ -44,7 +44,7 @@ void out_ip(struct stack *s, struct out *o, const struct guest *g, const struct 
 bool out_seg(struct out *o, uint32_t id, uint32_t off, uint32_t bytes);
 /*
  * Asks the receiver to finish the L4 checksum: the field at l4 + field gets the pseudo-header's sum. gso_bytes > 0
- * also asks for segmentation. l4_header_bytes: up to where the payload begins.
+ * also asks for segmentation, TCP or UDP as the protocol says. l4_header_bytes: up to where the payload begins.
  */
 void out_partial_checksum(struct out *o, const struct out_ip *ip, uint16_t field,
 	uint16_t l4_header_bytes, uint16_t gso_bytes);

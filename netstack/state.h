@@ -108,16 +108,19 @@ void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote 
 /* udp.c */
 void udp_input(struct stack *s, struct packet *p, struct guest *g);
 void dgram_closed(struct stack *s, struct flow *f);
-/* A datagram's payload to natproxy on the flow of key, which is opened if need be. Takes the payload's buffers. */
+/*
+ * A datagram's payload to natproxy on the flow of key, which is opened if need be. Takes the payload's buffers. each:
+ * of a run that a link accepts, the bytes of each datagram; 0 = one datagram.
+ */
 void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const struct flow_key *key,
-	const struct ring_remote *remote, uint32_t payload_at);
+	const struct ring_remote *remote, uint32_t payload_at, uint16_t each);
 
 /* Tells natproxy that an ended flow is over. */
 void dgram_flush(struct stack *s, struct flow *f);
 
 /* datagram.c */
 /*
- * One datagram to the guest, in fragments where the MTU asks for it. l4: the 8 bytes of UDP or ICMP header with the
+ * One datagram or a run of them to the guest, in fragments where the MTU asks for it. l4: the 8 bytes of UDP or ICMP header with the
  * checksum field at `field`; complete already when `sum_known`. 0, or -EAGAIN when (part of) it found no room.
  */
 struct datagram {
@@ -126,6 +129,8 @@ struct datagram {
 	const struct ring_seg *seg;
 	unsigned int nseg;
 	uint16_t field;
+	uint16_t
+		each; /* UDP: the payload is a run of datagrams of so many bytes; 0 = one datagram */
 	bool sum_known;
 };
 int datagram_send(struct stack *s, const struct guest *g, const struct datagram *d);

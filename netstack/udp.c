@@ -2,6 +2,9 @@
  * Theory of operation: a datagram flow is a guest's endpoint (address, port or echo identifier), whoever it talks to
  * (RFC 4787 REQ-1); natproxy owns mapping, filter and timeout and says when it is over. Nothing is kept here but
  * the way between the two, so a flow is small and a datagram crosses without being queued.
+ *
+ * Runs of datagrams stay whole both ways: a guest's super-frame (UDP_SEGMENT) is one DGRAM_DATA, and what natproxy
+ * received or put together as a run is one frame to the guest.
  */
 #include <errno.h>
 #include <string.h>
@@ -32,10 +35,11 @@ static struct flow *dgram_open(
 }
 
 void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const struct flow_key *key,
-	const struct ring_remote *remote, uint32_t payload_at)
+	const struct ring_remote *remote, uint32_t payload_at, uint16_t each)
 {
 	struct flow *f = flow_find(s, key);
-	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_DATA};
+	struct ring_desc d = {.op = p->frag & IP_DONT_FRAGMENT ? RING_NETSTACK_DGRAM_DATA_DF
+							       : RING_NETSTACK_DGRAM_DATA};
 	struct ring_seg piece[PACKET_SEGS];
 	unsigned int n = packet_pieces(p, payload_at, p->bytes - payload_at, piece);
 	if (!f && !s->uplink) {
@@ -49,13 +53,14 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 		return;
 	}
 	d.flow = flow_id_of(s, f);
-	d.hlen = (p->frag & IP_DONT_FRAGMENT) != 0;
 	d.nseg = (uint8_t)n;
+	d.hlen = each;
 	d.remote = *remote;
 	for (unsigned int i = 0; i < n; i++)
 		d.seg[i] = piece[i];
 	if (link_send(s->natproxy, LINK_DATA, &d, NULL) < 0) {
-		drop_count(s->drops, DROP_RING_FULL);
+		drop_count_many(
+			s->drops, DROP_RING_FULL, ring_run_count(p->bytes - payload_at, each));
 		return;
 	}
 	quote_note(&s->quotes, d.flow, p, remote);
@@ -100,12 +105,21 @@ static bool udp_parse(const struct stack *s, struct packet *p, uint16_t *source,
 	return wire_fold(packet_sum(s, p, p->l4_at, length, sum)) == 0;
 }
 
+/* The bytes of each datagram in a super-frame, 0 for an ordinary one; false: not a run that may go on. */
+static bool udp_each(const struct packet *p, uint16_t *each)
+{
+	uint32_t payload = p->bytes - p->l4_at - UDP_HEADER_BYTES;
+	*each = p->gso_bytes < payload ? p->gso_bytes : 0;
+	return !*each ||
+	       (payload <= RING_RUN_BYTES && ring_run_count(payload, *each) <= RING_RUN_DATAGRAMS);
+}
+
 void udp_input(struct stack *s, struct packet *p, struct guest *g)
 {
-	uint16_t source, target;
+	uint16_t source, target, each;
 	struct flow_key key = {.guest_ip_be = p->src_be, .kind = FLOW_UDP};
 	struct ring_remote remote = {.ip_be = p->dst_be, .tos = p->tos};
-	if (!udp_parse(s, p, &source, &target)) {
+	if (!udp_parse(s, p, &source, &target) || !udp_each(p, &each)) {
 		drop_count(s->drops, DROP_UDP_BAD);
 		return;
 	}
@@ -121,7 +135,7 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 	key.guest_port = source;
 	remote.port = target;
 	remote.ttl = p->dst_be == s->config.ip_be ? OUT_TTL : (uint8_t)(p->ttl - 1);
-	dgram_upload(s, p, g, &key, &remote, p->l4_at + UDP_HEADER_BYTES);
+	dgram_upload(s, p, g, &key, &remote, p->l4_at + UDP_HEADER_BYTES, each);
 }
 
 /* natproxy lends the segments of d: -EPROTO when it lent one of them before and never got it back. */
@@ -157,6 +171,7 @@ static void dgram_download(
 				       .payload_bytes = UDP_HEADER_BYTES + bytes},
 		.seg = d->seg,
 		.nseg = d->nseg,
+		.each = d->hlen,
 		.field = udp ? 6 : 2};
 	struct wire_out w = wire_out(out.l4, sizeof(out.l4));
 	if (!g->known) {
@@ -183,7 +198,8 @@ int stack_op_dgram_data(struct stack *s, const struct ring_desc *d)
 	uint32_t bytes;
 	if (flow_of_id(s, d->flow, &f) < 0 || dgram_take(s, d, &bytes) < 0)
 		return -EPROTO;
-	if (bytes > FRAG_PAYLOAD_MAX - UDP_HEADER_BYTES || (f && f->key.kind == FLOW_TCP))
+	if (bytes > FRAG_PAYLOAD_MAX - UDP_HEADER_BYTES || (f && f->key.kind == FLOW_TCP) ||
+		(f && f->key.kind == FLOW_ECHO && d->hlen))
 		return -EPROTO;
 	if (f)
 		dgram_download(s, f, d, bytes);

@@ -136,7 +136,9 @@ enum {
 	WIRE_VNET_BYTES = 10,
 	WIRE_VNET_NEEDS_CSUM = 1,
 	WIRE_VNET_DATA_VALID = 2,
-	WIRE_GSO_TCP4 = 1
+	WIRE_GSO_TCP4 = 1,
+	WIRE_GSO_UDP = 5,
+	WIRE_UDP_CSUM_OFFSET = 6, /* of the checksum in a UDP header */
 };
 _Static_assert(sizeof(struct wire_vnet) == WIRE_VNET_BYTES, "layout of struct virtio_net_hdr");
 

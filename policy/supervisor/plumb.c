@@ -35,7 +35,12 @@
 #include "netlink.h"
 #include "plumb.h"
 
-enum { VNET_HEADER = 10, PACKET_BUFFER = 16 << 20 };
+enum {
+	VNET_HEADER = 10,
+	PACKET_BUFFER = 16 << 20,
+	TAP_USO4 = 0x20, /* TUN_F_USO4, TUN_F_USO6: super-frames of datagrams */
+	TAP_USO6 = 0x40,
+};
 #define BACKSTAGE "nl0"
 
 /* What the child sends; the descriptor rides along when trouble.message is empty. */
@@ -76,10 +81,19 @@ static int tap_failed(struct trouble *t, const char *what, int fd)
 	return trouble_cause(t, "%s", strerror(error));
 }
 
+/* What the guest's kernel may leave undone: Linux before 6.2 does not know the last two. */
+static int tap_offloads(int fd)
+{
+	const unsigned long always = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+
+	if (ioctl(fd, TUNSETOFFLOAD, always | TAP_USO4 | TAP_USO6) == 0)
+		return 0;
+	return ioctl(fd, TUNSETOFFLOAD, always);
+}
+
 int plumb_tap(const char *interface, struct port_offer *offer, struct trouble *t)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-	const unsigned long offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 	const int header = VNET_HEADER;
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
@@ -88,7 +102,7 @@ int plumb_tap(const char *interface, struct port_offer *offer, struct trouble *t
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", interface);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
 		return tap_failed(t, "make or join a TAP", fd);
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, offloads) < 0)
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || tap_offloads(fd) < 0)
 		return tap_failed(t, "set the TAP's offloads", fd);
 	offer->fd = fd;
 	offer->kind = NL__PORT_KIND__TAP;

@@ -40,6 +40,9 @@ static ssize_t take(void *context, unsigned int slot, const struct iovec *piece,
 	case 1: return -ENOBUFS;
 	case 2: return -EPIPE;
 	case 3: return (ssize_t)(slot == 2 ? n / 2 : n);
+	case 4:
+		return slot < 2 && flat[1] ? -EINVAL
+					   : (ssize_t)n; /* a kernel without super-frames */
 	default: return (ssize_t)n;
 	}
 }

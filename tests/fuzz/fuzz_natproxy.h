@@ -142,12 +142,26 @@ void sock_forgive(struct sock_host *h, int fd)
 {
 	need_open(fd);
 }
+/* What the kernel would answer EINVAL to, however it feels today. */
+static void need_whole(const struct sock_datagram *d)
+{
+	size_t all = 0;
+	for (uint32_t i = 0; i < d->pieces; i++)
+		all += d->piece[i].iov_len;
+	if (d->segment && (all != d->bytes || all <= d->segment || all > RING_RUN_BYTES ||
+				  all > (size_t)d->segment * SOCK_RUN_DATAGRAMS))
+		abort();
+}
+
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
 {
 	need_open(fd);
 	const uint8_t how = take();
-	if (how > 220)
-		return how & 1 ? -ECONNREFUSED : -EAGAIN;
+	static const int errors[] = {-ECONNREFUSED, -EAGAIN, -EINVAL, -EIO, -EMSGSIZE, -EPERM};
+	for (int i = 0; i < count; i++)
+		need_whole(&batch[i]);
+	if (how > 200)
+		return errors[how % 6];
 	return 1 + how % count;
 }
 int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count)
@@ -163,6 +177,11 @@ int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int c
 			all += batch[i].piece[k].iov_len;
 		batch[i].bytes = (uint32_t)(all * take() / 256);
 		batch[i].truncated = false;
+		batch[i].segment = (uint16_t)(take() & 1 ? take() << 4 : 0);
+		if (batch[i].segment >= batch[i].bytes)
+			batch[i].segment = 0;
+		batch[i].ttl = batch[i].tos = 64;
+		batch[i].lost = take();
 		batch[i].peer = (struct sock_address){htonl(0x08080800U | take()), take()};
 		for (size_t k = 0; k < first && k < 32; k++)
 			((uint8_t *)batch[i].piece[0].iov_base)[k] = take();

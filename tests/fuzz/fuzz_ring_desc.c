@@ -35,14 +35,27 @@ static void check_segment(const struct ring_seg *s)
 	require(s->off >= first && (uint64_t)s->off + s->len <= last);
 }
 
+static void check_run(const struct ring_desc *d)
+{
+	uint64_t bytes = 0;
+	for (int i = 0; i < d->nseg; i++)
+		bytes += d->seg[i].len;
+	require(d->hlen == 0 || (bytes > d->hlen && bytes <= 65507 &&
+					bytes <= (uint64_t)d->hlen * RING_RUN_DATAGRAMS));
+}
+
 static void check_accepted(const struct ring_desc *d, const struct ring_header *h)
 {
+	if (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF ||
+		d->op == RING_NATPROXY_DGRAM_DATA)
+		check_run(d);
 	switch (d->op) {
 	case RING_NETSTACK_SEND:
 		require(d->hlen <= sizeof(h->frame));
 		/* fall through */
 	case RING_NETSTACK_TCP_DATA:
 	case RING_NETSTACK_DGRAM_DATA:
+	case RING_NETSTACK_DGRAM_DATA_DF:
 	case RING_BROKER_FRAME:
 	case RING_NATPROXY_TCP_DATA:
 	case RING_NATPROXY_DGRAM_DATA:

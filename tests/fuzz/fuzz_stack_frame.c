@@ -93,6 +93,28 @@ static void boot(void)
 	stack_init(stack, &c, &e, now);
 }
 
+/* A datagram or a run of them comes back as it went, in a buffer of natproxy's. */
+static void echo(const struct ring_desc *d)
+{
+	struct ring_desc answer = {.op = RING_NATPROXY_DGRAM_DATA,
+		.nseg = 1,
+		.hlen = d->hlen,
+		.flow = d->flow,
+		.remote = d->remote};
+	uint32_t id = arena_take(&reads, BUF_LARGE, false), n = 0;
+	if (!id)
+		return;
+	for (unsigned int i = 0; i < d->nseg; i++) {
+		check(n + d->seg[i].len <= ARENA_LARGE_BYTES);
+		memcpy(arena_ptr(&reads, id) + n,
+			arena_view_ptr(&view, d->seg[i].id, d->seg[i].off), d->seg[i].len);
+		n += d->seg[i].len;
+	}
+	answer.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), n, id};
+	arena_lend(&reads, id, ACTOR_NETSTACK);
+	check(link_send(&natproxy, LINK_CONTROL, &answer, NULL) == 0);
+}
+
 static void from_natproxy(const struct ring_desc *d)
 {
 	struct ring_desc answer = {.flow = d->flow};
@@ -109,19 +131,25 @@ static void from_natproxy(const struct ring_desc *d)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			check(arena_return(&reads, d->ids[i], ACTOR_NETSTACK) == 0);
 	}
-	if (d->op == RING_NETSTACK_TCP_DATA || d->op == RING_NETSTACK_DGRAM_DATA)
+	bool datagram = d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF;
+	if (datagram)
+		echo(d);
+	if (datagram || d->op == RING_NETSTACK_TCP_DATA)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			link_release(&natproxy, d->seg[i].id);
 }
 
 static void from_broker(const struct ring_desc *d, const struct ring_header *h)
 {
+	struct wire_vnet v;
 	uint16_t sport, flags;
 	if (d->op == RING_NETSTACK_RELEASE_FRAME) {
 		for (unsigned int i = 0; i < d->nseg; i++)
 			check(arena_return(&frames, d->ids[i], ACTOR_NETSTACK) == 0);
 		return;
 	}
+	memcpy(&v, h->vnet, sizeof(v));
+	check(!v.gso_type || (v.gso_size && (v.flags & WIRE_VNET_NEEDS_CSUM)));
 	check(d->hlen >= 34 && memcmp(h->frame + 6, "\x00\xac\x01\x02\x03\x04", 6) == 0);
 	if (d->hlen < 54 || h->frame[23] != IP_PROTO_TCP)
 		return;
@@ -156,9 +184,11 @@ static void run(void)
 	check(link_error(&broker, NULL) == 0 && link_error(&natproxy, NULL) == 0);
 }
 
-static void give(const uint8_t *bytes, uint32_t len, bool csum_ok)
+static void give(const uint8_t *bytes, uint32_t len, bool csum_ok, uint16_t gso_size)
 {
-	struct ring_desc d = {.op = RING_BROKER_FRAME, .flow = 1, .rx = {.csum_ok = csum_ok}};
+	struct ring_desc d = {.op = RING_BROKER_FRAME,
+		.flow = 1,
+		.rx = {.csum_ok = csum_ok, .gso_size = gso_size}};
 	for (uint32_t at = 0; at < len;) {
 		uint32_t n = at ? len - at : len < ARENA_SMALL_BYTES ? len : ARENA_SMALL_BYTES;
 		uint32_t id = arena_take(&frames, at ? BUF_LARGE : BUF_SMALL, false);
@@ -219,7 +249,13 @@ static void open_flow_segment(uint32_t seq, uint8_t flags, const char *data, uin
 	tcp[13] = flags;
 	put16(tcp + 14, 5000);
 	memcpy(tcp + 20, data, n);
-	give(frame, dress(frame, KIND_TCP, tcp, 20 + n), true);
+	give(frame, dress(frame, KIND_TCP, tcp, 20 + n), true, 0);
+}
+
+/* With the bit set the frame is a super-frame, of parts short and long. */
+static uint16_t size_of_parts(uint8_t head, uint32_t n)
+{
+	return head & 0x40 ? (uint16_t)(1 + n * 7 % 1600) : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -241,9 +277,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		if (kind == KIND_TIME)
 			now += (uint64_t)n * UINT64_C(20000000);
 		else if (kind == KIND_RAW)
-			give(data, n, head & 0x80);
+			give(data, n, head & 0x80, size_of_parts(head, n));
 		else
-			give(frame, dress(frame, kind, data, n), head & 0x80);
+			give(frame, dress(frame, kind, data, n), head & 0x80,
+				size_of_parts(head, n));
 		run();
 	}
 	return 0;

@@ -183,3 +183,53 @@ Test(egress, super_frames_are_cut_for_ports_without_header)
 	cr_assert_eq(egress_send(&e, &io, 0, f), -EINVAL);
 	cr_assert_eq(wired, 0);
 }
+
+/* A UDP super-frame of 3 datagrams, headers as they must be. */
+static struct frame *datagrams(void)
+{
+	struct frame *f = frame_of(42 + 2500, 0);
+	uint8_t *h = f->piece[0].iov_base;
+	memcpy(h + 12, (uint8_t[]){8, 0, 0x45}, 3);
+	h[23] = 17;
+	f->vnet = (struct wire_vnet){
+		.flags = 1, .gso_type = 5, .gso_size = 1000, .csum_start = 34, .csum_offset = 6};
+	return f;
+}
+
+static uint32_t refused; /* super-frames of datagrams that the old kernel got */
+
+static ssize_t take_as_an_old_kernel(
+	void *context, unsigned int slot, const struct iovec *piece, int pieces)
+{
+	const struct wire_vnet *v = piece[0].iov_base;
+	if (v->gso_type != 5)
+		return take(context, slot, piece, pieces);
+	refused++;
+	return -EINVAL;
+}
+
+Test(egress, datagrams_are_cut_for_a_kernel_that_does_not)
+{
+	static const struct egress_io old = {NULL, take_as_an_old_kernel};
+	open_port(true, false);
+	for (int i = 1; i <= 2; i++) {
+		cr_assert_eq(egress_send(&e, &old, 0, datagrams()), 0);
+		cr_assert_eq(calls, 3 * (uint32_t)i);
+		cr_assert_eq(refused, 1, "asked once");
+		cr_assert_eq(wired, (uint32_t)i * (3 * (10 + 42) + 2500));
+	}
+}
+
+Test(egress, what_cannot_be_cut_decides_nothing_for_the_port)
+{
+	static const struct egress_io old = {NULL, take_as_an_old_kernel};
+	struct frame *f = datagrams();
+	open_port(true, false);
+	f->vnet.csum_start = 35;
+	cr_assert_eq(egress_send(&e, &old, 0, f), -EINVAL);
+	cr_assert_not(e.cuts_udp);
+	f = frame_of(100, 0);
+	accept_bytes = -EINVAL;
+	cr_assert_eq(egress_send(&e, &io, 0, f), -EINVAL, "an ordinary frame is refused alone");
+	cr_assert_not(e.cuts_udp);
+}

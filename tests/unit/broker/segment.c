@@ -157,7 +157,10 @@ static void cut_and_check(
 	struct shape h = make(kind, tag, options, payload);
 	struct frame f = in_pieces(h.bytes, roll(2) ? h.headers : 0), out;
 	uint32_t at = 0, count = 0, expected = payload ? (payload + step - 1) / step : 1;
-	f.vnet = (struct wire_vnet){.flags = 1, .gso_type = types[kind], .gso_size = step};
+	f.vnet = (struct wire_vnet){.flags = 1,
+		.gso_type = types[kind],
+		.gso_size = step,
+		.csum_start = (uint16_t)h.transport};
 	memcpy(rebuilt, super, sizeof super);
 	cr_assert_eq(segment_open(&s, &f), 0);
 	while (segment_next(&s, &out)) {
@@ -248,6 +251,9 @@ Test(segment, refuses_what_does_not_fit_together)
 	REFUSED(VNET_GSO_TCP4, 1448, h.bytes);
 	h = make(UDP4, false, 0, 5000);
 	REFUSED(VNET_GSO_TCP4, 1448, h.bytes);
+	REFUSED(VNET_GSO_UDP, 1448, h.bytes); /* the checksum is said to be elsewhere */
+	f.vnet.csum_start = (uint16_t)h.transport;
+	cr_assert_eq(segment_open(&s, &f), 0);
 	f.vnet = (struct wire_vnet){.flags = 1, .csum_start = 200, .csum_offset = 16};
 	cr_assert_eq(segment_open(&s, &f), -EINVAL, "a checksum field beyond any header");
 }

@@ -22,7 +22,11 @@ Test(vnet, only_known_kinds_of_super_frame)
 {
 	static const uint8_t good[] = {0, 1, 4, 5, 0x81, 0x84};
 	for (unsigned int type = 0; type < 256; type++) {
-		struct wire_vnet v = {.gso_type = (uint8_t)type, .gso_size = 1448};
+		struct wire_vnet v = {.flags = WIRE_VNET_NEEDS_CSUM,
+			.gso_type = (uint8_t)type,
+			.gso_size = 1448,
+			.csum_start = 34,
+			.csum_offset = 6};
 		bool expected = false;
 		for (size_t i = 0; i < sizeof good; i++)
 			expected |= good[i] == type;
@@ -36,6 +40,32 @@ Test(vnet, a_super_frame_has_a_segment_size)
 	cr_assert_not(vnet_ok(&v, 3000));
 	v.gso_size = 1;
 	cr_assert(vnet_ok(&v, 3000));
+}
+
+Test(vnet, a_super_frame_of_datagrams_leaves_their_checksum_to_us)
+{
+	const struct wire_vnet good = {.flags = WIRE_VNET_NEEDS_CSUM,
+		.gso_type = VNET_GSO_UDP,
+		.gso_size = 1400,
+		.csum_start = 34,
+		.csum_offset = 6};
+	struct wire_vnet v = good;
+	cr_assert(vnet_ok(&v, 3000));
+	v.csum_offset = 16;
+	cr_assert_not(vnet_ok(&v, 3000), "TCP's field");
+	v = good;
+	v.flags = 0;
+	cr_assert_not(vnet_ok(&v, 3000));
+	v.flags = WIRE_VNET_DATA_VALID;
+	cr_assert_not(vnet_ok(&v, 3000));
+	v = good;
+	v.gso_type |= VNET_GSO_ECN;
+	cr_assert_not(vnet_ok(&v, 3000), "only TCP has that mark");
+	v = good;
+	v.gso_size = 0;
+	cr_assert_not(vnet_ok(&v, 3000));
+	v.gso_size = 0xffff;
+	cr_assert(vnet_ok(&v, 3000), "longer than the frame: one datagram");
 }
 
 Test(vnet, checksum_field_and_header_lie_in_the_frame)

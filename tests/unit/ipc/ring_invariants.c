@@ -185,6 +185,33 @@ Test(ring_invariants, i2_counts_out_of_range)
 	refuse((struct ring_desc){.op = RING_NETSTACK_RELEASE_READ}, "nothing given back");
 }
 
+Test(ring_invariants, i2_runs_of_datagrams)
+{
+	static const struct {
+		uint32_t bytes[2];
+		uint16_t each;
+		bool good;
+	} row[] = {{{0, 0}, 0, true}, {{2048, 65536}, 0, true}, {{2, 0}, 1, true},
+		{{1, 0}, 1, false}, {{0, 0}, 1, false}, {{100, 0}, 101, false},
+		{{RING_RUN_DATAGRAMS, 0}, 1, true}, {{RING_RUN_DATAGRAMS, 1}, 1, false},
+		{{2048, RING_RUN_BYTES - 2048}, 1472, true},
+		{{2048, RING_RUN_BYTES - 2047}, 1472, false},
+		{{2048, RING_RUN_BYTES - 2048}, 0xffff, false}, {{2048, 65536}, 40000, false}};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct ring_desc d = {
+			.op = RING_NETSTACK_DGRAM_DATA, .nseg = 2, .hlen = row[i].each};
+
+		d.seg[0] =
+			(struct ring_seg){buf_offset(0), row[i].bytes[0], buf_id(ARENA_BROKER, 0)};
+		d.seg[1] = (struct ring_seg){buf_offset(ARENA_SMALL_COUNT), row[i].bytes[1],
+			buf_id(ARENA_BROKER, ARENA_SMALL_COUNT)};
+		setup(ACTOR_NETSTACK, ACTOR_NATPROXY);
+		cr_assert_eq(offer(d), row[i].good ? 1 : -EPROTO, "row %zu", i);
+		pair_free(pair);
+	}
+}
+
 Test(ring_invariants, i2_header_longer_than_its_slot)
 {
 	struct ring_desc d = {.op = RING_NETSTACK_SEND, .hlen = RING_HEADER_BYTES - 12};

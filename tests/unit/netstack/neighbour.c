@@ -156,6 +156,19 @@ Test(neighbour, wrong_kind_of_flow)
 		-EPROTO);
 }
 
+Test(neighbour, echo_has_no_runs)
+{
+	static uint8_t frame[2000];
+	struct ip_spec ip = {.protocol = 1};
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA, .hlen = 4};
+	world_frame(w, frame, make_echo(frame, &ip, 7, 1, "ping", 4), false);
+	world_run(w);
+	d.flow = world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->flow;
+	cr_assert(world_payload(w, &d, "01234567", 8));
+	world_run(w);
+	cr_assert_eq(w->error, -EPROTO);
+}
+
 Test(neighbour, incoming_for_nobody)
 {
 	struct ring_desc d = {

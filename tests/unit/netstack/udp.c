@@ -127,8 +127,8 @@ Test(udp, df_goes_along)
 	ip.frag = 0;
 	world_frame(w, frame, make_udp(frame, &ip, 1000, 2000, payload, 10), false);
 	world_run(w);
-	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->hlen, 1);
-	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 1)->hlen, 0);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA_DF), 1);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 1);
 }
 
 Test(udp, wrong_checksum_is_dropped_zero_is_none)
@@ -258,4 +258,128 @@ Test(udp, two_thousand_flows_and_dump)
 		rows++;
 	}
 	cr_assert_eq(rows, 1000);
+}
+
+/* What natproxy got with the nth DGRAM_DATA: bytes and the length of a run's datagrams. */
+static void expect_run(unsigned int nth, uint32_t bytes, uint16_t each)
+{
+	const struct ring_desc *d = world_told(w, RING_NETSTACK_DGRAM_DATA, nth);
+	uint32_t at = 0;
+	cr_assert_not_null(d);
+	cr_assert_eq(d->hlen, each);
+	for (unsigned int i = 0; i < d->nseg; i++) {
+		cr_assert_eq(memcmp(arena_view_ptr(&w->view, d->seg[i].id, d->seg[i].off),
+				     payload + at, d->seg[i].len),
+			0);
+		at += d->seg[i].len;
+	}
+	cr_assert_eq(at, bytes);
+}
+
+Test(udp, super_frames_of_the_guest_stay_whole)
+{
+	w->gso_size = 1400;
+	send_from(1000, OUTSIDE, 9, 30000);
+	expect_run(0, 30000, 1400);
+	send_from(1000, OUTSIDE, 9, 1401);
+	expect_run(1, 1401, 1400);
+	send_from(1000, OUTSIDE, 9, 1400);
+	expect_run(2, 1400, 0);
+	w->gso_size = 1;
+	send_from(1000, OUTSIDE, 9, RING_RUN_DATAGRAMS);
+	expect_run(3, RING_RUN_DATAGRAMS, 1);
+	w->gso_size = 0xffff;
+	send_from(1000, OUTSIDE, 9, 65507);
+	expect_run(4, 65507, 0);
+	cr_assert_eq(w->drops.count[DROP_UDP_BAD], 0);
+}
+
+Test(udp, hostile_segment_sizes)
+{
+	static uint8_t icmp[40];
+	struct ip_spec ip = {.protocol = 1};
+	w->gso_size = 1;
+	send_from(1000, OUTSIDE, 9, RING_RUN_DATAGRAMS + 1);
+	send_from(1000, OUTSIDE, 9, 65507);
+	cr_assert_eq(w->drops.count[DROP_UDP_BAD], 2);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 0);
+	send_from(1000, OUTSIDE, 9, 0);
+	expect_run(0, 0, 0);
+	world_frame(w, frame, make_echo(frame, &ip, 7, 1, icmp, sizeof(icmp)), false);
+	world_run(w);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 1)->hlen, 0, "echo knows no runs");
+}
+
+/* A run for the guest in two buffers: every datagram as the guest's kernel sees it. */
+static void answer_run(uint32_t flow, uint32_t bytes, uint16_t each)
+{
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA,
+		.hlen = each,
+		.flow = flow,
+		.remote = {.ip_be = htobe32(OUTSIDE), .port = 2000, .ttl = 33, .tos = 2}};
+	const uint32_t first = bytes < 777 ? bytes / 2 : 777;
+	for (uint32_t at = 0, n; at < bytes; at += n) {
+		n = at ? bytes - at : first;
+		const uint32_t id =
+			arena_take(&w->reads, n > ARENA_SMALL_BYTES ? BUF_LARGE : BUF_SMALL, false);
+		memcpy(arena_ptr(&w->reads, id), payload + at, n);
+		arena_lend(&w->reads, id, ACTOR_NETSTACK);
+		d.seg[d.nseg++] = (struct ring_seg){buf_offset(buf_index(id)), n, id};
+	}
+	world_clear(w);
+	world_tell(w, &d);
+	world_run(w);
+}
+
+Test(udp, runs_reach_the_guest_as_one_super_frame)
+{
+	static const struct {
+		uint32_t bytes;
+		uint16_t each;
+	} run[] = {{2, 1}, {1000, 64}, {65507, 1472}, {14720, 1472}, {1473, 1472}, {512, 1}};
+	const uint32_t flow = open_flow(1000);
+	for (unsigned int i = 0; i < sizeof(run) / sizeof(run[0]); i++) {
+		const uint32_t super = w->bulk_segments;
+		unsigned int k = 0;
+		answer_run(flow, run[i].bytes, run[i].each);
+		cr_assert_eq(w->bulk_segments, super + 1);
+		for (uint32_t at = 0; at < run[i].bytes; at += run[i].each, k++) {
+			const struct seen *s = world_seen(w, 17, k);
+			const uint32_t left = run[i].bytes - at;
+			const uint32_t n = left < run[i].each ? left : run[i].each;
+			cr_assert_not_null(s);
+			cr_assert_eq(s->l4_len, 8 + n);
+			cr_assert_eq(s->l4[4] << 8 | s->l4[5], (int)(8 + n));
+			cr_assert_eq(memcmp(s->l4 + 8, payload + at, n), 0);
+			cr_assert_eq(s->ttl, 32);
+			cr_assert_eq(s->bytes[15], 2, "TOS");
+		}
+		cr_assert_eq(world_count(w, 17), k);
+	}
+}
+
+Test(udp, runs_of_what_does_not_fit_are_fragmented_one_by_one)
+{
+	static uint8_t whole[70000];
+	const uint32_t flow = open_flow(1000), each = 2000, bytes = 7 * 2000 + 1000;
+	uint32_t at = 0, total = 0;
+	answer_run(flow, bytes, (uint16_t)each);
+	for (unsigned int k = 0; k < world_count(w, 17); k++) {
+		const struct seen *s = world_seen(w, 17, k);
+		memcpy(whole + (s->frag & 0x1fff) * 8, s->l4, s->l4_len);
+		total += s->l4_len;
+		if (s->frag & 0x2000)
+			continue;
+		const uint32_t n = bytes - at < each ? bytes - at : each;
+		cr_assert_eq(total, 8 + n);
+		cr_assert_eq((uint32_t)(whole[4] << 8 | whole[5]), total);
+		cr_assert_eq(memcmp(whole + 8, payload + at, n), 0);
+		cr_assert_eq(sum16(whole, total,
+				     (OUTSIDE >> 16) + (OUTSIDE & 0xffff) + (GUEST >> 16) +
+					     (GUEST & 0xffff) + 17 + total),
+			0);
+		at += n;
+		total = 0;
+	}
+	cr_assert_eq(at, bytes);
 }

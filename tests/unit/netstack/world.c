@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cut.h"
 #include "world.h"
 #include "wire/wire.h"
 
@@ -179,37 +180,14 @@ static void collect(struct world *w, const uint8_t *bytes, uint32_t len, uint32_
 	parse(w, s);
 }
 
-static void finish_checksum(uint8_t *frame, uint32_t len, const struct wire_vnet *v)
-{
-	uint16_t sum;
-	cr_assert(v->csum_start + v->csum_offset + 2u <= len);
-	sum = sum16(frame + v->csum_start, len - v->csum_start, 0);
-	put16(frame + v->csum_start + v->csum_offset, sum ? sum : 0xffff);
-}
-
-static void cut(
-	struct world *w, uint8_t *frame, uint32_t len, const struct wire_vnet *v, uint32_t port)
+static void cut(struct world *w, const uint8_t *frame, uint32_t len, const struct wire_vnet *v,
+	uint32_t port)
 {
 	static uint8_t one[70000];
-	uint32_t header = v->hdr_len, seq = get32(frame + 38);
-	uint8_t flags = frame[47];
-	cr_assert(v->gso_size && len > header + v->gso_size);
+	uint32_t n;
 	w->bulk_segments++;
-	for (uint32_t at = header; at < len; at += v->gso_size) {
-		uint32_t n = len - at < v->gso_size ? len - at : v->gso_size;
-		uint32_t sum;
-		memcpy(one, frame, header);
-		memcpy(one + header, frame + at, n);
-		put16(one + 16, header - 14 + n);
-		put16(one + 24, 0);
-		put16(one + 24, sum16(one + 14, 20, 0));
-		put32(one + 38, seq + (at - header));
-		one[47] = at + n < len ? (uint8_t)(flags & ~(F_FIN | F_PSH)) : flags;
-		put16(one + 50, 0);
-		sum = pseudo(one + 14, header - 34 + n);
-		put16(one + 50, sum16(one + 34, header - 34 + n, sum));
-		collect(w, one, header + n, port);
-	}
+	for (uint32_t i = 0; (n = cut_next(frame, len, v, i, one)) != 0; i++)
+		collect(w, one, n, port);
 }
 
 static void take_send(struct world *w, const struct ring_desc *d, const struct ring_header *h)
@@ -227,13 +205,11 @@ static void take_send(struct world *w, const struct ring_desc *d, const struct r
 	}
 	cr_assert(len >= 34);
 	if (v.gso_type) {
-		cr_assert_eq(v.gso_type, WIRE_GSO_TCP4);
-		cr_assert(v.flags & WIRE_VNET_NEEDS_CSUM);
 		cut(w, frame, len, &v, d->flow);
 		return;
 	}
 	if (v.flags & WIRE_VNET_NEEDS_CSUM)
-		finish_checksum(frame, len, &v);
+		cut_finish(frame, len, &v);
 	collect(w, frame, len, d->flow);
 }
 
@@ -290,7 +266,8 @@ static void take_told(struct world *w, const struct ring_desc *d)
 		w->credit = d->arg;
 	else if (d->op == RING_NETSTACK_TCP_FIN)
 		w->upload_fin = true;
-	else if (d->op == RING_NETSTACK_DGRAM_DATA && w->consume_at_once)
+	else if (w->consume_at_once &&
+		 (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF))
 		for (unsigned int i = 0; i < d->nseg; i++)
 			link_release(&w->natproxy, d->seg[i].id);
 }
@@ -378,7 +355,8 @@ void world_clear(struct world *w)
 
 bool world_frame(struct world *w, const void *bytes, uint32_t len, bool csum_ok)
 {
-	struct ring_desc d = {.op = RING_BROKER_FRAME, .flow = w->port, .rx = {.csum_ok = csum_ok}};
+	struct ring_desc d = {
+		.op = RING_BROKER_FRAME, .flow = w->port, .rx = {csum_ok, 0, w->gso_size, 0}};
 	uint32_t first = len < ARENA_SMALL_BYTES ? len : ARENA_SMALL_BYTES;
 	for (uint32_t at = 0; at < len; at += d.seg[d.nseg - 1].len) {
 		uint32_t n = at ? len - at : first;
@@ -537,7 +515,8 @@ uint32_t make_arp(uint8_t *out, uint16_t op, const uint8_t mac[6], uint32_t send
 uint32_t make_tcp(uint8_t *out, const struct tcp_spec *t)
 {
 	static uint8_t l4[70000];
-	struct ip_spec ip = {.src = t->src, .dst = t->dst, .protocol = 6, .frag = 0x4000, .tos = t->tos};
+	struct ip_spec ip = {
+		.src = t->src, .dst = t->dst, .protocol = 6, .frag = 0x4000, .tos = t->tos};
 	uint32_t header = 20u + t->options_len, n;
 	put16(l4, t->sport);
 	put16(l4 + 2, t->dport);

@@ -66,6 +66,7 @@ struct world {
 	bool consume_at_once;	/* TCP_DATA is consumed and returned */
 	bool broker_stuck;	/* the broker consumes nothing */
 	uint32_t port;		/* of the hub, that world_frame comes from; WORLD_PORT at first */
+	uint16_t gso_size;	/* of the frames that the guest sends */
 	int error;		/* first error of a stack_op */
 	uint32_t bulk_segments; /* cut super-frames counted */
 	struct seen frame[WORLD_FRAMES];
