@@ -50,10 +50,13 @@ struct guest_conn {
 	uint8_t text[GUEST_TEXT];
 	uint32_t iss;
 	uint64_t una, nxt, max; /* positions */
-	uint32_t wnd, cwnd, ssthresh, dup_acks;
+	uint32_t wnd, cwnd, ssthresh;
 	uint8_t wnd_shift;
 	bool recovering;
 	uint64_t recover;
+	struct guest_range board[GUEST_RANGES]; /* SACKed by the gateway, ascending */
+	uint32_t boards;
+	uint64_t resent_to, resent_mark; /* lost below it was sent again; max at that time */
 	uint64_t rto_ns, srtt_ns, rttvar_ns, timed_ns, timed;
 	uint64_t timer_ns; /* 0 = off */
 	uint32_t expiries; /* in a row */
@@ -113,6 +116,20 @@ void guest_acknowledge_early(struct guest_conn *c, uint32_t ahead);
 uint64_t guest_received(const struct guest_conn *c);
 void guest_tcp_input(uint32_t ip, const uint8_t *segment, size_t n);
 uint32_t guest_open_conns(void);
+
+/* guest_sack.c */
+/* Nothing is known of the gateway's holes. */
+void guest_sack_clear(struct guest_conn *c);
+/* One block, in positions. */
+void guest_sack_take(struct guest_conn *c, uint64_t start, uint64_t end);
+/* una moved. */
+void guest_sack_trim(struct guest_conn *c);
+/* Holes below it are lost; una when none is. */
+uint64_t guest_sack_edge(const struct guest_conn *c);
+/* Bytes on the way. */
+uint64_t guest_sack_pipe(const struct guest_conn *c);
+/* The next lost bytes to send again. */
+bool guest_sack_hole(struct guest_conn *c, uint64_t *start, uint64_t *end);
 
 /* Checksum field of a TCP or UDP payload towards the outside; guest.c. */
 uint16_t guest_sum(uint32_t from, uint32_t to, uint8_t protocol, const uint8_t *bytes, size_t n);

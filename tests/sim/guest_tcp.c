@@ -1,6 +1,6 @@
 /*
- * Theory of operation. TCP (RFC 9293) with MSS, window scaling and SACK as a receiver (RFC 7323, RFC 2018), NewReno as a
- * sender (RFC 6582) and RFC 6298's timer. Positions are 64-bit, so nothing wraps here. Data to send is a pattern or a
+ * Theory of operation. TCP (RFC 9293) with MSS, window scaling and SACK both ways (RFC 7323, RFC 2018, RFC 6675) and
+ * RFC 6298's timer. Positions are 64-bit, so nothing wraps here. Data to send is a pattern or a
  * short text and needs no buffer; received bytes are checked as they come, whatever their order.
  */
 #include "guest.h"
@@ -22,6 +22,17 @@ enum {
 enum { CWND_START = 10 * GUEST_MSS, CWND_MAX = 1 << 20 };
 #define RTO_MIN (200 * MS)
 #define RTO_MAX (60 * SECOND)
+
+struct incoming {
+	uint16_t from, to;
+	uint32_t seq, ack, window;
+	uint8_t flags, shift;
+	struct wire_in payload;
+	uint32_t sacks;
+	struct {
+		uint32_t start, end;
+	} sack[4];
+};
 
 static uint16_t next_port = FIRST_PORT;
 
@@ -172,11 +183,14 @@ static uint32_t send_from(struct guest_conn *c, uint64_t position, uint64_t limi
 
 static void output(struct guest_conn *c)
 {
-	uint64_t window = c->wnd < c->cwnd ? c->wnd : c->cwnd;
+	uint64_t pipe = c->nxt - c->una, room, limit;
 	uint32_t n;
 	if (c->state != GUEST_OPEN)
 		return;
-	while ((n = send_from(c, c->nxt, c->una + window)))
+	pipe = c->recovering ? guest_sack_pipe(c) : pipe;
+	room = c->cwnd > pipe ? (c->cwnd - pipe) / GUEST_MSS * GUEST_MSS : 0;
+	limit = c->nxt + room < c->una + c->wnd ? c->nxt + room : c->una + c->wnd;
+	while ((n = send_from(c, c->nxt, limit)))
 		c->nxt += n;
 	timer_set(c);
 }
@@ -218,9 +232,9 @@ static void expire(struct guest_conn *c)
 		c->ssthresh = c->ssthresh > 2 * GUEST_MSS ? c->ssthresh : 2 * GUEST_MSS;
 		c->cwnd = GUEST_MSS;
 		c->recovering = false;
-		c->dup_acks = 0;
 		c->recover = c->max;
 		c->nxt = c->una;
+		guest_sack_clear(c);
 		output(c);
 	}
 	c->timer_ns = 0;
@@ -264,21 +278,28 @@ static void sample(struct guest_conn *c, uint64_t rtt_ns)
 	c->srtt_ns = c->srtt_ns ? (7 * c->srtt_ns + rtt_ns) / 8 : rtt_ns;
 }
 
-/* Acknowledgements (RFC 6582). */
+/* Acknowledgements (RFC 6675). */
 
-static void duplicate_ack(struct guest_conn *c)
+static void recover_begin(struct guest_conn *c)
 {
-	c->dup_acks++;
-	if (c->recovering) {
-		c->cwnd += GUEST_MSS;
-		output(c);
-	} else if (c->dup_acks == 3 && c->una > c->recover) {
-		c->ssthresh = (uint32_t)(c->nxt - c->una) / 2;
-		c->ssthresh = c->ssthresh > 2 * GUEST_MSS ? c->ssthresh : 2 * GUEST_MSS;
-		c->recover = c->max;
-		c->recovering = true;
-		c->cwnd = c->ssthresh + 3 * GUEST_MSS;
-		send_from(c, c->una, c->una + GUEST_MSS);
+	c->ssthresh = (uint32_t)(c->nxt - c->una) / 10 * 7;
+	c->ssthresh = c->ssthresh > 2 * GUEST_MSS ? c->ssthresh : 2 * GUEST_MSS;
+	c->cwnd = c->ssthresh;
+	c->recover = c->max;
+	c->recovering = true;
+	c->resent_to = c->una;
+}
+
+static void recover(struct guest_conn *c)
+{
+	uint64_t start, end;
+	if (!c->recovering && guest_sack_edge(c) > c->una && c->nxt == c->max)
+		recover_begin(c);
+	while (c->recovering && guest_sack_pipe(c) < c->cwnd && guest_sack_hole(c, &start, &end)) {
+		uint32_t n = send_from(c, start, end);
+		if (!n)
+			return;
+		c->resent_to = c->resent_to > start + n ? c->resent_to : start + n;
 	}
 }
 
@@ -287,33 +308,30 @@ static void new_ack(struct guest_conn *c, uint64_t acknowledged)
 	uint64_t bytes = acknowledged - c->una;
 	c->una = acknowledged;
 	c->nxt = c->nxt > c->una ? c->nxt : c->una;
-	c->expiries = c->dup_acks = 0;
+	c->expiries = 0;
 	if (c->timed && acknowledged >= c->timed) {
 		sample(c, clock_ns() - c->timed_ns);
 		c->timed = 0;
 	}
 	compute_rto(c); /* progress ends the back-off, as in Linux */
-	if (c->recovering && acknowledged < c->recover) {
-		send_from(c, c->una, c->una + GUEST_MSS);
-		c->cwnd = c->cwnd > bytes ? c->cwnd - (uint32_t)bytes + GUEST_MSS : GUEST_MSS;
-	} else if (c->recovering) {
+	if (c->recovering && acknowledged >= c->recover)
 		c->recovering = false;
-		c->cwnd = c->ssthresh;
-	} else if (c->cwnd < CWND_MAX) {
+	else if (!c->recovering && c->cwnd < CWND_MAX)
 		c->cwnd += c->cwnd < c->ssthresh ? (uint32_t)bytes
 						 : GUEST_MSS * GUEST_MSS / c->cwnd + 1;
-	}
+	guest_sack_trim(c);
 	c->timer_ns = 0;
 }
 
-static void take_ack(struct guest_conn *c, uint64_t acknowledged, uint32_t window, bool pure)
+static void take_ack(struct guest_conn *c, uint64_t acknowledged, const struct incoming *in)
 {
-	bool same = window == c->wnd;
-	c->wnd = window;
+	c->wnd = in->window << c->wnd_shift;
 	if (acknowledged > c->una)
 		new_ack(c, acknowledged);
-	else if (acknowledged == c->una && pure && same && c->una != c->nxt)
-		duplicate_ack(c);
+	for (uint32_t i = 0; i < in->sacks; i++)
+		guest_sack_take(c, c->una + (in->sack[i].start - c->iss - (uint32_t)c->una),
+			c->una + (in->sack[i].end - c->iss - (uint32_t)c->una));
+	recover(c);
 	output(c);
 }
 
@@ -405,13 +423,6 @@ static void settle(struct guest_conn *c)
 
 /* Segments in. */
 
-struct incoming {
-	uint16_t from, to;
-	uint32_t seq, ack, window;
-	uint8_t flags, shift;
-	struct wire_in payload;
-};
-
 static void read_options(struct wire_in *w, struct incoming *in)
 {
 	while (wire_left(w)) {
@@ -423,10 +434,16 @@ static void read_options(struct wire_in *w, struct incoming *in)
 		length = wire_u8(w);
 		if (length < 2 || length - 2u > wire_left(w))
 			return;
-		if (kind == 3 && length == 3)
+		if (kind == 3 && length == 3) {
 			in->shift = wire_u8(w);
-		else
+		} else if (kind == 5 && length <= 34) {
+			for (in->sacks = 0; in->sacks < (length - 2u) / 8; in->sacks++) {
+				in->sack[in->sacks].start = wire_u32(w);
+				in->sack[in->sacks].end = wire_u32(w);
+			}
+		} else {
 			wire_bytes(w, length - 2u);
+		}
 	}
 }
 
@@ -442,6 +459,7 @@ static bool parse(const uint8_t *p, size_t n, struct incoming *in)
 	in->window = wire_u16(&w);
 	in->flags = offset & 0x3f;
 	in->shift = 0;
+	in->sacks = 0;
 	if (!wire_ok(&w) || offset >> 12 < 5 || (size_t)(offset >> 12) * 4 > n)
 		return false;
 	options = wire_in(p + HEADER, (size_t)(offset >> 12) * 4 - HEADER);
@@ -516,7 +534,7 @@ static void synchronized(struct guest_conn *c, const struct incoming *in)
 		establish(c, &agreed);
 	}
 	if (c->state == GUEST_OPEN)
-		take_ack(c, acknowledged, in->window << c->wnd_shift, !n && !(in->flags & FIN));
+		take_ack(c, acknowledged, in);
 	if ((int64_t)position > 0)
 		take_data(c, position, in->payload.p, n, in->flags & FIN);
 	settle(c);
