@@ -332,7 +332,8 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 		return;
 	}
 	s->outside = f->outside;
-	set_fragmenting(np, f, d->hlen ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
+	set_fragmenting(
+		np, f, d->op == RING_NETSTACK_DGRAM_WHOLE ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
 	batch_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
 }
 
@@ -365,6 +366,11 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	natproxy_return_payload(np, d);
 	end_unused(np, f, "refused");
 	return 0;
+}
+
+int natproxy_op_dgram_whole(struct natproxy *np, const struct ring_desc *d)
+{
+	return natproxy_op_dgram_data(np, d);
 }
 
 /* A session that a stranger begins; it may cost another of that kind its place. */

@@ -35,7 +35,8 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	const struct ring_remote *remote, uint32_t payload_at)
 {
 	struct flow *f = flow_find(s, key);
-	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_DATA};
+	struct ring_desc d = {.op = p->frag & IP_DONT_FRAGMENT ? RING_NETSTACK_DGRAM_WHOLE
+							       : RING_NETSTACK_DGRAM_DATA};
 	struct ring_seg piece[PACKET_SEGS];
 	unsigned int n = packet_pieces(p, payload_at, p->bytes - payload_at, piece);
 	if (!f && !s->uplink) {
@@ -49,7 +50,6 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 		return;
 	}
 	d.flow = flow_id_of(s, f);
-	d.hlen = (p->frag & IP_DONT_FRAGMENT) != 0;
 	d.nseg = (uint8_t)n;
 	d.remote = *remote;
 	for (unsigned int i = 0; i < n; i++)

@@ -29,7 +29,7 @@ static void payload(struct ring_desc *d)
 	d->nseg = take() % 5;
 	d->hlen = take() > 240;
 	d->arg = take() > 20 ? f->upload_end : word();
-	if (d->op == RING_NETSTACK_DGRAM_DATA)
+	if (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE)
 		d->remote = (struct ring_remote){
 			htonl(take() & 1 ? 0x08080800U | (take() & 1) : 0xc0a81e01),
 			take() & 1 ? 53 : take(), take(), take()};
@@ -51,7 +51,8 @@ static void fill(struct ring_desc *d)
 	case RING_NETSTACK_TCP_REJECTED:
 	case RING_NETSTACK_DGRAM_OPEN: endpoints(d); break;
 	case RING_NETSTACK_TCP_DATA:
-	case RING_NETSTACK_DGRAM_DATA: payload(d); break;
+	case RING_NETSTACK_DGRAM_DATA:
+	case RING_NETSTACK_DGRAM_WHOLE: payload(d); break;
 	case RING_NETSTACK_TCP_CREDIT: d->arg = take() > 30 ? word() % 1000000 : UINT64_MAX; break;
 	case RING_NETSTACK_RELEASE_READ:
 		d->nseg = 1;

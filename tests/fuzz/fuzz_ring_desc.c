@@ -43,6 +43,7 @@ static void check_accepted(const struct ring_desc *d, const struct ring_header *
 		/* fall through */
 	case RING_NETSTACK_TCP_DATA:
 	case RING_NETSTACK_DGRAM_DATA:
+	case RING_NETSTACK_DGRAM_WHOLE:
 	case RING_BROKER_FRAME:
 	case RING_NATPROXY_TCP_DATA:
 	case RING_NATPROXY_DGRAM_DATA:

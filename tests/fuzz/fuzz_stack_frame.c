@@ -109,7 +109,8 @@ static void from_natproxy(const struct ring_desc *d)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			check(arena_return(&reads, d->ids[i], ACTOR_NETSTACK) == 0);
 	}
-	if (d->op == RING_NETSTACK_TCP_DATA || d->op == RING_NETSTACK_DGRAM_DATA)
+	if (d->op == RING_NETSTACK_TCP_DATA || d->op == RING_NETSTACK_DGRAM_DATA ||
+		d->op == RING_NETSTACK_DGRAM_WHOLE)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			link_release(&natproxy, d->seg[i].id);
 }

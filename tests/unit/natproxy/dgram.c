@@ -381,10 +381,12 @@ Test(dgram, u20_df_is_the_guests_choice)
 	char text[8];
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		struct ring_desc d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, "df", 2);
+		const bool whole = wanted[i] == IP_PMTUDISC_DO;
+		struct ring_desc d =
+			rig_payload(r, whole ? RING_NETSTACK_DGRAM_WHOLE : RING_NETSTACK_DGRAM_DATA,
+				FLOW, 0, "df", 2);
 		int mode = -1;
 		socklen_t n = sizeof(mode);
-		d.hlen = wanted[i] == IP_PMTUDISC_DO;
 		d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port, .ttl = 63};
 		rig_send(r, &d);
 		rig_turn(r);
@@ -411,8 +413,7 @@ Test(dgram, u20_too_long_for_the_link_is_told_with_its_mtu)
 		cr_skip_test("not the owner of this loopback");
 	}
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
-	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, bytes, 2000);
-	d.hlen = 1;
+	d = rig_payload(r, RING_NETSTACK_DGRAM_WHOLE, FLOW, 0, bytes, 2000);
 	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port, .ttl = 63};
 	rig_send(r, &d);
 	rig_turn(r);

@@ -290,7 +290,8 @@ static void take_told(struct world *w, const struct ring_desc *d)
 		w->credit = d->arg;
 	else if (d->op == RING_NETSTACK_TCP_FIN)
 		w->upload_fin = true;
-	else if (d->op == RING_NETSTACK_DGRAM_DATA && w->consume_at_once)
+	else if ((d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE) &&
+		 w->consume_at_once)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			link_release(&w->natproxy, d->seg[i].id);
 }
