@@ -123,9 +123,9 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 
 /*
  * Passes on what the error queue holds: how many. Errors about strangers are not ours to repeat. One
- * of our own kernel names no datagram; *mtu is what it says the path takes.
+ * of our own kernel names no datagram, only what the path takes.
  */
-static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
+static int drain_errors(struct natproxy *np, struct flow *f)
 {
 	struct sock_error e;
 	int n = 0;
@@ -133,7 +133,7 @@ static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 		sock_receive_error(np->sock, f->fd, f->kind == FLOW_ECHO, &e) > 0) {
 		n++;
 		if (!e.offender_ip_be) {
-			*mtu = e.mtu;
+			f->path_mtu = e.mtu;
 			continue;
 		}
 		if (!nat_find(&np->nat, f->id, &e.to))
@@ -145,7 +145,7 @@ static int drain_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 }
 
 static void send_refused(
-	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error, uint16_t mtu)
+	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error)
 {
 	struct sock_error e = {.to = d->peer, .type = ICMP_UNREACHABLE, .code = CODE_HOST};
 	drop_count(np->drops, DROP_SOCKET);
@@ -157,7 +157,7 @@ static void send_refused(
 		e.code = CODE_PROHIBITED;
 	if (error == -EMSGSIZE) {
 		e.code = CODE_FRAGMENT;
-		e.mtu = mtu;
+		e.mtu = f->path_mtu;
 	}
 	if (f->kind == FLOW_ECHO)
 		e.echo_sequence = (uint16_t)(((const uint8_t *)d->piece[0].iov_base)[6] << 8 |
@@ -169,7 +169,6 @@ static void send_batch(struct natproxy *np, struct flow *f)
 {
 	struct datagram_batch *b = &np->batch;
 	int tries = SEND_TRIES;
-	uint16_t mtu = 0;
 	for (uint32_t sent = 0; sent < b->count;) {
 		const int r =
 			sock_send(np->sock, f->fd, &b->datagram[sent], (int)(b->count - sent));
@@ -179,9 +178,9 @@ static void send_batch(struct natproxy *np, struct flow *f)
 		}
 		/* an error that came back for an earlier datagram is reported by this call, which
 		 * then sent nothing */
-		if (r != -EAGAIN && tries-- > 0 && drain_errors(np, f, &mtu) > 0 && r != -EMSGSIZE)
+		if (r != -EAGAIN && tries-- > 0 && drain_errors(np, f) > 0 && r != -EMSGSIZE)
 			continue;
-		send_refused(np, f, &b->datagram[sent++], r, mtu);
+		send_refused(np, f, &b->datagram[sent++], r);
 	}
 }
 
@@ -494,7 +493,6 @@ static int offer(struct natproxy *np, struct flow *f, struct sock_datagram *batc
 bool dgram_turn(struct natproxy *np, struct flow *f)
 {
 	struct sock_datagram batch[SOCK_BATCH];
-	uint16_t mtu = 0;
 	if (f->state != FLOW_RUNNING || f->fd < 0 || !f->readable)
 		return false;
 	const int n = offer(np, f, batch);
@@ -508,7 +506,7 @@ bool dgram_turn(struct natproxy *np, struct flow *f)
 	for (int i = 0; i < r; i++)
 		deliver_slot(np, f, &batch[i], &np->slot[i]);
 	if (r < 0)
-		drain_errors(np, f, &mtu);
+		drain_errors(np, f);
 	f->readable = r == n || (r < 0 && r != -EAGAIN);
 	flow_watch(np, f);
 	return f->readable;
