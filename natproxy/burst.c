@@ -58,22 +58,15 @@ static bool is_full(int error)
 	return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM;
 }
 
-/* Why a message was not sent; `mtu` goes with -EMSGSIZE. */
-struct refusal {
-	int error;
-	uint16_t mtu;
-};
-
 /* One message: false when it was not sent, with the reason. */
-static bool send_one(
-	struct natproxy *np, struct flow *f, struct sock_datagram *d, struct refusal *why)
+static bool send_one(struct natproxy *np, struct flow *f, struct sock_datagram *d, int *error)
 {
 	for (int tries = 0; tries < SEND_TRIES; tries++) {
 		const int r = sock_send(np->sock, f->fd, d, 1);
 		if (r > 0)
 			return true;
-		why->error = r;
-		if (is_full(r) || dgram_errors(np, f, &why->mtu) == 0 || r == -EMSGSIZE)
+		*error = r;
+		if (is_full(r) || dgram_errors(np, f) == 0 || r == -EMSGSIZE)
 			return false;
 	}
 	return false;
@@ -85,13 +78,13 @@ static void send_apart(struct natproxy *np, struct flow *f, const struct sock_da
 	struct iovec piece[NATPROXY_BURST_PIECES];
 	for (uint32_t at = 0; at < run->bytes; at += run->segment) {
 		struct sock_datagram d = *run;
-		struct refusal why = {0};
+		int error = 0;
 		d.piece = piece;
 		d.bytes = run->bytes - at < run->segment ? run->bytes - at : run->segment;
 		d.segment = 0;
 		d.pieces = slice(run->piece, run->pieces, at, d.bytes, piece);
-		if (!send_one(np, f, &d, &why))
-			dgram_refused(np, f, &d, why.error, why.mtu);
+		if (!send_one(np, f, &d, &error))
+			dgram_refused(np, f, &d, error);
 	}
 }
 
@@ -103,17 +96,16 @@ static bool cannot_be_cut(const struct sock_datagram *d, int error)
 /* The first message of a call that failed. */
 static void send_again(struct natproxy *np, struct flow *f, struct sock_datagram *d, int error)
 {
-	struct refusal why = {.error = error};
 	if (!is_full(error) && !cannot_be_cut(d, error)) {
-		dgram_errors(np, f, &why.mtu);
-		if (error != -EMSGSIZE && send_one(np, f, d, &why))
+		dgram_errors(np, f);
+		if (error != -EMSGSIZE && send_one(np, f, d, &error))
 			return;
 	}
-	if (!cannot_be_cut(d, why.error)) {
-		dgram_refused(np, f, d, why.error, why.mtu);
+	if (!cannot_be_cut(d, error)) {
+		dgram_refused(np, f, d, error);
 		return;
 	}
-	const uint16_t fits = why.error == -EIO ? 0 : (uint16_t)(d->segment - 1);
+	const uint16_t fits = error == -EIO ? 0 : (uint16_t)(d->segment - 1);
 	f->run_max = fits < f->run_max ? fits : f->run_max;
 	send_apart(np, f, d);
 }

@@ -111,11 +111,9 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 		drop_count(np->drops, DROP_RING_FULL);
 }
 
-/*
- * Errors about strangers are not ours to repeat. One of our own kernel names no datagram; *mtu is what
- * it says the path takes.
- */
-int dgram_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
+/* Errors about strangers are not ours to repeat. One of our own kernel names no datagram, only what
+ * the path takes. */
+int dgram_errors(struct natproxy *np, struct flow *f)
 {
 	struct sock_error e;
 	int n = 0;
@@ -123,7 +121,7 @@ int dgram_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 		sock_receive_error(np->sock, f->fd, f->kind == FLOW_ECHO, &e) > 0) {
 		n++;
 		if (!e.offender_ip_be) {
-			*mtu = e.mtu;
+			f->path_mtu = e.mtu;
 			continue;
 		}
 		if (!nat_find(&np->nat, f->id, &e.to))
@@ -134,8 +132,7 @@ int dgram_errors(struct natproxy *np, struct flow *f, uint16_t *mtu)
 	return n;
 }
 
-void dgram_refused(
-	struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error, uint16_t mtu)
+void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error)
 {
 	struct sock_error e = {.to = d->peer, .type = ICMP_UNREACHABLE, .code = CODE_HOST};
 	drop_count_many(np->drops, DROP_SOCKET, ring_run_count(d->bytes, d->segment));
@@ -147,7 +144,7 @@ void dgram_refused(
 		e.code = CODE_PROHIBITED;
 	if (error == -EMSGSIZE) {
 		e.code = CODE_FRAGMENT;
-		e.mtu = mtu;
+		e.mtu = f->path_mtu;
 	}
 	if (f->kind == FLOW_ECHO)
 		e.echo_sequence = (uint16_t)(((const uint8_t *)d->piece[0].iov_base)[6] << 8 |
@@ -250,7 +247,7 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 	}
 	s->outside = f->outside;
 	set_fragmenting(
-		np, f, d->op == RING_NETSTACK_DGRAM_DATA_DF ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
+		np, f, d->op == RING_NETSTACK_DGRAM_WHOLE ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
 	burst_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
 }
 
@@ -285,7 +282,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	return 0;
 }
 
-int natproxy_op_dgram_data_df(struct natproxy *np, const struct ring_desc *d)
+int natproxy_op_dgram_whole(struct natproxy *np, const struct ring_desc *d)
 {
 	return natproxy_op_dgram_data(np, d);
 }

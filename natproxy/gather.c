@@ -298,7 +298,6 @@ bool gather_turn(struct natproxy *np, struct flow *f)
 {
 	struct sock_datagram batch[SOCK_BATCH];
 	struct iovec piece[SOCK_BATCH][SLOT_PIECES];
-	uint16_t mtu = 0;
 	if (f->state != FLOW_RUNNING || f->fd < 0 || !f->readable)
 		return false;
 	const uint32_t n = offer(np, f, batch, piece);
@@ -315,7 +314,7 @@ bool gather_turn(struct natproxy *np, struct flow *f)
 		learn(f, batch, n, r);
 	}
 	if (r < 0)
-		dgram_errors(np, f, &mtu);
+		dgram_errors(np, f);
 	f->readable = r == (int)n || (r < 0 && r != -EAGAIN);
 	flow_watch(np, f);
 	return f->readable;

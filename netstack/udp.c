@@ -38,7 +38,7 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	const struct ring_remote *remote, uint32_t payload_at, uint16_t each)
 {
 	struct flow *f = flow_find(s, key);
-	struct ring_desc d = {.op = p->frag & IP_DONT_FRAGMENT ? RING_NETSTACK_DGRAM_DATA_DF
+	struct ring_desc d = {.op = p->frag & IP_DONT_FRAGMENT ? RING_NETSTACK_DGRAM_WHOLE
 							       : RING_NETSTACK_DGRAM_DATA};
 	struct ring_seg piece[PACKET_SEGS];
 	unsigned int n = packet_pieces(p, payload_at, p->bytes - payload_at, piece);

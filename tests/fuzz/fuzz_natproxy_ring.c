@@ -28,7 +28,7 @@ static void payload(struct ring_desc *d)
 	struct flow *f = &np->flow[flow_index(d->flow)];
 	d->nseg = take() % 5;
 	d->hlen = take() > 240;
-	bool datagram = d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF;
+	bool datagram = d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE;
 	if (datagram && take() & 1)
 		d->hlen = (uint16_t)(take() & 1 ? take() : take() << 8 | take());
 	d->arg = take() > 20 ? f->upload_end : word();
@@ -55,7 +55,7 @@ static void fill(struct ring_desc *d)
 	case RING_NETSTACK_DGRAM_OPEN: endpoints(d); break;
 	case RING_NETSTACK_TCP_DATA:
 	case RING_NETSTACK_DGRAM_DATA:
-	case RING_NETSTACK_DGRAM_DATA_DF: payload(d); break;
+	case RING_NETSTACK_DGRAM_WHOLE: payload(d); break;
 	case RING_NETSTACK_TCP_CREDIT: d->arg = take() > 30 ? word() % 1000000 : UINT64_MAX; break;
 	case RING_NETSTACK_RELEASE_READ:
 		d->nseg = 1;

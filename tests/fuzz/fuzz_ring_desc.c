@@ -46,7 +46,7 @@ static void check_run(const struct ring_desc *d)
 
 static void check_accepted(const struct ring_desc *d, const struct ring_header *h)
 {
-	if (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF ||
+	if (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE ||
 		d->op == RING_NATPROXY_DGRAM_DATA)
 		check_run(d);
 	switch (d->op) {
@@ -55,7 +55,7 @@ static void check_accepted(const struct ring_desc *d, const struct ring_header *
 		/* fall through */
 	case RING_NETSTACK_TCP_DATA:
 	case RING_NETSTACK_DGRAM_DATA:
-	case RING_NETSTACK_DGRAM_DATA_DF:
+	case RING_NETSTACK_DGRAM_WHOLE:
 	case RING_BROKER_FRAME:
 	case RING_NATPROXY_TCP_DATA:
 	case RING_NATPROXY_DGRAM_DATA:

@@ -131,7 +131,7 @@ static void from_natproxy(const struct ring_desc *d)
 		for (unsigned int i = 0; i < d->nseg; i++)
 			check(arena_return(&reads, d->ids[i], ACTOR_NETSTACK) == 0);
 	}
-	bool datagram = d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF;
+	bool datagram = d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE;
 	if (datagram)
 		echo(d);
 	if (datagram || d->op == RING_NETSTACK_TCP_DATA)

@@ -382,7 +382,7 @@ Test(dgram, u20_df_is_the_guests_choice)
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		struct ring_desc d = rig_payload(r,
-			wanted[i] == IP_PMTUDISC_DO ? RING_NETSTACK_DGRAM_DATA_DF
+			wanted[i] == IP_PMTUDISC_DO ? RING_NETSTACK_DGRAM_WHOLE
 						    : RING_NETSTACK_DGRAM_DATA,
 			FLOW, 0, "df", 2);
 		int mode = -1;
@@ -413,7 +413,7 @@ Test(dgram, u20_too_long_for_the_link_is_told_with_its_mtu)
 		cr_skip_test("not the owner of this loopback");
 	}
 	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
-	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA_DF, FLOW, 0, bytes, 2000);
+	d = rig_payload(r, RING_NETSTACK_DGRAM_WHOLE, FLOW, 0, bytes, 2000);
 	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port, .ttl = 63};
 	rig_send(r, &d);
 	rig_turn(r);

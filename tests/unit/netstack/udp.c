@@ -127,7 +127,7 @@ Test(udp, df_goes_along)
 	ip.frag = 0;
 	world_frame(w, frame, make_udp(frame, &ip, 1000, 2000, payload, 10), false);
 	world_run(w);
-	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA_DF), 1);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_WHOLE), 1);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 1);
 }
 

@@ -267,7 +267,7 @@ static void take_told(struct world *w, const struct ring_desc *d)
 	else if (d->op == RING_NETSTACK_TCP_FIN)
 		w->upload_fin = true;
 	else if (w->consume_at_once &&
-		 (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_DATA_DF))
+		 (d->op == RING_NETSTACK_DGRAM_DATA || d->op == RING_NETSTACK_DGRAM_WHOLE))
 		for (unsigned int i = 0; i < d->nseg; i++)
 			link_release(&w->natproxy, d->seg[i].id);
 }
