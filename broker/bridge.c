@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "segment.h"
 #include "topology.h"
 #include "vnet.h"
 

@@ -194,13 +194,14 @@ static void say_unreachable(
 static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc *d,
 	const struct sock_address *to, enum access_verdict verdict)
 {
+	const uint32_t count = ring_run_count(dgram_bytes(d), d->hlen);
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
-		drop_count(np->drops, DROP_DENIED);
+		drop_count_many(np->drops, DROP_DENIED, count);
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}
 	if (dgram_bytes(d) > UDP_MAX_BYTES || (f->kind == FLOW_UDP && !to->port)) {
-		drop_count(np->drops, DROP_UDP_BAD);
+		drop_count_many(np->drops, DROP_UDP_BAD, count);
 		return false;
 	}
 	return true;

@@ -159,16 +159,35 @@ static void icmp_input(const uint8_t *p, size_t n)
 
 /* UDP (RFC 768). */
 
-void guest_udp(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n)
+static void udp_header(uint8_t *p, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n)
 {
-	static uint8_t p[65535];
-	struct wire_out w = wire_out(p, sizeof(p));
-	uint16_t sum;
+	struct wire_out w = wire_out(p, UDP_BYTES + n);
 	wire_put_u16(&w, from);
 	wire_put_u16(&w, to);
 	wire_put_u16(&w, (uint16_t)(UDP_BYTES + n));
 	wire_put_u16(&w, 0);
 	wire_put(&w, bytes, n);
+}
+
+void guest_udp_run(
+	uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n, uint16_t each)
+{
+	static uint8_t p[65535], frame[CABLE_FRAME_MAX];
+	const struct wire_vnet vnet = {.flags = WIRE_VNET_NEEDS_CSUM,
+		.gso_type = WIRE_GSO_UDP,
+		.gso_size = each,
+		.csum_start = ETH_HEADER_BYTES + IP_BYTES,
+		.csum_offset = WIRE_UDP_CSUM_OFFSET};
+	udp_header(p, from, to, bytes, n);
+	cable_send(
+		CABLE_UP, &vnet, frame, guest_make_ip(frame, IP_PROTO_UDP, ip, p, UDP_BYTES + n));
+}
+
+void guest_udp(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n)
+{
+	static uint8_t p[65535];
+	uint16_t sum;
+	udp_header(p, from, to, bytes, n);
 	sum = guest_sum(guest.ip, ip, IP_PROTO_UDP, p, UDP_BYTES + n);
 	p[6] = (uint8_t)(sum >> 8);
 	p[7] = (uint8_t)sum;
@@ -257,7 +276,17 @@ static void dhcp_input(const uint8_t *p, size_t n)
 
 /* Input. */
 
-static void udp_input(uint32_t from_ip, const uint8_t *p, size_t n)
+/* A super-frame's datagrams, of `each` bytes; 0: there is one. */
+static void datagrams(
+	uint32_t ip, uint16_t from, uint16_t to, const uint8_t *p, size_t n, uint16_t each)
+{
+	guest.super_frames += each != 0;
+	for (; each && n > each; n -= each, p += each)
+		guest.datagram(ip, from, to, p, each);
+	guest.datagram(ip, from, to, p, n);
+}
+
+static void udp_input(uint32_t from_ip, const uint8_t *p, size_t n, uint16_t each)
 {
 	struct wire_in w = wire_in(p, n);
 	uint16_t from = wire_u16(&w), to = wire_u16(&w), length = wire_u16(&w);
@@ -268,7 +297,7 @@ static void udp_input(uint32_t from_ip, const uint8_t *p, size_t n)
 	if (to == 68)
 		dhcp_input(p + UDP_BYTES, length - UDP_BYTES);
 	else if (guest.datagram)
-		guest.datagram(from_ip, from, to, p + UDP_BYTES, length - UDP_BYTES);
+		datagrams(from_ip, from, to, p + UDP_BYTES, length - UDP_BYTES, each);
 }
 
 /* The L4 checksum; one that the port says is for the receiver's hardware to finish is taken on trust. */
@@ -313,7 +342,8 @@ static void ip_input(const struct wire_vnet *vnet, const uint8_t *p, size_t n)
 	if (protocol == IP_PROTO_ICMP)
 		icmp_input(p + IP_BYTES, total - IP_BYTES);
 	else if (protocol == IP_PROTO_UDP)
-		udp_input(from, p + IP_BYTES, total - IP_BYTES);
+		udp_input(from, p + IP_BYTES, total - IP_BYTES,
+			vnet->gso_type == WIRE_GSO_UDP ? vnet->gso_size : 0);
 	else if (protocol == IP_PROTO_TCP)
 		guest_tcp_input(from, p + IP_BYTES, total - IP_BYTES);
 }

@@ -84,6 +84,7 @@ struct guest {
 	uint16_t listen_port; /* one connection at a time may come in, 0 none */
 	struct guest_conn *accepted;
 	void (*accept)(struct guest_conn *c); /* sets up what the connection is for */
+	uint32_t super_frames;		      /* of datagrams */
 	void (*datagram)(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n);
 	uint64_t pongs, errors;
 	uint64_t bad; /* packets dropped for what is wrong with them */
@@ -97,6 +98,9 @@ void guest_dhcp(void);
 void guest_ask_gateway(void); /* ARP */
 void guest_ping(uint32_t ip, uint16_t id, uint16_t seq);
 void guest_udp(uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n);
+/* One super-frame of datagrams of `each` bytes, as a guest's kernel makes it on a TAP. */
+void guest_udp_run(
+	uint32_t ip, uint16_t from, uint16_t to, const uint8_t *bytes, size_t n, uint16_t each);
 /* A frame with this payload of an IP protocol to the gateway's MAC; returns its length. `out` holds 64 KiB and 14. */
 uint32_t guest_make_ip(
 	uint8_t *out, uint8_t protocol, uint32_t ip, const uint8_t *payload, size_t n);

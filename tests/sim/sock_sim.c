@@ -286,16 +286,24 @@ static void answer_query(struct datagram *d)
 	d->bytes += sizeof(record);
 }
 
-static void gather(const struct sock_datagram *in, struct datagram *out)
+/* Bytes [at, at + bytes) of a message as a datagram of their own. */
+static void gather(
+	const struct sock_datagram *in, uint32_t at, uint32_t bytes, struct datagram *out)
 {
 	out->data = malloc(DATAGRAM_BYTES + 64);
-	if (!out->data)
+	if (!out->data || bytes > DATAGRAM_BYTES)
 		abort();
-	for (uint32_t i = 0; i < in->pieces; i++) {
-		if (out->bytes + in->piece[i].iov_len > DATAGRAM_BYTES)
-			abort();
-		memcpy(out->data + out->bytes, in->piece[i].iov_base, in->piece[i].iov_len);
-		out->bytes += (uint32_t)in->piece[i].iov_len;
+	for (uint32_t i = 0; i < in->pieces && out->bytes < bytes; i++) {
+		const uint32_t length = (uint32_t)in->piece[i].iov_len;
+		if (at >= length) {
+			at -= length;
+			continue;
+		}
+		const uint32_t left = bytes - out->bytes,
+			       n = length - at < left ? length - at : left;
+		memcpy(out->data + out->bytes, (const uint8_t *)in->piece[i].iov_base + at, n);
+		out->bytes += n;
+		at = 0;
 	}
 }
 
@@ -307,7 +315,7 @@ static bool answers(const struct sock *s, const struct sock_address *to)
 	return to->port == UDP_ECHO_PORT || (ip == RESOLVER_IP && to->port == 53);
 }
 
-static void send_one(int fd, const struct sock_datagram *in)
+static void send_one(int fd, const struct sock_datagram *in, uint32_t at, uint32_t bytes)
 {
 	struct sock *s = &socks[fd];
 	struct sock_address to = in->peer.ip_be ? in->peer : s->to;
@@ -320,7 +328,7 @@ static void send_one(int fd, const struct sock_datagram *in)
 	v->fd = fd;
 	v->life = s->life;
 	v->d.from = to;
-	gather(in, &v->d);
+	gather(in, at, bytes, &v->d);
 	if (!answers(s, &to))
 		v->error = (struct sock_error){
 			.to = to, .offender_ip_be = to.ip_be, .type = 3, .code = 3};
@@ -330,6 +338,20 @@ static void send_one(int fd, const struct sock_datagram *in)
 		answer_query(&v->d);
 	answered += !v->error.type;
 	clock_at(clock_ns() + 2 * INTERNET_LATENCY_NS, deliver, v);
+}
+
+/* Cuts a run, as the kernel does. */
+static void send_message(int fd, const struct sock_datagram *in)
+{
+	uint32_t bytes = 0, at = 0;
+	for (uint32_t i = 0; i < in->pieces; i++)
+		bytes += (uint32_t)in->piece[i].iov_len;
+	const uint32_t each = in->segment ? in->segment : bytes;
+	do {
+		const uint32_t n = bytes - at < each ? bytes - at : each;
+		send_one(fd, in, at, n);
+		at += n;
+	} while (at < bytes);
 }
 
 int sock_udp(struct sock_host *h, const struct sock_address *at)
@@ -368,7 +390,7 @@ void sock_fragment(struct sock_host *h, int fd, bool allowed)
 int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
 {
 	for (int i = 0; i < count; i++)
-		send_one(fd, &batch[i]);
+		send_message(fd, &batch[i]);
 	return count;
 }
 
@@ -385,6 +407,8 @@ static void receive_one(struct sock *s, struct sock_datagram *out)
 	}
 	out->bytes = done;
 	out->truncated = done < d.bytes;
+	out->segment = 0;
+	out->lost = 0;
 	out->peer = d.from;
 	out->ttl = TTL;
 	out->tos = 0;

@@ -95,6 +95,34 @@ Test(dnsrelay, answers_come_from_the_gateway_and_ports_are_random)
 	rig_free(r);
 }
 
+Test(dnsrelay, a_run_of_questions_is_asked_one_by_one)
+{
+	static const char *const ip[] = {"127.0.0.53"};
+	uint8_t run[3 * sizeof(question)];
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	const int fd = resolver_at(ip[0]);
+	use(r, ip, 1);
+	ask(r, question, sizeof(question));
+	answer(fd, 0);
+	expect_answer(r, 0);
+	for (size_t i = 0; i < 3; i++)
+		memcpy(run + i * sizeof(question), question, sizeof(question));
+	struct ring_desc d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, run, sizeof(run));
+	d.remote = (struct ring_remote){.ip_be = inet_addr("192.168.30.1"), .port = 53, .ttl = 63};
+	d.hlen = sizeof(question);
+	rig_send(r, &d);
+	rig_turn(r);
+	for (int i = 0; i < 3; i++)
+		answer(fd, 0);
+	for (int i = 0; i < 3; i++)
+		expect_answer(r, 0);
+	cr_assert_eq(r->drops.count[DROP_DNS_BAD], 0);
+	cr_assert_eq(r->broker.free_count[BUF_SMALL], ARENA_SMALL_COUNT);
+	rig_free(r);
+}
+
 Test(dnsrelay, silence_refusal_and_absence_lead_to_the_next)
 {
 	static const char *const ip[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"};
