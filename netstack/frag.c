@@ -74,8 +74,10 @@ static struct frag *frag_new(struct stack *s, const struct packet *p, struct gue
 	else if (s->frags.used == FRAG_MAX)
 		frag_drop(s, frag_oldest(s, frag_greediest(s)), DROP_FRAGMENT_BUDGET);
 	id = hold_take_own(s, BUF_LARGE);
-	if (!id)
+	if (!id) {
+		drop_count(s->drops, DROP_NO_BUFFER);
 		return NULL;
+	}
 	while (f->id)
 		f++;
 	memset(f, 0, sizeof(*f));

@@ -35,6 +35,7 @@ struct stack_config {
 	uint16_t mtu;	 /* 576..65535 */
 	bool nat_enable; /* false: nothing is forwarded */
 	bool dns_redirect;
+	bool strict;		      /* payload is copied: the data path of ring.h */
 	bool icmp_dummy;	      /* echo to the outside is answered here, as SecureNAT does */
 	uint32_t tcp_per_guest;	      /* sessions; 0 = no limit */
 	uint32_t udp_per_guest;	      /* sessions; 0 = no limit */
