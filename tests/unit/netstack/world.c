@@ -307,6 +307,8 @@ static bool run_natproxy(struct world *w)
 	struct ring_desc d;
 	bool any = false;
 	int got;
+	if (w->natproxy_stuck)
+		return false;
 	while ((got = link_recv(&w->natproxy, &d, NULL)) != 0) {
 		cr_assert_eq(got, 1);
 		any = true;
@@ -328,7 +330,7 @@ static bool run_stack(struct world *w)
 	struct ring_desc d;
 	bool any = false;
 	stack_clock(w->stack, w->now);
-	for (int i = 0; i < 2; i++) {
+	for (int i = w->stack_deaf; i < 2; i++) {
 		int got;
 		while ((got = link_recv(from[i], &d, NULL)) > 0) {
 			int err = stack_op(w->stack, &d);

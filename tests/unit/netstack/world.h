@@ -62,10 +62,12 @@ struct world {
 	struct arena own, frames, reads;    /* netstack's, broker's, natproxy's */
 	struct arena_view view;
 	uint64_t now;
-	bool open_at_once;	/* TCP_OPEN is answered TCP_OPENED */
-	bool consume_at_once;	/* TCP_DATA is consumed and returned */
-	bool broker_stuck;	/* the broker consumes nothing */
-	int error;		/* first error of a stack_op */
+	bool open_at_once;    /* TCP_OPEN is answered TCP_OPENED */
+	bool consume_at_once; /* TCP_DATA is consumed and returned */
+	bool broker_stuck;    /* the broker consumes nothing */
+	bool natproxy_stuck; /* natproxy takes nothing: asleep, where the test says so to its link */
+	bool stack_deaf; /* the stack does not look at natproxy's ring, as in a turn that it came after */
+	int error;	 /* first error of a stack_op */
 	uint32_t bulk_segments; /* cut super-frames counted */
 	struct seen frame[WORLD_FRAMES];
 	uint32_t frames_n;
