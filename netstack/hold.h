@@ -54,6 +54,7 @@ struct hold_table {
 	/* by class: what is on the way up (the broker's buffers, and copies pinned by a flow), and `reads` */
 	uint32_t pinned[2], read[2];
 	uint32_t pinning_flows; /* TCP flows that pin something on the way up */
+	uint32_t promised[2];	/* sum of their tcp.rx_ahead */
 };
 
 /* rx entries: number of an id and back. */

@@ -96,8 +96,10 @@ struct tcp {
 	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
 	uint64_t consumed_ns; /* when consumption last moved, or data came after silence */
 	uint16_t rx_head, rx_tail,
-		rx_prefix;	/* receive queue; prefix = last one that is in order */
-	uint16_t rx_held[2];	/* buffers pinned, by class */
+		rx_prefix;   /* receive queue; prefix = last one that is in order */
+	uint16_t rx_held[2]; /* buffers pinned, by class */
+	uint16_t rx_ahead
+		[2]; /* buffers that the open part of the window may still pin, while some are */
 	uint32_t rx_unit_bytes; /* payload a unit, smoothed */
 	uint32_t fin_seq;	/* of the guest's FIN */
 	bool fin_seen, fin_in;

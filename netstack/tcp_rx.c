@@ -59,26 +59,51 @@ static void rx_pin(struct stack *s, struct tcp *t, uint32_t id)
 	t->rx_held[buf_class_of(id)]++;
 }
 
+/* The class of which a flow's segments use up the most. */
+static enum buf_class rx_class(const struct tcp *t)
+{
+	return t->rx_unit_bytes > ARENA_SMALL_BYTES ? BUF_LARGE : BUF_SMALL;
+}
+
+/* Notes what the window may still pin. Of flows that pin nothing it is not counted: thousands may be idle. */
+static void rx_note_ahead(struct stack *s, struct tcp *t)
+{
+	enum buf_class c = rx_class(t);
+	uint32_t ahead = seq_lt(t->rcv_nxt, t->rcv_adv) ? t->rcv_adv - t->rcv_nxt : 0;
+	uint32_t units = rx_pins(t) ? ahead / (t->rx_unit_bytes + 1) : 0;
+	for (int i = BUF_SMALL; i <= BUF_LARGE; i++) {
+		uint32_t n = i != (int)c      ? 0
+			     : i == BUF_SMALL ? units
+					      : units / (HOLD_UNITS_LARGE + 1);
+		s->holds.promised[i] += n - t->rx_ahead[i];
+		t->rx_ahead[i] = (uint16_t)n;
+	}
+}
+
 void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
 {
 	struct flow *f;
 	if (flow_of_id(s, flow, &f) < 0 || !f || f->key.kind != FLOW_TCP || !f->tcp.rx_held[c])
 		return;
 	f->tcp.rx_held[c]--;
-	s->holds.pinning_flows -= !rx_pins(&f->tcp);
+	if (rx_pins(&f->tcp))
+		return;
+	s->holds.pinning_flows--;
+	rx_note_ahead(s, &f->tcp);
 }
 
 /*
- * The weight of buffers that the next window may promise: the flow's share, but no more than what is left of the class that
- * its segments use divided by the flows that use any; always room for a segment or two.
+ * The weight of buffers that the next window may promise: the flow's share, but no more than what is neither pinned nor
+ * promised of the class that its segments use, divided by the flows that use any.
  */
 static uint32_t rx_promise(const struct stack *s, const struct tcp *t)
 {
-	bool large = t->rx_unit_bytes > ARENA_SMALL_BYTES;
+	enum buf_class c = rx_class(t);
 	uint32_t flows = s->holds.pinning_flows + !rx_pins(t), units = rx_units(t);
-	uint32_t fair = hold_room(s, large ? BUF_LARGE : BUF_SMALL) / flows;
+	uint32_t room = hold_room(s, c), others = s->holds.promised[c] - t->rx_ahead[c];
+	uint32_t fair = room > others ? (room - others) / flows : 0;
 	uint32_t left = units < UNITS_PROMISED ? UNITS_PROMISED - units : 0;
-	if (large)
+	if (c == BUF_LARGE)
 		fair *= HOLD_UNITS_LARGE + 1; /* a small one comes with each */
 	return left < fair ? left : fair;
 }
@@ -107,6 +132,7 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 	if (window > most)
 		window = most;
 	t->rcv_adv = ack + window;
+	rx_note_ahead(s, t);
 	return window;
 }
 
@@ -304,6 +330,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 		at += piece[i].len;
 	}
 	rx_advance(s, t);
+	rx_note_ahead(s, t);
 	rx_grow(s, t, end);
 	if (t->rcv_nxt != before) {
 		flow_owe(s, f, OWED_UPLOAD);
@@ -521,4 +548,5 @@ void tcp_rx_drop(struct stack *s, struct tcp *t)
 	/* what is lent comes back, but no longer counts for this flow */
 	s->holds.pinning_flows -= rx_pins(t);
 	memset(t->rx_held, 0, sizeof(t->rx_held));
+	rx_note_ahead(s, t);
 }
