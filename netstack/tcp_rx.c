@@ -28,6 +28,9 @@
 
 enum {
 	GROW_PERCENT = 50, /* windows grow while less than this is pinned */
+	LITTLE_PART =
+		512, /* who holds less than this part of a class holds little: 8 small, 1 large */
+	KEPT_PART = 16, /* and this part of it is kept for them */
 	COPY_LARGE_MIN =
 		ARENA_LARGE_BYTES / 4, /* fewer bytes are copied to small buffers: none is wasted */
 	UNITS_TO_FILL =
@@ -276,23 +279,30 @@ static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32
 }
 
 /*
- * Whether the flow may pin the segment's buffers: of each class no more than an eighth, nor more than is left of it. What
- * waits behind a hole may not take the last of the flow's share, or the hole could never be filled.
+ * Whether the flow may pin one more buffer of the class: no more than an eighth of it, nor more than is left of it when a
+ * part is kept for who holds little. What waits behind a hole may not take the last of the flow's share, or the hole could
+ * never be filled.
  */
+static bool rx_afford_one(
+	const struct stack *s, const struct tcp *t, enum buf_class c, bool in_order)
+{
+	uint32_t all = buf_class_count(c), room = hold_room(s, c), held = t->rx_held[c];
+	uint32_t kept = all / KEPT_PART;
+	if (held == 0 || (held < all / LITTLE_PART && room))
+		return true;
+	room = room > kept ? room - kept : 0;
+	return held < all / HOLD_FLOW_SHARE && held <= (in_order ? room : room / 2);
+}
+
 static bool rx_afford(
 	const struct stack *s, const struct tcp *t, const struct tcp_segment *seg, bool in_order)
 {
 	const struct packet *p = seg->packet;
 	if (rx_units(t) >= (in_order ? HOLD_UNITS_FLOW_MAX : UNITS_PROMISED))
 		return false;
-	for (unsigned int i = 0; i < p->nseg; i++) {
-		enum buf_class c = buf_class_of(p->seg[i].id);
-		uint32_t room = hold_room(s, c);
-		if (t->rx_held[c] >= buf_class_count(c) / HOLD_FLOW_SHARE)
+	for (unsigned int i = 0; i < p->nseg; i++)
+		if (!rx_afford_one(s, t, buf_class_of(p->seg[i].id), in_order))
 			return false;
-		if (t->rx_held[c] > (in_order ? room : room / 2))
-			return false;
-	}
 	return true;
 }
 
