@@ -614,7 +614,7 @@ static int boot(struct actor *a)
 	hello.version = ACTOR_VERSION;
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
 	b = await_boot(a, &in);
-	error = b ? boot_map(a, &in) : -EPROTO;
+	error = b ? boot_map(a, b, &in) : -EPROTO;
 	if (error)
 		return error;
 	a->generation = b->generation;

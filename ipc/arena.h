@@ -47,6 +47,15 @@ static inline uint32_t buf_index(uint32_t id)
 {
 	return (id & 0x0fffffff) - 1;
 }
+/* Class of a valid id, and how many buffers a class has. */
+static inline enum buf_class buf_class_of(uint32_t id)
+{
+	return buf_index(id) < ARENA_SMALL_COUNT ? BUF_SMALL : BUF_LARGE;
+}
+static inline uint32_t buf_class_count(enum buf_class c)
+{
+	return c == BUF_SMALL ? ARENA_SMALL_COUNT : ARENA_LARGE_COUNT;
+}
 static inline uint32_t buf_offset(uint32_t index)
 {
 	return index < ARENA_SMALL_COUNT ? index * ARENA_SMALL_BYTES

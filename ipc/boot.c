@@ -3,7 +3,8 @@
  *
  *   for each ring edge in topology order:  own region (rw), peer's region (ro)
  *   own arena (rw)
- *   the other two arenas (ro) in the order of enum arena_id
+ *   the arenas that neighbours may name to it (ro) in the order of enum arena_id: both others, or on
+ *   a strict data path only netstack's in broker and natproxy
  *
  * dhcpd and alg get none. The kernel enforces "read-only" by the descriptor itself (opened
  * O_RDONLY, or sealed against future writes); asking for PROT_READ only is this process's own part.
@@ -95,7 +96,15 @@ static void *take_memory(struct taker *t, size_t bytes, int protection)
 	return t->error ? NULL : memory;
 }
 
-static void map_rings(struct actor *a, struct taker *t)
+static enum data_path path_of(const Nl__ActorBoot *boot)
+{
+	const Nl__Hub *hub = boot->hub;
+
+	return hub && hub->data_path == NL__HUB__DATA_PATH__strict ? DATA_PATH_STRICT
+								   : DATA_PATH_SHARED;
+}
+
+static void map_rings(struct actor *a, enum data_path path, struct taker *t)
 {
 	const uint8_t self = (uint8_t)a->ops->id;
 	int bell = BELL_FIRST;
@@ -109,14 +118,15 @@ static void map_rings(struct actor *a, struct taker *t)
 			continue;
 		mine = take_memory(t, sizeof(*mine), PROT_READ | PROT_WRITE);
 		theirs = take_memory(t, sizeof(*theirs), PROT_READ);
-		link_init(l, mine, theirs, self, a->peer[e], link_arenas(a->peer[e], self),
+		link_init(l, mine, theirs, self, a->peer[e], link_arenas(path, a->peer[e], self),
 			link_release_op(self, a->peer[e]), bell++);
 		a->links[a->link_count++] = l;
 	}
 }
 
-static void map_arenas(struct actor *a, struct taker *t)
+static void map_arenas(struct actor *a, enum data_path path, struct taker *t)
 {
+	const uint32_t read = link_arenas_read(path, (uint8_t)a->ops->id);
 	enum arena_id own = arena_of(a->ops->id);
 
 	if (own == ARENA_NONE)
@@ -124,17 +134,18 @@ static void map_arenas(struct actor *a, struct taker *t)
 	arena_init(&a->arena, own, take_memory(t, ARENA_BYTES, PROT_READ | PROT_WRITE));
 	a->view.base[own] = a->arena.base;
 	for (int id = ARENA_BROKER; id < ARENA_ID_COUNT; id++) {
-		if (id != (int)own)
+		if (read & 1u << id)
 			a->view.base[id] = take_memory(t, ARENA_BYTES, PROT_READ);
 	}
 }
 
-int boot_map(struct actor *a, struct chan_in *in)
+int boot_map(struct actor *a, const Nl__ActorBoot *boot, struct chan_in *in)
 {
+	const enum data_path path = path_of(boot);
 	struct taker t = {.in = in};
 
-	map_rings(a, &t);
-	map_arenas(a, &t);
+	map_rings(a, path, &t);
+	map_arenas(a, path, &t);
 	if (!t.error && t.next != in->nfds)
 		t.error = -EPROTO;
 	return t.error;

@@ -52,17 +52,28 @@ static const struct op_rule op_rules[RING_OP_COUNT] = {
 enum { SLOT_MASK = RING_SLOTS - 1 };
 _Static_assert((RING_SLOTS & SLOT_MASK) == 0, "the slot is the index modulo RING_SLOTS");
 
-uint32_t link_arenas(uint8_t from, uint8_t to)
+uint32_t link_arenas(enum data_path path, uint8_t from, uint8_t to)
 {
+	const bool passed_on = path == DATA_PATH_SHARED;
+
 	if (from == ACTOR_BROKER && to == ACTOR_NETSTACK)
 		return 1u << ARENA_BROKER;
 	if (from == ACTOR_NATPROXY && to == ACTOR_NETSTACK)
 		return 1u << ARENA_NATPROXY;
 	if (from == ACTOR_NETSTACK && to == ACTOR_BROKER)
-		return 1u << ARENA_NATPROXY | 1u << ARENA_NETSTACK;
+		return (uint32_t)passed_on << ARENA_NATPROXY | 1u << ARENA_NETSTACK;
 	if (from == ACTOR_NETSTACK && to == ACTOR_NATPROXY)
-		return 1u << ARENA_BROKER | 1u << ARENA_NETSTACK;
+		return (uint32_t)passed_on << ARENA_BROKER | 1u << ARENA_NETSTACK;
 	return 0;
+}
+
+uint32_t link_arenas_read(enum data_path path, uint8_t actor)
+{
+	uint32_t set = 0;
+
+	for (uint8_t from = 0; from < ACTOR_COUNT; from++)
+		set |= link_arenas(path, from, actor);
+	return set;
 }
 
 uint8_t link_release_op(uint8_t from, uint8_t to)

@@ -164,6 +164,14 @@ static inline uint32_t flow_id(uint32_t index, uint32_t generation)
 
 enum link_class { LINK_DATA, LINK_CONTROL };
 
+/*
+ * How payload crosses netstack (config.proto, Hub.DataPath, same values).
+ *   SHARED  by reference: natproxy reads the broker's arena, the broker natproxy's.
+ *   STRICT  netstack copies it into its own arena both ways: broker and natproxy map nothing of each
+ *           other, and a descriptor that names such an arena is a violation.
+ */
+enum data_path { DATA_PATH_SHARED, DATA_PATH_STRICT };
+
 enum {
 	LINK_RELEASES_MAX =
 		2 * ARENA_MAX_IDS, /* a peer can lend buffers of its own and of one more arena */
@@ -212,7 +220,10 @@ struct link {
 void link_init(struct link *l, struct ring_region *mine, const struct ring_region *theirs,
 	uint8_t from, uint8_t to, uint32_t arenas_in, uint8_t release_op, int bell_fd);
 /* Arenas that descriptors of direction from -> to may name, as a set of 1 << enum arena_id. */
-uint32_t link_arenas(uint8_t from, uint8_t to);
+uint32_t link_arenas(enum data_path path, uint8_t from, uint8_t to);
+/* Arenas that an actor reads because a neighbour may name them; its own is not among them. What the
+ * supervisor hands out and what boot.c maps both follow from it. */
+uint32_t link_arenas_read(enum data_path path, uint8_t actor);
 /* Operation of direction from -> to that gives buffers back, RING_OP_NONE if there is none. */
 uint8_t link_release_op(uint8_t from, uint8_t to);
 

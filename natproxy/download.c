@@ -22,17 +22,29 @@
 #include "relay.h"
 #include "session.h"
 
-enum { ARENA_SHARE = 8, PRESSURE_PERCENT = 50, SHARE_MIN = ARENA_LARGE_BYTES + ARENA_SMALL_BYTES };
+enum { ARENA_SHARE = 8, PRESSURE_PERCENT = 50 };
+
+/*
+ * What a flow may still take of a class: an eighth of the arena, and once half of the class is out no more than what is
+ * left of it divided by the flows that hold something. So however many guests stop reading, large buffers run low
+ * first, then flows go on in small ones, and whoever holds nothing finds one.
+ */
+static uint32_t share_of(const struct natproxy *np, const struct flow *f, enum buf_class c)
+{
+	const uint32_t bytes = c == BUF_SMALL ? ARENA_SMALL_BYTES : ARENA_LARGE_BYTES;
+	uint32_t share = ARENA_BYTES / ARENA_SHARE;
+	if (arena_used_percent(np->arena, c) > PRESSURE_PERCENT) {
+		const uint32_t fair = np->arena->free_count[c] * bytes / (np->reading_flows + 1);
+		share = fair < share ? fair : share;
+	}
+	if (c == BUF_SMALL && share < ARENA_SMALL_BYTES)
+		share = ARENA_SMALL_BYTES;
+	return share > f->pinned_bytes ? share - f->pinned_bytes : 0;
+}
 
 uint32_t download_share(const struct natproxy *np, const struct flow *f)
 {
-	uint32_t share = ARENA_BYTES / ARENA_SHARE;
-	if (arena_used_percent(np->arena, BUF_LARGE) > PRESSURE_PERCENT) {
-		const uint32_t fair = ARENA_BYTES / (2 * (np->reading_flows + 1));
-		share = fair < share ? fair : share;
-		share = share > SHARE_MIN ? share : SHARE_MIN;
-	}
-	return share > f->pinned_bytes ? share - f->pinned_bytes : 0;
+	return share_of(np, f, BUF_SMALL);
 }
 
 void download_lend(struct natproxy *np, struct flow *f, uint32_t id)
@@ -86,13 +98,13 @@ struct offer { /* buffers taken for one read */
 	uint32_t count;
 	uint64_t bytes;
 	uint64_t allowance; /* bytes that may still be offered */
-	uint32_t share;	    /* capacity that may still be taken */
+	uint32_t share[2];  /* capacity that may still be taken, by class */
 };
 
 static bool offer_add(struct natproxy *np, struct offer *o, enum buf_class c)
 {
 	const uint32_t room = c == BUF_SMALL ? ARENA_SMALL_BYTES : ARENA_LARGE_BYTES;
-	if (!o->allowance || o->count == NATPROXY_READ_LARGE || room > o->share)
+	if (!o->allowance || o->count == NATPROXY_READ_LARGE || room > o->share[c])
 		return false;
 	const uint32_t id = arena_take(np->arena, c, false);
 	if (!id)
@@ -102,14 +114,15 @@ static bool offer_add(struct natproxy *np, struct offer *o, enum buf_class c)
 	o->piece[o->count++] = (struct iovec){arena_ptr(np->arena, id), (size_t)len};
 	o->bytes += len;
 	o->allowance -= len;
-	o->share -= room;
+	for (int other = BUF_SMALL; other <= BUF_LARGE; other++)
+		o->share[other] -= room < o->share[other] ? room : o->share[other];
 	return true;
 }
 
 static void offer_make(struct natproxy *np, const struct flow *f, bool urgent, struct offer *o)
 {
 	*o = (struct offer){.allowance = urgent ? 1 : f->credit - f->download_sent,
-		.share = download_share(np, f)};
+		.share = {share_of(np, f, BUF_SMALL), share_of(np, f, BUF_LARGE)}};
 	if (!f->bulk || o->allowance <= ARENA_SMALL_BYTES) {
 		offer_add(np, o, BUF_SMALL);
 		offer_add(np, o, BUF_LARGE);

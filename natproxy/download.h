@@ -11,8 +11,8 @@ bool download_turn(struct natproxy *np, struct flow *f);
 void download_credit(struct natproxy *np, struct flow *f, uint64_t offset);
 /* Netstack gave own buffers back. -EPROTO: it did not have them. */
 int download_returned(struct natproxy *np, const struct ring_desc *d);
-/* Capacity of own buffers that this flow may still take: an eighth of the arena, or its fair share
- * under pressure. */
+/* Capacity of own small buffers that this flow may still take: an eighth of the arena, or its fair
+ * share under pressure. */
 uint32_t download_share(const struct natproxy *np, const struct flow *f);
 /* Lends a buffer to netstack on the flow's account. */
 void download_lend(struct natproxy *np, struct flow *f, uint32_t id);

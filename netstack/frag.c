@@ -126,8 +126,10 @@ static struct frag *frag_new(struct stack *s, const struct packet *p, struct gue
 	uint32_t id;
 	frag_make_room(s, g, port);
 	id = hold_take_own(s, BUF_LARGE);
-	if (!id)
+	if (!id) {
+		drop_count(s->drops, DROP_NO_BUFFER);
 		return NULL;
+	}
 	f = t->free ? frag_at(s, t->free) : &t->entry[t->fresh++];
 	if (t->free)
 		t->free = f->hash_next;

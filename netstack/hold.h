@@ -6,6 +6,9 @@
  *
  *   frame or own buffer:  FREE ─take─▶ MINE ─queue─▶ QUEUED (receive queue) ─lend─▶ LENT ─RELEASE_WRITTEN─▶ FREE
  *   natproxy's buffer:    FREE ─TCP_DATA─▶ QUEUED (send queue) ─acknowledged─▶ LIMBO ─broker has passed─▶ FREE
+ *
+ * On a strict data path (ring.h) the broker's buffers end here and natproxy's too: what goes on is a copy in a buffer of
+ * our own, LENT to natproxy or, on the way to the broker, in LIMBO from the moment it was sent.
  */
 #ifndef NATLOCK_NETSTACK_HOLD_H
 #define NATLOCK_NETSTACK_HOLD_H
@@ -14,6 +17,7 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "ring.h"
 
 struct stack;
 
@@ -23,6 +27,7 @@ enum {
 	HOLD_RX_COUNT = 2 * ARENA_MAX_IDS, /* broker's, then our own */
 	HOLD_UNITS_LARGE = 8,	   /* a large buffer weighs as much as this many small ones */
 	HOLD_UNITS_FLOW_MAX = 512, /* what one flow may pin: an eighth of an arena */
+	HOLD_FLOW_SHARE = 8, /* the same by class: one flow pins no more than this part of it */
 };
 
 /* Bytes [seq, seq + len) of a stream lie at `off` of the arena. */
@@ -46,7 +51,10 @@ struct hold_table {
 				 ARENA_MAX_IDS]; /* natproxy's and our own: each id at most once */
 	uint32_t limbo_head, limbo_tail;
 	uint32_t frames, reads; /* buffers not free: rx of the broker, tx */
-	uint32_t units;		/* weight of `frames` */
+	/* by class: what is on the way up (the broker's buffers, and copies pinned by a flow), and `reads` */
+	uint32_t pinned[2], read[2];
+	uint32_t pinning_flows; /* TCP flows that pin something on the way up */
+	uint32_t promised[2];	/* sum of their tcp.rx_ahead */
 };
 
 /* rx entries: number of an id and back. */
@@ -58,8 +66,20 @@ struct hold *hold_tx(struct stack *s, uint32_t id);
 
 /* A buffer of the broker arrived. -EPROTO when we have it already. */
 int hold_take_frame(struct stack *s, uint32_t id);
-/* A small or large buffer of our own, 0 when there is none. */
+/* A small or large buffer of our own, 0 when there is none: for the caller to count if something is dropped for it. */
 uint32_t hold_take_own(struct stack *s, enum buf_class c);
+/*
+ * Replaces the *n pieces of foreign arenas by one piece of our own (MINE) with the same bytes, at most ARENA_LARGE_BYTES.
+ * Pieces that are our own already stay. False, and nothing changed, when there is no buffer.
+ */
+bool hold_copy(struct stack *s, struct ring_seg *piece, unsigned int *n);
+/* An own buffer (MINE) counts as pinned by the flow until it is released. */
+void hold_pin_own(struct stack *s, uint32_t id, const struct hold *as);
+/* Buffers of a class that flows on the way up may still pin: they leave three eighths to everybody else. */
+uint32_t hold_room(const struct stack *s, enum buf_class c);
+/* How full the fuller class is, in percent: of what is on the way up, of natproxy's buffers. */
+unsigned int hold_pinned_percent(const struct stack *s);
+unsigned int hold_read_percent(const struct stack *s);
 /* Gives an rx buffer (MINE, QUEUED or LENT) back to whom it belongs. */
 void hold_release(struct stack *s, uint32_t id);
 /* The buffer goes on to natproxy with the next descriptor. */

@@ -115,8 +115,10 @@ static void icmp_answer_echo(struct stack *s, const struct packet *p, const stru
 		.nseg = payload ? 1 : 0,
 		.field = 2,
 		.sum_known = true};
-	if (payload && !id)
+	if (payload && !id) {
+		drop_count(s->drops, DROP_NO_BUFFER);
 		return;
+	}
 	memcpy(d.l4 + 4, p->head + p->l4_at + 4, 4);
 	if (payload)
 		packet_copy(s, p, p->l4_at + ICMP_HEADER_BYTES, payload, arena_ptr(s->arena, id));

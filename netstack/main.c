@@ -40,6 +40,7 @@ static int netstack_configure(struct stack_config *c, const Nl__ActorBoot *boot)
 	c->ip_be = host->address->be;
 	c->mask_be = host->netmask->be;
 	c->mtu = (uint16_t)nat->mtu;
+	c->strict = hub->data_path == NL__HUB__DATA_PATH__strict;
 	c->nat_enable = nat->enable;
 	c->dns_redirect = nat->dns_redirect;
 	c->tcp_ecn = nat->tcp_ecn == NL__NAT__ECN__ask	 ? STACK_ECN_ASK

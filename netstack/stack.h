@@ -39,6 +39,7 @@ struct stack_config {
 	bool nat_enable; /* false: nothing is forwarded */
 	enum stack_ecn tcp_ecn;
 	bool dns_redirect;
+	bool strict;		      /* payload is copied: the data path of ring.h */
 	bool icmp_dummy;	      /* echo to the outside is answered here, as SecureNAT does */
 	uint32_t tcp_per_guest;	      /* sessions; 0 = no limit */
 	uint32_t udp_per_guest;	      /* sessions; 0 = no limit */

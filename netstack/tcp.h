@@ -149,8 +149,10 @@ struct tcp {
 	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
 	uint64_t consumed_ns; /* when consumption last moved, or data came after silence */
 	uint16_t rx_head, rx_tail,
-		rx_prefix;	/* receive queue; prefix = last one that is in order */
-	uint16_t rx_units;	/* weight of the buffers pinned */
+		rx_prefix;   /* receive queue; prefix = last one that is in order */
+	uint16_t rx_held[2]; /* buffers pinned, by class */
+	uint16_t rx_ahead
+		[2]; /* buffers that the open part of the window may still pin, while some are */
 	uint32_t rx_unit_bytes; /* payload a unit, smoothed */
 	uint32_t fin_seq;	/* of the guest's FIN */
 	bool fin_seen, fin_in;
@@ -309,7 +311,8 @@ bool tcp_rx_upload(struct stack *s, struct flow *f);
 /* natproxy reports what the far end's kernel took. */
 void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset);
 void tcp_rx_drop(struct stack *s, struct tcp *t);
-void tcp_rx_unpinned(struct stack *s, uint32_t flow, uint32_t units);
+/* A buffer of that class which the flow (by id) pinned is released. */
+void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c);
 /* What an acknowledgement says now. */
 uint32_t tcp_rx_ack(const struct tcp *t);
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t);

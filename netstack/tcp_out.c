@@ -187,17 +187,19 @@ struct payload {
 
 /*
  * The bytes of one descriptor from seq on, by reference. A far end that writes a few bytes at a time would make runt
- * segments of four pieces each: such bytes are copied together into one segment.
+ * segments of four pieces each: such bytes are copied together into one segment. On a strict data path all are
+ * copied; without a buffer there are none this time.
  */
 static void out_payload(
 	struct stack *s, struct tcp *t, uint32_t seq, uint32_t bytes, struct payload *p)
 {
 	uint32_t left = tcp_tx_end_seq(t) - seq, want = out_data_limit(t, seq, bytes);
-	p->bytes = tcp_tx_pieces(s, t, seq, want, p->piece, &p->n);
-	p->copy = 0;
+	p->copy = p->bytes = p->n = 0;
+	if (!s->config.strict)
+		p->bytes = tcp_tx_pieces(s, t, seq, want, p->piece, &p->n);
 	if (want > left)
 		want = left;
-	if (want > t->mss)
+	if (want > t->mss && !s->config.strict)
 		want = t->mss;
 	if (p->bytes >= want)
 		return;

@@ -14,7 +14,12 @@
  * its timer would end a connection whose far end merely reads slowly.
  *
  * The window counts bytes and buffers: a guest of tiny segments runs out of its share of buffers before it can take
- * anybody else's.
+ * anybody else's. Buffers are shared three ways. What is promised: a flow's budget, 256 KiB at first and doubled on
+ * demand while less than half of either class is pinned, but no more than what is left divided by the flows that pin
+ * something; an edge once promised is never drawn back, so under pressure it stands still and the window shrinks as
+ * it fills. What is kept (rx_afford): no flow holds more of a class than is left of it, whatever was promised, so
+ * far ends that stopped reading cost others throughput but never the way. What goes on a strict data path: copies,
+ * which pin what the originals pinned (rx_copy_out).
  */
 #include <errno.h>
 #include <string.h>
@@ -22,9 +27,12 @@
 #include "state.h"
 
 enum {
-	UNITS_ALL = ARENA_SMALL_COUNT + ARENA_LARGE_COUNT * HOLD_UNITS_LARGE,
-	UNITS_GROW = UNITS_ALL / 2,	 /* windows grow below this */
-	UNITS_TIGHT = UNITS_ALL / 4 * 3, /* windows stand still above this */
+	GROW_PERCENT = 50, /* windows grow while less than this is pinned */
+	LITTLE_PART =
+		512, /* who holds less than this part of a class holds little: 8 small, 1 large */
+	KEPT_PART = 16, /* and this part of it is kept for them */
+	COPY_LARGE_MIN =
+		ARENA_LARGE_BYTES / 4, /* fewer bytes are copied to small buffers: none is wasted */
 	UNITS_TO_FILL =
 		HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
 	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
@@ -38,11 +46,69 @@ static struct hold *rx_item(struct stack *s, uint16_t link)
 	return &s->holds.rx[link - 1];
 }
 
-void tcp_rx_unpinned(struct stack *s, uint32_t flow, uint32_t units)
+static bool rx_pins(const struct tcp *t)
+{
+	return t->rx_held[BUF_SMALL] || t->rx_held[BUF_LARGE];
+}
+
+static uint32_t rx_units(const struct tcp *t)
+{
+	return t->rx_held[BUF_SMALL] + t->rx_held[BUF_LARGE] * (uint32_t)HOLD_UNITS_LARGE;
+}
+
+static void rx_pin(struct stack *s, struct tcp *t, uint32_t id)
+{
+	s->holds.pinning_flows += !rx_pins(t);
+	t->rx_held[buf_class_of(id)]++;
+}
+
+/* The class of which a flow's segments use up the most. */
+static enum buf_class rx_class(const struct tcp *t)
+{
+	return t->rx_unit_bytes > ARENA_SMALL_BYTES ? BUF_LARGE : BUF_SMALL;
+}
+
+/* Notes what the window may still pin. Of flows that pin nothing it is not counted: thousands may be idle. */
+static void rx_note_ahead(struct stack *s, struct tcp *t)
+{
+	enum buf_class c = rx_class(t);
+	uint32_t ahead = seq_lt(t->rcv_nxt, t->rcv_adv) ? t->rcv_adv - t->rcv_nxt : 0;
+	uint32_t units = rx_pins(t) ? ahead / (t->rx_unit_bytes + 1) : 0;
+	for (int i = BUF_SMALL; i <= BUF_LARGE; i++) {
+		uint32_t n = i != (int)c      ? 0
+			     : i == BUF_SMALL ? units
+					      : units / (HOLD_UNITS_LARGE + 1);
+		s->holds.promised[i] += n - t->rx_ahead[i];
+		t->rx_ahead[i] = (uint16_t)n;
+	}
+}
+
+void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
 {
 	struct flow *f;
-	if (flow_of_id(s, flow, &f) == 0 && f && f->key.kind == FLOW_TCP)
-		f->tcp.rx_units = (uint16_t)(f->tcp.rx_units - units);
+	if (flow_of_id(s, flow, &f) < 0 || !f || f->key.kind != FLOW_TCP || !f->tcp.rx_held[c])
+		return;
+	f->tcp.rx_held[c]--;
+	if (rx_pins(&f->tcp))
+		return;
+	s->holds.pinning_flows--;
+	rx_note_ahead(s, &f->tcp);
+}
+
+/*
+ * The weight of buffers that the next window may promise: the flow's share, but no more than what is neither pinned nor
+ * promised of the class that its segments use, divided by the flows that use any.
+ */
+static uint32_t rx_promise(const struct stack *s, const struct tcp *t)
+{
+	enum buf_class c = rx_class(t);
+	uint32_t flows = s->holds.pinning_flows + !rx_pins(t), units = rx_units(t);
+	uint32_t room = hold_room(s, c), others = s->holds.promised[c] - t->rx_ahead[c];
+	uint32_t fair = room > others ? (room - others) / flows : 0;
+	uint32_t left = units < UNITS_PROMISED ? UNITS_PROMISED - units : 0;
+	if (c == BUF_LARGE)
+		fair *= HOLD_UNITS_LARGE + 1; /* a small one comes with each */
+	return left < fair ? left : fair;
 }
 
 uint32_t tcp_rx_ack(const struct tcp *t)
@@ -56,12 +122,11 @@ uint32_t tcp_rx_ack(const struct tcp *t)
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 {
 	uint32_t ack = tcp_rx_ack(t), old = seq_lt(ack, t->rcv_adv) ? t->rcv_adv - ack : 0;
-	uint32_t units = t->rx_units < UNITS_PROMISED ? UNITS_PROMISED - t->rx_units : 0;
-	uint32_t by_units = (t->rcv_nxt - ack) + units * t->rx_unit_bytes;
+	uint32_t by_units = (t->rcv_nxt - ack) + rx_promise(s, t) * t->rx_unit_bytes;
 	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
 	uint32_t step = 1u << t->rcv_scale, most = UINT32_C(65535) << t->rcv_scale;
-	if (s->holds.units > UNITS_TIGHT && window > old + 2u * t->mss)
-		window = old + 2u * t->mss;
+	if (!rx_pins(t) && window < 2u * t->mss)
+		window = 2u * t->mss;
 	if (window < old + t->mss && window < old + t->rcv_budget / 2)
 		window = old;
 	if (window < old)
@@ -70,13 +135,15 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 	if (window > most)
 		window = most;
 	t->rcv_adv = ack + window;
+	rx_note_ahead(s, t);
 	return window;
 }
 
 /* A guest that fills the window is limited by it: give it more while there is more to give. */
 static void rx_grow(struct stack *s, struct tcp *t, uint32_t end)
 {
-	if (!t->use_scale || t->rcv_budget >= TCP_WINDOW_MAX || s->holds.units > UNITS_GROW)
+	if (!t->use_scale || t->rcv_budget >= TCP_WINDOW_MAX ||
+		hold_pinned_percent(s) >= GROW_PERCENT)
 		return;
 	if (seq_lt(t->rcv_adv, end) || t->rcv_adv - end > t->rcv_budget / 4)
 		return;
@@ -182,7 +249,7 @@ static bool rx_insert(struct stack *s, struct flow *f, uint32_t seq, const struc
 	if (!h->next)
 		t->rx_tail = self;
 	rx_find_tail(s, t, self);
-	t->rx_units = (uint16_t)(t->rx_units + hold_units(piece->id));
+	rx_pin(s, t, piece->id);
 	return true;
 }
 
@@ -211,12 +278,32 @@ static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32
 	flow_owe(s, f, OWED_ACK);
 }
 
-/* What waits behind a hole may not take the last of the flow's share, or the hole could never be filled. */
-static bool rx_afford(struct stack *s, const struct tcp *t, bool in_order)
+/*
+ * Whether the flow may pin one more buffer of the class: no more than an eighth of it, nor more than is left of it when a
+ * part is kept for who holds little. What waits behind a hole may not take the last of the flow's share, or the hole could
+ * never be filled.
+ */
+static bool rx_afford_one(
+	const struct stack *s, const struct tcp *t, enum buf_class c, bool in_order)
 {
-	if (t->rx_units >= (in_order ? HOLD_UNITS_FLOW_MAX : UNITS_PROMISED))
+	uint32_t all = buf_class_count(c), room = hold_room(s, c), held = t->rx_held[c];
+	uint32_t kept = all / KEPT_PART;
+	if (held == 0 || (held < all / LITTLE_PART && room))
+		return true;
+	room = room > kept ? room - kept : 0;
+	return held < all / HOLD_FLOW_SHARE && held <= (in_order ? room : room / 2);
+}
+
+static bool rx_afford(
+	const struct stack *s, const struct tcp *t, const struct tcp_segment *seg, bool in_order)
+{
+	const struct packet *p = seg->packet;
+	if (rx_units(t) >= (in_order ? HOLD_UNITS_FLOW_MAX : UNITS_PROMISED))
 		return false;
-	return in_order || s->holds.units <= UNITS_TIGHT;
+	for (unsigned int i = 0; i < p->nseg; i++)
+		if (!rx_afford_one(s, t, buf_class_of(p->seg[i].id), in_order))
+			return false;
+	return true;
 }
 
 /* Smooths how much payload a unit of buffer carries: what the window may promise follows from it. */
@@ -253,6 +340,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 		at += piece[i].len;
 	}
 	rx_advance(s, t);
+	rx_note_ahead(s, t);
 	rx_grow(s, t, end);
 	if (t->rcv_nxt != before) {
 		flow_owe(s, f, OWED_UPLOAD);
@@ -283,7 +371,7 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
-	if (!rx_afford(s, t, start == t->rcv_nxt)) {
+	if (!rx_afford(s, t, seg, start == t->rcv_nxt)) {
 		drop_count(s->drops, DROP_NO_BUFFER);
 		return;
 	}
@@ -296,25 +384,26 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
  */
 static void rx_split(struct stack *s, struct tcp *t, uint16_t at)
 {
-	struct hold *h = rx_item(s, at), *rest;
+	struct hold *h = rx_item(s, at);
 	uint32_t keep = t->rcv_up - h->seq, bytes = h->len - keep;
 	uint32_t id = hold_take_own(s, bytes <= ARENA_SMALL_BYTES ? BUF_SMALL : BUF_LARGE);
 	if (!id) {
+		drop_count(s->drops, DROP_NO_BUFFER);
 		t->urgent = false;
 		return;
 	}
 	memcpy(arena_ptr(s->arena, id),
 		arena_view_ptr(s->view, hold_id((uint16_t)(at - 1)), h->off + keep), bytes);
-	rest = hold_rx(s, id);
-	*rest = (struct hold){.seq = t->rcv_up,
-		.off = buf_offset(buf_index(id)),
-		.len = bytes,
-		.flow = h->flow,
-		.next = h->next,
-		.state = HOLD_QUEUED};
+	hold_pin_own(s, id,
+		&(struct hold){.seq = t->rcv_up,
+			.off = buf_offset(buf_index(id)),
+			.len = bytes,
+			.flow = h->flow,
+			.next = h->next,
+			.state = HOLD_QUEUED});
+	rx_pin(s, t, id);
 	h->len = keep;
 	h->next = (uint16_t)(hold_number(id) + 1);
-	t->rx_units = (uint16_t)(t->rx_units + hold_units(id));
 	if (t->rx_tail == at)
 		t->rx_tail = h->next;
 	if (t->rx_prefix == at)
@@ -368,11 +457,74 @@ static bool rx_send(struct stack *s, struct flow *f)
 	return true;
 }
 
+/* Moves bytes from the head of the queue to `out`; buffers that are empty then go back to the broker. */
+static void rx_drain(struct stack *s, struct tcp *t, uint8_t *out, uint32_t bytes)
+{
+	while (bytes) {
+		uint16_t number = (uint16_t)(t->rx_head - 1);
+		struct hold *h = rx_item(s, t->rx_head);
+		uint32_t take = h->len < bytes ? h->len : bytes;
+		memcpy(out, arena_view_ptr(s->view, hold_id(number), h->off), take);
+		out += take;
+		bytes -= take;
+		h->seq += take;
+		h->off += take;
+		h->len -= take;
+		if (h->len)
+			return;
+		t->rx_head = h->next;
+		if (t->rx_prefix == number + 1)
+			t->rx_prefix = 0;
+		hold_release(s, hold_id(number));
+	}
+	if (!t->rx_head)
+		t->rx_tail = 0;
+}
+
+/* Strict: the first bytes of the queue leave in one buffer of our own. False when there is none: they wait. */
+static bool rx_copy_out(struct stack *s, struct flow *f, struct ring_desc *d)
+{
+	struct tcp *t = &f->tcp;
+	uint32_t seq = rx_item(s, t->rx_head)->seq, bytes = t->rcv_nxt - seq, room;
+	uint32_t flow = flow_id_of(s, f);
+	bool urgent = t->urgent && seq_lt(seq, t->rcv_up) && seq_le(t->rcv_up, t->rcv_nxt);
+	uint32_t id = hold_take_own(s, bytes < COPY_LARGE_MIN ? BUF_SMALL : BUF_LARGE);
+	if (!id)
+		return false;
+	if (urgent)
+		bytes = t->rcv_up - seq;
+	room = buf_bytes(buf_index(id));
+	d->hlen = urgent && bytes <= room;
+	bytes = bytes < room ? bytes : room;
+	/* pinned before what it replaces is not: the flow stays one that pins something */
+	hold_pin_own(
+		s, id, &(struct hold){.seq = seq, .len = bytes, .flow = flow, .state = HOLD_MINE});
+	rx_pin(s, t, id);
+	rx_drain(s, t, arena_ptr(s->arena, id), bytes);
+	hold_lend(s, id);
+	d->seg[d->nseg++] = (struct ring_seg){buf_offset(buf_index(id)), bytes, id};
+	t->rx_sent += bytes;
+	t->urgent = t->urgent && !d->hlen;
+	return true;
+}
+
+static bool rx_send_copy(struct stack *s, struct flow *f)
+{
+	struct tcp *t = &f->tcp;
+	struct ring_desc d = {
+		.op = RING_NETSTACK_TCP_DATA, .flow = flow_id_of(s, f), .arg = t->rx_sent};
+	if (!link_room(s->natproxy, LINK_DATA))
+		return false;
+	while (t->rx_prefix && d.nseg < RING_SEGS && !d.hlen && rx_copy_out(s, f, &d))
+		continue;
+	return d.nseg && link_send(s->natproxy, LINK_DATA, &d, NULL) == 0;
+}
+
 bool tcp_rx_upload(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	while (t->rx_prefix)
-		if (!rx_send(s, f))
+		if (!(s->config.strict ? rx_send_copy(s, f) : rx_send(s, f)))
 			return false;
 	if (t->fin_in && !t->fin_told) {
 		struct ring_desc d = {.op = RING_NETSTACK_TCP_FIN, .flow = flow_id_of(s, f)};
@@ -406,4 +558,8 @@ void tcp_rx_drop(struct stack *s, struct tcp *t)
 		hold_release(s, hold_id((uint16_t)(at - 1)));
 	}
 	t->rx_head = t->rx_tail = t->rx_prefix = 0;
+	/* what is lent comes back, but no longer counts for this flow */
+	s->holds.pinning_flows -= rx_pins(t);
+	memset(t->rx_held, 0, sizeof(t->rx_held));
+	rx_note_ahead(s, t);
 }

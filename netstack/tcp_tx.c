@@ -8,6 +8,13 @@
 
 #include "state.h"
 
+enum {
+	GROW_PERCENT = 50, /* credit grows while less than this of natproxy's buffers is here */
+	SHRINK_PERCENT =
+		75, /* and shrinks above this, by what is not granted: none is taken back */
+	CREDIT_MIN = 64 * 1024,
+};
+
 static struct hold *tx_item(struct stack *s, uint16_t link)
 {
 	return &s->holds.tx[link - 1];
@@ -114,8 +121,10 @@ uint32_t tcp_tx_copy(struct stack *s, struct tcp *t, uint32_t seq, uint32_t byte
 static void tx_budget(struct stack *s, struct tcp *t)
 {
 	uint32_t useful = t->cwnd < t->snd_wnd ? t->cwnd : t->snd_wnd;
-	if (t->tx_budget < TCP_WINDOW_MAX && useful > t->tx_budget / 2 &&
-		s->holds.reads < ARENA_MAX_IDS / 2)
+	unsigned int used = hold_read_percent(s);
+	if (used > SHRINK_PERCENT && t->tx_budget > CREDIT_MIN)
+		t->tx_budget /= 2;
+	else if (t->tx_budget < TCP_WINDOW_MAX && useful > t->tx_budget / 2 && used < GROW_PERCENT)
 		t->tx_budget *= 2;
 }
 

@@ -52,6 +52,10 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_HOST);
 		return;
 	}
+	if (s->config.strict && !hold_copy(s, piece, &n)) {
+		drop_count(s->drops, DROP_NO_BUFFER);
+		return;
+	}
 	d.flow = flow_id_of(s, f);
 	d.nseg = (uint8_t)n;
 	d.hlen = each;
@@ -61,6 +65,8 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	if (link_send(s->natproxy, LINK_DATA, &d, NULL) < 0) {
 		drop_count_many(
 			s->drops, DROP_RING_FULL, ring_run_count(p->bytes - payload_at, each));
+		if (s->config.strict && n && !p->was_fragmented)
+			hold_release(s, piece[0].id);
 		return;
 	}
 	quote_note(&s->quotes, d.flow, p, remote);
@@ -163,14 +169,15 @@ static void dgram_download(
 {
 	struct guest *g = flow_guest(s, f);
 	bool udp = f->key.kind == FLOW_UDP;
+	struct ring_seg piece[RING_SEGS];
+	unsigned int n = d->nseg;
 	struct datagram out = {.ip = {.src_be = d->remote.ip_be,
 				       .dst_be = f->key.guest_ip_be,
 				       .protocol = udp ? IP_PROTO_UDP : IP_PROTO_ICMP,
 				       .ttl = dgram_ttl(d->remote.ttl),
 				       .tos = d->remote.tos,
 				       .payload_bytes = UDP_HEADER_BYTES + bytes},
-		.seg = d->seg,
-		.nseg = d->nseg,
+		.seg = piece,
 		.each = d->hlen,
 		.field = udp ? 6 : 2};
 	struct wire_out w = wire_out(out.l4, sizeof(out.l4));
@@ -178,18 +185,26 @@ static void dgram_download(
 		arp_ask(s, g);
 		return;
 	}
+	memcpy(piece, d->seg, sizeof(piece));
+	if (s->config.strict && !hold_copy(s, piece, &n)) {
+		drop_count(s->drops, DROP_NO_BUFFER);
+		return;
+	}
+	out.nseg = n;
 	wire_put_u16(&w, udp ? d->remote.port : ICMP_ECHO_REPLY);
 	wire_put_u16(&w, udp ? f->key.guest_port : 0);
 	wire_put_u16(&w, udp ? (uint16_t)(UDP_HEADER_BYTES + bytes) : f->key.guest_port);
 	wire_put_u16(&w, udp ? 0 : d->remote.port);
 	if (!udp) {
 		uint16_t sum = wire_fold(
-			packet_sum_segs(s, d->seg, d->nseg, wire_sum(0, out.l4, sizeof(out.l4))));
+			packet_sum_segs(s, piece, n, wire_sum(0, out.l4, sizeof(out.l4))));
 		out.l4[2] = (uint8_t)(sum >> 8);
 		out.l4[3] = (uint8_t)sum;
 		out.sum_known = true;
 	}
 	datagram_send(s, g, &out);
+	if (s->config.strict && n)
+		hold_limbo(s, piece[0].id);
 }
 
 int stack_op_dgram_data(struct stack *s, const struct ring_desc *d)

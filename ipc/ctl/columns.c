@@ -36,6 +36,7 @@ static const struct column hub_columns[] = {
 	{"UDP", "udp", NULL, CELL_PLAIN, false},
 	{"ICMP", "icmp", NULL, CELL_PLAIN, false},
 	{"LEASES", "leases", "pool", CELL_PLAIN_2, false},
+	{"DATA PATH", "data_path", NULL, CELL_PLAIN, false},
 	{0},
 };
 static const struct column session_columns[] = {

@@ -201,6 +201,9 @@ void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *h
 	row.name = conf->name;
 	row.address = &address;
 	row.mac = mac;
+	row.data_path =
+		(char *)(uintptr_t)(conf->data_path == NL__HUB__DATA_PATH__strict ? "strict"
+										  : "shared");
 	fill_hub(s, hub, &row);
 	rows->count = 0;
 	add(rows, &row.base);

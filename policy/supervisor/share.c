@@ -99,13 +99,19 @@ static int make_rings(struct share *s)
 
 int share_make(struct share *s)
 {
+	/* what /proc/PID/maps shows of a worker */
+	static const char *const arena_names[ARENA_ID_COUNT] = {
+		[ARENA_BROKER] = "natlock arena broker",
+		[ARENA_NETSTACK] = "natlock arena netstack",
+		[ARENA_NATPROXY] = "natlock arena natproxy",
+	};
 	unsigned int i;
 	int error;
 
 	share_init(s);
 	error = make_rings(s);
 	for (i = ARENA_NONE + 1; i < ARENA_ID_COUNT && error == 0; i++)
-		error = region_make(&s->arena[i], "natlock arena", ARENA_BYTES);
+		error = region_make(&s->arena[i], arena_names[i], ARENA_BYTES);
 	for (i = 0; i < ACTOR_COUNT && error == 0; i++) {
 		if (!share_has_ring((enum actor_id)i))
 			continue;
@@ -155,8 +161,9 @@ void share_close(struct share *s)
 	share_init(s);
 }
 
-int share_boot_fds(const struct share *s, enum actor_id id, int *out)
+int share_boot_fds(const struct share *s, enum data_path path, enum actor_id id, int *out)
 {
+	const uint32_t read = link_arenas_read(path, (uint8_t)id);
 	enum arena_id own = share_arena_of(id);
 	unsigned int e, a;
 	int n = 0;
@@ -170,8 +177,8 @@ int share_boot_fds(const struct share *s, enum actor_id id, int *out)
 	}
 	if (own != ARENA_NONE)
 		out[n++] = s->arena[own].write_fd;
-	for (a = ARENA_NONE + 1; a < ARENA_ID_COUNT && n > 0; a++)
-		if ((enum arena_id)a != own)
+	for (a = ARENA_NONE + 1; a < ARENA_ID_COUNT; a++)
+		if (read & 1u << a)
 			out[n++] = s->arena[a].read_fd;
 	return n;
 }

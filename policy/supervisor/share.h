@@ -11,6 +11,7 @@
 #define NATLOCK_SUPERVISOR_SHARE_H
 
 #include "arena.h"
+#include "ring.h"
 #include "topology.h"
 
 enum { SHARE_EDGES_MAX = 8 };
@@ -51,9 +52,9 @@ void share_close(struct share *s);
 
 /*
  * The descriptors of an actor's Boot in the order that super.proto promises (ActorBoot): per ring
- * edge its own region and the peer's, its own arena, the others' arenas. Returns how many; out has
- * room for CHAN_MAX_FDS.
+ * edge its own region and the peer's, its own arena, those of the others' arenas that it reads on
+ * this data path (link_arenas_read). Returns how many; out has room for CHAN_MAX_FDS.
  */
-int share_boot_fds(const struct share *s, enum actor_id id, int *out);
+int share_boot_fds(const struct share *s, enum data_path path, enum actor_id id, int *out);
 
 #endif

@@ -71,7 +71,7 @@ static void begin(void)
 	}
 	mine->head = mine->tail = theirs->head = theirs->tail = 0;
 	link_init(&link_to_netstack, mine, theirs, ACTOR_BROKER, ACTOR_NETSTACK,
-		link_arenas(ACTOR_NETSTACK, ACTOR_BROKER), RING_OP_NONE, -1);
+		link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_BROKER), RING_OP_NONE, -1);
 	arena_init(&arena, ARENA_BROKER, base[ARENA_BROKER]);
 	memcpy(c.gateway.mac, gateway, 6);
 	c.gateway.dhcp = true;

@@ -312,10 +312,10 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 	view.base[ARENA_NATPROXY] = own.base;
 	host = (struct sock_host){.input = bytes, .left = n};
 	link_init(&inside, region[0], region[1], ACTOR_NATPROXY, ACTOR_NETSTACK,
-		link_arenas(ACTOR_NETSTACK, ACTOR_NATPROXY),
+		link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_NATPROXY),
 		link_release_op(ACTOR_NATPROXY, ACTOR_NETSTACK), -1);
 	link_init(&outside, region[1], region[0], ACTOR_NETSTACK, ACTOR_NATPROXY,
-		link_arenas(ACTOR_NATPROXY, ACTOR_NETSTACK),
+		link_arenas(DATA_PATH_SHARED, ACTOR_NATPROXY, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	struct natproxy_setup s = {
 		.shell = {NULL, on_line, on_line, on_uplink, on_edge, on_inspect, on_bytes,

@@ -138,8 +138,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	atomic_store(&theirs.head, 0);
 	atomic_store(&theirs.tail, 0);
 	atomic_store(&theirs.sleep_epoch, 0);
-	link_init(&victim, &mine, &theirs, pair[0], pair[1], link_arenas(pair[1], pair[0]),
-		link_release_op(pair[0], pair[1]), -1);
+	link_init(&victim, &mine, &theirs, pair[0], pair[1],
+		link_arenas(DATA_PATH_SHARED, pair[1], pair[0]), link_release_op(pair[0], pair[1]),
+		-1);
 	data++;
 	size--;
 	for (int step = 0; step < 200 && size >= 5; step++) {

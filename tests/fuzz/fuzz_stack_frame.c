@@ -49,7 +49,7 @@ static void put32(uint8_t *p, uint32_t v)
 static void join(struct link *l, int mine, int theirs, int from, int to)
 {
 	link_init(l, region[mine], region[theirs], (uint8_t)from, (uint8_t)to,
-		link_arenas((uint8_t)to, (uint8_t)from),
+		link_arenas(DATA_PATH_SHARED, (uint8_t)to, (uint8_t)from),
 		link_release_op((uint8_t)from, (uint8_t)to), -1);
 }
 

@@ -439,10 +439,22 @@ static void make_links(uint8_t x, uint8_t y)
 	struct actor *a = &nodes[x].actor, *b = &nodes[y].actor;
 	struct ring_region *from_a = zeroed(sizeof(*from_a)), *from_b = zeroed(sizeof(*from_b));
 	struct link *la = &a->link[edge_towards(a, y) - 1], *lb = &b->link[edge_towards(b, x) - 1];
-	link_init(la, from_a, from_b, x, y, link_arenas(y, x), link_release_op(x, y), -1);
-	link_init(lb, from_b, from_a, y, x, link_arenas(x, y), link_release_op(y, x), -1);
+	link_init(la, from_a, from_b, x, y, link_arenas(actors_data_path(), y, x),
+		link_release_op(x, y), -1);
+	link_init(lb, from_b, from_a, y, x, link_arenas(actors_data_path(), x, y),
+		link_release_op(y, x), -1);
 	a->links[a->link_count++] = la;
 	b->links[b->link_count++] = lb;
+}
+
+enum data_path actors_data_path(void)
+{
+	return getenv("NATLOCK_SIM_STRICT") ? DATA_PATH_STRICT : DATA_PATH_SHARED;
+}
+
+static bool reads(enum actor_id who, enum arena_id arena)
+{
+	return link_arenas_read(actors_data_path(), (uint8_t)who) & 1u << arena;
 }
 
 static void make_arenas(void)
@@ -454,7 +466,8 @@ static void make_arenas(void)
 		uint8_t *base = zeroed(ARENA_BYTES);
 		arena_init(&nodes[owner_of[id]].actor.arena, (enum arena_id)id, base);
 		for (int other = ARENA_BROKER; other < ARENA_ID_COUNT; other++)
-			nodes[owner_of[other]].actor.view.base[id] = base;
+			if (other == id || reads(owner_of[other], (enum arena_id)id))
+				nodes[owner_of[other]].actor.view.base[id] = base;
 	}
 }
 

@@ -39,7 +39,9 @@ struct node {
 extern struct node nodes[ACTOR_COUNT];
 extern const char *const actors_names[ACTOR_COUNT];
 
-/* Joins links, arenas and channels, and lets each main.c hand in its ops. */
+/* The hub's data path: strict when NATLOCK_SIM_STRICT is in the environment, which runs every scenario so. */
+enum data_path actors_data_path(void);
+/* Joins links, arenas and channels, and lets each main.c hand in its ops. An actor sees the arenas that it would map. */
 void actors_make(void);
 /* ops->boot and ops->start of all. */
 void actors_boot(const Nl__ActorBoot *boot);

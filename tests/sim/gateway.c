@@ -229,6 +229,9 @@ static Nl__Hub *make_hub(void)
 	hub.dhcp = make_dhcp();
 	hub.alg = make_alg();
 	hub.limits = &limits;
+	hub.has_data_path = true;
+	hub.data_path = actors_data_path() == DATA_PATH_STRICT ? NL__HUB__DATA_PATH__strict
+							       : NL__HUB__DATA_PATH__shared;
 	return &hub;
 }
 

@@ -168,7 +168,9 @@ Test(sim, slow_server)
 	c->send_seed = 6;
 	c->send_total = 4 * MIB;
 	c->finish = true;
-	most = most_out(c, ACTOR_BROKER, 30 * SECOND);
+	/* on a strict data path what waits is netstack's copy */
+	most = most_out(c, actors_data_path() == DATA_PATH_STRICT ? ACTOR_NETSTACK : ACTOR_BROKER,
+		30 * SECOND);
 	cr_assert(done(c), "not finished: %lu of %d", app_at(PORT, 0)->received, 4 * MIB);
 	expect_stream(c, 0, app_at(PORT, 0), 4 * MIB);
 	cr_expect(most > 16 && most <= 600, "%u buffers were pinned by one flow", most);

@@ -139,7 +139,7 @@ static void boot(void)
 		memory[i] = mmap(NULL, sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED, fds[i], 0);
 	}
 	link_init(&end, memory[1], memory[0], ACTOR_NETSTACK, ACTOR_BROKER,
-		link_arenas(ACTOR_BROKER, ACTOR_NETSTACK),
+		link_arenas(DATA_PATH_SHARED, ACTOR_BROKER, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), bell_broker);
 	arena_init(&arena, ARENA_NATPROXY, memory[4]);
 	arena.id = ARENA_NATPROXY;

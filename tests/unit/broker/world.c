@@ -61,10 +61,10 @@ static void world_links(void)
 	world.to_netstack = pages(sizeof(struct ring_region));
 	world.to_broker = pages(sizeof(struct ring_region));
 	link_init(&world.broker_end, world.to_netstack, world.to_broker, ACTOR_BROKER,
-		ACTOR_NETSTACK, link_arenas(ACTOR_NETSTACK, ACTOR_BROKER),
+		ACTOR_NETSTACK, link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_BROKER),
 		link_release_op(ACTOR_BROKER, ACTOR_NETSTACK), -1);
 	link_init(&world.netstack_end, world.to_broker, world.to_netstack, ACTOR_NETSTACK,
-		ACTOR_BROKER, link_arenas(ACTOR_BROKER, ACTOR_NETSTACK),
+		ACTOR_BROKER, link_arenas(DATA_PATH_SHARED, ACTOR_BROKER, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), -1);
 }
 

@@ -118,7 +118,7 @@ struct sample {
 	Nl__StatusRow status;
 	Nl__ProcessRow process;
 	Nl__HubRow hub;
-	char text[12][32];
+	char text[13][32];
 };
 
 static inline void address_set(Nl__Address *a, uint32_t ip, uint32_t port)
@@ -166,9 +166,9 @@ static inline void sample_status(struct sample *s)
 {
 	static const char *const words[] = {"0.1.0", "/etc/natlock.yaml", "OK", "broker",
 		"natlock-b", "filter", "v6", "none", "ok", "default", "00:AC:6B:12:9F:03",
-		"a note"};
+		"a note", "strict"};
 
-	for (int i = 0; i < 12; i++)
+	for (int i = 0; i < 13; i++)
 		strcpy(s->text[i], words[i]);
 	nl__status_row__init(&s->status);
 	s->status.version = s->text[0];
@@ -185,7 +185,7 @@ static inline void sample_status(struct sample *s)
 	s->hub_address.has_prefix = 1;
 	s->hub_address.prefix = 24;
 	s->hub = (Nl__HubRow){s->hub.base, s->text[9], &s->hub_address, s->text[10], 1, 3, 1, 41, 1,
-		12, 1, 1, 1, 3, 1, 191};
+		12, 1, 1, 1, 3, 1, 191, s->text[12]};
 }
 
 #endif

@@ -12,6 +12,8 @@
 
 static struct actor a;
 static struct chan_in in;
+static Nl__ActorBoot boot;
+static Nl__Hub hub;
 
 static int sealed(size_t bytes, int seals)
 {
@@ -33,6 +35,9 @@ static void begin(enum actor_id id)
 
 	memset(&a, 0, sizeof(a));
 	memset(&in, 0, sizeof(in));
+	nl__actor_boot__init(&boot);
+	nl__hub__init(&hub);
+	boot.hub = &hub;
 	ops.id = id;
 	a.ops = &ops;
 	boot_topology(&a, id);
@@ -65,7 +70,7 @@ Test(boot, the_broker_gets_one_ring_and_three_arenas)
 
 	begin(ACTOR_BROKER);
 	add_for_broker();
-	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(boot_map(&a, &boot, &in), 0);
 	cr_assert_eq(a.link_count, 1);
 	cr_assert_eq(a.link[0].to, ACTOR_NETSTACK);
 	cr_assert_eq(a.link[0].bell_fd, BROKER_BELL_NETSTACK);
@@ -84,7 +89,7 @@ Test(boot, netstack_gets_two_rings_with_a_bell_each)
 		add(sizeof(struct ring_region));
 	for (int i = 0; i < 3; i++)
 		add(ARENA_BYTES);
-	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(boot_map(&a, &boot, &in), 0);
 	cr_assert_eq(a.link_count, 2);
 	cr_assert_eq(a.link[0].bell_fd, NETSTACK_BELL_BROKER);
 	cr_assert_eq(a.link[1].bell_fd, NETSTACK_BELL_NATPROXY);
@@ -94,11 +99,11 @@ Test(boot, netstack_gets_two_rings_with_a_bell_each)
 Test(boot, alg_and_dhcpd_map_nothing)
 {
 	begin(ACTOR_ALG);
-	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(boot_map(&a, &boot, &in), 0);
 	cr_assert_null(a.arena.base);
 	begin(ACTOR_DHCPD);
 	add(ARENA_BYTES);
-	cr_assert_eq(boot_map(&a, &in), -EPROTO, "and accept nothing");
+	cr_assert_eq(boot_map(&a, &boot, &in), -EPROTO, "and accept nothing");
 }
 
 Test(boot, missing_or_superfluous_descriptors)
@@ -106,24 +111,24 @@ Test(boot, missing_or_superfluous_descriptors)
 	begin(ACTOR_BROKER);
 	add_for_broker();
 	in.nfds--;
-	cr_assert_eq(boot_map(&a, &in), -EPROTO);
+	cr_assert_eq(boot_map(&a, &boot, &in), -EPROTO);
 	begin(ACTOR_BROKER);
 	add_for_broker();
 	add(4096);
-	cr_assert_eq(boot_map(&a, &in), -EPROTO);
+	cr_assert_eq(boot_map(&a, &boot, &in), -EPROTO);
 }
 
 Test(boot, memory_that_could_shrink_or_is_too_small)
 {
 	begin(ACTOR_BROKER);
 	in.fds[in.nfds++] = sealed(sizeof(struct ring_region), F_SEAL_GROW);
-	cr_assert_eq(boot_map(&a, &in), -EINVAL);
+	cr_assert_eq(boot_map(&a, &boot, &in), -EINVAL);
 	begin(ACTOR_BROKER);
 	add(sizeof(struct ring_region) - 4096);
-	cr_assert_eq(boot_map(&a, &in), -EINVAL);
+	cr_assert_eq(boot_map(&a, &boot, &in), -EINVAL);
 	begin(ACTOR_BROKER);
 	in.fds[in.nfds++] = open("/dev/zero", O_RDWR);
-	cr_assert_neq(boot_map(&a, &in), 0, "no memfd at all");
+	cr_assert_neq(boot_map(&a, &boot, &in), 0, "no memfd at all");
 }
 
 Test(boot, a_read_only_descriptor_will_do_for_the_peers_region_only)
@@ -138,8 +143,35 @@ Test(boot, a_read_only_descriptor_will_do_for_the_peers_region_only)
 	in.fds[in.nfds++] = dup(ro);
 	for (int i = 0; i < 3; i++)
 		add(ARENA_BYTES);
-	cr_assert_eq(boot_map(&a, &in), 0);
+	cr_assert_eq(boot_map(&a, &boot, &in), 0);
 	begin(ACTOR_BROKER);
 	in.fds[in.nfds++] = dup(ro);
-	cr_assert_eq(boot_map(&a, &in), -EACCES);
+	cr_assert_eq(boot_map(&a, &boot, &in), -EACCES);
+}
+
+static void boot_strict(enum actor_id id, int rings, int arenas, int expected)
+{
+	begin(id);
+	hub.has_data_path = true;
+	hub.data_path = NL__HUB__DATA_PATH__strict;
+	for (int i = 0; i < 2 * rings; i++)
+		add(sizeof(struct ring_region));
+	for (int i = 0; i < arenas; i++)
+		add(ARENA_BYTES);
+	cr_assert_eq(boot_map(&a, &boot, &in), expected);
+}
+
+Test(boot, strict_maps_nothing_of_a_process_two_hops_away)
+{
+	boot_strict(ACTOR_BROKER, 1, 2, 0);
+	cr_assert_null(a.view.base[ARENA_NATPROXY]);
+	cr_assert_not_null(a.view.base[ARENA_NETSTACK]);
+	cr_assert_eq(a.link[0].arenas_in, 1u << ARENA_NETSTACK);
+	boot_strict(ACTOR_NATPROXY, 1, 2, 0);
+	cr_assert_null(a.view.base[ARENA_BROKER]);
+	cr_assert_not_null(a.view.base[ARENA_NETSTACK]);
+	cr_assert_eq(a.link[0].arenas_in, 1u << ARENA_NETSTACK);
+	boot_strict(ACTOR_NETSTACK, 2, 3, 0);
+	cr_assert(a.view.base[ARENA_BROKER] && a.view.base[ARENA_NATPROXY]);
+	boot_strict(ACTOR_BROKER, 1, 3, -EPROTO);
 }

@@ -65,7 +65,7 @@ static void share(struct super_peer *p, const struct fake_fault *fault)
 	p->bell_actor = eventfd(0, EFD_CLOEXEC | (fault->blocking_bell ? 0 : EFD_NONBLOCK));
 	p->bell_netstack = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	link_init(&p->netstack, p->region_netstack, p->region_actor, ACTOR_NETSTACK, ACTOR_BROKER,
-		link_arenas(ACTOR_BROKER, ACTOR_NETSTACK),
+		link_arenas(DATA_PATH_SHARED, ACTOR_BROKER, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), p->bell_actor);
 }
 

@@ -27,7 +27,7 @@ static inline struct pair *pair_new(uint8_t a, uint8_t b)
 	}
 	for (int i = 0; i < 2; i++)
 		link_init(&p->end[i], p->region[i], p->region[1 - i], actor[i], actor[1 - i],
-			link_arenas(actor[1 - i], actor[i]),
+			link_arenas(DATA_PATH_SHARED, actor[1 - i], actor[i]),
 			link_release_op(actor[i], actor[1 - i]), p->bell[1 - i]);
 	return p;
 }

@@ -156,16 +156,66 @@ Test(ring, releases_go_in_packs_of_twelve_and_lose_nothing)
 
 Test(ring, every_direction_has_the_arenas_and_the_release_of_the_design)
 {
-	cr_assert_eq(link_arenas(ACTOR_BROKER, ACTOR_NETSTACK), 1 << ARENA_BROKER);
-	cr_assert_eq(link_arenas(ACTOR_NETSTACK, ACTOR_BROKER),
+	cr_assert_eq(
+		link_arenas(DATA_PATH_SHARED, ACTOR_BROKER, ACTOR_NETSTACK), 1 << ARENA_BROKER);
+	cr_assert_eq(link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_BROKER),
 		1 << ARENA_NATPROXY | 1 << ARENA_NETSTACK);
-	cr_assert_eq(link_arenas(ACTOR_NETSTACK, ACTOR_NATPROXY),
+	cr_assert_eq(link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_NATPROXY),
 		1 << ARENA_BROKER | 1 << ARENA_NETSTACK);
-	cr_assert_eq(link_arenas(ACTOR_NATPROXY, ACTOR_NETSTACK), 1 << ARENA_NATPROXY);
-	cr_assert_eq(link_arenas(ACTOR_NATPROXY, ACTOR_ALG), 0);
+	cr_assert_eq(
+		link_arenas(DATA_PATH_SHARED, ACTOR_NATPROXY, ACTOR_NETSTACK), 1 << ARENA_NATPROXY);
+	cr_assert_eq(link_arenas(DATA_PATH_SHARED, ACTOR_NATPROXY, ACTOR_ALG), 0);
+	cr_assert_eq(link_arenas_read(DATA_PATH_SHARED, ACTOR_BROKER),
+		1 << ARENA_NATPROXY | 1 << ARENA_NETSTACK);
+	cr_assert_eq(link_arenas_read(DATA_PATH_SHARED, ACTOR_NETSTACK),
+		1 << ARENA_BROKER | 1 << ARENA_NATPROXY);
+	cr_assert_eq(link_arenas_read(DATA_PATH_SHARED, ACTOR_NATPROXY),
+		1 << ARENA_BROKER | 1 << ARENA_NETSTACK);
 	cr_assert_eq(link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), RING_NETSTACK_RELEASE_FRAME);
 	cr_assert_eq(link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), RING_NETSTACK_RELEASE_READ);
 	cr_assert_eq(
 		link_release_op(ACTOR_NATPROXY, ACTOR_NETSTACK), RING_NATPROXY_RELEASE_WRITTEN);
 	cr_assert_eq(link_release_op(ACTOR_BROKER, ACTOR_NETSTACK), RING_OP_NONE);
+}
+
+Test(ring, strict_names_no_arena_of_a_process_two_hops_away)
+{
+	const enum data_path strict = DATA_PATH_STRICT;
+
+	cr_assert_eq(link_arenas(strict, ACTOR_BROKER, ACTOR_NETSTACK), 1 << ARENA_BROKER);
+	cr_assert_eq(link_arenas(strict, ACTOR_NATPROXY, ACTOR_NETSTACK), 1 << ARENA_NATPROXY);
+	cr_assert_eq(link_arenas(strict, ACTOR_NETSTACK, ACTOR_BROKER), 1 << ARENA_NETSTACK);
+	cr_assert_eq(link_arenas(strict, ACTOR_NETSTACK, ACTOR_NATPROXY), 1 << ARENA_NETSTACK);
+	cr_assert_eq(link_arenas_read(strict, ACTOR_BROKER), 1 << ARENA_NETSTACK);
+	cr_assert_eq(link_arenas_read(strict, ACTOR_NATPROXY), 1 << ARENA_NETSTACK);
+	cr_assert_eq(
+		link_arenas_read(strict, ACTOR_NETSTACK), 1 << ARENA_BROKER | 1 << ARENA_NATPROXY);
+	cr_assert_eq(link_arenas_read(strict, ACTOR_DHCPD), 0);
+	cr_assert_eq(link_arenas_read(strict, ACTOR_ALG), 0);
+}
+
+/* What netstack may say on a shared data path is a lie on a strict one: the reader has no such memory. */
+Test(ring, strict_takes_no_segment_of_an_arena_that_is_not_mapped)
+{
+	static const enum arena_id far[2] = {ARENA_NATPROXY, ARENA_BROKER};
+	static const uint8_t reader[2] = {ACTOR_BROKER, ACTOR_NATPROXY};
+	static const uint8_t op[2] = {RING_NETSTACK_SEND, RING_NETSTACK_TCP_DATA};
+
+	for (int path = DATA_PATH_SHARED; path <= DATA_PATH_STRICT; path++) {
+		for (int i = 0; i < 2; i++) {
+			struct pair *p = pair_new(ACTOR_NETSTACK, reader[i]);
+			struct ring_header h = {0};
+			struct ring_desc d = {
+				.op = op[i], .nseg = 1, .hlen = op[i] == op[0] ? 14 : 0};
+
+			p->end[1].arenas_in =
+				link_arenas((enum data_path)path, ACTOR_NETSTACK, reader[i]);
+			d.seg[0] = (struct ring_seg){0, 100, buf_id(far[i], 0)};
+			cr_assert_eq(link_send(&p->end[0], LINK_DATA, &d, &h), 0);
+			link_flush(&p->end[0]);
+			cr_assert_eq(link_recv(&p->end[1], &d, &h),
+				path == DATA_PATH_SHARED ? 1 : -EPROTO);
+			pair_free(p);
+		}
+	}
 }

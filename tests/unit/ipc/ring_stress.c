@@ -150,7 +150,8 @@ Test(ring_stress, a_million_descriptors_between_two_processes)
 		ends[i].shared = s;
 		ends[i].own_bell = bell[i];
 		link_init(&ends[i].link, &s->region[i], &s->region[1 - i], me, peer,
-			link_arenas(peer, me), link_release_op(me, peer), bell[1 - i]);
+			link_arenas(DATA_PATH_SHARED, peer, me), link_release_op(me, peer),
+			bell[1 - i]);
 	}
 	child = fork();
 	if (child == 0) {

@@ -205,10 +205,10 @@ struct rig *rig_new(const struct rig_options *o)
 	r->view.base[ARENA_BROKER] = r->broker.base;
 	r->view.base[ARENA_NATPROXY] = r->arena.base;
 	link_init(&r->inside, a, b, ACTOR_NATPROXY, ACTOR_NETSTACK,
-		link_arenas(ACTOR_NETSTACK, ACTOR_NATPROXY),
+		link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_NATPROXY),
 		link_release_op(ACTOR_NATPROXY, ACTOR_NETSTACK), -1);
 	link_init(&r->outside, b, a, ACTOR_NETSTACK, ACTOR_NATPROXY,
-		link_arenas(ACTOR_NATPROXY, ACTOR_NETSTACK),
+		link_arenas(DATA_PATH_SHARED, ACTOR_NATPROXY, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);

@@ -62,9 +62,11 @@ struct world {
 	struct arena own, frames, reads;    /* netstack's, broker's, natproxy's */
 	struct arena_view view;
 	uint64_t now;
-	bool open_at_once;	/* TCP_OPEN is answered TCP_OPENED */
-	bool consume_at_once;	/* TCP_DATA is consumed and returned */
-	bool broker_stuck;	/* the broker consumes nothing */
+	bool open_at_once;    /* TCP_OPEN is answered TCP_OPENED */
+	bool consume_at_once; /* TCP_DATA is consumed and returned */
+	bool broker_stuck;    /* the broker consumes nothing */
+	bool natproxy_stuck; /* natproxy takes nothing: asleep, where the test says so to its link */
+	bool stack_deaf; /* the stack does not look at natproxy's ring, as in a turn that it came after */
 	uint32_t port;		/* of the hub, that world_frame comes from; WORLD_PORT at first */
 	uint16_t gso_size;	/* of the frames that the guest sends */
 	int error;		/* first error of a stack_op */

@@ -67,11 +67,11 @@ Test(share, boot_descriptors_are_in_the_promised_order)
 		none[CHAN_MAX_FDS];
 
 	cr_assert_eq(share_make(&s), 0);
-	cr_assert_eq(share_boot_fds(&s, ACTOR_BROKER, broker), 5);
-	cr_assert_eq(share_boot_fds(&s, ACTOR_NETSTACK, netstack), 7);
-	cr_assert_eq(share_boot_fds(&s, ACTOR_NATPROXY, natproxy), 5);
-	cr_assert_eq(share_boot_fds(&s, ACTOR_DHCPD, none), 0);
-	cr_assert_eq(share_boot_fds(&s, ACTOR_ALG, none), 0);
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_SHARED, ACTOR_BROKER, broker), 5);
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_SHARED, ACTOR_NETSTACK, netstack), 7);
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_SHARED, ACTOR_NATPROXY, natproxy), 5);
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_SHARED, ACTOR_DHCPD, none), 0);
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_SHARED, ACTOR_ALG, none), 0);
 	/* What one writes the other reads, and only so. */
 	cr_assert_eq(inode(broker[0]), inode(netstack[1]));
 	cr_assert_eq(inode(broker[1]), inode(netstack[0]));
@@ -88,6 +88,26 @@ Test(share, boot_descriptors_are_in_the_promised_order)
 	cr_assert(writable(netstack[4]) && !writable(netstack[5]) && !writable(netstack[6]));
 	cr_assert_eq(inode(broker[3]), inode(netstack[4]));
 	cr_assert_eq(inode(broker[4]), inode(natproxy[2]));
+	share_close(&s);
+}
+
+Test(share, strict_hands_out_no_arena_of_a_process_two_hops_away)
+{
+	struct share s;
+	int broker[CHAN_MAX_FDS], netstack[CHAN_MAX_FDS], natproxy[CHAN_MAX_FDS];
+	int i, n;
+
+	cr_assert_eq(share_make(&s), 0);
+	n = share_boot_fds(&s, DATA_PATH_STRICT, ACTOR_BROKER, broker);
+	cr_assert_eq(n, 4);
+	for (i = 0; i < n; i++)
+		cr_assert_neq(inode(broker[i]), inode(s.arena[ARENA_NATPROXY].read_fd));
+	n = share_boot_fds(&s, DATA_PATH_STRICT, ACTOR_NATPROXY, natproxy);
+	cr_assert_eq(n, 4);
+	for (i = 0; i < n; i++)
+		cr_assert_neq(inode(natproxy[i]), inode(s.arena[ARENA_BROKER].read_fd));
+	cr_assert_eq(share_boot_fds(&s, DATA_PATH_STRICT, ACTOR_NETSTACK, netstack), 7);
+	cr_assert(!writable(broker[3]) && !writable(natproxy[3]));
 	share_close(&s);
 }
 
