@@ -388,9 +388,9 @@ Test(relay, idle_connections_end_with_a_reset)
 	struct rig *r = rig_new(&(struct rig_options){0});
 	struct ring_desc d;
 	connected(r, FLOW, 40000);
-	r->skew_ns = 7199ULL * 1000000000;
+	r->skew_ns = 7440ULL * 1000000000;
 	cr_assert(rig_quiet(r, 5));
-	r->skew_ns = 7202ULL * 1000000000;
+	r->skew_ns = 7442ULL * 1000000000;
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_RESET, &d));
 	cr_assert(rig_has_line(r, "ended: idle,"));
 	rig_free(r);
