@@ -75,6 +75,10 @@ class Link:
         return json.loads(text)
 
     def remove(self):
+        """At once: a namespace takes its interfaces along only some time later."""
+        self.guest.run("ip", "link", "del", "eth0")
+        if self.far == "far":
+            self.middle.run("ip", "link", "del", "far")
         self.middle.remove()
 
 
@@ -82,10 +86,11 @@ class KernelNat:
     """Kernel NAT beside natlock's namespace, with an outside link and a guest of its own."""
 
     def __init__(self, world, name):
+        self.world, self.outside = world, f"k-{name}"[:15]
         self.namespace, self.guest = Namespace(f"{name}-knat"), Namespace(f"{name}-kguest")
-        sh("ip", "link", "add", "w0", "netns", self.namespace.name, "type", "veth", "peer", "name", f"k-{name}"[:15], "netns", world.internet.name)
-        world.internet.run("ip", "addr", "add", "198.18.3.1/24", "dev", f"k-{name}"[:15])
-        world.internet.run("ip", "link", "set", f"k-{name}"[:15], "up")
+        sh("ip", "link", "add", "w0", "netns", self.namespace.name, "type", "veth", "peer", "name", self.outside, "netns", world.internet.name)
+        world.internet.run("ip", "addr", "add", "198.18.3.1/24", "dev", self.outside)
+        world.internet.run("ip", "link", "set", self.outside, "up")
         self.namespace.run("ip", "addr", "add", "198.18.3.2/24", "dev", "w0")
         self.namespace.run("ip", "link", "set", "w0", "up")
         self.namespace.run("ip", "route", "add", "default", "via", "198.18.3.1")
@@ -99,4 +104,5 @@ class KernelNat:
 
     def remove(self):
         self.guest.remove()
+        self.world.internet.run("ip", "link", "del", self.outside)
         self.namespace.remove()
