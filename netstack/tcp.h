@@ -49,7 +49,7 @@ enum tcp_state {
 
 enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 
-enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_IDLE, TCP_TIMERS };
+enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_VALVE, TCP_TIMER_IDLE, TCP_TIMERS };
 /* What TCP_TIMER_RESEND is for at the moment. */
 enum tcp_resend { TCP_RESEND_TIMEOUT, TCP_RESEND_PROBE, TCP_RESEND_PERSIST };
 
@@ -94,7 +94,7 @@ struct tcp {
 	uint32_t rcv_taken;    /* acknowledged though not consumed, see tcp_rx.c */
 	uint32_t rcv_budget;
 	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
-	uint64_t consumed_ns; /* when consumption last moved, or data came after silence */
+	uint64_t consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
 	uint16_t rx_head, rx_tail,
 		rx_prefix;	/* receive queue; prefix = last one that is in order */
 	uint16_t rx_units;	/* weight of the buffers pinned */
@@ -220,6 +220,8 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
 bool tcp_rx_upload(struct stack *s, struct flow *f);
 /* natproxy reports what the far end's kernel took. */
 void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset);
+/* The valve's timer: acknowledges what has waited for the far end for too long, or looks again later. */
+void tcp_rx_waited(struct stack *s, struct flow *f);
 void tcp_rx_drop(struct stack *s, struct tcp *t);
 void tcp_rx_unpinned(struct stack *s, uint32_t flow, uint32_t units);
 /* What an acknowledgement says now. */

@@ -8,10 +8,10 @@
  *          │ lent to natproxy  │ queued, in order │  holes and out-of-order buffers     │
  *       consumed
  *
- * Only what the far end's kernel took (TCP_CONSUMED) is acknowledged. There is one exception, the valve: a guest
- * that sends again what we hold, while nothing has been consumed for TCP_VALVE_NS, has lost patience with us, not with
- * the network. Then what we hold is acknowledged, and the window, whose edge does not move, closes; otherwise
- * its timer would end a connection whose far end merely reads slowly.
+ * Only what the far end's kernel took (TCP_CONSUMED) is acknowledged. There is one exception, the valve: what has
+ * waited while nothing was consumed for TCP_VALVE_NS is acknowledged all the same, and the window, whose edge does not
+ * move, closes. Silence for longer would break RFC 9293 MUST-58 (500 ms) and make the guest's retransmission timer, 200 ms
+ * or more, take a far end that merely reads slowly for a lossy network.
  *
  * The window counts bytes and buffers: a guest of tiny segments runs out of its share of buffers before it can take
  * anybody else's.
@@ -30,7 +30,7 @@ enum {
 	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
 };
 
-static const uint64_t TCP_VALVE_NS = 150 * NS_PER_MS;
+static const uint64_t TCP_VALVE_NS = 100 * NS_PER_MS;
 static const uint64_t TCP_DELAYED_ACK_NS = 40 * NS_PER_MS;
 
 static struct hold *rx_item(struct stack *s, uint16_t link)
@@ -198,17 +198,36 @@ static void rx_advance(struct stack *s, struct tcp *t)
 	rx_sack_trim(t);
 }
 
-/* A segment that holds nothing new. Its sender may only be impatient (the valve). */
+/* A segment that holds nothing new. */
 static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32_t end)
 {
-	struct tcp *t = &f->tcp;
-	uint32_t data_end = t->irs + 1 + (uint32_t)t->rx_next;
-	t->dsack = (struct tcp_range){start, end};
-	if (seq_lt(tcp_rx_ack(t), end) && t->rx_consumed != t->rx_next &&
-		s->now_ns - t->consumed_ns >= TCP_VALVE_NS)
-		t->rcv_taken = data_end;
-	t->ack_now = true;
+	f->tcp.dsack = (struct tcp_range){start, end};
+	f->tcp.ack_now = true;
 	flow_owe(s, f, OWED_ACK);
+}
+
+/* The timer runs on for as long as anything waits: a store for each segment, a look every TCP_VALVE_NS. */
+static void rx_watch_wait(struct stack *s, struct flow *f)
+{
+	struct tcp *t = &f->tcp;
+	if (t->rx_next == t->rx_consumed)
+		t->consumed_ns = s->now_ns;
+	if (!t->deadline[TCP_TIMER_VALVE])
+		tcp_timer_set(s, f, TCP_TIMER_VALVE, s->now_ns + TCP_VALVE_NS);
+}
+
+void tcp_rx_waited(struct stack *s, struct flow *f)
+{
+	struct tcp *t = &f->tcp;
+	if (t->rx_next == t->rx_consumed)
+		return;
+	if (s->now_ns - t->consumed_ns >= TCP_VALVE_NS) {
+		t->rcv_taken = t->irs + 1 + (uint32_t)t->rx_next;
+		t->ack_now |= tcp_rx_ack(t) != t->rcv_last_ack;
+		flow_owe(s, f, OWED_ACK);
+		t->consumed_ns = s->now_ns;
+	}
+	tcp_timer_set(s, f, TCP_TIMER_VALVE, t->consumed_ns + TCP_VALVE_NS);
 }
 
 /* What waits behind a hole may not take the last of the flow's share, or the hole could never be filled. */
@@ -245,8 +264,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	bool had_gap = t->rx_tail != t->rx_prefix;
 	unsigned int n = packet_pieces(
 		seg->packet, seg->payload_at + (start - seg->seq), end - start, piece);
-	if (t->rx_next == t->rx_consumed)
-		t->consumed_ns = s->now_ns;
+	rx_watch_wait(s, f);
 	rx_measure(t, seg, piece, n);
 	for (unsigned int i = 0; i < n; i++) {
 		rx_insert(s, f, at, &piece[i]);

@@ -1,11 +1,12 @@
 /*
- * Theory of operation: each connection has three deadlines and one place in the wheel, at the earliest of them. A
+ * Theory of operation: each connection has four deadlines and one place in the wheel, at the earliest of them. A
  * deadline that moves later leaves the wheel alone: when it fires too early it is armed again. So the
  * retransmission timer, which moves with every acknowledgement, costs two stores.
  *
  *   RESEND  while something is on the way: retransmission timeout (RFC 6298) or, before it, one tail loss probe (RFC
  *           8985 7); while the window is shut: persist probes (RFC 9293 3.8.6.1)
  *   ACK     delayed acknowledgement
+ *   VALVE   while bytes wait for the far end (tcp_rx.c)
  *   IDLE    TIME-WAIT, FIN-WAIT-2, keepalive probes towards a silent guest
  */
 #include "state.h"
@@ -232,6 +233,8 @@ void tcp_timer_fire(struct stack *s, struct flow *f)
 		t->interactive = false;
 		flow_owe(s, f, OWED_ACK);
 	}
+	if (timer_due(s, t, TCP_TIMER_VALVE))
+		tcp_rx_waited(s, f);
 	if (timer_due(s, t, TCP_TIMER_RESEND))
 		timer_fire_resend(s, f);
 	if (f->hashed && timer_due(s, t, TCP_TIMER_IDLE))
