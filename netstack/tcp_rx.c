@@ -53,11 +53,18 @@ uint32_t tcp_rx_ack(const struct tcp *t)
 	return t->rx_next != t->rx_consumed && seq_lt(ack, t->rcv_taken) ? t->rcv_taken : ack;
 }
 
+/* Bytes that the valve acknowledged and nobody has taken yet. */
+static uint32_t rx_taken(const struct tcp *t)
+{
+	return t->fin_done ? 0 : tcp_rx_ack(t) - (t->irs + 1 + (uint32_t)t->rx_consumed);
+}
+
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 {
-	uint32_t ack = tcp_rx_ack(t), old = seq_lt(ack, t->rcv_adv) ? t->rcv_adv - ack : 0;
+	uint32_t taken = rx_taken(t), ack = tcp_rx_ack(t), from = ack - taken;
+	uint32_t old = seq_lt(from, t->rcv_adv) ? t->rcv_adv - from : 0;
 	uint32_t units = t->rx_units < UNITS_PROMISED ? UNITS_PROMISED - t->rx_units : 0;
-	uint32_t by_units = (t->rcv_nxt - ack) + units * t->rx_unit_bytes;
+	uint32_t by_units = (t->rcv_nxt - from) + units * t->rx_unit_bytes;
 	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
 	uint32_t step = 1u << t->rcv_scale, most = UINT32_C(65535) << t->rcv_scale;
 	if (s->holds.units > UNITS_TIGHT && window > old + 2u * t->mss)
@@ -66,9 +73,10 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 		window = old;
 	if (window < old)
 		window = old;
-	window = (window + step - 1) / step * step;
 	if (window > most)
 		window = most;
+	window = window > taken ? window - taken : 0;
+	window = (window + step - 1) / step * step;
 	t->rcv_adv = ack + window;
 	return window;
 }
@@ -402,12 +410,13 @@ bool tcp_rx_upload(struct stack *s, struct flow *f)
 void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset)
 {
 	struct tcp *t = &f->tcp;
+	const bool shut = rx_taken(t) != 0;
 	t->rx_consumed = offset;
 	t->consumed_ns = s->now_ns;
 	/* a mark that stood still for 2^31 bytes would seem to lie ahead */
 	t->rcv_taken = seq_max(t->rcv_taken, t->irs + 1 + (uint32_t)offset);
 	tcp_fin_check(s, f);
-	if (!t->interactive || tcp_rx_ack(t) - t->rcv_last_ack >= 2u * t->mss)
+	if (shut || !t->interactive || tcp_rx_ack(t) - t->rcv_last_ack >= 2u * t->mss)
 		t->ack_now = true;
 	else
 		rx_acknowledge_later(s, f);

@@ -83,6 +83,28 @@ Test(tcp_in, a_guest_is_told_in_time_that_the_far_end_does_not_read)
 	cr_assert_lt(edge, 128, "the window closes, but for what its scale cannot say");
 }
 
+/* However long the far end does not read, the guest sends no more than its window, and hears when it opens again. */
+Test(tcp_in, the_valve_gives_no_more_window)
+{
+	static const uint8_t data[1000];
+	struct ring_desc consumed = {
+		.op = RING_NATPROXY_TCP_CONSUMED, .flow = c.flow, .arg = 100000};
+	uint32_t start = c.seq, edge;
+	w->consume_at_once = false;
+	for (unsigned int i = 0; i < 180; i++)
+		conn_send(&c, F_ACK, data, sizeof(data));
+	for (unsigned int i = 0; i < 5; i++)
+		world_sleep(w, 200 * MS);
+	edge = last_tcp()->ack + ((uint32_t)last_tcp()->window << 7);
+	cr_assert_eq(last_tcp()->ack, c.seq);
+	cr_assert_leq(edge - start, 262144 + 128);
+	world_clear(w);
+	world_tell(w, &consumed);
+	world_run(w);
+	cr_assert_eq(last_tcp()->ack, c.seq);
+	cr_assert_geq(last_tcp()->ack + ((uint32_t)last_tcp()->window << 7), edge + 90000);
+}
+
 Test(tcp_in, what_comes_after_the_valve_opened_waits_again)
 {
 	uint32_t start = c.seq;
