@@ -141,6 +141,7 @@ struct tcp {
 		challenge_ns; /* rate limit of challenge ACKs: time at which the bucket was empty */
 	uint64_t heard_ns;    /* last segment of the guest */
 	uint8_t keepalives;
+	bool guest_alive; /* a keepalive of the guest's own came: the next credit goes even if it grants nothing */
 	struct tcp_range board[TCP_BOARD_RANGES];
 };
 

@@ -285,6 +285,20 @@ Test(tcp_in, keepalives_with_and_without_data)
 	cr_assert_eq(w->upload_n, 0);
 }
 
+/* RFC 5382 REQ-5: natproxy hears that the guest is there, once a second at most. */
+Test(tcp_in, a_keepalive_after_silence_is_passed_on)
+{
+	world_sleep(w, 2 * SECOND);
+	world_clear(w);
+	for (unsigned int i = 0; i < 3; i++)
+		conn_send_at(&c, c.seq - 1, c.ack, F_ACK, NULL, 0);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_CREDIT), 1);
+	world_clear(w);
+	world_sleep(w, 2 * SECOND);
+	conn_send(&c, F_ACK, NULL, 0);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_CREDIT), 0, "a bare segment is none");
+}
+
 Test(tcp_in, acknowledged_within_half_a_second)
 {
 	/* interactive: the answer carries the acknowledgement, a lone byte is acknowledged by the timer */
