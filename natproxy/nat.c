@@ -333,7 +333,8 @@ uint32_t nat_find_address(const struct nat *n, uint32_t flow, uint32_t ip_be)
 static uint64_t idle_end(const struct nat *n, enum nat_protocol p)
 {
 	const uint32_t ref = n->idle[p].first;
-	return ref ? n->session[ref].used_ns + n->limits.idle_ns[p] : UINT64_MAX;
+	/* the last use may be as much younger than what was noted */
+	return ref ? n->session[ref].used_ns + TOUCH_NS + n->limits.idle_ns[p] : UINT64_MAX;
 }
 
 uint32_t nat_expired(const struct nat *n, uint64_t now_ns)

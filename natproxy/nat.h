@@ -117,8 +117,8 @@ uint32_t nat_incoming(struct nat *n, uint32_t ref);
 uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote);
 /* A session of this flow with this far address, whatever the port, or NAT_NONE. */
 uint32_t nat_find_address(const struct nat *n, uint32_t flow, uint32_t ip_be);
-/* A session idle for longer than its protocol allows, or NAT_NONE; and when the next one will be
- * (UINT64_MAX never). */
+/* A session idle for longer than its protocol allows, never for less and at most a second more, or
+ * NAT_NONE; and when the next one will be (UINT64_MAX never). */
 uint32_t nat_expired(const struct nat *n, uint64_t now_ns);
 uint64_t nat_deadline(const struct nat *n);
 

@@ -137,7 +137,7 @@ static void read_limits(const Nl__Hub *hub, struct nat_limits *out)
 	out->sessions[NAT_ICMP] =
 		limit_or(l->has_icmp_sessions_per_host, l->icmp_sessions_per_host, 64);
 	out->connecting = limit_or(l->has_syn_sent_per_host, l->syn_sent_per_host, 128);
-	out->idle_ns[NAT_TCP] = duration_or(hub->nat->tcp_timeout, 7200ULL * 1000 * MS_NS);
+	out->idle_ns[NAT_TCP] = duration_or(hub->nat->tcp_timeout, 7440ULL * 1000 * MS_NS);
 	out->idle_ns[NAT_UDP] = duration_or(hub->nat->udp_timeout, 600ULL * 1000 * MS_NS);
 	out->idle_ns[NAT_ICMP] = icmp_idle_ns;
 }

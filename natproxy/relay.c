@@ -325,6 +325,8 @@ int natproxy_op_tcp_credit(struct natproxy *np, const struct ring_desc *d)
 		return 0;
 	if (f->kind != FLOW_TCP)
 		return -EPROTO;
+	if (f->sessions) /* also when it grants nothing: the guest's keepalive */
+		nat_touch(&np->nat, f->sessions, np->now_ns);
 	download_credit(np, f, d->arg);
 	return 0;
 }

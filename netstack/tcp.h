@@ -58,7 +58,7 @@ enum tcp_flag {
 	TCP_CWR = 128,
 };
 
-enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_IDLE, TCP_TIMERS };
+enum tcp_timer { TCP_TIMER_RESEND, TCP_TIMER_ACK, TCP_TIMER_VALVE, TCP_TIMER_IDLE, TCP_TIMERS };
 /* What TCP_TIMER_RESEND is for at the moment. */
 enum tcp_resend {
 	TCP_RESEND_TIMEOUT,
@@ -147,7 +147,7 @@ struct tcp {
 	uint32_t rcv_taken;    /* acknowledged though not consumed, see tcp_rx.c */
 	uint32_t rcv_budget;
 	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
-	uint64_t consumed_ns; /* when consumption last moved, or data came after silence */
+	uint64_t consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
 	uint16_t rx_head, rx_tail,
 		rx_prefix;   /* receive queue; prefix = last one that is in order */
 	uint16_t rx_held[2]; /* buffers pinned, by class */
@@ -216,6 +216,7 @@ struct tcp {
 		challenge_ns; /* rate limit of challenge ACKs: time at which the bucket was empty */
 	uint64_t heard_ns;    /* last segment of the guest */
 	uint8_t keepalives;
+	bool guest_alive; /* a keepalive of the guest's own came: the next credit goes even if it grants nothing */
 };
 
 struct tcp_options {
@@ -310,6 +311,8 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
 bool tcp_rx_upload(struct stack *s, struct flow *f);
 /* natproxy reports what the far end's kernel took. */
 void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset);
+/* The valve's timer: acknowledges what has waited for the far end for too long, or looks again later. */
+void tcp_rx_waited(struct stack *s, struct flow *f);
 void tcp_rx_drop(struct stack *s, struct tcp *t);
 /* A buffer of that class which the flow (by id) pinned is released. */
 void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c);

@@ -341,8 +341,23 @@ static bool in_reopens(const struct tcp *t, const struct tcp_segment *seg)
 	return seq_lt(t->rcv_nxt, seg->seq);
 }
 
+/*
+ * A keepalive of the guest after silence (RFC 9293 3.8.4): natproxy hears of it by a credit that grants nothing new, and
+ * keeps the session young as the network would that it stands for (RFC 5382 REQ-5). At most one a second.
+ */
+static void in_keepalive(struct stack *s, struct flow *f, const struct tcp_segment *seg)
+{
+	struct tcp *t = &f->tcp;
+	if (s->now_ns - t->heard_ns < NS_PER_S || seg->payload_bytes > 1 ||
+		seg->seq + 1 != tcp_rx_ack(t) || (seg->flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		return;
+	t->guest_alive = true;
+	flow_owe(s, f, OWED_CREDIT);
+}
+
 static void in_synchronized(struct stack *s, struct flow *f, const struct tcp_segment *seg)
 {
+	in_keepalive(s, f, seg);
 	f->tcp.heard_ns = s->now_ns;
 	f->tcp.keepalives = 0;
 	if (in_repeated_syn(s, f, seg) || !in_step1_sequence(s, f, seg) ||

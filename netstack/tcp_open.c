@@ -8,7 +8,8 @@
  *
  * A FIN of the guest is acknowledged only when everything before it was consumed and TCP_FIN went out, so a guest that
  * sees its FIN acknowledged knows that its bytes are with the far end's kernel. Half-open connections are on a
- * list of their guest, oldest first: one too many recycles the oldest, so a SYN flood costs its sender only.
+ * list of their guest, oldest first: one too many recycles the oldest, so a SYN flood costs its sender only. A guest
+ * that has all the connections it may have is refused at once; silence would cost it minutes for each attempt.
  */
 #include <errno.h>
 
@@ -83,8 +84,10 @@ void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct 
 	struct flow *f;
 	open_make_room(s, seg->guest);
 	f = flow_open(s, key, seg->guest);
-	if (!f)
+	if (!f) {
+		tcp_refuse(s, seg);
 		return;
+	}
 	open_common(s, f);
 	f->tcp.state = TCP_OPENING;
 	tcp_agree(s, &f->tcp, seg);

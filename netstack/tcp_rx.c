@@ -8,10 +8,10 @@
  *          │ lent to natproxy  │ queued, in order │  holes and out-of-order buffers     │
  *       consumed
  *
- * Only what the far end's kernel took (TCP_CONSUMED) is acknowledged. There is one exception, the valve: a guest
- * that sends again what we hold, while nothing has been consumed for TCP_VALVE_NS, has lost patience with us, not with
- * the network. Then what we hold is acknowledged, and the window, whose edge does not move, closes; otherwise
- * its timer would end a connection whose far end merely reads slowly.
+ * Only what the far end's kernel took (TCP_CONSUMED) is acknowledged. There is one exception, the valve: what has
+ * waited while nothing was consumed for TCP_VALVE_NS is acknowledged all the same, and the window, whose edge does not
+ * move, closes. Silence for longer would break RFC 9293 MUST-58 (500 ms) and make the guest's retransmission timer, 200 ms
+ * or more, take a far end that merely reads slowly for a lossy network.
  *
  * The window counts bytes and buffers: a guest of tiny segments runs out of its share of buffers before it can take
  * anybody else's. Buffers are shared three ways. What is promised: a flow's budget, 256 KiB at first and doubled on
@@ -38,7 +38,7 @@ enum {
 	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
 };
 
-static const uint64_t TCP_VALVE_NS = 150 * NS_PER_MS;
+static const uint64_t TCP_VALVE_NS = 100 * NS_PER_MS;
 static const uint64_t TCP_DELAYED_ACK_NS = 40 * NS_PER_MS;
 
 static struct hold *rx_item(struct stack *s, uint16_t link)
@@ -119,10 +119,17 @@ uint32_t tcp_rx_ack(const struct tcp *t)
 	return t->rx_next != t->rx_consumed && seq_lt(ack, t->rcv_taken) ? t->rcv_taken : ack;
 }
 
+/* Bytes that the valve acknowledged and nobody has taken yet. */
+static uint32_t rx_taken(const struct tcp *t)
+{
+	return t->fin_done ? 0 : tcp_rx_ack(t) - (t->irs + 1 + (uint32_t)t->rx_consumed);
+}
+
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 {
-	uint32_t ack = tcp_rx_ack(t), old = seq_lt(ack, t->rcv_adv) ? t->rcv_adv - ack : 0;
-	uint32_t by_units = (t->rcv_nxt - ack) + rx_promise(s, t) * t->rx_unit_bytes;
+	uint32_t taken = rx_taken(t), ack = tcp_rx_ack(t), from = ack - taken;
+	uint32_t old = seq_lt(from, t->rcv_adv) ? t->rcv_adv - from : 0;
+	uint32_t by_units = (t->rcv_nxt - from) + rx_promise(s, t) * t->rx_unit_bytes;
 	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
 	uint32_t step = 1u << t->rcv_scale, most = UINT32_C(65535) << t->rcv_scale;
 	if (!rx_pins(t) && window < 2u * t->mss)
@@ -131,9 +138,10 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 		window = old;
 	if (window < old)
 		window = old;
-	window = (window + step - 1) / step * step;
 	if (window > most)
 		window = most;
+	window = window > taken ? window - taken : 0;
+	window = (window + step - 1) / step * step;
 	t->rcv_adv = ack + window;
 	rx_note_ahead(s, t);
 	return window;
@@ -265,17 +273,36 @@ static void rx_advance(struct stack *s, struct tcp *t)
 	rx_sack_trim(t);
 }
 
-/* A segment that holds nothing new. Its sender may only be impatient (the valve). */
+/* A segment that holds nothing new. */
 static void rx_duplicate(struct stack *s, struct flow *f, uint32_t start, uint32_t end)
 {
-	struct tcp *t = &f->tcp;
-	uint32_t data_end = t->irs + 1 + (uint32_t)t->rx_next;
-	t->dsack = (struct tcp_range){start, end};
-	if (seq_lt(tcp_rx_ack(t), end) && t->rx_consumed != t->rx_next &&
-		s->now_ns - t->consumed_ns >= TCP_VALVE_NS)
-		t->rcv_taken = data_end;
-	t->ack_now = true;
+	f->tcp.dsack = (struct tcp_range){start, end};
+	f->tcp.ack_now = true;
 	flow_owe(s, f, OWED_ACK);
+}
+
+/* The timer runs on for as long as anything waits: a store for each segment, a look every TCP_VALVE_NS. */
+static void rx_watch_wait(struct stack *s, struct flow *f)
+{
+	struct tcp *t = &f->tcp;
+	if (t->rx_next == t->rx_consumed)
+		t->consumed_ns = s->now_ns;
+	if (!t->deadline[TCP_TIMER_VALVE])
+		tcp_timer_set(s, f, TCP_TIMER_VALVE, s->now_ns + TCP_VALVE_NS);
+}
+
+void tcp_rx_waited(struct stack *s, struct flow *f)
+{
+	struct tcp *t = &f->tcp;
+	if (t->rx_next == t->rx_consumed)
+		return;
+	if (s->now_ns - t->consumed_ns >= TCP_VALVE_NS) {
+		t->rcv_taken = t->irs + 1 + (uint32_t)t->rx_next;
+		t->ack_now |= tcp_rx_ack(t) != t->rcv_last_ack;
+		flow_owe(s, f, OWED_ACK);
+		t->consumed_ns = s->now_ns;
+	}
+	tcp_timer_set(s, f, TCP_TIMER_VALVE, t->consumed_ns + TCP_VALVE_NS);
 }
 
 /*
@@ -332,8 +359,7 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	bool had_gap = t->rx_tail != t->rx_prefix;
 	unsigned int n = packet_pieces(
 		seg->packet, seg->payload_at + (start - seg->seq), end - start, piece);
-	if (t->rx_next == t->rx_consumed)
-		t->consumed_ns = s->now_ns;
+	rx_watch_wait(s, f);
 	rx_measure(t, seg, piece, n);
 	for (unsigned int i = 0; i < n; i++) {
 		rx_insert(s, f, at, &piece[i]);
@@ -539,12 +565,13 @@ bool tcp_rx_upload(struct stack *s, struct flow *f)
 void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset)
 {
 	struct tcp *t = &f->tcp;
+	const bool shut = rx_taken(t) != 0;
 	t->rx_consumed = offset;
 	t->consumed_ns = s->now_ns;
 	/* a mark that stood still for 2^31 bytes would seem to lie ahead */
 	t->rcv_taken = seq_max(t->rcv_taken, t->irs + 1 + (uint32_t)offset);
 	tcp_fin_check(s, f);
-	if (!t->interactive || tcp_rx_ack(t) - t->rcv_last_ack >= 2u * t->mss)
+	if (shut || !t->interactive || tcp_rx_ack(t) - t->rcv_last_ack >= 2u * t->mss)
 		t->ack_now = true;
 	else
 		rx_acknowledge_later(s, f);

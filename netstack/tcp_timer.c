@@ -1,5 +1,5 @@
 /*
- * Theory of operation: each connection has three deadlines and one place in the wheel, at the earliest of them. A
+ * Theory of operation: each connection has four deadlines and one place in the wheel, at the earliest of them. A
  * deadline that moves later leaves the wheel alone: when it fires too early it is armed again. So the
  * retransmission timer, which moves with every acknowledgement, costs two stores.
  *
@@ -7,6 +7,7 @@
  *           a look at what RACK calls overdue (RFC 8985 7, 6.2); while the window is shut: persist probes (RFC 9293
  *           3.8.6.1)
  *   ACK     delayed acknowledgement
+ *   VALVE   while bytes wait for the far end (tcp_rx.c)
  *   IDLE    TIME-WAIT, FIN-WAIT-2, keepalive probes towards a silent guest
  */
 #include "state.h"
@@ -247,6 +248,8 @@ void tcp_timer_fire(struct stack *s, struct flow *f)
 		t->interactive = false;
 		flow_owe(s, f, OWED_ACK);
 	}
+	if (timer_due(s, t, TCP_TIMER_VALVE))
+		tcp_rx_waited(s, f);
 	if (timer_due(s, t, TCP_TIMER_RESEND))
 		timer_fire_resend(s, f);
 	if (f->hashed && timer_due(s, t, TCP_TIMER_IDLE))

@@ -136,14 +136,18 @@ bool tcp_tx_credit(struct stack *s, struct flow *f)
 	int err;
 	tx_budget(s, t);
 	d.arg = t->tx_una + t->tx_budget;
-	if (d.arg < t->tx_credit + t->tx_budget / 8)
-		return true;
+	if (d.arg < t->tx_credit + t->tx_budget / 8) {
+		if (!t->guest_alive)
+			return true;
+		d.arg = t->tx_credit;
+	}
 	if (left > t->tx_budget / 2 && link_announced(s->natproxy, t->announced))
 		err = link_send_lazy(s->natproxy, LINK_CONTROL, &d);
 	else
 		err = link_send(s->natproxy, LINK_CONTROL, &d, NULL);
 	if (err)
 		return false;
+	t->guest_alive = false;
 	t->tx_credit = d.arg;
 	t->announced = link_sent_index(s->natproxy);
 	return true;

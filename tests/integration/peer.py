@@ -162,6 +162,28 @@ def down(address, total, seed="2"):
     return {"ok": digest == pattern_digest(total, seed), "bytes": got, "seconds": time.monotonic() - begin}
 
 
+def both_ways(address, total, flows, patience="60"):
+    """`flows` uploads and as many downloads at once: how each ended, and goodput of all until the last was done."""
+    ends, begin, patience = [], time.monotonic(), float(patience)
+
+    def one(direction, seed):
+        try:
+            end = direction(address, total, seed)
+        except OSError as e:
+            end = {"ok": False, "error": str(e), "bytes": 0}
+        ends.append(dict(end, direction=direction.__name__, seconds=time.monotonic() - begin))
+
+    threads = [threading.Thread(target=one, args=(d, n), daemon=True) for n in range(int(flows)) for d in (up, down)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, begin + patience - time.monotonic()))
+    seconds = max([e["seconds"] for e in ends], default=patience) if len(ends) == len(threads) else patience
+    good = sum(e["bytes"] or 0 for e in ends if e["ok"])
+    return {"ok": sum(e["ok"] for e in ends), "flows": len(threads), "wrong": [e for e in ends if not e["ok"]], "mbits": good * 8 / seconds / 1e6,
+            "ways": {d: {"seconds": max([e["seconds"] for e in ends if e["direction"] == d], default=None)} for d in ("up", "down")}}
+
+
 def half(address, total):
     """The server closes first, then takes `total` bytes."""
     name, total = f"half-{time.time_ns()}", int(total)
@@ -364,7 +386,7 @@ def udp_refused(address, port):
         return {"error": type(e).__name__}
 
 
-COMMANDS = [up, down, half, refused, reset_from_server, reset_from_guest, at_once, in_a_row, hold, churn, slow, udp, udp_hash, udp_mapping, who, unreachable, udp_refused]
+COMMANDS = [up, down, both_ways, half, refused, reset_from_server, reset_from_guest, at_once, in_a_row, hold, churn, slow, udp, udp_hash, udp_mapping, who, unreachable, udp_refused]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

@@ -168,7 +168,7 @@ static Nl__Nat *make_nat(void)
 		true;
 	nat.enable = nat.dns_redirect = nat.loop_guard = nat.log = true;
 	nat.mtu = 1500;
-	nat.tcp_timeout = duration(&tcp, 7200 * 1000);
+	nat.tcp_timeout = duration(&tcp, 7440 * 1000);
 	nat.udp_timeout = duration(&udp, 600 * 1000);
 	nat.has_filtering = true;
 	nat.filtering = NL__NAT__FILTERING__address_and_port_dependent;

@@ -535,6 +535,8 @@ static void synchronized(struct guest_conn *c, const struct incoming *in)
 	}
 	if (c->state == GUEST_OPEN)
 		take_ack(c, acknowledged, in);
+	if (!n && position + 1 == c->rcv_nxt) /* a keepalive (RFC 1122 4.2.3.6) */
+		send_ack(c);
 	if ((int64_t)position > 0)
 		take_data(c, position, in->payload.p, n, in->flags & FIN);
 	settle(c);

@@ -1,5 +1,6 @@
 /* How connections begin badly and end: half-closed, reset, refused, denied, unanswered; and readers that are slow. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "apps.h"
 #include "cable.h"
@@ -175,6 +176,35 @@ Test(sim, slow_server)
 	expect_stream(c, 0, app_at(PORT, 0), 4 * MIB);
 	cr_expect(most > 16 && most <= 600, "%u buffers were pinned by one flow", most);
 	snapshot_end("slow_server");
+	gateway_at_rest();
+}
+
+static bool heard(void *arg)
+{
+	return strcmp((const char *)((struct guest_conn *)arg)->heard, "twice") == 0;
+}
+
+/* T18, RFC 5382 REQ-5: silent for 2 hours and 4 minutes, and then the connection still is one. */
+Test(sim, idle_for_two_hours_and_four_minutes)
+{
+	const struct app like = {.finish = false};
+	struct guest_conn *c;
+	gateway_with_guest(false);
+	app_serve(SERVER_IP, PORT, &like);
+	c = guest_connect(SERVER_IP, PORT);
+	guest_say(c, "once");
+	clock_sleep(SECOND);
+	cr_assert_str_eq(app_at(PORT, 0)->heard, "once");
+	clock_sleep(7440 * SECOND - SECOND);
+	guest_say(c, " again");
+	clock_sleep(SECOND);
+	cr_assert_str_eq(app_at(PORT, 0)->heard, "once again");
+	clock_sleep(7439 * SECOND);
+	app_say(app_at(PORT, 0), "twice");
+	cr_assert(clock_until(heard, c, SECOND), "from the far end too");
+	clock_sleep(7442 * SECOND);
+	cr_expect_eq(c->state, GUEST_RESET, "silent for longer, it ends, and the guest is told");
+	cr_expect(app_at(PORT, 0)->saw_reset);
 	gateway_at_rest();
 }
 

@@ -104,7 +104,7 @@ Test(conf, defaults_are_the_seeds)
 	cr_assert_eq(hub->host->netmask->be, htonl(0xffffff00));
 	cr_assert_eq(hub->host->mac->auto_, 1);
 	cr_assert_eq(hub->nat->mtu, 1500);
-	cr_assert_eq(hub->nat->tcp_timeout->ms, 7200000);
+	cr_assert_eq(hub->nat->tcp_timeout->ms, 7440000);
 	cr_assert_eq(hub->nat->udp_timeout->ms, 600000);
 	cr_assert_eq(hub->dhcp->range->from->be, htonl(0xc0a81e0a));
 	cr_assert_eq(hub->dhcp->range->to->be, htonl(0xc0a81ec8));
@@ -123,7 +123,7 @@ Test(conf, a_users_hub_starts_from_the_default_hub)
 	cr_assert_eq(config->n_hubs, 2);
 	cr_assert_str_eq(config->hubs[0]->name, "lab");
 	cr_assert_eq(config->hubs[0]->nat->mtu, 9000);
-	cr_assert_eq(config->hubs[0]->nat->tcp_timeout->ms, 7200000);
+	cr_assert_eq(config->hubs[0]->nat->tcp_timeout->ms, 7440000);
 	cr_assert_eq(config->hubs[0]->n_attach, 2);
 	cr_assert_str_eq(config->hubs[0]->attach[1], "qemu:/q");
 	cr_assert_str_eq(config->hubs[1]->name, "other");

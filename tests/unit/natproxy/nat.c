@@ -113,12 +113,22 @@ Test(nat, the_oldest_use_expires_first)
 	open_one(n, NAT_UDP, 1, 1, 1, 0, &siblings, &a);
 	open_one(n, NAT_UDP, 1, 1, 2, 10 * second, &siblings, &b);
 	nat_touch(n, a, 20 * second);
-	cr_assert_eq(nat_deadline(n), 610 * second);
-	cr_assert_eq(nat_expired(n, 609 * second), NAT_NONE);
-	cr_assert_eq(nat_expired(n, 610 * second), b);
+	cr_assert_eq(nat_deadline(n), 611 * second);
+	cr_assert_eq(nat_expired(n, 611 * second - 1), NAT_NONE);
+	cr_assert_eq(nat_expired(n, 611 * second), b);
 	nat_close(n, b, &siblings);
-	cr_assert_eq(nat_expired(n, 619 * second), NAT_NONE);
-	cr_assert_eq(nat_expired(n, 620 * second), a);
+	cr_assert_eq(nat_expired(n, 621 * second - 1), NAT_NONE);
+	cr_assert_eq(nat_expired(n, 621 * second), a);
+	free(n);
+}
+
+Test(nat, a_use_within_the_second_counts)
+{
+	struct nat *n = table(100, 100);
+	uint32_t siblings = 0, a;
+	open_one(n, NAT_UDP, 1, 1, 1, 0, &siblings, &a);
+	nat_touch(n, a, second - 1);
+	cr_assert_eq(nat_expired(n, second - 1 + 600 * second), NAT_NONE);
 	free(n);
 }
 

@@ -388,11 +388,26 @@ Test(relay, idle_connections_end_with_a_reset)
 	struct rig *r = rig_new(&(struct rig_options){0});
 	struct ring_desc d;
 	connected(r, FLOW, 40000);
-	r->skew_ns = 7199ULL * 1000000000;
+	r->skew_ns = 7440ULL * 1000000000;
 	cr_assert(rig_quiet(r, 5));
-	r->skew_ns = 7202ULL * 1000000000;
+	r->skew_ns = 7442ULL * 1000000000;
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_RESET, &d));
 	cr_assert(rig_has_line(r, "ended: idle,"));
+	rig_free(r);
+}
+
+Test(relay, a_credit_that_grants_nothing_keeps_a_session_young)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	struct ring_desc d = {.op = RING_NETSTACK_TCP_CREDIT, .flow = FLOW};
+	connected(r, FLOW, 40000);
+	r->skew_ns = 7000ULL * 1000000000;
+	rig_send(r, &d);
+	cr_assert(rig_quiet(r, 5));
+	r->skew_ns = 14400ULL * 1000000000;
+	cr_assert(rig_quiet(r, 5));
+	r->skew_ns = 14442ULL * 1000000000;
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_RESET, &d));
 	rig_free(r);
 }
 

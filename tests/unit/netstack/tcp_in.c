@@ -38,7 +38,7 @@ Test(tcp_in, only_what_was_consumed_is_acknowledged)
 	uint32_t start = c.seq;
 	w->consume_at_once = false;
 	conn_send(&c, F_ACK | F_PSH, "abcdef", 6);
-	world_sleep(w, 500 * MS);
+	world_sleep(w, 90 * MS);
 	cr_assert_eq(world_count(w, 6), 0);
 	world_tell(w, &consumed);
 	world_run(w);
@@ -65,17 +65,59 @@ Test(tcp_in, window_never_drawn_back_and_honest)
 	cr_assert_gt(edge, 250000);
 }
 
-Test(tcp_in, impatient_guest_is_told_after_a_while)
+/* RFC 9293 MUST-58: the guest's retransmission timer (200 ms) never runs out for a far end that merely does not read. */
+Test(tcp_in, a_guest_is_told_in_time_that_the_far_end_does_not_read)
+{
+	uint32_t start = c.seq, edge;
+	w->consume_at_once = false;
+	conn_send(&c, F_ACK, "abcdef", 6);
+	world_sleep(w, 20 * MS);
+	conn_send_at(&c, start, c.ack, F_ACK, "abcdef", 6);
+	cr_assert_eq(last_tcp()->ack, start, "a quick repetition changes nothing");
+	edge = last_tcp()->ack + ((uint32_t)last_tcp()->window << 7);
+	world_clear(w);
+	world_sleep(w, 130 * MS);
+	cr_assert_eq(world_count(w, 6), 1, "one acknowledgement, by itself");
+	cr_assert_eq(last_tcp()->ack, start + 6);
+	edge = last_tcp()->ack + ((uint32_t)last_tcp()->window << 7) - edge;
+	cr_assert_lt(edge, 128, "the window closes, but for what its scale cannot say");
+}
+
+/* However long the far end does not read, the guest sends no more than its window, and hears when it opens again. */
+Test(tcp_in, the_valve_gives_no_more_window)
+{
+	static const uint8_t data[1000];
+	struct ring_desc consumed = {
+		.op = RING_NATPROXY_TCP_CONSUMED, .flow = c.flow, .arg = 100000};
+	uint32_t start = c.seq, edge;
+	w->consume_at_once = false;
+	for (unsigned int i = 0; i < 180; i++)
+		conn_send(&c, F_ACK, data, sizeof(data));
+	for (unsigned int i = 0; i < 5; i++)
+		world_sleep(w, 200 * MS);
+	edge = last_tcp()->ack + ((uint32_t)last_tcp()->window << 7);
+	cr_assert_eq(last_tcp()->ack, c.seq);
+	cr_assert_leq(edge - start, 262144 + 128);
+	world_clear(w);
+	world_tell(w, &consumed);
+	world_run(w);
+	cr_assert_eq(last_tcp()->ack, c.seq);
+	cr_assert_geq(last_tcp()->ack + ((uint32_t)last_tcp()->window << 7), edge + 90000);
+}
+
+Test(tcp_in, what_comes_after_the_valve_opened_waits_again)
 {
 	uint32_t start = c.seq;
 	w->consume_at_once = false;
 	conn_send(&c, F_ACK, "abcdef", 6);
-	world_advance(w, 20 * MS);
-	conn_send_at(&c, start, c.ack, F_ACK, "abcdef", 6);
-	cr_assert_eq(last_tcp()->ack, start, "a quick repetition changes nothing");
-	world_advance(w, 200 * MS);
-	conn_send_at(&c, start, c.ack, F_ACK, "abcdef", 6);
+	world_sleep(w, 110 * MS);
 	cr_assert_eq(last_tcp()->ack, start + 6);
+	world_clear(w);
+	conn_send(&c, F_ACK, "ghi", 3);
+	world_sleep(w, 60 * MS);
+	cr_assert_eq(world_count(w, 6), 0);
+	world_sleep(w, 140 * MS);
+	cr_assert_eq(last_tcp()->ack, start + 9);
 }
 
 Test(tcp_in, out_of_order_duplicate_ack_and_sack_newest_first)
@@ -269,6 +311,20 @@ Test(tcp_in, duplicates_are_sent_beside_data)
 		blocks += seen_option(world_seen(w, 6, i), 5, &len) != NULL;
 	cr_assert_eq(world_count(w, 6), 2);
 	cr_assert_eq(blocks, 1);
+}
+
+/* RFC 5382 REQ-5: natproxy hears that the guest is there, once a second at most. */
+Test(tcp_in, a_keepalive_after_silence_is_passed_on)
+{
+	world_sleep(w, 2 * SECOND);
+	world_clear(w);
+	for (unsigned int i = 0; i < 3; i++)
+		conn_send_at(&c, c.seq - 1, c.ack, F_ACK, NULL, 0);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_CREDIT), 1);
+	world_clear(w);
+	world_sleep(w, 2 * SECOND);
+	conn_send(&c, F_ACK, NULL, 0);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_CREDIT), 0, "a bare segment is none");
 }
 
 Test(tcp_in, acknowledged_within_half_a_second)

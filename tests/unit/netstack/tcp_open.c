@@ -220,13 +220,17 @@ Test(tcp_open, session_limit_holds)
 		conn_init(&c, w, (uint16_t)(2000 + i), 80);
 		world_clear(w);
 		conn_syn(&c, OPT_ALL);
-		if (!world_seen(w, 6, 0))
-			break;
 		c.seq++;
+		if (world_seen(w, 6, 0)->flags & F_RST)
+			break;
 		c.ack = world_seen(w, 6, 0)->seq + 1;
 		conn_send(&c, F_ACK, NULL, 0);
 	}
-	cr_assert_geq(w->drops.count[DROP_FLOW_LIMIT], 1);
+	cr_assert_eq(w->drops.count[DROP_FLOW_LIMIT], 1);
+	cr_assert_eq(world_count(w, 6), 1);
+	cr_assert_eq(world_seen(w, 6, 0)->flags, F_RST | F_ACK, "refused at once");
+	cr_assert_eq(world_seen(w, 6, 0)->ack, c.seq);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_OPEN), 0);
 }
 
 Test(tcp_open, guest_closes_then_far_end)
