@@ -13,6 +13,7 @@
 enum { SYN_TRIES = 6, RESEND_TRIES = 14, KEEPALIVE_TRIES = 8 };
 
 static const uint64_t RTO_START_NS = NS_PER_S;
+static const uint64_t RTO_AFTER_SYN_NS = 3 * NS_PER_S; /* RFC 6298 5.7 */
 static const uint64_t RTO_MIN_NS = 200 * NS_PER_MS;
 static const uint64_t RTO_MAX_NS = 60 * NS_PER_S;
 static const uint64_t PROBE_MIN_NS = 10 * NS_PER_MS;
@@ -68,6 +69,13 @@ void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns)
 		t->rto_ns = RTO_MIN_NS;
 	if (t->rto_ns > RTO_MAX_NS)
 		t->rto_ns = RTO_MAX_NS;
+}
+
+void tcp_timer_opened(struct tcp *t)
+{
+	if (t->backoff && !t->srtt_ns)
+		t->rto_ns = RTO_AFTER_SYN_NS;
+	t->backoff = 0;
 }
 
 static uint64_t timer_rto(const struct tcp *t)
