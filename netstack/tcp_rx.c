@@ -257,7 +257,9 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	if (t->rcv_nxt != before) {
 		flow_owe(s, f, OWED_UPLOAD);
 		rx_acknowledge_later(s, f);
-		t->ack_now |= had_gap;
+		/* at once (RFC 5681 4.2) means with its consumption: before, it would be one more duplicate */
+		if (had_gap)
+			t->interactive = false;
 		return;
 	}
 	rx_sack_note(t, start, end);
