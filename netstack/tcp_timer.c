@@ -166,13 +166,20 @@ static void timer_persist(struct stack *s, struct flow *f)
 		tcp_timer_update(s, f, true);
 }
 
+/* RFC 9293 SHLD-17: a guest that took its window back from what is out, and answers, is waited for. */
+static bool timer_window_retreated(const struct stack *s, const struct tcp *t)
+{
+	return t->snd_wnd < t->snd_nxt - t->snd_una && s->now_ns - t->heard_ns < 2 * RTO_MAX_NS;
+}
+
 static void timer_timeout(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	if (++t->backoff > RESEND_TRIES) {
+	if (t->backoff >= RESEND_TRIES && !timer_window_retreated(s, t)) {
 		tcp_kill(s, f);
 		return;
 	}
+	t->backoff += t->backoff < RESEND_TRIES;
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
