@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena.h"
 #include "drop.h"
@@ -41,6 +42,15 @@ static void edge_wrong(struct edge *e, bool wrong, const char *what)
 		e->fault = what;
 }
 
+/* Zeroed, and only what is touched costs anything, whatever the allocator is told to do. */
+static void *edge_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		abort();
+	return p;
+}
+
 static void edge_link(struct link *l, struct ring_region *mine, struct ring_region *theirs,
 	uint8_t from, uint8_t to)
 {
@@ -59,26 +69,24 @@ static void edge_stack_start(struct edge *e, const struct edge_setup *setup)
 	memcpy(config.mac, SEGMENT_GATEWAY_MAC, sizeof(config.mac));
 	for (unsigned int i = 0; i < STACK_KEY_BYTES; i++)
 		config.key[i] = (uint8_t)(setup->key * 89 + i * 37);
-	e->stack = calloc(1, stack_size());
+	e->stack = edge_map(stack_size());
 	stack_init(e->stack, &config, &env, e->now_ns);
 }
 
 struct edge *edge_new(const struct edge_setup *setup, uint64_t now_ns)
 {
-	struct edge *e = calloc(1, sizeof(*e));
+	struct edge *e = edge_map(sizeof(*e));
 	e->now_ns = now_ns;
 	e->mtu = setup->mtu;
-	for (int i = 0; i < 4; i++) {
-		e->region[i] = aligned_alloc(64, sizeof(struct ring_region));
-		memset(e->region[i], 0, sizeof(struct ring_region));
-	}
+	for (int i = 0; i < 4; i++)
+		e->region[i] = edge_map(sizeof(struct ring_region));
 	edge_link(&e->to_broker, e->region[0], e->region[1], ACTOR_NETSTACK, ACTOR_BROKER);
 	edge_link(&e->broker, e->region[1], e->region[0], ACTOR_BROKER, ACTOR_NETSTACK);
 	edge_link(&e->to_natproxy, e->region[2], e->region[3], ACTOR_NETSTACK, ACTOR_NATPROXY);
 	edge_link(&e->natproxy, e->region[3], e->region[2], ACTOR_NATPROXY, ACTOR_NETSTACK);
-	arena_init(&e->own, ARENA_NETSTACK, calloc(1, ARENA_BYTES));
-	arena_init(&e->frames, ARENA_BROKER, calloc(1, ARENA_BYTES));
-	arena_init(&e->reads, ARENA_NATPROXY, calloc(1, ARENA_BYTES));
+	arena_init(&e->own, ARENA_NETSTACK, edge_map(ARENA_BYTES));
+	arena_init(&e->frames, ARENA_BROKER, edge_map(ARENA_BYTES));
+	arena_init(&e->reads, ARENA_NATPROXY, edge_map(ARENA_BYTES));
 	e->view.base[ARENA_NETSTACK] = e->own.base;
 	e->view.base[ARENA_BROKER] = e->frames.base;
 	e->view.base[ARENA_NATPROXY] = e->reads.base;
@@ -91,13 +99,13 @@ void edge_free(struct edge *e)
 	for (; e->frame_head != e->frame_tail; e->frame_head++)
 		free(e->frame[e->frame_head % EDGE_FRAMES].bytes);
 	for (int i = 0; i < 4; i++)
-		free(e->region[i]);
-	free(e->own.base);
-	free(e->frames.base);
-	free(e->reads.base);
-	free(e->stack);
+		munmap(e->region[i], sizeof(struct ring_region));
+	munmap(e->own.base, ARENA_BYTES);
+	munmap(e->frames.base, ARENA_BYTES);
+	munmap(e->reads.base, ARENA_BYTES);
+	munmap(e->stack, stack_size());
 	free(e->last);
-	free(e);
+	munmap(e, sizeof(*e));
 }
 
 static void edge_collect(struct edge *e, const uint8_t *bytes, uint32_t n)
