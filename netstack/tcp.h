@@ -268,8 +268,6 @@ void tcp_timer_fire(struct stack *s, struct flow *f);
 /* After sending or an acknowledgement: arms what the state of the send side asks for. */
 void tcp_timer_update(struct stack *s, struct flow *f, bool progress);
 void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns);
-/* The handshake is over: what it says about the timeout of data. */
-void tcp_timer_opened(struct tcp *t);
 void tcp_timer_idle(struct stack *s, struct flow *f);
 
 /* tcp_sack.c: what the guest said it has */

@@ -84,9 +84,6 @@ static void in_unacceptable(struct stack *s, struct flow *f, const struct tcp_se
 	uint32_t end = seg->seq + seg->payload_bytes;
 	if (seg->flags & TCP_RST)
 		return;
-	/* RFC 9293 3.10.7.4: the guest has not heard that its FIN was, so TIME-WAIT begins anew */
-	if (t->state == TCP_TIME_WAIT && (seg->flags & TCP_FIN) && end + 1 == tcp_rx_ack(t))
-		tcp_timer_idle(s, f);
 	if (seg->payload_bytes && seq_le(end, t->rcv_nxt)) {
 		t->dsack = (struct tcp_range){seg->seq, end};
 		t->ack_now = true;

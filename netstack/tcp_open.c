@@ -100,7 +100,7 @@ void tcp_established(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	t->state = TCP_ESTABLISHED;
-	tcp_timer_opened(t);
+	t->backoff = 0;
 	if (t->active)
 		flow_owe(s, f, OWED_ACCEPT);
 	flow_move(s, f, FLOW_OPEN);

@@ -92,9 +92,6 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		.ack = answer ? t->irs + 1 : 0,
 		.flags = (uint8_t)(answer ? TCP_SYN | TCP_ACK : TCP_SYN),
 		.kind = TCP_SHAPE_SYN};
-	/* RFC 6298 3: what was sent twice is not measured */
-	t->timed_ns = t->snd_nxt == t->iss ? s->now_ns : 0;
-	t->timed_seq = t->iss + 1;
 	t->syn_due = false;
 	t->snd_nxt = t->iss + 1;
 	tcp_timer_update(s, f, true);
@@ -108,6 +105,10 @@ void tcp_send_syn(struct stack *s, struct flow *f)
 		shape.window = 65535;
 	if (out_bare(s, f, &shape) < 0)
 		return;
+	if (!t->backoff) {
+		t->timed_ns = s->now_ns;
+		t->timed_seq = t->snd_nxt;
+	}
 	t->rcv_last_ack = shape.ack;
 }
 

@@ -13,7 +13,6 @@
 enum { SYN_TRIES = 6, RESEND_TRIES = 14, KEEPALIVE_TRIES = 8 };
 
 static const uint64_t RTO_START_NS = NS_PER_S;
-static const uint64_t RTO_AFTER_SYN_NS = 3 * NS_PER_S; /* RFC 6298 5.7 */
 static const uint64_t RTO_MIN_NS = 200 * NS_PER_MS;
 static const uint64_t RTO_MAX_NS = 60 * NS_PER_S;
 static const uint64_t PROBE_MIN_NS = 10 * NS_PER_MS;
@@ -69,13 +68,6 @@ void tcp_rtt_sample(struct tcp *t, uint64_t rtt_ns)
 		t->rto_ns = RTO_MIN_NS;
 	if (t->rto_ns > RTO_MAX_NS)
 		t->rto_ns = RTO_MAX_NS;
-}
-
-void tcp_timer_opened(struct tcp *t)
-{
-	if (t->backoff && !t->srtt_ns)
-		t->rto_ns = RTO_AFTER_SYN_NS;
-	t->backoff = 0;
 }
 
 static uint64_t timer_rto(const struct tcp *t)
@@ -166,20 +158,13 @@ static void timer_persist(struct stack *s, struct flow *f)
 		tcp_timer_update(s, f, true);
 }
 
-/* RFC 9293 SHLD-17: a guest that took its window back from what is out, and answers, is waited for. */
-static bool timer_window_retreated(const struct stack *s, const struct tcp *t)
-{
-	return t->snd_wnd < t->snd_nxt - t->snd_una && s->now_ns - t->heard_ns < 2 * RTO_MAX_NS;
-}
-
 static void timer_timeout(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	if (t->backoff >= RESEND_TRIES && !timer_window_retreated(s, t)) {
+	if (++t->backoff > RESEND_TRIES) {
 		tcp_kill(s, f);
 		return;
 	}
-	t->backoff += t->backoff < RESEND_TRIES;
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + timer_rto(t));
