@@ -51,6 +51,8 @@ void check_form(const struct packet *p, uint32_t piece, const struct numbers *n,
 		.type = p->type,
 		.code = p->code,
 		.mtu = (uint16_t)(p->mtu.any ? 0 : p->mtu.low)};
+	if (p->ack_all)
+		s->ack = n->stack_end - p->ack;
 	for (unsigned int i = 0; i < p->options; i++)
 		form_option(&p->option[i], n, &w);
 	while (wire_written(&w) % 4)

@@ -12,6 +12,7 @@
 struct numbers {
 	uint32_t guest_isn;
 	uint32_t stack_isn; /* 0 until the stack's SYN was seen: then its numbers are absolute */
+	uint32_t stack_end; /* after the last byte of the stack's that was seen, absolute */
 	uint32_t stack_ts;  /* the stack's first timestamp; the guest's are absolute */
 	bool ts_known;
 };

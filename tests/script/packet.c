@@ -161,8 +161,9 @@ const char *packet_read(struct scan *s, struct packet *p)
 	if (wrong)
 		return wrong;
 	p->has_ack = scan_word(s, "ack");
-	if (p->has_ack && !scan_number(s, &p->ack))
-		return "ack N";
+	p->ack_all = p->has_ack && scan_word(s, "all");
+	if (p->has_ack && (!p->ack_all || scan_word(s, "short")) && !scan_number(s, &p->ack))
+		return "ack N, ack all or ack all short N";
 	p->has_window = scan_word(s, "win");
 	if (p->has_window && !scan_span(s, &p->window))
 		return "win N";

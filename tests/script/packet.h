@@ -1,7 +1,7 @@
 /*
  * A packet line of a script: what is sent, or what is expected. Sequence numbers are relative, as in the script.
  *
- *     FLAGS START:END(BYTES) [ack N] [win SPAN] [urg SPAN] [<OPTIONS>] [forged] [bad checksum] [offset N]
+ *     FLAGS START:END(BYTES) [ack N | ack all | ack all short N] [win SPAN] [urg SPAN] [<OPTIONS>] [forged] [bad checksum] [offset N]
  *     [START:END(BYTES)] icmp unreachable frag_needed mtu N
  *
  * FLAGS are F S R P . U E W, "-" for none; before them [ect0] [ect1] [ce], else the packet is not ECN-capable.
@@ -46,6 +46,7 @@ struct packet {
 	uint32_t start, end;
 	uint32_t count, bytes; /* segments, and payload of each */
 	bool has_ack, has_window;
+	bool ack_all; /* whatever the stack sent, but for the last `ack` bytes */
 	uint32_t ack;
 	struct span window, urgent;
 	bool any_options;

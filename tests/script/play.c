@@ -303,6 +303,28 @@ static bool play_stack_sends(struct play *p, struct talk *t)
 	return true;
 }
 
+static bool play_span(struct play *p, uint64_t got)
+{
+	if (p->event->span.any || (got >= p->event->span.low && got <= p->event->span.high))
+		return true;
+	return play_fail(p, "another number\n    got      %" PRIu64, got);
+}
+
+static bool play_burst(struct play *p, struct talk *t)
+{
+	uint64_t count = 0;
+	for (struct play_sent *sent; (sent = play_next_sent(p)); count++) {
+		if (sent->talk != t || !sent->segment.payload_bytes)
+			return play_fail(p, "no data\n    got      > %s", sent->text);
+		if (!count && !play_in_time(p, sent->at_ns))
+			return false;
+		p->sent_head++;
+		if (p->sent_head == p->sent_tail)
+			return play_span(p, count + 1);
+	}
+	return play_span(p, count);
+}
+
 static bool play_far_sees_data(struct play *p, struct talk *t)
 {
 	const struct packet *range = &p->event->packet;
@@ -336,13 +358,6 @@ static bool play_far_sees(struct play *p, struct talk *t)
 		return play_fail(p, "the far end saw something else\n    got      far sees %s %u",
 			play_sight_name(s), s->value);
 	return play_in_time(p, s->at_ns);
-}
-
-static bool play_span(struct play *p, uint64_t got)
-{
-	if (p->event->span.any || (got >= p->event->span.low && got <= p->event->span.high))
-		return true;
-	return play_fail(p, "another number\n    got      %" PRIu64, got);
 }
 
 static bool play_count(struct play *p)
@@ -451,6 +466,7 @@ static bool play_act(struct play *p, struct talk *t)
 	case EVENT_ISN: return play_isn(p);
 	case EVENT_NOTHING:
 	case EVENT_STACK_SENDS:
+	case EVENT_BURST:
 	case EVENT_FAR_SEES: break;
 	}
 	play_settle(p);
@@ -462,6 +478,8 @@ static bool play_event(struct play *p)
 	struct talk *t = &p->talk[p->event->connection];
 	if (p->event->kind == EVENT_STACK_SENDS)
 		return play_stack_sends(p, t);
+	if (p->event->kind == EVENT_BURST)
+		return play_burst(p, t);
 	if (p->event->kind == EVENT_FAR_SEES)
 		return play_far_sees(p, t);
 	return play_act(p, t);

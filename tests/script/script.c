@@ -246,6 +246,10 @@ static const char *script_read_event(struct script *c, struct scan *s, struct ev
 	}
 	if (scan_mark(s, "> ")) {
 		e->kind = EVENT_STACK_SENDS;
+		if (scan_word(s, "burst")) {
+			e->kind = EVENT_BURST;
+			return scan_span(s, &e->span) ? NULL : "how many";
+		}
 		return packet_read(s, &e->packet);
 	}
 	if (scan_word(s, "far"))

@@ -8,6 +8,7 @@
  *     TIME [NAME] > PACKET              the stack sends
  *     TIME [NAME] maybe > PACKET        or does not
  *     TIME [NAME] until > PACKET        the same, after any bare acknowledgements of less
+ *     TIME [NAME] > burst SPAN          so many segments with data are there, of whatever size
  *     TIME [NAME] establish [rtt S] [win N] <OPTIONS>
  *                                       the guest's SYN, the far end accepts, SYN-ACK, and S (.02) later ACK
  *     TIME [NAME] far accepts | refuses | unreachable host | unreachable net | prohibits | times out | runs short
@@ -38,6 +39,7 @@ enum { SCRIPT_EVENTS_MAX = 400, SCRIPT_CONNECTIONS_MAX = 8, SCRIPT_LINE_MAX = 40
 enum event_kind {
 	EVENT_GUEST_SENDS,
 	EVENT_STACK_SENDS,
+	EVENT_BURST,
 	EVENT_ESTABLISH,
 	EVENT_FAR_DOES,
 	EVENT_FAR_SEES,

@@ -83,6 +83,13 @@ static void talk_check_window(struct talk *t, const struct segment *s)
 	t->acked = s->ack;
 }
 
+static void talk_stack_reached(struct talk *t, const struct segment *s)
+{
+	uint32_t end = s->seq + s->payload_bytes + (s->flags & (FLAG_SYN | FLAG_FIN) ? 1 : 0);
+	if (s->flags & FLAG_SYN || (int32_t)(end - t->numbers.stack_end) > 0)
+		t->numbers.stack_end = end;
+}
+
 void talk_stack_sent(struct talk *t, const struct segment *s)
 {
 	uint32_t start = s->seq - t->numbers.stack_isn;
@@ -96,6 +103,7 @@ void talk_stack_sent(struct talk *t, const struct segment *s)
 		talk_stack_began(t, s);
 	if (s->flags & FLAG_ACK)
 		talk_check_window(t, s);
+	talk_stack_reached(t, s);
 	if (!s->payload_bytes)
 		return;
 	talk_wrong(t, (int32_t)(start + s->payload_bytes - t->offered) > 0,
