@@ -255,8 +255,8 @@ static bool play_passes_by(const struct play *p, const struct play_sent *sent)
 {
 	const struct segment *s = &sent->segment;
 	uint32_t wanted = sent->talk->numbers.guest_isn + p->event->packet.ack;
-	return p->event->until && s->protocol == 6 && s->flags == FLAG_ACK && !s->payload_bytes &&
-	       (int32_t)(s->ack - wanted) < 0;
+	return p->event->until && s->protocol == 6 && (s->flags & ~FLAG_ECE) == FLAG_ACK &&
+	       !s->payload_bytes && (int32_t)(s->ack - wanted) < 0;
 }
 
 static struct play_sent *play_next_sent(struct play *p)
