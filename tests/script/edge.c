@@ -59,7 +59,7 @@ static void edge_link(struct link *l, struct ring_region *mine, struct ring_regi
 
 static void edge_stack_start(struct edge *e, const struct edge_setup *setup)
 {
-	struct stack_config config = {.ip_be = htobe32(EDGE_GATEWAY),
+	struct stack_config config = {.ip_be = htobe32(setup->gateway_ip),
 		.mask_be = htobe32(0xffffff00),
 		.mtu = setup->mtu,
 		.nat_enable = true,

@@ -19,6 +19,7 @@
 enum { EDGE_GATEWAY = 0xc0a81e01, EDGE_GUEST = 0xc0a81e0a, EDGE_FAR = 0xcb007109 };
 
 struct edge_setup {
+	uint32_t gateway_ip; /* its net is a /24 */
 	uint16_t mtu;
 	uint8_t key;	    /* the secret's bytes follow from it */
 	uint32_t half_open; /* limit a guest */

@@ -395,8 +395,10 @@ static void play_flood(struct play *p)
 /* What is waiting at the old stack is lost with it. */
 static void play_start(struct play *p, uint8_t key, uint64_t now_ns)
 {
-	struct edge_setup setup = {
-		.mtu = p->script->mtu, .key = key, .half_open = p->script->half_open};
+	struct edge_setup setup = {.gateway_ip = EDGE_GATEWAY,
+		.mtu = p->script->mtu,
+		.key = key,
+		.half_open = p->script->half_open};
 	if (p->edge)
 		edge_free(p->edge);
 	p->edge = edge_new(&setup, now_ns);

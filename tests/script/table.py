@@ -39,7 +39,7 @@ def main():
         print("\n".join(table()))
         return
     document = pathlib.Path(sys.argv[2]).read_text().splitlines()
-    held = [line for line in document if re.match(r"\| (statement|[STab-][^|]*) \|", line)]
+    held = [line for line in document if re.match(r"\| (statement|also|-|[ST]\d[^|]*) \|", line)]
     wanted = [line for line in table() if not line.startswith("|---")]
     for line in sorted(set(wanted) ^ set(held)):
         print(f"{'missing' if line in wanted else 'of no script'}: {line}")

@@ -4,7 +4,7 @@
 
 #include "talk.h"
 
-enum { TALK_PIECE = ARENA_LARGE_BYTES };
+enum { TALK_PIECE = ARENA_LARGE_BYTES, TALK_SCALE_MAX = 14 };
 
 void talk_begin(struct talk *t, const struct script_connection *name)
 {
@@ -42,14 +42,14 @@ void talk_guest_sends(struct talk *t, const struct segment *s)
 	uint32_t scale = 0, edge;
 	if (s->protocol != 6)
 		return;
-	if (s->flags & FLAG_SYN)
-		t->guest_scale = check_option(s, OPTION_SCALE, &scale) ? (uint8_t)scale : 0;
-	if (s->flags & FLAG_SYN)
+	if (s->flags & FLAG_SYN) {
 		t->scaled = check_option(s, OPTION_SCALE, &scale);
+		t->guest_scale = (uint8_t)(scale < TALK_SCALE_MAX ? scale : TALK_SCALE_MAX);
+	}
 	if (!(s->flags & FLAG_ACK))
 		return;
 	scale = t->scaled && !(s->flags & FLAG_SYN) ? t->guest_scale : 0;
-	edge = s->ack - t->numbers.stack_isn + ((uint32_t)s->window << (scale > 14 ? 14 : scale));
+	edge = s->ack - t->numbers.stack_isn + ((uint32_t)s->window << scale);
 	if ((int32_t)(edge - t->offered) > 0)
 		t->offered = edge;
 }
