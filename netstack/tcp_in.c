@@ -209,8 +209,25 @@ static bool in_complete_open(struct stack *s, struct flow *f, const struct tcp_s
 	in_measure(s, t);
 	t->snd_wl1 = seg->seq;
 	t->snd_wl2 = seg->ack;
-	t->snd_wnd = t->snd_wnd_max = seg->wnd << t->snd_scale;
+	t->snd_wnd = t->snd_wnd_max = seg->wnd << (seg->flags & TCP_SYN ? 0 : t->snd_scale);
 	tcp_established(s, f);
+	return true;
+}
+
+/*
+ * Both SYNs crossed (RFC 9293 3.5, figure 7): the guest's SYN-ACK lies before the window too, but is the answer to ours.
+ * A guest that took our SYN-ACK for that answer says nothing more.
+ */
+static bool in_crossed_syn(struct stack *s, struct flow *f, const struct tcp_segment *seg)
+{
+	struct tcp *t = &f->tcp;
+	bool answer = (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK);
+	if (t->state != TCP_SYN_RECEIVED || !answer || seg->seq != t->irs)
+		return false;
+	if (in_complete_open(s, f, seg)) {
+		t->ack_now = true;
+		flow_owe(s, f, OWED_ACK);
+	}
 	return true;
 }
 
@@ -360,8 +377,9 @@ static void in_synchronized(struct stack *s, struct flow *f, const struct tcp_se
 	in_keepalive(s, f, seg);
 	f->tcp.heard_ns = s->now_ns;
 	f->tcp.keepalives = 0;
-	if (in_repeated_syn(s, f, seg) || !in_step1_sequence(s, f, seg) ||
-		!in_step2_reset(s, f, seg) || !in_step4_syn(s, f, seg) || !in_step5_ack(s, f, seg))
+	if (in_repeated_syn(s, f, seg) || in_crossed_syn(s, f, seg) ||
+		!in_step1_sequence(s, f, seg) || !in_step2_reset(s, f, seg) ||
+		!in_step4_syn(s, f, seg) || !in_step5_ack(s, f, seg))
 		return;
 	if (f->tcp.state == TCP_TIME_WAIT) {
 		if (seg->length)

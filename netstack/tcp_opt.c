@@ -95,17 +95,24 @@ static void options_write_syn(struct stack *s, struct tcp *t, struct wire_out *w
 	}
 }
 
+static bool option_inside(const struct tcp_range *r, const struct tcp_range *around)
+{
+	return around->start != around->end && seq_le(around->start, r->start) &&
+	       seq_le(r->end, around->end);
+}
+
 /*
  * The acknowledgement may lag behind what we hold (tcp_rx.c), and a sender takes any block above it for bytes beyond a
- * hole. So a duplicate is reported (RFC 2883) only when the acknowledgement has covered it: told before, it would
- * be read as the loss of everything in between. And when there is a real hole, what we hold before it is
- * reported too, but for its first segment, or the sender would send it again.
+ * hole. So a duplicate is reported (RFC 2883) only when the acknowledgement has covered it or the next block holds it:
+ * told otherwise, it would be read as the loss of everything in between. And when there is a real hole, what we
+ * hold before it is reported too, but for its first segment, or the sender would send it again.
  */
 static unsigned int options_sack_blocks(struct tcp *t, struct tcp_range *block, unsigned int most)
 {
 	const uint32_t ack = tcp_rx_ack(t);
 	unsigned int n = 0;
-	if (t->dsack.start != t->dsack.end && seq_le(t->dsack.end, ack)) {
+	if (t->dsack.start != t->dsack.end &&
+		(seq_le(t->dsack.end, ack) || option_inside(&t->dsack, &t->sack[0]))) {
 		block[n++] = t->dsack;
 		t->dsack = (struct tcp_range){0};
 	}

@@ -373,7 +373,7 @@ static void out_due_acks(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
 	unsigned int due = t->acks_owed > t->ack_now ? t->acks_owed : t->ack_now;
-	if (t->state < TCP_ESTABLISHED)
+	if (t->state < TCP_SYN_RECEIVED)
 		return;
 	t->acks_owed = 0;
 	t->ack_now = false;

@@ -356,13 +356,13 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	struct tcp *t = &f->tcp;
 	struct ring_seg piece[PACKET_SEGS];
 	uint32_t before = t->rcv_nxt, at = start;
-	bool had_gap = t->rx_tail != t->rx_prefix;
+	bool had_gap = t->rx_tail != t->rx_prefix, news = false;
 	unsigned int n = packet_pieces(
 		seg->packet, seg->payload_at + (start - seg->seq), end - start, piece);
 	rx_watch_wait(s, f);
 	rx_measure(t, seg, piece, n);
 	for (unsigned int i = 0; i < n; i++) {
-		rx_insert(s, f, at, &piece[i]);
+		news |= rx_insert(s, f, at, &piece[i]);
 		at += piece[i].len;
 	}
 	rx_advance(s, t);
@@ -371,10 +371,14 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 	if (t->rcv_nxt != before) {
 		flow_owe(s, f, OWED_UPLOAD);
 		rx_acknowledge_later(s, f);
-		t->ack_now |= had_gap;
+		/* at once (RFC 5681 4.2) means with its consumption: before, it would be one more duplicate */
+		if (had_gap)
+			t->interactive = false;
 		return;
 	}
 	rx_sack_note(t, start, end);
+	if (!news)
+		t->dsack = (struct tcp_range){start, end};
 	if (t->acks_owed < TCP_ACKS_OWED_MAX)
 		t->acks_owed++;
 	flow_owe(s, f, OWED_ACK);

@@ -237,6 +237,7 @@ static void far_output(void)
 static void run_link(void)
 {
 	guest_timer();
+	guest_output();
 	deliver();
 	world_run(w);
 	pick_up();
