@@ -2,22 +2,30 @@
 import argparse, contextlib, datetime, json, os, pathlib, platform, shutil, signal, sys, tempfile
 import cases, table
 from peers import PEERS
-from topology import SERVER, SIGNALS, Failed, Topology, sh
+from topology import SERVER, SIGNALS, Failed, Topology, compile_load, sh
 
-HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get("NATLOCK_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 FAILURES = (Failed, OSError, json.JSONDecodeError)  # what a gateway can do to us
 
 
+def names(known):
+    """A type for argparse: some of `known`, separated by commas."""
+    def parse(text):
+        if wrong := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: not one of {', '.join(known)}")
+        return text.split(",")
+    return parse
+
+
 def options():
-    names = lambda known: lambda text: [n if n in known else sys.exit(f"{n}: one of {', '.join(known)}") for n in text.split(",")]
     p = argparse.ArgumentParser(prog="tests/bench/run", description="Measures natlock beside other gateways; needs root.")
     p.add_argument("--peers", type=names(PEERS), default=list(PEERS), help="default: all that are installed; kernel NAT is always in")
     p.add_argument("--cases", type=names(cases.CASES), default=cases.CASES)
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--out", type=pathlib.Path, required=True, help="folder of cells.tsv and table.md")
+    p.add_argument("--out", type=pathlib.Path, default=BUILD / "bench", help="folder of cells.tsv and table.md; default build/bench")
     p.add_argument("--seconds", type=int, default=2, help="of each TCP bulk run")
-    p.add_argument("--short", type=int, default=1, help="seconds of each other run")
-    p.add_argument("--flows", type=lambda text: [int(n) for n in text.split(",")], default=[1000, 10000], help="idle flows of the memory case")
+    p.add_argument("--short", type=float, default=1, help="seconds of each other run")
+    p.add_argument("--flows", type=names(table.FLOWS), default=table.FLOWS[:2], help=f"idle flows of the memory case, of {', '.join(table.FLOWS)}")
     p.add_argument("--congestion", type=lambda text: text.split(","), default=["cubic", "reno"], help="pinned in each namespace: the first that the kernel allows there")
     p.add_argument("--endpoints", default="cubic", help="congestion control of both ends of TCP bulk")
     p.add_argument("--prefix", default=f"nlb-{os.getpid()}-", help="of the namespaces")
@@ -31,7 +39,7 @@ def say(text):
 
 class Run:
     def __init__(self, o, work):
-        self.o, self.work, self.load = o, work, work / "load"
+        self.o, self.work, self.load = o, work, compile_load(work)
         self.peers = [PEERS["kernel"]] + [PEERS[n] for n in o.peers if n != "kernel"]
         o.out.mkdir(parents=True, exist_ok=True)
         self.cells = open(o.out / "cells.tsv", "w")
@@ -42,14 +50,14 @@ class Run:
 
     def fact(self, name, value, peer="run"):
         self.put(0, peer, name, " ".join(str(value).split()), "text")
-        say(f"{peer} {name}: {value}") if peer == "run" else None
+        if peer == "run":
+            say(f"{name}: {value}")
 
     def world(self):
         return Topology(self.o.prefix, self.load, self.work, self.o.congestion)
 
     def begin(self):
-        """Builds the load generator, finds who is here, and writes down under what conditions."""
-        sh("cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-o", self.load, *sorted(HERE.glob("load/*.c")), timeout=120, env=dict(os.environ, TMPDIR=str(self.work)))
+        """Finds who is here, and writes down under what conditions."""
         for peer in list(self.peers):
             if reason := peer.missing():
                 say(f"{peer.name}: not here ({reason})")
@@ -99,15 +107,17 @@ class Run:
     def turn(self, number, peer):
         """One round of one gateway."""
         wanted, ends = [c for c in cases.CASES if c in self.o.cases and c in (peer.cases or cases.CASES)], {}
-        through = [(1500, [c for c in wanted if c in cases.COMMON])]
+        through = []
+        if common := [c for c in wanted if c in cases.COMMON]:
+            through.append((1500, common))
         if "tcp_big" in wanted and peer.mtus[-1] != 1500:
             through.append((peer.mtus[-1], ["tcp_big"]))
         if "startup" in wanted:
             self.attempt(number, peer, "startup", cases.startup, self.world)
-        for mtu, names in through:
+        for mtu, these in through:
             try:
-                with self.started(peer, mtu, ends) if names else contextlib.nullcontext() as t:
-                    for name in names:
+                with self.started(peer, mtu, ends) as t:
+                    for name in these:
                         self.attempt(number, peer, name, getattr(cases, name), t)
             except FAILURES as error:
                 self.fail(number, peer, f"MTU {mtu}: {error}")
@@ -143,12 +153,13 @@ def main():
         signal.signal(each, stop)
     with tempfile.TemporaryDirectory(prefix="natlock-bench-") as work:
         os.chmod(work, 0o755)  # gateways give up root
+        pathlib.Path(work, "output").touch()
         run = Run(o, pathlib.Path(work))
         try:
             run.begin()
             run.rounds()
         finally:
-            shutil.copy(pathlib.Path(work, "output"), o.out / "output") if pathlib.Path(work, "output").exists() else None
+            shutil.copy(pathlib.Path(work, "output"), o.out)
         (o.out / "table.md").write_text(table.render(o.out / "cells.tsv"))
     say(f"wrote {o.out}/table.md")
 

@@ -66,7 +66,7 @@ def udp(t, peer, options):
 
 
 def timed(name, answer):
-    return {name: answer["rate"], f"{name}_p50": answer["p50_us"], f"{name}_p99": answer["p99_us"]}
+    return {name: answer["rate"], f"{name}_p50": answer["p50_us"], f"{name}_p99": answer["p99_us"], f"{name}_failed": answer["failed"]}
 
 
 def rr(t, peer, options):

@@ -81,7 +81,7 @@ class Natlock(Peer):
 
     def missing(self):
         if not self.path():
-            return "no natlock in NATLOCK_BIN"
+            return "not built, or not in the folder NATLOCK_BIN"
         check = sh(self.path(), "check", "-c", "/dev/stdin", input=self.config(1500), check=False)
         return check.stderr.strip() if check.returncode else ""
 

@@ -8,6 +8,7 @@ import collections, pathlib, statistics, sys
 REFERENCE, OURS = "kernel", "natlock"
 MORE, LESS = 1, -1  # is better
 WAYS = ["up_1", "down_1", "up_8", "down_8"]
+FLOWS = ["1000", "10000", "20000"]
 LATENCY = ["tcp_rr", "udp_rr", "tcp_rr_1cpu", "udp_rr_1cpu"]
 # Title, unit, which way is better, metrics. The ratio of a metric in LIKE is to another one of the reference.
 SECTIONS = [
@@ -24,14 +25,15 @@ SECTIONS = [
     ("One byte there and back: how often", "1/s", MORE, LATENCY),
     ("Connect, one byte there and back, close: 1 and 64 at once", "1/s", MORE, ["crr_1", "crr_64"]),
     ("Connect, one byte there and back, close", "us", LESS, [f"crr_{n}_{p}" for n in (1, 64) for p in ("p50", "p99")]),
-    ("Idle flows", "flows", MORE, [f"flows_{n}_{w}" for n in (1000, 10000, 20000) for w in ("established", "alive")]),
-    ("Memory of all processes of the gateway (PSS)", "MiB", LESS, ["memory_idle", "memory_1000", "memory_10000", "memory_20000"]),
+    ("Idle flows", "flows", MORE, [f"flows_{n}_{w}" for n in FLOWS for w in ("established", "alive")]),
+    ("Memory of all processes of the gateway (PSS)", "MiB", LESS, ["memory_idle", *(f"memory_{n}" for n in FLOWS)]),
     ("Start to the first byte echoed", "ms", LESS, ["startup"]),
     ("DNS through the gateway's forwarder, 32 outstanding (known: out of 100 names)", "1/s", MORE, ["dns", "dns_known"]),
     ("DNS", "us", LESS, ["dns_p50", "dns_p99", "dns_known_p50", "dns_known_p99"]),
     ("DHCP, DISCOVER to ACK, 8 outstanding", "leases/s", MORE, ["dhcp"]),
     ("DHCP", "us", LESS, ["dhcp_p50", "dhcp_p99"]),
     ("DHCP: without a lease after 5 s", "clients", LESS, ["dhcp_missing"]),
+    ("Questions without an answer, connections that failed", "", LESS, [f"{m}_failed" for m in [*LATENCY, "crr_1", "crr_64", "dns", "dns_known", "dhcp"]]),
     ("What natlock says of itself", "", LESS, ["fallback_wakes", "worker_restarts"]),
 ]
 UNIT = {metric: unit for _, unit, _, metrics in SECTIONS for metric in metrics}

@@ -36,6 +36,14 @@ def wait_for(condition, what, seconds=5):
     return value
 
 
+def compile_load(folder):
+    """Builds the load generator in `folder`; its path."""
+    program = folder / "load"
+    sources = sorted((pathlib.Path(__file__).resolve().parent / "load").glob("*.c"))
+    sh("cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, *sources, timeout=120, env=dict(os.environ, TMPDIR=str(folder)))
+    return program
+
+
 class Namespace:
     """A network namespace, what was started in it, and one sleeping process through which /proc shows its tables."""
 

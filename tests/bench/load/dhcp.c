@@ -150,8 +150,10 @@ static void hear(struct run *r, const struct reply *reply)
 	r->ended++;
 }
 
-static void ask_again(struct run *r, uint64_t now_ns)
+static void ask_again(struct run *r)
 {
+	uint64_t now_ns = load_now_ns(); /* not earlier than any question */
+
 	for (unsigned i = 0; i < r->started; i++)
 		if (r->client[i].state != DONE && now_ns - r->client[i].asked_ns > PATIENCE_NS)
 			ask(r, i, NULL);
@@ -193,7 +195,7 @@ int dhcp_run(char **argument)
 				hear(&r, &reply);
 		if (now_ns - swept_ns > SWEEP_NS) {
 			swept_ns = now_ns;
-			ask_again(&r, now_ns);
+			ask_again(&r);
 		}
 	}
 	return load_samples_print(&r.samples);

@@ -49,8 +49,10 @@ static void hear(struct run *r, const uint8_t *message)
 	r->outstanding--;
 }
 
-static void give_up_old(struct run *r, uint64_t now_ns)
+static void give_up_old(struct run *r)
 {
+	uint64_t now_ns = load_now_ns(); /* not earlier than any question */
+
 	for (size_t i = 0; i < IDS; i++) {
 		if (!r->asked_ns[i] || now_ns - r->asked_ns[i] < PATIENCE_NS)
 			continue;
@@ -83,7 +85,7 @@ int names_run(char **argument)
 			hear(&r, message);
 		if (now_ns - swept_ns > SWEEP_NS) {
 			swept_ns = now_ns;
-			give_up_old(&r, now_ns);
+			give_up_old(&r);
 		}
 	}
 	return load_samples_print(&r.samples);
