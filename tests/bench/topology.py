@@ -65,8 +65,9 @@ class Namespace:
         return sh(*self.wrap(command), **options)
 
     def start(self, *command, **options):
-        """A session of its own: what the terminal sends to us does not reach it, we end it."""
-        self.started.append(subprocess.Popen(self.wrap(command), text=True, start_new_session=True,
+        """A process group of its own: what the terminal sends to us does not reach it, we end it. No session of its own: the
+        scheduler groups by session, and a switch between groups costs two microseconds more."""
+        self.started.append(subprocess.Popen(self.wrap(command), text=True, process_group=0,
                                              **{"stdout": self.log, "stderr": self.log, "stdin": subprocess.DEVNULL, **options}))
         return self.started[-1]
 
