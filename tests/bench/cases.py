@@ -1,5 +1,5 @@
-"""What is measured. A case takes a topology with a running gateway and returns its metrics (table.SECTIONS says what they are); the cases
-of FRESH start gateways of their own."""
+"""What is measured. A case takes a topology with a running gateway and returns its metrics (table.SECTIONS says what they are); `startup` and
+`memory` start gateways themselves."""
 import json, os, time
 import processes
 from topology import SERVER, TAP, Failed

@@ -4,11 +4,11 @@
  */
 #include "load.h"
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -16,8 +16,7 @@ enum {
 	BATCH = 32,
 	SIZE_MAX_BYTES = 2048,
 	SEEN = 1 << 24, /* numbers that are remembered; a run is shorter */
-	SILENCE_MS = 400,
-	ASK_MS = 100,
+	SILENCE_US = 400000,
 };
 
 struct stamp {
@@ -94,28 +93,25 @@ static void count_one(struct tally *t, const char *data, size_t size)
 		t->highest = stamp.number;
 }
 
-/* Counts until SILENCE_MS after the last one. asks: a datagram goes out until the first comes. */
+/* Counts until SILENCE_US after the last one. asks: a datagram goes out until the first comes. */
 static int receive_all(int fd, const char *seconds, bool asks)
 {
 	struct tally t = {.seen = load_alloc(SEEN / 8, 1)};
 	struct batch *b = batch_new(SIZE_MAX_BYTES, NULL);
+	struct timeval silence = {0, SILENCE_US};
 	uint64_t end_ns = load_deadline_ns(seconds);
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 	while (load_now_ns() < end_ns) {
-		struct pollfd ready = {fd, POLLIN, 0};
-
 		if (asks && !t.received && write(fd, "go", 2) < 0 && errno != ECONNREFUSED)
 			load_die("ask");
-		if (poll(&ready, 1, t.received ? SILENCE_MS : ASK_MS) != 1) {
-			if (t.received)
-				break;
-			continue;
-		}
-		int count = recvmmsg(fd, b->message, BATCH, MSG_DONTWAIT, NULL);
-		uint64_t now_ns = load_now_ns();
-		if (count > 0 && !t.first_ns)
-			t.first_ns = now_ns;
-		t.last_ns = count > 0 ? now_ns : t.last_ns;
+		int count = recvmmsg(fd, b->message, BATCH, MSG_WAITFORONE, NULL);
+		if (count <= 0 && t.received)
+			break;
+		if (count > 0)
+			t.last_ns = load_now_ns();
+		if (!t.received)
+			t.first_ns = t.last_ns;
 		for (int i = 0; i < count; i++)
 			count_one(&t, b->data[i], b->message[i].msg_len);
 	}

@@ -60,7 +60,6 @@ int load_datagram_socket(const struct sockaddr_in *own, const struct sockaddr_in
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), bytes = BUFFER_BYTES;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	if (own && bind(fd, (const struct sockaddr *)own, sizeof(*own)))
 		load_die("bind");
 	if (far && connect(fd, (const struct sockaddr *)far, sizeof(*far)))

@@ -33,7 +33,7 @@ struct sockaddr_in load_address(const char *ip, unsigned port);
 /* A non-blocking listener on address. */
 int load_listen(struct sockaddr_in address);
 
-/* A blocking UDP socket with large buffers; bound to `own` or connected to `far` (NULL: not). */
+/* A blocking UDP socket with much room to receive; bound to `own` or connected to `far` (NULL: not). */
 int load_datagram_socket(const struct sockaddr_in *own, const struct sockaddr_in *far);
 
 /* A non-blocking TCP socket without Nagle, connecting; -1 if not even that began (errno). */
