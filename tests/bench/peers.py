@@ -106,7 +106,7 @@ class Natlock(Peer):
         home.mkdir()
         (home / "natlock.yaml").write_text(self.config(mtu))
         t.gateway.start(self.path(), "up", "-c", home / "natlock.yaml", env=dict(os.environ, RUNTIME_DIRECTORY=f"{home}/run", STATE_DIRECTORY=f"{home}/state", LOGS_DIRECTORY=f"{home}/log"))
-        t.take_tap(TAP)
+        t.take_tap(TAP, up=True)
         t.address_guest("192.168.30.2/16", "192.168.30.1", mtu)
 
     def inspect(self, t):

@@ -74,6 +74,13 @@ class Namespace:
     def table(self, name):
         return pathlib.Path(f"/proc/{self.anchor}/net/{name}").read_text()
 
+    def flags(self, interface):
+        """Of an interface, bit 0: it is up; None: there is none. `ip netns exec` gives each namespace a /sys of its own."""
+        try:
+            return int(pathlib.Path(f"/proc/{self.anchor}/root/sys/class/net/{interface}/flags").read_text(), 16)
+        except OSError:
+            return None
+
     def pids(self):
         return processes.family({p.pid for p in self.started}, self.network) - {self.anchor}
 
@@ -145,12 +152,13 @@ class Topology:
         self.next_port += 1
         return self.next_port
 
-    def wait_link(self, space, name):
-        wait_for(lambda: f"{name}:" in space.table("dev"), f"interface {name}")
+    def wait_link(self, space, name, up=False):
+        wait_for(lambda: (space.flags(name) or 0) & 1 if up else space.flags(name) is not None, f"interface {name}")
 
-    def take_tap(self, name):
-        """Hands a TAP that the gateway made in its own namespace to the guest."""
-        self.wait_link(self.gateway, name)
+    def take_tap(self, name, up=False):
+        """Hands a TAP that the gateway made in its own namespace to the guest; `up`: not before it has been brought up there, which
+        is the last that a gateway does to it."""
+        self.wait_link(self.gateway, name, up)
         sh("ip", "-n", self.gateway.name, "link", "set", name, "netns", self.guest.name, "name", TAP)
 
     def address_guest(self, address, router, mtu):
