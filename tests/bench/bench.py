@@ -71,7 +71,8 @@ class Run:
         self.fact("rounds", self.o.rounds)
         self.fact("machine", f"{os.cpu_count()} x {cpu}, {memory} MiB, {platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release()}")
         self.fact("congestion control", f"{congestion}; both ends of TCP bulk {self.o.endpoints}")
-        self.fact("load generator", f"{sh('iperf3', '--version').stdout.splitlines()[0] if shutil.which('iperf3') else 'no iperf3'}, {sh('cc', '--version').stdout.splitlines()[0]}")
+        tools = [sh(tool, "--version").stdout.splitlines()[0] for tool in ("iperf3", "cc") if shutil.which(tool)]
+        self.fact("load generator", ", ".join(tools))
         for peer in self.peers:
             self.fact("what", peer.what, peer.name)
             self.fact("version", peer.version(), peer.name)

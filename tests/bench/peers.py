@@ -105,7 +105,8 @@ class Natlock(Peer):
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
         (home / "natlock.yaml").write_text(self.config(mtu))
-        t.gateway.start(self.path(), "up", "-c", home / "natlock.yaml", env=dict(os.environ, RUNTIME_DIRECTORY=f"{home}/run", STATE_DIRECTORY=f"{home}/state", LOGS_DIRECTORY=f"{home}/log"))
+        folders = {"RUNTIME_DIRECTORY": f"{home}/run", "STATE_DIRECTORY": f"{home}/state", "LOGS_DIRECTORY": f"{home}/log"}
+        t.gateway.start(self.path(), "up", "-c", home / "natlock.yaml", env=dict(os.environ, **folders))
         t.take_tap(TAP, up=True)
         t.address_guest("192.168.30.2/16", "192.168.30.1", mtu)
 

@@ -83,8 +83,9 @@ class Cells:
 def number(value):
     if value is None:
         return "-"
-    size = abs(value)
-    return f"{value:,.0f}" if size >= 1000 else f"{value:.0f}" if size >= 100 or value == int(value) else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.01 else f"{value:.4f}"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.4f}"
 
 
 def read_targets(path):

@@ -1,6 +1,6 @@
 /*
- * DISCOVER, OFFER, REQUEST, ACK for many new clients over one interface: raw frames, since each client
- * has a hardware address of its own. RFC 2131; answers are asked for by broadcast (section 4.1).
+ * DISCOVER, OFFER, REQUEST, ACK for many new clients over one interface: raw frames, since each
+ * client has a hardware address of its own. RFC 2131; answers are asked for by broadcast (4.1).
  */
 #include "load.h"
 #include <linux/if_packet.h>

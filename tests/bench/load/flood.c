@@ -1,6 +1,6 @@
 /*
- * Datagrams one way, flat out and numbered, so that the receiver tells loss, repetition and disorder
- * apart. Sender and receiver report each for itself; either may stand in front of the gateway.
+ * Datagrams one way, flat out and numbered, so that the receiver tells loss, repetition and
+ * disorder apart. Sender and receiver report each for itself; either may be the guest.
  */
 #include "load.h"
 #include <errno.h>

@@ -1,12 +1,12 @@
 /*
- * Many TCP connections, each proven by a byte that is sent and comes back. crr closes it then and begins
- * a new one; hold keeps it; first wants one only, from a gateway that is just being started. A flow
- * asks once at a time:
+ * Many TCP connections, each proven by a byte that is sent and comes back. crr closes it then and
+ * begins a new one; hold keeps it; first wants one only, from a gateway that is just being started.
+ * A flow asks once at a time:
  *
  *	begin -> CONNECTING -> ASKED -> PROVEN, or FREE at any failure
  *
- * hold does nothing with its flows when they stand: what a gateway remembers of them is measured from
- * outside. "check" on standard input asks all again and counts; "quit" or the end of input ends.
+ * hold does nothing with its flows when they stand: what a gateway remembers of them is measured
+ * from outside. "check" on standard input asks all again and counts; "quit" or its end ends.
  */
 #include "load.h"
 #include <errno.h>

@@ -1,8 +1,8 @@
 /*
- * The two ends of every measured flow. One program, one command a run (main.c lists them). A client
- * prints one JSON object a line on standard output; servers print nothing. Kernel sockets only: what
- * is measured lies between the ends. Own failures (no socket, no memory) end the program with a
- * message; what the network does is counted.
+ * The two ends of every measured flow. One program, one command a run (main.c lists them). A
+ * client prints one JSON object a line on standard output; servers print nothing. Kernel sockets
+ * only: what is measured lies between the ends. Own failures (no socket, no memory) end the program
+ * with a message; what the network does is counted.
  */
 #pragma once
 #include <netinet/in.h>
@@ -33,7 +33,7 @@ struct sockaddr_in load_address(const char *ip, unsigned port);
 /* A non-blocking listener on address. */
 int load_listen(struct sockaddr_in address);
 
-/* A blocking UDP socket with much room to receive; bound to `own` or connected to `far` (NULL: not). */
+/* A blocking UDP socket with much room to receive; bound to own, connected to far (NULL: not). */
 int load_datagram_socket(const struct sockaddr_in *own, const struct sockaddr_in *far);
 
 /* A non-blocking TCP socket without Nagle, connecting; -1 if not even that began (errno). */

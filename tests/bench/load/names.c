@@ -1,4 +1,4 @@
-/* DNS queries for A records, so many outstanding; all names different, or out of a few (for a cache). */
+/* DNS queries for A records, so many outstanding; all names different, or a few (for a cache). */
 #include "load.h"
 #include <poll.h>
 #include <stdio.h>
