@@ -132,6 +132,8 @@ class Station:
                 frame, (_, _, kind, _, _) = self.socket.recvfrom(70000)
             except TimeoutError:
                 continue
+            except OSError:  # the interface went with its gateway
+                return
             if kind == socket.PACKET_OUTGOING or frame[6:12] == self.mac:
                 continue
             if frame[12:14] == b"\x08\x06":

@@ -349,11 +349,12 @@ def test_u15_two_thousand_flows_at_once(natlock, spawn, server):
             while (data := receive(s, 0.05))[0]:
                 peers[struct.unpack(">H", data[0])[0]] = data[1]
     assert len(peers) == 2000 and len(set(peers.values())) == 2000
-    got = set()
+    got, sent = set(), 0
     for port, peer in peers.items():
         s.sendto(struct.pack(">H", port), peer)
-        if port % 100 == 99:
-            got |= {p.target_port for p in station.waits(100, lambda p: datagram()(p) and p.data == struct.pack(">H", p.target_port))}
+        sent += 1
+        if sent % 100 == 0:
+            got |= {p.target_port for p in station.waits(sent - len(got), lambda p: datagram()(p) and p.data == struct.pack(">H", p.target_port))}
     assert len(got) == 2000
     station.close()
 

@@ -48,6 +48,23 @@ Test(quote, a_checksum_that_was_left_to_the_device_is_not_shown)
 	cr_assert_arr_eq(quote_find(&table, 5, &one)->inner, "\x03\xe8\x07\xd0\x00\x6c\x00\x00", 8);
 }
 
+Test(quote, of_a_super_frame_each_datagram_is_shown)
+{
+	struct packet p = {.l4_at = 34,
+		.bytes = 34 + 8 + 4000,
+		.head_bytes = 134,
+		.protocol = 17,
+		.gso_bytes = 1000,
+		.csum_ok = true};
+	const struct ring_remote to = {.ip_be = 7, .port = 9};
+	const struct quote *q;
+	memcpy(p.head + 34, "\x03\xe8\x00\x09\x0f\xa8\xab\xcd", 8);
+	quote_note(&table, 5, &p, &to);
+	q = quote_find(&table, 5, &to);
+	cr_assert_eq(q->ip_bytes, 20 + 8 + 1000);
+	cr_assert_arr_eq(q->inner, "\x03\xe8\x00\x09\x03\xf0\x00\x00", 8);
+}
+
 Test(quote, thirty_probes_to_rising_ports_all_stay)
 {
 	for (uint16_t i = 0; i < 30; i++)
