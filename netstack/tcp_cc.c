@@ -15,7 +15,7 @@
  */
 #include "state.h"
 
-enum { RATE_ROUNDS = 8, HEAVY_LOSS = 8 /* more than this part of what was out */ };
+enum { RATE_ROUNDS = 8, HEAVY_LOSS = 4 /* more than this part of what was out */ };
 
 static uint32_t cc_initial(const struct tcp *t)
 {
