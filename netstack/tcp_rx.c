@@ -131,7 +131,9 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 	uint32_t old = seq_lt(from, t->rcv_adv) ? t->rcv_adv - from : 0;
 	uint32_t by_units = (t->rcv_nxt - from) + rx_promise(s, t) * t->rx_unit_bytes;
 	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
-	uint32_t step = 1u << t->rcv_scale, most = UINT32_C(65535) << t->rcv_scale;
+	/* the window of a SYN is not scaled (RFC 7323 2.2): what it can't say was not promised */
+	uint8_t scale = t->state == TCP_SYN_RECEIVED ? 0 : t->rcv_scale;
+	uint32_t step = 1u << scale, most = UINT32_C(65535) << scale;
 	if (!rx_pins(t) && window < 2u * t->mss)
 		window = 2u * t->mss;
 	if (window < old + t->mss && window < old + t->rcv_budget / 2)
@@ -155,6 +157,8 @@ static void rx_grow(struct stack *s, struct tcp *t, uint32_t end)
 		return;
 	if (seq_lt(t->rcv_adv, end) || t->rcv_adv - end > t->rcv_budget / 4)
 		return;
+	if (t->rcv_adv - tcp_rx_ack(t) < t->rcv_budget / 2)
+		return; /* something else than the budget keeps it narrow */
 	t->rcv_budget *= 2;
 }
 

@@ -46,10 +46,13 @@ static void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, v);
 }
 
+static bool strict; /* the data path: by the parity of the input's length */
+
 static void join(struct link *l, int mine, int theirs, int from, int to)
 {
 	link_init(l, region[mine], region[theirs], (uint8_t)from, (uint8_t)to,
-		link_arenas(DATA_PATH_SHARED, (uint8_t)to, (uint8_t)from),
+		link_arenas(
+			strict ? DATA_PATH_STRICT : DATA_PATH_SHARED, (uint8_t)to, (uint8_t)from),
 		link_release_op((uint8_t)from, (uint8_t)to), -1);
 }
 
@@ -70,7 +73,8 @@ static void boot(void)
 		.tcp_per_guest = 64,
 		.udp_per_guest = 64,
 		.echo_per_guest = 64,
-		.half_open_per_guest = 16};
+		.half_open_per_guest = 16,
+		.strict = strict};
 	struct stack_env e = {&to_broker, &to_natproxy, &own, &view, &drops};
 	for (int i = 0; i < 4; i++) {
 		if (!region[i])
@@ -263,6 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static uint8_t frame[FRAME_MAX + 64];
 	struct wire_in in = wire_in(bytes, size);
+	strict = size & 1;
 	boot();
 	open_flow_segment(100, 2, "", 0);
 	open_flow_segment(101, 16, "", 0);

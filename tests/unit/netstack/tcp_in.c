@@ -53,6 +53,10 @@ Test(tcp_in, window_never_drawn_back_and_honest)
 {
 	static uint8_t data[1000];
 	uint32_t edge = 0;
+	/* the first acknowledgement shows the scaled window */
+	conn_send(&c, F_ACK, data, sizeof(data));
+	world_sleep(w, SECOND);
+	world_clear(w);
 	w->consume_at_once = false;
 	for (unsigned int i = 0; i < 600; i++)
 		conn_send(&c, F_ACK, data, sizeof(data));
