@@ -54,7 +54,8 @@ static void *edge_map(size_t bytes)
 static void edge_link(struct link *l, struct ring_region *mine, struct ring_region *theirs,
 	uint8_t from, uint8_t to)
 {
-	link_init(l, mine, theirs, from, to, link_arenas(to, from), link_release_op(from, to), -1);
+	link_init(l, mine, theirs, from, to, link_arenas(DATA_PATH_SHARED, to, from),
+		link_release_op(from, to), -1);
 }
 
 static void edge_stack_start(struct edge *e, const struct edge_setup *setup)
