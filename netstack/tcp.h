@@ -131,6 +131,8 @@ struct tcp {
 	uint8_t tries;	 /* timeouts in a row without progress */
 	bool active;	 /* we sent the first SYN */
 	bool syn_due;	 /* SYN or SYN-ACK wants to go out */
+	uint8_t keepalives; /* probes without an answer */
+	bool guest_alive; /* a keepalive of the guest's own came: the next credit goes even if it grants nothing */
 	/* options in force */
 	bool use_ts, use_sack, use_scale;
 	/* ECN, see tcp_ecn.c: agreed on; our SYN asked; to be echoed; CWR is due */
@@ -147,7 +149,8 @@ struct tcp {
 	uint32_t rcv_taken;    /* acknowledged though not consumed, see tcp_rx.c */
 	uint32_t rcv_budget;
 	uint64_t rx_next, rx_sent, rx_consumed; /* stream offsets */
-	uint64_t consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
+	uint64_t
+		consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
 	uint16_t rx_head, rx_tail,
 		rx_prefix;   /* receive queue; prefix = last one that is in order */
 	uint16_t rx_held[2]; /* buffers pinned, by class */
@@ -160,8 +163,8 @@ struct tcp {
 		fin_done; /* TCP_FIN sent; everything before it consumed: the FIN may be acknowledged */
 	uint8_t acks_owed; /* duplicate acknowledgements due */
 	bool ack_now, interactive;
-	uint32_t rcv_up; /* sequence number after the urgent byte */
-	bool urgent;
+	bool urgent;				/* a mark is pending */
+	uint32_t rcv_up;			/* sequence number after the urgent byte */
 	struct tcp_range sack[TCP_SACK_BLOCKS]; /* newest first; empty when start == end */
 	struct tcp_range dsack;
 	/* sending */
@@ -187,7 +190,7 @@ struct tcp {
 	uint32_t rack_rtt_us;	    /* its round trip */
 	uint32_t rack_high;	    /* end of the highest that arrived */
 	uint32_t rack_round;	    /* the reordering window grows once this is acknowledged */
-	uint32_t reorder_wait_us;   /* a look at overdue segments is due then; 0 = none is waiting */
+	uint32_t reorder_wait_us; /* a look at overdue segments is due then; 0 = none is waiting */
 	uint8_t reorder_rounds, reorder_persist;
 	bool rack_known; /* the three above mean something */
 	bool reordering; /* was seen on this path */
@@ -196,8 +199,8 @@ struct tcp {
 	uint32_t probe_end;
 	/* congestion, see tcp_cc.c */
 	uint32_t cwnd, ssthresh; /* bytes */
-	bool cwnd_limited;	 /* the window of data up to limited_end met the congestion window */
-	uint8_t frto;		 /* enum tcp_frto */
+	bool cwnd_limited; /* the window of data up to limited_end met the congestion window */
+	uint8_t frto;	   /* enum tcp_frto */
 	uint32_t limited_end;
 	uint32_t ecn_end; /* ECE counts again beyond this */
 	uint32_t recover; /* recovery ends when this is acknowledged */
@@ -208,15 +211,13 @@ struct tcp {
 	struct tcp_undo undo;
 	/* round trips */
 	uint64_t srtt_ns, rttvar_ns, rto_ns;
-	uint64_t rtt_ns;    /* when the last sample was taken */
-	uint64_t timed_ns;  /* when our SYN left; 0 = it is not timed */
+	uint64_t rtt_ns;     /* when the last sample was taken */
+	uint64_t timed_ns;   /* when our SYN left; 0 = it is not timed */
 	uint64_t min_rtt_ns; /* begin of the epoch of min_rtt_us */
 	uint32_t min_rtt_us, min_rtt_next_us;
 	uint64_t
 		challenge_ns; /* rate limit of challenge ACKs: time at which the bucket was empty */
 	uint64_t heard_ns;    /* last segment of the guest */
-	uint8_t keepalives;
-	bool guest_alive; /* a keepalive of the guest's own came: the next credit goes even if it grants nothing */
 };
 
 struct tcp_options {
@@ -244,7 +245,8 @@ struct tcp_segment {
 struct tcp_ack {
 	uint32_t acked;	    /* bytes of data newly acknowledged */
 	uint32_t delivered; /* bytes acknowledged or SACKed for the first time */
-	uint32_t rtt_us, rtt_first_us; /* of the last and first of them that was sent once; 0 = none */
+	uint32_t rtt_us,
+		rtt_first_us; /* of the last and first of them that was sent once; 0 = none */
 	uint32_t ts_echo;
 	bool has_ts;
 	bool duplicate;	  /* RFC 5681 2 */
@@ -368,7 +370,8 @@ uint64_t tcp_rto(const struct tcp *t);
 void tcp_timer_idle(struct stack *s, struct flow *f);
 
 /* tcp_sack.c: what the guest said it has. Takes the blocks of one acknowledgement, snd_una being moved already. */
-void tcp_sack_take(struct stack *s, struct tcp *t, const struct tcp_segment *seg, struct tcp_ack *a);
+void tcp_sack_take(
+	struct stack *s, struct tcp *t, const struct tcp_segment *seg, struct tcp_ack *a);
 /* Bytes believed to be on the way (RFC 6675 Pipe). */
 uint32_t tcp_pipe(const struct tcp *t);
 

@@ -192,7 +192,9 @@ static void cc_grow(struct stack *s, struct tcp *t, const struct tcp_ack *a)
 	bool used = t->cwnd_limited || (t->cwnd < t->ssthresh && t->cwnd / 2 < out);
 	if (t->cwnd_limited && seq_lt(t->limited_end, t->snd_una))
 		t->cwnd_limited = false;
-	if (a->acked && (used || t->recovery))
+	if (t->recovery) /* RFC 3465 2.3: what fills a hole acknowledges much that left long ago */
+		tcp_cubic_grow(s, t, a->acked < 2u * t->mss ? a->acked : 2u * t->mss);
+	else if (used)
 		tcp_cubic_grow(s, t, a->acked);
 }
 

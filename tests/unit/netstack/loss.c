@@ -64,8 +64,9 @@ static uint32_t g_una, g_nxt, g_rcv, g_cwnd, g_start, g_peer_start;
 static uint64_t g_timer;
 static unsigned int g_dups, g_window;
 static uint32_t g_ts;
-static bool g_close, g_fin_acked, g_peer_fin; /* the guest closes; its FIN was acknowledged; it saw ours */
-static uint64_t g_fin_at;		      /* when the FIN goes (again) */
+static bool g_close, g_fin_acked,
+	g_peer_fin;	  /* the guest closes; its FIN was acknowledged; it saw ours */
+static uint64_t g_fin_at; /* when the FIN goes (again) */
 
 static void guest_segment(uint32_t seq, uint32_t len)
 {

@@ -141,6 +141,22 @@ Test(tcp_cc, timeout_that_was_one)
 	cr_assert_eq(sender_tcp(&x)->recovery, TCP_RECOVERY_NONE);
 }
 
+/* RFC 3465 2.3: after a timeout one acknowledgement, however much it covers, opens the window by two segments. */
+Test(tcp_cc, slow_start_after_a_timeout)
+{
+	uint32_t at, before;
+	begin(OPT_ALL & ~OPT_TIMESTAMPS);
+	sender_give(&x, 10 * M);
+	at = base();
+	while (x.w->stack->counts.timeouts < 2)
+		world_advance(x.w, 10 * MS);
+	before = sender_tcp(&x)->cwnd;
+	sender_ack(&x, at + 7 * M, NULL, 0);
+	cr_assert_eq(sender_tcp(&x)->recovery, TCP_RECOVERY_TIMEOUT);
+	cr_assert_leq(sender_tcp(&x)->cwnd, before + 2 * sender_tcp(&x)->mss);
+	cr_assert_gt(sender_tcp(&x)->cwnd, before);
+}
+
 /* RFC 9937: recovery sends as the guest receives, never a burst, and ends at ssthresh. */
 Test(tcp_cc, recovery_sends_in_proportion)
 {
