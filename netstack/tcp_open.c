@@ -75,6 +75,8 @@ static void open_make_room(struct stack *s, struct guest *g)
 	oldest->failure = RING_FAIL_SHORTAGE;
 	drop_count(s->drops, DROP_FLOW_LIMIT);
 	tcp_abort(s, oldest, true);
+	tcp_flush(s,
+		oldest); /* natproxy counts too: it hears of this end before the next beginning */
 }
 
 void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct tcp_segment *seg)

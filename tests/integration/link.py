@@ -4,7 +4,7 @@
 
 Offloads of all four ends are off, so what is lost is one packet of the MTU, whoever sent it.
 """
-import fcntl, json, os, pathlib, signal, socket, struct, subprocess
+import json, os, signal, subprocess
 from conftest import BIN, HUB, TOP, Namespace, sh
 
 PROFILES = {

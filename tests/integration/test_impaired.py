@@ -3,7 +3,7 @@
 Short and with a wide bound here; tests/bench/impaired measures.
 """
 import pytest
-from conftest import SERVER, act
+from conftest import act
 from link import PROFILES, KernelNat, Link
 
 MIB, SEED, LEAST_OF_KERNEL = 1 << 20, 20261121, 0.25
