@@ -20,7 +20,8 @@ struct sock_host; /* what an implementation keeps; one per natproxy */
 enum {
 	SOCK_BATCH = 32,	  /* datagrams a call */
 	SOCK_DATAGRAM_PIECES = 5, /* an echo header and the segments of one descriptor */
-	SOCK_STREAM_PIECES = 64,  /* iovecs a sendmsg */
+	SOCK_STREAM_PIECES =
+		128, /* iovecs a sendmsg: a turn of segments that a guest sent one by one */
 	SOCK_BACKLOG = 128,
 };
 
