@@ -26,3 +26,6 @@ ns_pids() { # the workers live in network namespaces of their own: they are foun
 		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != natlock ] || tr ' ' '\n' <"/proc/$p/task/$p/children"
 	done | grep . | sort -un
 }
+peer_stop() { # work that a worker found only by its fallback timer: a lost doorbell, which must never be
+	NATLOCK_API=$natlock_folder/run/api "$NATLOCK_BIN/natlockctl" drops 2>/dev/null | awk '$2 == "FALLBACK_WAKES" { n += $3 } END { print "natlock: FALLBACK_WAKES " n + 0 }' >&2
+}
