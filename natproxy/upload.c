@@ -3,7 +3,7 @@
  *
  *   TCP_DATA(offset, segs)
  *       └▶ node[arena][buffer]: off, len, next
- *              └▶ sendmsg(up to 64 pieces) ─▶ host kernel
+ *              └▶ sendmsg(up to 128 pieces) ─▶ host kernel
  *                     └ what it took: TCP_CONSUMED(offset), RELEASE_WRITTEN(ids)
  *
  * A buffer is lent once at a time, so its node can live in an array by buffer index: the queue

@@ -23,7 +23,7 @@ const struct verb verbs[] = {
 	TEXT("process restart", "NAME", VERB_RESTART, "process.restart",
 		"end a worker and start it again"),
 	TABLE("hub list", HUBS, "hub.list", "hub", "hubs",
-		"hubs with address, sessions and leases"),
+		"hubs with address, sessions, leases and data path"),
 	TABLE("session list", SESSIONS, "session.list", "session", "sessions",
 		"ports of the hub with their traffic, the SecureNAT session included"),
 	TABLE("nat table", NAT, "nat.table", "session", "sessions",

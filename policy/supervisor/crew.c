@@ -166,19 +166,13 @@ static void fill_boot(struct worker *w, Nl__ActorBoot *boot, uint8_t *entropy)
 	boot->echo_allowed = w->hub->echo_allowed;
 }
 
-static enum data_path data_path_of(const Nl__Hub *conf)
-{
-	return conf->data_path == NL__HUB__DATA_PATH__strict ? DATA_PATH_STRICT : DATA_PATH_SHARED;
-}
-
 int super_on_actor_hello(struct super_peer *p, const Nl__ActorHello *m, struct chan_in *in)
 {
 	struct worker *w = p->w;
 	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	uint8_t entropy[ENTROPY];
-	int fds[CHAN_MAX_FDS];
-	int error;
+	int fds[CHAN_MAX_FDS], nfds, error;
 
 	if (w->state != WORKER_BOOTING)
 		return -EPROTO;
@@ -187,8 +181,8 @@ int super_on_actor_hello(struct super_peer *p, const Nl__ActorHello *m, struct c
 	fill_boot(w, &boot, entropy);
 	out.msg_case = NL__SUPER_TO_ACTOR__MSG_BOOT;
 	out.boot = &boot;
-	error = send_common(w, &out, fds,
-		share_boot_fds(&w->hub->share, data_path_of(w->hub->conf), w->id, fds));
+	nfds = share_boot_fds(&w->hub->share, hub_data_path(w->hub), w->id, fds);
+	error = send_common(w, &out, fds, nfds);
 	explicit_bzero(entropy, sizeof(entropy));
 	if (error)
 		watch_condemn(w, "Boot could not be sent");

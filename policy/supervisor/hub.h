@@ -86,4 +86,10 @@ struct hub {
 	bool echo_allowed;
 };
 
+static inline enum data_path hub_data_path(const struct hub *hub)
+{
+	return hub->conf->data_path == NL__HUB__DATA_PATH__strict ? DATA_PATH_STRICT
+								  : DATA_PATH_SHARED;
+}
+
 #endif

@@ -191,7 +191,7 @@ void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *h
 	const Nl__Hub *conf = hub->conf;
 	Nl__HubRow row = *counted;
 	Nl__Address address = NL__ADDRESS__INIT;
-	char mac[18] = "auto";
+	char mac[18] = "auto", strict[] = "strict", shared[] = "shared";
 
 	address.has_ip_be = address.has_prefix = true;
 	address.ip_be = conf->host->address->be;
@@ -201,9 +201,7 @@ void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *h
 	row.name = conf->name;
 	row.address = &address;
 	row.mac = mac;
-	row.data_path =
-		(char *)(uintptr_t)(conf->data_path == NL__HUB__DATA_PATH__strict ? "strict"
-										  : "shared");
+	row.data_path = hub_data_path(hub) == DATA_PATH_STRICT ? strict : shared;
 	fill_hub(s, hub, &row);
 	rows->count = 0;
 	add(rows, &row.base);
