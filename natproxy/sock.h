@@ -18,16 +18,10 @@
 struct sock_host; /* what an implementation keeps; one per natproxy */
 
 enum {
-<<<<<<< HEAD
 	SOCK_BATCH = 32,	 /* messages a call */
 	SOCK_RUN_DATAGRAMS = 64, /* datagrams that a kernel takes as one message (UDP_SEGMENT) */
-	SOCK_STREAM_PIECES = 64, /* iovecs a sendmsg */
-=======
-	SOCK_BATCH = 32,	  /* datagrams a call */
-	SOCK_DATAGRAM_PIECES = 5, /* an echo header and the segments of one descriptor */
 	SOCK_STREAM_PIECES =
 		128, /* iovecs a sendmsg: a turn of segments that a guest sent one by one */
->>>>>>> h/plane
 	SOCK_BACKLOG = 128,
 	SOCK_QUEUE_BYTES =
 		1 << 20, /* asked for a datagram socket's receive queue; net.core.rmem_max
