@@ -55,6 +55,10 @@ struct hold_table {
 	uint32_t pinned[2], read[2];
 	uint32_t pinning_flows; /* TCP flows that pin something on the way up */
 	uint32_t promised[2];	/* sum of their tcp.rx_ahead */
+	/* flows that pinned something in this period and in the one before, see rx_note_active */
+	uint32_t active, active_before;
+	uint16_t period;
+	uint64_t period_ns; /* when it began */
 };
 
 /* rx entries: number of an id and back. */

@@ -153,6 +153,7 @@ struct tcp {
 		consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
 	uint16_t rx_head, rx_tail,
 		rx_prefix;   /* receive queue; prefix = last one that is in order */
+	uint16_t rx_period;  /* the last one in which the flow counted as active, see hold.h */
 	uint16_t rx_held[2]; /* buffers pinned, by class */
 	uint16_t rx_ahead
 		[2]; /* buffers that the open part of the window may still pin, while some are */

@@ -36,10 +36,12 @@ enum {
 	UNITS_TO_FILL =
 		HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
 	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
+	FIRST_SEGMENTS = 10, /* what a guest may send before it hears of us (RFC 6928) */
 };
 
 static const uint64_t TCP_VALVE_NS = 100 * NS_PER_MS;
 static const uint64_t TCP_DELAYED_ACK_NS = 40 * NS_PER_MS;
+static const uint64_t PERIOD_NS = 250 * NS_PER_MS;
 
 static struct hold *rx_item(struct stack *s, uint16_t link)
 {
@@ -56,8 +58,32 @@ static uint32_t rx_units(const struct tcp *t)
 	return t->rx_held[BUF_SMALL] + t->rx_held[BUF_LARGE] * (uint32_t)HOLD_UNITS_LARGE;
 }
 
+/* Counts the flows that upload, period by period: at each moment most of them may pin nothing. */
+static void rx_note_active(struct stack *s, struct tcp *t)
+{
+	struct hold_table *h = &s->holds;
+	uint64_t age_ns = s->now_ns - h->period_ns;
+	if (age_ns >= PERIOD_NS || !h->period) {
+		h->active_before = age_ns < 2 * PERIOD_NS ? h->active : 0;
+		h->active = 0;
+		h->period = (uint16_t)(h->period == UINT16_MAX ? 1 : h->period + 1);
+		h->period_ns = s->now_ns;
+	}
+	h->active += t->rx_period != h->period;
+	t->rx_period = h->period;
+}
+
+static uint32_t rx_active_flows(const struct stack *s, const struct tcp *t)
+{
+	const struct hold_table *h = &s->holds;
+	uint32_t most = h->pinning_flows + !rx_pins(t);
+	most = most > h->active ? most : h->active;
+	return most > h->active_before ? most : h->active_before;
+}
+
 static void rx_pin(struct stack *s, struct tcp *t, uint32_t id)
 {
+	rx_note_active(s, t);
 	s->holds.pinning_flows += !rx_pins(t);
 	t->rx_held[buf_class_of(id)]++;
 }
@@ -97,12 +123,14 @@ void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
 
 /*
  * The weight of buffers that the next window may promise: the flow's share, but no more than what is neither pinned nor
- * promised of the class that its segments use, divided by the flows that use any.
+ * promised of the class that its segments use, divided by the flows that upload. In the handshake by all there are:
+ * those that begin together use nothing yet, and what their first windows promise can't be taken back.
  */
 static uint32_t rx_promise(const struct stack *s, const struct tcp *t)
 {
 	enum buf_class c = rx_class(t);
-	uint32_t flows = s->holds.pinning_flows + !rx_pins(t), units = rx_units(t);
+	uint32_t flows = t->state == TCP_SYN_RECEIVED ? s->flows.used : rx_active_flows(s, t);
+	uint32_t units = rx_units(t);
 	uint32_t room = hold_room(s, c), others = s->holds.promised[c] - t->rx_ahead[c];
 	uint32_t fair = room > others ? (room - others) / flows : 0;
 	uint32_t left = units < UNITS_PROMISED ? UNITS_PROMISED - units : 0;
@@ -134,8 +162,9 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 	/* the window of a SYN is not scaled (RFC 7323 2.2): what it can't say was not promised */
 	uint8_t scale = t->state == TCP_SYN_RECEIVED ? 0 : t->rcv_scale;
 	uint32_t step = 1u << scale, most = UINT32_C(65535) << scale;
-	if (!rx_pins(t) && window < 2u * t->mss)
-		window = 2u * t->mss;
+	uint32_t least = (t->state == TCP_SYN_RECEIVED ? FIRST_SEGMENTS : 2u) * t->mss;
+	if (!rx_pins(t) && window < least)
+		window = least;
 	if (window < old + t->mss && window < old + t->rcv_budget / 2)
 		window = old;
 	if (window < old)
