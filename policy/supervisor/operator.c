@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 #include "../filters.h"
-#include "crew.h"
 #include "operator.h"
 #include "operator_dispatch.h"
 #include "port.h"
 #include "rows.h"
 #include "sockname.h"
 #include "supervisor.h"
+#include "tell.h"
 #include "watch.h"
 
 static void end_client(struct operator_peer *p)
@@ -146,7 +146,7 @@ static void stream_from(struct operator_peer *p, unsigned int first)
 		struct worker *w = &p->hub->worker[i];
 
 		p->request = ++p->op->next_request;
-		if (!(holders(p->topic) & 1U << i) || crew_ask(w, p->topic, 0, p->request) < 0)
+		if (!(holders(p->topic) & 1U << i) || tell_dump(w, p->topic, 0, p->request) < 0)
 			continue;
 		p->worker = w;
 		p->asked = true;
@@ -165,7 +165,7 @@ static void stream_on(struct operator_peer *p)
 		return;
 	}
 	p->request = ++p->op->next_request;
-	p->asked = crew_ask(p->worker, p->topic, p->cursor, p->request) == 0;
+	p->asked = tell_dump(p->worker, p->topic, p->cursor, p->request) == 0;
 	if (!p->asked)
 		stream_from(p, p->worker->id + 1);
 }

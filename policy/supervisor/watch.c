@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "birth.h"
 #include "crew.h"
+#include "edges.h"
 #include "port.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -109,7 +111,7 @@ static void renew_sharers(struct hub *hub)
 {
 	uint32_t failures = 0;
 	unsigned int i;
-	int error = crew_renew_edges(hub);
+	int error = edges_renew(hub);
 
 	port_restart(hub);
 	if (error)
@@ -122,7 +124,7 @@ static void renew_sharers(struct hub *hub)
 	for (i = 0; i < ACTOR_COUNT; i++) {
 		if (!share_has_ring((enum actor_id)i))
 			continue;
-		crew_flush_channels(hub, (enum actor_id)i);
+		edges_flush(hub, (enum actor_id)i);
 		hub->worker[i].failures = failures;
 		wait_for_turn(&hub->worker[i]);
 	}
@@ -137,7 +139,7 @@ static void replace(struct worker *w)
 		return;
 	}
 	w->hub->generation++;
-	crew_flush_channels(w->hub, w->id);
+	edges_flush(w->hub, w->id);
 	wait_for_turn(w);
 }
 
@@ -213,7 +215,7 @@ static void respawn(struct worker *w)
 	struct trouble t;
 	char line[512];
 
-	if (crew_spawn(w, &t) == 0)
+	if (birth_spawn(w, 1, &t) == 0)
 		return;
 	supervisor_note(w->hub->super, "%s", trouble_text(&t, line, sizeof(line)));
 	w->failures++;

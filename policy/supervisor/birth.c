@@ -1,0 +1,154 @@
+/*
+ * Theory of operation. A worker's whole start-up is driven by what it says: Hello brings it Boot,
+ * Locked may complete its group, and a complete group is told what it must know, then Start. No
+ * guest byte is parsed by an unlocked process, because no port is attached before.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../filters.h"
+#include "birth.h"
+#include "crew.h"
+#include "edges.h"
+#include "super_dispatch.h"
+#include "supervisor.h"
+#include "tell.h"
+#include "watch.h"
+
+enum { WORKERS_A_HUB = ACTOR_COUNT };
+
+bool birth_group_locked(const struct hub *hub, enum actor_id id)
+{
+	unsigned int i;
+
+	for (i = 0; i < ACTOR_COUNT; i++) {
+		enum worker_state state = hub->worker[i].state;
+
+		if (hub->born && i != id &&
+			!(share_has_ring(id) && share_has_ring((enum actor_id)i)))
+			continue;
+		if (state != WORKER_LOCKED && state != WORKER_RUNNING)
+			return false;
+	}
+	return true;
+}
+
+static void start(struct worker *w)
+{
+	tell_first(w);
+	if (w->state != WORKER_LOCKED || tell_start(w) < 0)
+		return;
+	w->state = WORKER_RUNNING;
+	watch_started(w);
+	if (w->hub->born)
+		tell_renewed(w->hub, w->id);
+}
+
+/* Everybody that waited for the last one of its group. The rings can be sealed: all that map them
+ * have. */
+static void start_group(struct hub *hub, enum actor_id last)
+{
+	unsigned int i;
+	int error = share_has_ring(last) || !hub->born ? share_seal(&hub->share) : 0;
+
+	if (error) {
+		watch_condemn(&hub->worker[last], "the rings cannot be sealed");
+		return;
+	}
+	for (i = 0; i < ACTOR_COUNT; i++)
+		if (hub->worker[i].state == WORKER_LOCKED &&
+			birth_group_locked(hub, (enum actor_id)i))
+			start(&hub->worker[i]);
+	if (!hub->born) {
+		hub->born = true;
+		supervisor_hub_born(hub);
+	}
+}
+
+int super_on_actor_hello(struct super_peer *p, const Nl__ActorHello *m, struct chan_in *in)
+{
+	if (p->w->state != WORKER_BOOTING)
+		return -EPROTO;
+	if (tell_boot(p->w) < 0)
+		watch_condemn(p->w, "Boot could not be sent");
+	return 0;
+}
+
+/* A worker whose filter is missing from this build, or differs from it, never sees a guest's byte. */
+static bool wears_filter(const struct worker *w, const Nl__ActorLocked *m)
+{
+	const struct policy_filter *filter = policy_filter_find(spawn_actor_name(w->id));
+
+	return filter && m->has_filter_hash && m->filter_hash == filter->hash;
+}
+
+int super_on_actor_locked(struct super_peer *p, const Nl__ActorLocked *m, struct chan_in *in)
+{
+	if (p->w->state != WORKER_BOOTING)
+		return -EPROTO;
+	if (!wears_filter(p->w, m)) {
+		watch_condemn(p->w, "it is not behind the filter that was compiled for it");
+		return 0;
+	}
+	p->w->landlock_abi = m->landlock_abi;
+	p->w->state = WORKER_LOCKED;
+	if (birth_group_locked(p->w->hub, p->w->id))
+		start_group(p->w->hub, p->w->id);
+	return 0;
+}
+
+static void fill_plan(const struct worker *w, struct spawn_plan *plan, int super_fd)
+{
+	const struct hub *hub = w->hub;
+
+	*plan = (struct spawn_plan){
+		.id = w->id,
+		.uid = identity_worker(&hub->super->identity, hub->index * WORKERS_A_HUB + w->id),
+		.super_fd = super_fd,
+		.probe_echo = w->id == ACTOR_NATPROXY,
+	};
+	edges_plan(w, plan);
+}
+
+static void adopt(struct worker *w, const struct spawned *born)
+{
+	w->pid = born->pid;
+	w->pidfd = born->pidfd;
+	if (w->id == ACTOR_NATPROXY)
+		w->hub->echo_allowed = born->echo_allowed;
+	w->state = WORKER_BOOTING;
+	w->blame[0] = '\0';
+	ev_io_start(w->hub->super->loop, &w->record_io);
+	watch_begin(w);
+}
+
+int birth_spawn(struct worker *w, unsigned int count, struct trouble *t)
+{
+	struct spawn_plan plan[ACTOR_COUNT];
+	struct spawned born[ACTOR_COUNT];
+	int theirs[ACTOR_COUNT], result = 0, error = 0;
+	unsigned int opened = 0, i;
+
+	while (opened < count && (error = crew_channel(&w[opened], &theirs[opened])) == 0) {
+		fill_plan(&w[opened], &plan[opened], theirs[opened]);
+		opened++;
+	}
+	if (error) {
+		trouble(t, EXIT_FAILED, "E0603", "cannot make a channel for %s",
+			spawn_actor_name(w[opened].id));
+		result = trouble_cause(t, "%s", strerror(-error));
+	} else {
+		result = spawn_workers(&w->hub->super->binaries, plan, born, count, t);
+	}
+	for (i = 0; i < opened; i++) {
+		close(theirs[i]);
+		if (result == 0) {
+			adopt(&w[i], &born[i]);
+			continue;
+		}
+		close(w[i].chan.fd);
+		w[i].chan.fd = -1;
+	}
+	return result;
+}

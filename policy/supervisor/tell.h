@@ -1,0 +1,31 @@
+/*
+ * What the supervisor tells the workers of a hub: Boot, what must be known before Start, and what
+ * changes later. The answers come in by crew.c.
+ */
+#ifndef NATLOCK_SUPERVISOR_TELL_H
+#define NATLOCK_SUPERVISOR_TELL_H
+
+#include "hub.h"
+
+/* Boot with everything that comes along. 0, or negative when it could not be sent. */
+int tell_boot(struct worker *w);
+/* What a worker must know before Start: leases, resolvers, the host's network, ports. */
+void tell_first(struct worker *w);
+/* 0, or negative when it could not be sent. */
+int tell_start(struct worker *w);
+/* A running worker is to finish. */
+void tell_drain(struct worker *w);
+/* Asks a worker for a slice of a table. 0, or negative when it is not running. */
+int tell_dump(struct worker *w, Nl__Topic topic, uint64_t cursor, uint32_t request);
+
+/* To natproxy, when what they say has changed and it is there to hear. */
+void tell_resolvers(struct hub *hub);
+void tell_host_network(struct hub *hub);
+/* To the broker: a port, with a copy of its descriptor. 0, -EAGAIN when the broker is not there to
+ * hear (it is told before Start). */
+int tell_port(struct hub *hub, unsigned int port);
+/* EdgeRenewed goes to those that have a message for it: broker and natproxy, whose channel peers
+ * are replaced alone. */
+void tell_renewed(struct hub *hub, enum actor_id who);
+
+#endif
