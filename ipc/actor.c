@@ -139,7 +139,7 @@ void actor_diagnostic(struct actor *a, const char *fmt, ...)
 void actor_incident(struct actor *a, int edge, const char *what)
 {
 	Nl__ActorIncident m = NL__ACTOR_INCIDENT__INIT;
-	char actor[16], text[128];
+	char actor[ACTOR_NAME_BYTES], text[128];
 
 	if (edge == 0)
 		_exit(1);
@@ -155,6 +155,8 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	snprintf(text, sizeof(text), "%s", what);
 	m.actor = actor;
 	m.what = text;
+	m.has_shard = true;
+	m.shard = a->edge_shard[edge];
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_INCIDENT, &m.base);
 }
 
@@ -191,7 +193,7 @@ static bool drop_row(struct actor *a, const char *reason, uint64_t count, const 
 	row.process = words[0];
 	row.reason = words[1];
 	row.meaning = words[2];
-	snprintf(row.process, sizeof(words[0]), "%s", actor_names[a->ops->id]);
+	snprintf(row.process, sizeof(words[0]), "%s", a->name);
 	snprintf(row.reason, sizeof(words[1]), "%s", reason);
 	snprintf(row.meaning, sizeof(words[2]), "%s", meaning);
 	row.has_count = true;
@@ -245,7 +247,8 @@ static int on_start(struct actor *a)
 		return -EPROTO;
 	a->started = true;
 	for (int e = 1; e < a->edges; e++)
-		ev_io_start(a->loop, &a->chan_io[e]);
+		if (actor_has_edge(a, e))
+			ev_io_start(a->loop, &a->chan_io[e]);
 	if (a->ops->start)
 		a->ops->start(a->self);
 	return 0;
@@ -382,7 +385,8 @@ static bool turn(struct actor *a)
 	if (a->ops->turn)
 		more = a->ops->turn(a->self);
 	for (int e = 1; e < a->edges; e++) {
-		if (a->edge_is_ring[e - 1] && link_error(&a->link[e - 1], &what))
+		if (a->edge_is_ring[e - 1] && actor_has_edge(a, e) &&
+			link_error(&a->link[e - 1], &what))
 			actor_incident(a, e, what);
 	}
 	return more;
@@ -524,26 +528,38 @@ static int init_loop(struct actor *a)
 	return fcntl(epoll_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
 
-static int init_channels(struct actor *a)
+static int init_channel(struct actor *a, int edge)
 {
-	pool_init(&record_pool, record_memory, sizeof(record_memory));
-	for (int e = 0; e < a->edges; e++) {
-		uint8_t *queue = malloc(CHAN_QUEUE_BYTES);
+	uint8_t *queue = malloc(CHAN_QUEUE_BYTES);
 
-		if (!queue)
-			return -ENOMEM;
-		chan_init(&a->chan[e], FD_SUPER + e, &record_pool, queue, CHAN_QUEUE_BYTES);
-		ev_io_init(&a->chan_io[e], chan_ready, FD_SUPER + e, EV_READ);
-		a->chan_io[e].data = a;
-	}
+	if (!queue)
+		return -ENOMEM;
+	chan_init(&a->chan[edge], a->edge_fd[edge], &record_pool, queue, CHAN_QUEUE_BYTES);
+	ev_io_init(&a->chan_io[edge], chan_ready, a->edge_fd[edge], EV_READ);
+	a->chan_io[edge].data = a;
 	return 0;
 }
 
-/* Waits for Boot, which is the first message. */
-static const Nl__ActorBoot *await_boot(struct actor *a, struct chan_in *in)
+/* How many shards there are, and so which edges. */
+static int init_edges(struct actor *a, const Nl__ActorBoot *b)
+{
+	int error = 0;
+
+	snprintf(a->name, sizeof(a->name), "%s", b->name ? b->name : actor_names[a->ops->id]);
+	if (b->has_shards)
+		a->shards = b->shards;
+	if (a->shards == 0 || a->shards > SHARD_MAX)
+		return -EINVAL;
+	for (int e = 1; e < a->edges && !error; e++)
+		if (actor_has_edge(a, e))
+			error = init_channel(a, e);
+	return error;
+}
+
+/* The next record with what came along, waited for; what was unpacked from it stays. */
+static const Nl__SuperToActor *await_record(struct actor *a, struct chan_in *in)
 {
 	struct pollfd p = {.fd = FD_SUPER, .events = POLLIN};
-	const Nl__SuperToActor *w;
 	int got;
 
 	while ((got = chan_recv(&a->chan[0], in)) == 0)
@@ -552,9 +568,43 @@ static const Nl__ActorBoot *await_boot(struct actor *a, struct chan_in *in)
 		_exit(0);
 	if (got < 0)
 		return NULL;
+	return nl__super_to_actor__unpack(&boot_pool.allocator, in->len, in->bytes);
+}
+
+struct boot_fds {
+	int fd[BOOT_FDS_MAX];
+	int count;
+};
+
+static bool keep_fds(struct boot_fds *fds, struct chan_in *in)
+{
+	if (in->nfds > BOOT_FDS_MAX - fds->count)
+		return false;
+	for (int i = 0; i < in->nfds; i++)
+		fds->fd[fds->count++] = chan_take_fd(in, i);
+	return true;
+}
+
+/* Boot, which is the first message, and the rest of its descriptors if one record does not hold
+ * them. NULL: this is no Boot. */
+static const Nl__ActorBoot *await_boot(struct actor *a, struct boot_fds *fds)
+{
+	const Nl__SuperToActor *w;
+	const Nl__ActorBoot *b;
+	struct chan_in in;
+
+	fds->count = 0;
 	pool_init(&boot_pool, boot_memory, sizeof(boot_memory));
-	w = nl__super_to_actor__unpack(&boot_pool.allocator, in->len, in->bytes);
-	return w && w->msg_case == NL__SUPER_TO_ACTOR__MSG_BOOT ? w->boot : NULL;
+	w = await_record(a, &in);
+	if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_BOOT || !keep_fds(fds, &in))
+		return NULL;
+	b = w->boot;
+	while (b->has_descriptors && (uint32_t)fds->count < b->descriptors) {
+		w = await_record(a, &in);
+		if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_MORE || !keep_fds(fds, &in))
+			return NULL;
+	}
+	return b;
 }
 
 static void start_watchers(struct actor *a)
@@ -571,15 +621,21 @@ static void start_watchers(struct actor *a)
 	}
 }
 
+static int check_bell(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || !(flags & O_NONBLOCK) ? -EINVAL : 0;
+}
+
 /* A bell that can block would let a neighbour stop this process by filling the counter. */
 static int check_bells(const struct actor *a)
 {
-	for (size_t i = 0; i <= a->link_count && a->link_count; i++) {
-		int flags = fcntl(BROKER_BELL_OWN + (int)i, F_GETFL);
-		if (flags < 0 || !(flags & O_NONBLOCK))
-			return -EINVAL;
-	}
-	return 0;
+	int error = a->link_count ? check_bell(BROKER_BELL_OWN) : 0;
+
+	for (size_t i = 0; i < a->link_count && !error; i++)
+		error = check_bell(a->links[i]->bell_fd);
+	return error;
 }
 
 /* The last acts of boot. Returns the Landlock ABI or -errno. */
@@ -607,14 +663,16 @@ static int boot(struct actor *a)
 	Nl__ActorHello hello = NL__ACTOR_HELLO__INIT;
 	Nl__ActorLocked locked = NL__ACTOR_LOCKED__INIT;
 	const Nl__ActorBoot *b;
-	struct chan_in in;
+	struct boot_fds fds;
 	int error, abi;
 
 	hello.has_version = true;
 	hello.version = ACTOR_VERSION;
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
-	b = await_boot(a, &in);
-	error = b ? boot_map(a, &in) : -EPROTO;
+	b = await_boot(a, &fds);
+	error = b ? init_edges(a, b) : -EPROTO;
+	if (!error)
+		error = boot_map(a, fds.fd, fds.count);
 	if (error)
 		return error;
 	a->generation = b->generation;
@@ -646,9 +704,10 @@ int actor_main(const struct actor_ops *ops, void *self)
 	a->ops = ops;
 	a->self = self;
 	boot_topology(a, ops->id);
+	pool_init(&record_pool, record_memory, sizeof(record_memory));
 	error = init_loop(a);
 	if (!error)
-		error = init_channels(a);
+		error = init_channel(a, 0);
 	if (!error)
 		error = boot(a);
 	if (error) {

@@ -5,15 +5,15 @@
 
 #include "actor.h"
 
-/* Fills peer, edges and edge_is_ring from topology.def. Pure. */
+/* Fills edges and all that belongs to an edge from topology.def: as many edges as there could be shards. Pure. */
 void boot_topology(struct actor *a, enum actor_id self);
 
 /*
- * Takes the descriptors in the order that super.proto gives for ActorBoot, maps what they are and
- * closes them. Each must be large enough and sealed against growing and shrinking, or a neighbour
+ * Takes the descriptors in the order that super.proto gives for ActorBoot and a->shards asks for, maps what
+ * they are and closes them; -1 stands for one that did not come. Each must be large enough and sealed against growing and shrinking, or a neighbour
  * could make this process fault. Sets up link[], links[], arena and view. 0 or -errno; -EPROTO when
  * descriptors are missing or left over. Syscalls: fstat fcntl mmap close
  */
-int boot_map(struct actor *a, struct chan_in *in);
+int boot_map(struct actor *a, const int *fds, int count);
 
 #endif

@@ -109,7 +109,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.sock = &self->sock,
 		.link = &a->link[EDGE_NETSTACK - 1],
 		.arena = &a->arena,
-		.view = &a->view,
+		.view = &a->view[0],
 		.drops = &a->drops,
 		.hub = b->hub,
 		.generation = b->generation,

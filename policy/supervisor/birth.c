@@ -16,19 +16,18 @@
 #include "tell.h"
 #include "watch.h"
 
-enum { WORKERS_A_HUB = ACTOR_COUNT };
-
-bool birth_group_locked(const struct hub *hub, enum actor_id id)
+bool birth_group_locked(const struct worker *w)
 {
+	const struct hub *hub = w->hub;
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++) {
-		enum worker_state state = hub->worker[i].state;
+	for (i = 0; i < hub->workers; i++) {
+		const struct worker *other = &hub->worker[i];
 
-		if (hub->born && i != id &&
-			!(share_has_ring(id) && share_has_ring((enum actor_id)i)))
+		if (hub->born && other != w &&
+			!(share_has_ring(w->id) && share_has_ring(other->id)))
 			continue;
-		if (state != WORKER_LOCKED && state != WORKER_RUNNING)
+		if (other->state != WORKER_LOCKED && other->state != WORKER_RUNNING)
 			return false;
 	}
 	return true;
@@ -42,23 +41,23 @@ static void start(struct worker *w)
 	w->state = WORKER_RUNNING;
 	watch_started(w);
 	if (w->hub->born)
-		tell_renewed(w->hub, w->id);
+		tell_renewed(w);
 }
 
 /* Everybody that waited for the last one of its group. The rings can be sealed: all that map them
  * have. */
-static void start_group(struct hub *hub, enum actor_id last)
+static void start_group(struct worker *last)
 {
+	struct hub *hub = last->hub;
 	unsigned int i;
-	int error = share_has_ring(last) || !hub->born ? share_seal(&hub->share) : 0;
+	int error = share_has_ring(last->id) || !hub->born ? share_seal(&hub->share) : 0;
 
 	if (error) {
-		watch_condemn(&hub->worker[last], "the rings cannot be sealed");
+		watch_condemn(last, "the rings cannot be sealed");
 		return;
 	}
-	for (i = 0; i < ACTOR_COUNT; i++)
-		if (hub->worker[i].state == WORKER_LOCKED &&
-			birth_group_locked(hub, (enum actor_id)i))
+	for (i = 0; i < hub->workers; i++)
+		if (hub->worker[i].state == WORKER_LOCKED && birth_group_locked(&hub->worker[i]))
 			start(&hub->worker[i]);
 	if (!hub->born) {
 		hub->born = true;
@@ -93,8 +92,8 @@ int super_on_actor_locked(struct super_peer *p, const Nl__ActorLocked *m, struct
 	}
 	p->w->landlock_abi = m->landlock_abi;
 	p->w->state = WORKER_LOCKED;
-	if (birth_group_locked(p->w->hub, p->w->id))
-		start_group(p->w->hub, p->w->id);
+	if (birth_group_locked(p->w))
+		start_group(p->w);
 	return 0;
 }
 
@@ -104,7 +103,8 @@ static void fill_plan(const struct worker *w, struct spawn_plan *plan, int super
 
 	*plan = (struct spawn_plan){
 		.id = w->id,
-		.uid = identity_worker(&hub->super->identity, hub->index * WORKERS_A_HUB + w->id),
+		.name = w->name,
+		.uid = identity_worker(&hub->super->identity, hub_worker_number(w)),
 		.super_fd = super_fd,
 		.probe_echo = w->id == ACTOR_NATPROXY,
 	};
@@ -125,9 +125,9 @@ static void adopt(struct worker *w, const struct spawned *born)
 
 int birth_spawn(struct worker *w, unsigned int count, struct trouble *t)
 {
-	struct spawn_plan plan[ACTOR_COUNT];
-	struct spawned born[ACTOR_COUNT];
-	int theirs[ACTOR_COUNT], result = 0, error = 0;
+	struct spawn_plan plan[HUB_WORKERS];
+	struct spawned born[HUB_WORKERS];
+	int theirs[HUB_WORKERS], result = 0, error = 0;
 	unsigned int opened = 0, i;
 
 	while (opened < count && (error = crew_channel(&w[opened], &theirs[opened])) == 0) {
@@ -135,8 +135,7 @@ int birth_spawn(struct worker *w, unsigned int count, struct trouble *t)
 		opened++;
 	}
 	if (error) {
-		trouble(t, EXIT_FAILED, "E0603", "cannot make a channel for %s",
-			spawn_actor_name(w[opened].id));
+		trouble(t, EXIT_FAILED, "E0603", "cannot make a channel for %s", w[opened].name);
 		result = trouble_cause(t, "%s", strerror(-error));
 	} else {
 		result = spawn_workers(&w->hub->super->binaries, plan, born, count, t);

@@ -16,6 +16,6 @@
 int birth_spawn(struct worker *w, unsigned int count, struct trouble *t);
 /* Whether all workers that must start together with w (those of its rings; all at birth) are locked
  * or running. */
-bool birth_group_locked(const struct hub *hub, enum actor_id id);
+bool birth_group_locked(const struct worker *w);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "birth.h"
@@ -35,7 +36,7 @@ int super_on_actor_rows(struct super_peer *p, const Nl__ActorRows *m, struct cha
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
 	struct hub *hub = p->w->hub;
-	const char *name = spawn_actor_name(p->w->id);
+	const char *name = p->w->name;
 	uint64_t wall_ms = m->has_at_ms ? m->at_ms : supervisor_wall_ms(hub->super);
 
 	if (!m->text || strlen(m->text) > SECLOG_LINE)
@@ -55,7 +56,7 @@ int super_on_actor_incident(struct super_peer *p, const Nl__ActorIncident *m, st
 {
 	if (!m->actor || !m->what)
 		return -EPROTO;
-	watch_incident(p->w, m->actor, m->what);
+	watch_incident(p->w, m->actor, m->shard, m->what);
 	return 0;
 }
 
@@ -90,7 +91,7 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 void crew_sync(struct hub *hub)
 {
 	struct commits *c = &commits[hub->index];
-	struct worker *w = &hub->worker[ACTOR_DHCPD];
+	struct worker *w = hub_worker(hub, ACTOR_DHCPD, 0);
 	int error = store_sync(&hub->store);
 	unsigned int i;
 
@@ -172,22 +173,17 @@ int crew_channel(struct worker *w, int *theirs)
 
 int crew_open(struct hub *hub, struct trouble *t)
 {
-	unsigned int i;
 	int error;
 
 	hub->generation = 1;
-	for (i = 0; i < ACTOR_COUNT; i++)
-		hub->worker[i] = (struct worker){.hub = hub,
-			.id = (enum actor_id)i,
-			.state = WORKER_GONE,
-			.pidfd = -1,
-			.chan = {.fd = -1}};
+	if (getrandom(&hub->shard_key, sizeof(hub->shard_key), 0) != sizeof(hub->shard_key))
+		abort();
 	error = edges_open(hub);
 	if (error) {
 		trouble(t, EXIT_FAILED, "E0604", "cannot make the workers' shared memory");
 		return trouble_cause(t, "%s", strerror(-error));
 	}
-	return birth_spawn(hub->worker, ACTOR_COUNT, t);
+	return birth_spawn(hub->worker, hub->workers, t);
 }
 
 void crew_forget(struct worker *w)
@@ -208,7 +204,7 @@ void crew_drain(struct hub *hub)
 	unsigned int i;
 
 	hub->draining = true;
-	for (i = 0; i < ACTOR_COUNT; i++) {
+	for (i = 0; i < hub->workers; i++) {
 		tell_drain(&hub->worker[i]);
 		watch_draining(&hub->worker[i]);
 	}
@@ -219,7 +215,7 @@ void crew_close(struct hub *hub)
 {
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++) {
+	for (i = 0; i < hub->workers; i++) {
 		crew_forget(&hub->worker[i]);
 		free(hub->worker[i].queue);
 		hub->worker[i].queue = NULL;

@@ -17,7 +17,7 @@ int edges_open(struct hub *hub);
  * again. 0 or -errno. */
 int edges_renew(struct hub *hub);
 /* What was in flight to a dead worker by channel is dropped. */
-void edges_flush(struct hub *hub, enum actor_id dead);
+void edges_flush(const struct worker *dead);
 void edges_close(struct hub *hub);
 /* The worker's ends and doorbells, for its birth. */
 void edges_plan(const struct worker *w, struct spawn_plan *plan);

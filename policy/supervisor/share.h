@@ -6,6 +6,9 @@
  * everybody else an O_RDONLY one of the same memfd, which the kernel lets nobody map writable.
  * Sizes are sealed before anybody gets anything; once all have mapped what they own, nothing can be
  * mapped writable again.
+ *
+ * What joins processes of which a hub has one a shard is there for each shard: [0] to [shards - 1]
+ * below. What belongs to a process that serves all of them is [0] alone.
  */
 #ifndef NATLOCK_SUPERVISOR_SHARE_H
 #define NATLOCK_SUPERVISOR_SHARE_H
@@ -29,10 +32,20 @@ extern const struct share_edge share_edges[];
 extern const unsigned int share_edge_count;
 
 struct share {
-	struct share_region ring[SHARE_EDGES_MAX][2]; /* by edge: written by its a, by its b */
-	struct share_region arena[ARENA_ID_COUNT];
-	int bell[ACTOR_COUNT];
+	unsigned int shards;
+	struct share_region ring[SHARE_EDGES_MAX][SHARD_MAX]
+				[2]; /* by edge: written by its a, by its b */
+	struct share_region arena[ARENA_ID_COUNT][SHARD_MAX];
+	int bell[ACTOR_COUNT][SHARD_MAX];
 };
+
+/* How many such processes a hub of `shards` has. */
+static inline unsigned int share_count(enum actor_id id, unsigned int shards)
+{
+	return topology_is_sharded(id) ? shards : 1;
+}
+/* How many instances an edge has. */
+unsigned int share_edge_instances(unsigned int edge, unsigned int shards);
 
 /* Which arena an actor owns, ARENA_NONE for none. */
 enum arena_id share_arena_of(enum actor_id id);
@@ -41,19 +54,20 @@ bool share_has_ring(enum actor_id id);
 
 /* All descriptors -1. */
 void share_init(struct share *s);
-/* Makes everything. 0 or -errno (nothing is left behind). Syscalls: memfd_create ftruncate fcntl
+/* Makes everything for 1 to SHARD_MAX shards. 0 or -errno (nothing is left behind). Syscalls: memfd_create ftruncate fcntl
  * openat eventfd2 close */
-int share_make(struct share *s);
+int share_make(struct share *s, unsigned int shards);
 /* After every owner has mapped its regions: no new writable mapping, no further seals. 0 or -errno.
  */
 int share_seal(const struct share *s);
 void share_close(struct share *s);
 
 /*
- * The descriptors of an actor's Boot in the order that super.proto promises (ActorBoot): per ring
- * edge its own region and the peer's, its own arena, the others' arenas. Returns how many; out has
- * room for CHAN_MAX_FDS.
+ * The descriptors of a process's Boot in the order that super.proto promises (ActorBoot): per ring
+ * edge its own region and the peer's, its own arena, the others' arenas. shard: its own, 0 for one
+ * that serves all. Returns how many.
  */
-int share_boot_fds(const struct share *s, enum actor_id id, int *out);
+int share_boot_fds(
+	const struct share *s, enum actor_id id, unsigned int shard, int out[BOOT_FDS_MAX]);
 
 #endif

@@ -100,9 +100,8 @@ bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 void supervisor_note_of(struct worker *w, const char *text)
 {
 	struct supervisor *s = w->hub->super;
-	const char *name = spawn_actor_name(w->id);
 
-	if (supervisor_note(s, "%s: %s", name, text) && s->is_run && w->restarts == 0 &&
+	if (supervisor_note(s, "%s: %s", w->name, text) && s->is_run && w->restarts == 0 &&
 		ev_time() - w->started < SUPERVISOR_START_SECONDS)
 		say("%s", s->note[s->notes - 1]);
 }

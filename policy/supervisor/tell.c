@@ -9,6 +9,8 @@
 
 #include "../filters.h"
 #include "birth.h"
+#include "conf.h"
+#include "shard.h"
 #include "super_dispatch.h"
 #include "supervisor.h"
 #include "tell.h"
@@ -30,12 +32,38 @@ static uint32_t sockets_max(void)
 	return (uint32_t)limit.rlim_max;
 }
 
+/* A hub's configuration as one of several natproxies is to have it: of the published ports those whose guest it
+ * serves. */
+struct part {
+	Nl__Hub hub;
+	Nl__Nat nat;
+	Nl__Publish *publish[CONF_PUBLISH_MAX];
+};
+
+static Nl__Hub *part_of(const struct worker *w, struct part *part)
+{
+	const struct hub *hub = w->hub;
+	const Nl__Nat *nat = hub->conf->nat;
+	size_t i;
+
+	if (w->id != ACTOR_NATPROXY)
+		return hub->conf;
+	part->hub = *hub->conf;
+	part->nat = *nat;
+	part->hub.nat = &part->nat;
+	part->nat.publish = part->publish;
+	part->nat.n_publish = 0;
+	for (i = 0; i < nat->n_publish && i < CONF_PUBLISH_MAX; i++)
+		if (shard_of(&hub->shard_key, nat->publish[i]->to->ip_be, hub->shards) == w->shard)
+			part->publish[part->nat.n_publish++] = nat->publish[i];
+	return &part->hub;
+}
+
 static void fill_boot(struct worker *w, Nl__ActorBoot *boot, uint8_t *entropy)
 {
 	const struct policy_filter *filter = policy_filter_find(spawn_actor_name(w->id));
 	const Nl__Policy *policy = w->hub->super->config->policy;
 
-	boot->hub = w->hub->conf;
 	boot->has_filter = filter != NULL;
 	if (filter)
 		boot->filter = (ProtobufCBinaryData){filter->count * sizeof(filter->insns[0]),
@@ -45,7 +73,7 @@ static void fill_boot(struct worker *w, Nl__ActorBoot *boot, uint8_t *entropy)
 	boot->has_landlock = true;
 	boot->landlock = !policy || policy->landlock;
 	boot->has_sockets_max = w->id == ACTOR_NATPROXY;
-	boot->sockets_max = sockets_max();
+	boot->sockets_max = sockets_max() / w->hub->shards;
 	boot->has_wall_ms = boot->has_boot_ms = true;
 	boot->wall_ms = supervisor_wall_clock_ms();
 	boot->boot_ms = supervisor_boot_clock_ms();
@@ -54,22 +82,49 @@ static void fill_boot(struct worker *w, Nl__ActorBoot *boot, uint8_t *entropy)
 	boot->domain = w->hub->super->resolvers.domain;
 	boot->has_echo_allowed = w->id == ACTOR_NATPROXY;
 	boot->echo_allowed = w->hub->echo_allowed;
+	boot->name = w->name;
+	boot->has_shards = true;
+	boot->shards = w->hub->shards;
+	boot->has_shard_key = w->id == ACTOR_BROKER;
+	boot->shard_key =
+		(ProtobufCBinaryData){sizeof(w->hub->shard_key), (uint8_t *)&w->hub->shard_key};
+}
+
+/* What one record cannot carry follows in others. */
+static int send_boot(struct worker *w, Nl__ActorBoot *boot, const int *fds, int count)
+{
+	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
+	Nl__ActorMore more = NL__ACTOR_MORE__INIT;
+	int sent, n, error = 0;
+
+	boot->has_descriptors = true;
+	boot->descriptors = (uint32_t)count;
+	out.msg_case = NL__SUPER_TO_ACTOR__MSG_BOOT;
+	out.boot = boot;
+	for (sent = 0; error == 0 && (sent == 0 || sent < count); sent += n) {
+		n = count - sent < CHAN_MAX_FDS ? count - sent : CHAN_MAX_FDS;
+		error = send_common(w, &out, fds + sent, n);
+		out.msg_case = NL__SUPER_TO_ACTOR__MSG_MORE;
+		out.more = &more;
+		if (count == 0)
+			break;
+	}
+	return error;
 }
 
 int tell_boot(struct worker *w)
 {
-	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	uint8_t entropy[ENTROPY];
-	int fds[CHAN_MAX_FDS];
+	int fds[BOOT_FDS_MAX];
+	struct part part;
 	int error;
 
 	if (getrandom(entropy, sizeof(entropy), 0) != sizeof(entropy))
 		abort();
 	fill_boot(w, &boot, entropy);
-	out.msg_case = NL__SUPER_TO_ACTOR__MSG_BOOT;
-	out.boot = &boot;
-	error = send_common(w, &out, fds, share_boot_fds(&w->hub->share, w->id, fds));
+	boot.hub = part_of(w, &part);
+	error = send_boot(w, &boot, fds, share_boot_fds(&w->hub->share, w->id, w->shard, fds));
 	explicit_bzero(entropy, sizeof(entropy));
 	return error;
 }
@@ -115,21 +170,42 @@ static void tell_leases(struct worker *w)
 	} while (next < s->leases);
 }
 
+static bool hears(const struct worker *w, enum actor_id id)
+{
+	return w->id == id && (w->state == WORKER_LOCKED || w->state == WORKER_RUNNING);
+}
+
 void tell_resolvers(struct hub *hub)
 {
-	struct worker *w = &hub->worker[ACTOR_NATPROXY];
 	Nl__Resolvers m = NL__RESOLVERS__INIT;
 	struct resolvers *r = &hub->super->resolvers;
+	unsigned int i;
 
 	m.n_ip_be = r->count;
 	m.ip_be = r->ip_be;
-	if (w->state == WORKER_LOCKED || w->state == WORKER_RUNNING)
-		natproxy_send_resolvers(&w->chan, &m, NULL, 0);
+	for (i = 0; i < hub->workers; i++)
+		if (hears(&hub->worker[i], ACTOR_NATPROXY))
+			natproxy_send_resolvers(&hub->worker[i].chan, &m, NULL, 0);
+}
+
+static void send_host_network(struct hub *hub, const Nl__HostNetwork *m)
+{
+	unsigned int i;
+
+	if (m->partial && hub->conf->nat->host_loopback != NL__NAT__ACCESS__allow)
+		supervisor_note(hub->super,
+			"this host's addresses could not be read, or are more than %d: guests "
+			"reach nothing, as some of it might be this host",
+			HOSTNET_OWN);
+	if (m->loop)
+		supervisor_note(hub->super, "hub %s: %s", hub->conf->name, m->loop_why);
+	for (i = 0; i < hub->workers; i++)
+		if (hears(&hub->worker[i], ACTOR_NATPROXY))
+			natproxy_send_host_network(&hub->worker[i].chan, m, NULL, 0);
 }
 
 void tell_host_network(struct hub *hub)
 {
-	struct worker *w = &hub->worker[ACTOR_NATPROXY];
 	const struct hostnet *host = &hub->super->hostnet;
 	Nl__HostNetwork m = NL__HOST_NETWORK__INIT;
 	Nl__Subnet own[HOSTNET_OWN], *pointer[HOSTNET_OWN];
@@ -151,26 +227,16 @@ void tell_host_network(struct hub *hub)
 	m.loop_why = m.loop ? why : NULL;
 	m.has_partial = true;
 	m.partial = host->partial;
-	if (m.partial && hub->conf->nat->host_loopback != NL__NAT__ACCESS__allow)
-		supervisor_note(hub->super,
-			"this host's addresses could not be read, or are more than %d: guests "
-			"reach "
-			"nothing, as some of it might be this host",
-			HOSTNET_OWN);
-	if (m.loop)
-		supervisor_note(hub->super, "hub %s: %s", hub->conf->name, why);
-	if (w->state == WORKER_LOCKED || w->state == WORKER_RUNNING)
-		natproxy_send_host_network(&w->chan, &m, NULL, 0);
+	send_host_network(hub, &m);
 }
 
 int tell_port(struct hub *hub, unsigned int number)
 {
-	struct worker *w = &hub->worker[ACTOR_BROKER];
+	struct worker *w = hub_worker(hub, ACTOR_BROKER, 0);
 	const struct port *port = &hub->port[number];
 	Nl__PortAttach m = NL__PORT_ATTACH__INIT;
 
-	if (w->state != WORKER_RUNNING &&
-		!(w->state == WORKER_LOCKED && birth_group_locked(hub, w->id)))
+	if (w->state != WORKER_RUNNING && !(w->state == WORKER_LOCKED && birth_group_locked(w)))
 		return -EAGAIN;
 	m.has_port = m.has_kind = m.has_vnet_hdr = m.has_mtu = true;
 	m.port = number;
@@ -237,17 +303,19 @@ int tell_dump(struct worker *w, Nl__Topic topic, uint64_t cursor, uint32_t reque
 
 /* EdgeRenewed goes to those that have a message for it: broker and natproxy, whose channel peers
  * are replaced alone. */
-void tell_renewed(struct hub *hub, enum actor_id who)
+void tell_renewed(const struct worker *who)
 {
 	Nl__EdgeRenewed m = NL__EDGE_RENEWED__INIT;
+	struct worker *broker = hub_worker(who->hub, ACTOR_BROKER, 0);
+	struct worker *natproxy = hub_worker(who->hub, ACTOR_NATPROXY, who->shard);
 	char name[16];
 
-	snprintf(name, sizeof(name), "%s", spawn_actor_name(who));
+	snprintf(name, sizeof(name), "%s", spawn_actor_name(who->id));
 	m.peer = name;
 	m.has_generation = true;
-	m.generation = hub->generation;
-	if (who == ACTOR_DHCPD && hub->worker[ACTOR_BROKER].state == WORKER_RUNNING)
-		broker_send_edge_renewed(&hub->worker[ACTOR_BROKER].chan, &m, NULL, 0);
-	if (who == ACTOR_ALG && hub->worker[ACTOR_NATPROXY].state == WORKER_RUNNING)
-		natproxy_send_edge_renewed(&hub->worker[ACTOR_NATPROXY].chan, &m, NULL, 0);
+	m.generation = who->hub->generation;
+	if (who->id == ACTOR_DHCPD && broker->state == WORKER_RUNNING)
+		broker_send_edge_renewed(&broker->chan, &m, NULL, 0);
+	if (who->id == ACTOR_ALG && natproxy->state == WORKER_RUNNING)
+		natproxy_send_edge_renewed(&natproxy->chan, &m, NULL, 0);
 }

@@ -26,6 +26,6 @@ void tell_host_network(struct hub *hub);
 int tell_port(struct hub *hub, unsigned int port);
 /* EdgeRenewed goes to those that have a message for it: broker and natproxy, whose channel peers
  * are replaced alone. */
-void tell_renewed(struct hub *hub, enum actor_id who);
+void tell_renewed(const struct worker *who);
 
 #endif

@@ -63,8 +63,8 @@ static void log_end(struct worker *w, int status)
 	char how[64], line[320];
 
 	snprintf(line, sizeof(line), "SecureNAT: The process %s %s and will be restarted.%s%s",
-		spawn_actor_name(w->id), manner(status, how, sizeof(how)),
-		w->blame[0] ? " Reason: " : "", w->blame);
+		w->name, manner(status, how, sizeof(how)), w->blame[0] ? " Reason: " : "",
+		w->blame);
 	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
 	supervisor_note(hub->super, "%s", line + strlen("SecureNAT: "));
 }
@@ -97,19 +97,32 @@ static bool sharers_gone(struct hub *hub)
 	bool gone = true;
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++) {
-		if (!share_has_ring((enum actor_id)i) || !alive(&hub->worker[i]))
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!share_has_ring(w->id) || !alive(w))
 			continue;
-		kill_worker(&hub->worker[i]);
-		hub->worker[i].state = WORKER_GONE; /* its end is our doing */
+		kill_worker(w);
+		w->state = WORKER_GONE; /* its end is our doing */
 		gone = false;
 	}
 	return gone;
 }
 
-static void renew_sharers(struct hub *hub)
+static uint32_t sharers_failures(const struct hub *hub)
 {
 	uint32_t failures = 0;
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++)
+		if (share_has_ring(hub->worker[i].id) && hub->worker[i].failures > failures)
+			failures = hub->worker[i].failures;
+	return failures;
+}
+
+static void renew_sharers(struct hub *hub)
+{
+	uint32_t failures = sharers_failures(hub);
 	unsigned int i;
 	int error = edges_renew(hub);
 
@@ -118,15 +131,14 @@ static void renew_sharers(struct hub *hub)
 		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
 			strerror(-error));
 	hub->generation++;
-	for (i = 0; i < ACTOR_COUNT; i++)
-		if (share_has_ring((enum actor_id)i) && hub->worker[i].failures > failures)
-			failures = hub->worker[i].failures;
-	for (i = 0; i < ACTOR_COUNT; i++) {
-		if (!share_has_ring((enum actor_id)i))
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!share_has_ring(w->id))
 			continue;
-		edges_flush(hub, (enum actor_id)i);
-		hub->worker[i].failures = failures;
-		wait_for_turn(&hub->worker[i]);
+		edges_flush(w);
+		w->failures = failures;
+		wait_for_turn(w);
 	}
 }
 
@@ -139,7 +151,7 @@ static void replace(struct worker *w)
 		return;
 	}
 	w->hub->generation++;
-	edges_flush(w->hub, w->id);
+	edges_flush(w);
 	wait_for_turn(w);
 }
 
@@ -147,7 +159,7 @@ bool watch_alive(const struct hub *hub)
 {
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++)
+	for (i = 0; i < hub->workers; i++)
 		if (alive(&hub->worker[i]))
 			return true;
 	return false;
@@ -164,8 +176,8 @@ static void stillborn(struct worker *w, int status)
 	struct trouble t;
 	char how[64];
 
-	trouble(&t, EXIT_FAILED, "E0605", "the process %s %s before it was ready",
-		spawn_actor_name(w->id), manner(status, how, sizeof(how)));
+	trouble(&t, EXIT_FAILED, "E0605", "the process %s %s before it was ready", w->name,
+		manner(status, how, sizeof(how)));
 	if (w->blame[0])
 		trouble_cause(&t, "%s", w->blame);
 	trouble_fix(&t, "See: natlock doctor");
@@ -274,17 +286,19 @@ static bool neighbours(enum actor_id x, enum actor_id y)
 	return false;
 }
 
-void watch_incident(struct worker *from, const char *liar, const char *what)
+void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what)
 {
 	enum actor_id id = spawn_actor_by_name(liar);
-	struct worker *w = id < ACTOR_COUNT ? &from->hub->worker[id] : NULL;
+	/* Who knows one shard only means its own; that it is called 0 there is no matter. */
+	bool same = topology_is_sharded(from->id) && topology_is_sharded(id);
+	struct worker *w = hub_worker(from->hub, id, same ? from->shard : shard);
 	char why[160];
 
 	if (!w || !neighbours(from->id, id)) {
 		watch_condemn(from, "it reported a process that it cannot know");
 		return;
 	}
-	snprintf(why, sizeof(why), "%s reports: %s", spawn_actor_name(from->id), what);
+	snprintf(why, sizeof(why), "%s reports: %s", from->name, what);
 	watch_condemn(w, why);
 }
 

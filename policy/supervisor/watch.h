@@ -20,8 +20,9 @@ void watch_started(struct worker *w);
 /* A worker broke the rules of its channel, or a neighbour says so: it is killed, which its end then
  * reports. */
 void watch_condemn(struct worker *w, const char *why);
-/* A worker of the hub reports a neighbour; believed only of a neighbour by topology.def. */
-void watch_incident(struct worker *from, const char *liar, const char *what);
+/* A worker of the hub reports a neighbour, of which it may name the shard if it knows several;
+ * believed only of a neighbour by topology.def. */
+void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what);
 /* It was told to drain: kill it if it does not. */
 void watch_draining(struct worker *w);
 /* Whether any worker of the hub has a process. */

@@ -73,8 +73,9 @@ static void begin(void)
 	memcpy(c.gateway.mac, gateway, 6);
 	c.gateway.dhcp = true;
 	c.arena = &arena;
-	c.view = &view;
-	c.netstack = &link_to_netstack;
+	c.shard[0].view = &view;
+	c.shards = 1;
+	c.shard[0].netstack = &link_to_netstack;
 	c.drops = &drops;
 	c.io = (struct bridge_io){.port = {.write = take}, .dhcp = hear};
 	bridge_init(&bridge, &c);
@@ -93,7 +94,7 @@ static void guest_says(uint8_t how, const uint8_t *data, uint32_t bytes)
 		bytes -= WIRE_VNET_BYTES;
 	}
 	inside = false;
-	if (bridge_offer(&bridge, slot, &offer))
+	if (bridge_offer(&bridge, slot, &offer, 1))
 		bridge_input_copy(&bridge, slot, slot < 2 ? &v : NULL, data, bytes,
 			how * UINT64_C(1000000000));
 	link_flush(&link_to_netstack);
@@ -111,8 +112,8 @@ static void netstack_says(const uint8_t *data, uint32_t bytes)
 	theirs->head++;
 	inside = true;
 	while (link_peek(&link_to_netstack, &d, &h) == 1) {
-		if (d.op == RING_NETSTACK_SEND ? bridge_send(&bridge, &d, &h, 1)
-					       : bridge_release(&bridge, &d))
+		if (d.op == RING_NETSTACK_SEND ? bridge_send(&bridge, 0, &d, &h, 1)
+					       : bridge_release(&bridge, 0, &d))
 			link_fail(&link_to_netstack, "lie");
 		link_consumed(&link_to_netstack);
 	}

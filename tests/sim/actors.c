@@ -26,8 +26,8 @@ static const struct {
 	uint8_t a, b;
 	bool ring;
 } edges[] = {
-	{ACTOR_BROKER, ACTOR_NETSTACK, true},
 	{ACTOR_BROKER, ACTOR_DHCPD, false},
+	{ACTOR_BROKER, ACTOR_NETSTACK, true},
 	{ACTOR_NETSTACK, ACTOR_NATPROXY, true},
 	{ACTOR_NATPROXY, ACTOR_ALG, false},
 };
@@ -454,7 +454,7 @@ static void make_arenas(void)
 		uint8_t *base = zeroed(ARENA_BYTES);
 		arena_init(&nodes[owner_of[id]].actor.arena, (enum arena_id)id, base);
 		for (int other = ARENA_BROKER; other < ARENA_ID_COUNT; other++)
-			nodes[owner_of[other]].actor.view.base[id] = base;
+			nodes[owner_of[other]].actor.view[0].base[id] = base;
 	}
 }
 
@@ -474,6 +474,7 @@ void actors_make(void)
 		mains[i]();
 		n->actor.loop = (struct ev_loop *)n;
 		n->actor.edges = 1;
+		n->actor.shards = 1;
 		n->turn_ns = ACTORS_WAKE_NS;
 		pool_init(&n->pool, zeroed(POOL_BYTES), POOL_BYTES);
 	}

@@ -33,18 +33,23 @@ static uint8_t record[65536];
 static uint8_t frame[1514];
 static uint8_t gateway[6] = {0, 0xac, 1, 2, 3, 4};
 
+enum { FIXED = 5 };
+
 /* In the child: descriptors to their numbers, everything else closed. */
 static void become_worker(const int *fds)
 {
-	int high[6];
-	for (int i = 0; i < 6; i++)
+	static const int numbers[FIXED] = {BROKER_CH_SUPER, BROKER_CH_NETSTACK, BROKER_CH_DHCPD,
+		BROKER_BELL_OWN, BROKER_BELL_NETSTACK};
+	int high[FIXED];
+	for (int i = 0; i < FIXED; i++)
 		high[i] = fcntl(fds[i], F_DUPFD, 200);
 	close_range(3, 199, 0);
-	for (int i = 0; i < 6; i++)
-		dup2(high[i], 3 + i);
-	close_range(200, ~0u, 0);
-	for (int fd = 10; fd < 16; fd++)
+	for (int fd = 3; fd < BROKER_PORT_FIRST; fd++)
 		dup2(0, fd);
+	for (int i = 0; i < FIXED; i++)
+		dup2(high[i], numbers[i]);
+	close(BROKER_EPOLL);
+	close_range(200, ~0u, 0);
 	execl(BROKER_WORKER, "natlock-broker", NULL);
 	_exit(127);
 }
@@ -59,11 +64,9 @@ static int pair_of(int *mine)
 
 static void spawn(void)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[6] = {pair_of(&super), pair_of(&netstack), pair_of(&dhcpd)};
+	int fds[FIXED] = {pair_of(&super), pair_of(&netstack), pair_of(&dhcpd)};
 	fds[3] = bell_broker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	fds[4] = bell_netstack = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	fds[5] = null;
 	worker = fork();
 	cr_assert_geq(worker, 0);
 	if (worker == 0)
