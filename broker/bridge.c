@@ -166,6 +166,8 @@ static bool bridge_must_wait(struct bridge *b, unsigned int shard, uint64_t now_
 		b->full_ns[shard] = 0;
 		return false;
 	}
+	if (link_error(b->config.shard[shard].netstack, NULL))
+		return false; /* nobody is there who could make room */
 	if (b->full_ns[shard] == 0)
 		b->full_ns[shard] = now_ns;
 	return b->config.shards == 1 || now_ns - b->full_ns[shard] < BRIDGE_PATIENCE_NS;
@@ -456,6 +458,16 @@ int bridge_release(struct bridge *b, unsigned int shard, const struct ring_desc 
 		bridge_settle(b, shard, buf_index(d->ids[i]));
 	}
 	return 0;
+}
+
+void bridge_shard_lost(struct bridge *b, unsigned int shard)
+{
+	struct arena *a = b->config.arena;
+	for (uint32_t index = 0; index < ARENA_MAX_IDS; index++)
+		if (a->lent_to[index] == ARENA_LENT + shard)
+			bridge_settle(b, shard, index);
+	arena_reclaim(a, (int)shard);
+	b->full_ns[shard] = 0;
 }
 
 int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number)

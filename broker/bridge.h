@@ -136,6 +136,9 @@ int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
 	const struct ring_header *h, uint64_t now_ns);
 /* RING RELEASE_FRAME from a shard's netstack: 0 or -EPROTO, also for what another shard has. */
 int bridge_release(struct bridge *b, unsigned int shard, const struct ring_desc *d);
+/* netstack and natproxy of a shard are gone, and its link is reset: what they had is free again. Until its link
+ * lives frames for it are dropped. */
+void bridge_shard_lost(struct bridge *b, unsigned int shard);
 /* DhcpAnswer: a whole frame for one port, or for all. 0 (also when that port is gone) or -EPROTO:
  * dhcpd lies. */
 int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number);

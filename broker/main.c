@@ -346,10 +346,27 @@ int broker_on_port_detach(struct broker *self, const Nl__PortDetach *m, struct c
 	return 0;
 }
 
-/* dhcpd was replaced: it was asked nothing that the guests will not ask again. */
+/* dhcpd was asked nothing that the guests will not ask again; a netstack starts with an empty ring. */
 int broker_on_edge_renewed(struct broker *self, const Nl__EdgeRenewed *m, struct chan_in *in)
 {
-	actor_renew(self->actor, BROKER_EDGE_DHCPD);
+	if (m->shard >= self->actor->shards)
+		return -EPROTO;
+	actor_renew(self->actor,
+		m->has_shard ? BROKER_EDGE_NETSTACK + (int)m->shard : BROKER_EDGE_DHCPD);
+	return 0;
+}
+
+int broker_on_edge_lost(struct broker *self, const Nl__EdgeLost *m, struct chan_in *in)
+{
+	Nl__EdgeCleared cleared = NL__EDGE_CLEARED__INIT;
+	if (m->shard >= self->actor->shards)
+		return -EPROTO;
+	actor_lose(self->actor, BROKER_EDGE_NETSTACK + (int)m->shard);
+	bridge_shard_lost(&self->bridge, m->shard);
+	cleared.has_shard = cleared.has_generation = true;
+	cleared.shard = m->shard;
+	cleared.generation = m->generation;
+	super_send_edge_cleared(&self->actor->chan[0], &cleared, NULL, 0);
 	return 0;
 }
 

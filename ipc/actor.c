@@ -160,9 +160,21 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_INCIDENT, &m.base);
 }
 
+void actor_lose(struct actor *a, int edge)
+{
+	a->dead[edge] = true;
+	ev_io_stop(a->loop, &a->chan_io[edge]);
+	a->chan[edge].error = -EPIPE;
+	a->chan[edge].queue_start = a->chan[edge].queue_bytes = 0;
+	if (a->edge_is_ring[edge - 1])
+		link_reset(&a->link[edge - 1]);
+}
+
 void actor_renew(struct actor *a, int edge)
 {
 	a->dead[edge] = false;
+	if (a->edge_is_ring[edge - 1])
+		link_revive(&a->link[edge - 1]);
 	a->chan[edge].error = 0;
 	a->chan[edge].queue_start = a->chan[edge].queue_bytes = 0;
 	if (a->started)

@@ -130,8 +130,11 @@ bool actor_row(struct actor *a, const ProtobufCMessage *row);
 /* The peer of edge i broke the rules: reported once; its channel and its ring are dead from then
  * on. Edge 0: exits. */
 void actor_incident(struct actor *a, int edge, const char *what);
-/* The process at the far end of edge i, a CHANNEL, was replaced (EdgeRenewed): what waited for the
- * old one is forgotten, and an edge that was dead lives again. Syscalls: epoll_ctl */
+/* The process at the far end of edge i is gone: what waited for it is forgotten, and nothing is sent or taken until
+ * actor_renew. Syscalls: epoll_ctl */
+void actor_lose(struct actor *a, int edge);
+/* The process at the far end of edge i was replaced (EdgeRenewed): what waited for the old one is
+ * forgotten, and an edge that was dead lives again. Syscalls: epoll_ctl */
 void actor_renew(struct actor *a, int edge);
 /* Whether edge i is there: the hub has the shard that it leads to. */
 static inline bool actor_has_edge(const struct actor *a, int edge)

@@ -125,6 +125,8 @@ static void map_rings(struct actor *a, struct taker *t)
 			continue;
 		mine = take_memory(t, sizeof(*mine), PROT_READ | PROT_WRITE);
 		theirs = take_memory(t, sizeof(*theirs), PROT_READ);
+		if (t->error)
+			return;
 		link_init(l, mine, theirs, self, a->peer[e], link_arenas(a->peer[e], self),
 			link_release_op(self, a->peer[e]), a->bell_fd[e]);
 		a->links[a->link_count++] = l;

@@ -16,16 +16,26 @@
 #include "tell.h"
 #include "watch.h"
 
+/* Sharers of rings start together with those they share them with. */
+static bool share_rings(const struct worker *a, const struct worker *b)
+{
+	bool one_serves_all = !topology_is_sharded(a->id) || !topology_is_sharded(b->id);
+
+	return share_has_ring(a->id) && share_has_ring(b->id) &&
+	       (one_serves_all || a->shard == b->shard);
+}
+
 bool birth_group_locked(const struct worker *w)
 {
 	const struct hub *hub = w->hub;
 	unsigned int i;
 
+	if (share_has_ring(w->id) && hub->edge[w->shard] == EDGE_LOST)
+		return false;
 	for (i = 0; i < hub->workers; i++) {
 		const struct worker *other = &hub->worker[i];
 
-		if (hub->born && other != w &&
-			!(share_has_ring(w->id) && share_has_ring(other->id)))
+		if (hub->born && other != w && !share_rings(w, other))
 			continue;
 		if (other->state != WORKER_LOCKED && other->state != WORKER_RUNNING)
 			return false;
@@ -44,21 +54,34 @@ static void start(struct worker *w)
 		tell_renewed(w);
 }
 
-/* Everybody that waited for the last one of its group. The rings can be sealed: all that map them
- * have. */
+/* The memory of a netstack can be sealed: all that map it have. */
+static int seal_for(const struct worker *w)
+{
+	return w->id == ACTOR_NETSTACK ? share_seal(&w->hub->share, w->shard) : 0;
+}
+
+/* Everybody that waited for the last one of its group. */
+static void start_complete(struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (w->state != WORKER_LOCKED || !birth_group_locked(w))
+			continue;
+		if (seal_for(w) < 0)
+			watch_condemn(w, "the rings cannot be sealed");
+		else
+			start(w);
+	}
+}
+
 static void start_group(struct worker *last)
 {
 	struct hub *hub = last->hub;
-	unsigned int i;
-	int error = share_has_ring(last->id) || !hub->born ? share_seal(&hub->share) : 0;
 
-	if (error) {
-		watch_condemn(last, "the rings cannot be sealed");
-		return;
-	}
-	for (i = 0; i < hub->workers; i++)
-		if (hub->worker[i].state == WORKER_LOCKED && birth_group_locked(&hub->worker[i]))
-			start(&hub->worker[i]);
+	start_complete(hub);
 	if (!hub->born) {
 		hub->born = true;
 		supervisor_hub_born(hub);
@@ -150,4 +173,17 @@ int birth_spawn(struct worker *w, unsigned int count, struct trouble *t)
 		w[i].chan.fd = -1;
 	}
 	return result;
+}
+
+int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
+{
+	struct hub *hub = p->w->hub;
+
+	if (m->shard >= hub->shards)
+		return -EPROTO;
+	if (hub->edge[m->shard] != EDGE_LOST || m->generation != hub->lost_generation[m->shard])
+		return 0;
+	hub->edge[m->shard] = EDGE_CLEARED;
+	start_complete(hub);
+	return 0;
 }

@@ -49,11 +49,27 @@ int edges_renew(struct hub *hub)
 	unsigned int e;
 	int error;
 
+	memset(hub->edge, EDGE_UP, sizeof(hub->edge));
 	share_close(&hub->share);
 	error = share_make(&hub->share, hub->shards);
 	for (e = 0; e < share_edge_count && error == 0; e++)
 		if (share_edges[e].ring)
 			error = renew_pairs(hub, e);
+	return error;
+}
+
+int edges_renew_shard(struct hub *hub, unsigned int shard)
+{
+	unsigned int e;
+	int error = share_renew(&hub->share, shard);
+
+	for (e = 0; e < share_edge_count && error == 0; e++) {
+		if (!share_edges[e].ring || !topology_is_sharded(share_edges[e].a) ||
+			!topology_is_sharded(share_edges[e].b))
+			continue;
+		close_pair(hub->channel[e][shard]);
+		error = edges_pair(hub->channel[e][shard]);
+	}
 	return error;
 }
 
@@ -92,8 +108,7 @@ void edges_flush(const struct worker *dead)
 	unsigned int e, shard;
 
 	for (e = 0; e < share_edge_count; e++) {
-		if (share_edges[e].ring ||
-			(share_edges[e].a != dead->id && share_edges[e].b != dead->id))
+		if (share_edges[e].a != dead->id && share_edges[e].b != dead->id)
 			continue;
 		for (shard = 0; shard < SHARD_MAX; shard++) {
 			if (!sees(dead, shard))

@@ -16,7 +16,9 @@ int edges_open(struct hub *hub);
 /* New memory and new pairs for all that share rings: after their death, before they are spawned
  * again. 0 or -errno. */
 int edges_renew(struct hub *hub);
-/* What was in flight to a dead worker by channel is dropped. */
+/* The same for a shard's netstack and natproxy while the broker goes on: their edge with it stays. */
+int edges_renew_shard(struct hub *hub, unsigned int shard);
+/* What was in flight to or from a dead worker by channel is dropped. */
 void edges_flush(const struct worker *dead);
 void edges_close(struct hub *hub);
 /* The worker's ends and doorbells, for its birth. */

@@ -78,6 +78,14 @@ struct port {
 	uint32_t mtu;
 };
 
+/*
+ * The edge between the broker and a shard, as the broker knows it:
+ * UP        in use
+ * LOST      the shard's processes are gone and the broker was told; it may still use its end
+ * CLEARED   the broker's end is as new: successors may begin
+ */
+enum edge_state { EDGE_UP, EDGE_LOST, EDGE_CLEARED };
+
 struct hub {
 	struct supervisor *super;
 	unsigned int index; /* among the supervisor's hubs */
@@ -88,6 +96,9 @@ struct hub {
 	unsigned int workers;
 	unsigned int first_worker; /* workers of the hubs before this one: gives uids */
 	struct share share;
+	enum edge_state edge[SHARD_MAX];
+	uint32_t
+		lost_generation[SHARD_MAX]; /* of the last EdgeLost: which EdgeCleared answers it */
 	int channel[SHARE_EDGES_MAX][SHARD_MAX]
 		   [2]; /* both ends of each instance of an edge: its a, its b */
 	struct port port[HUB_PORTS];

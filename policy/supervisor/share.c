@@ -147,37 +147,63 @@ int share_make(struct share *s, unsigned int shards)
 	return error;
 }
 
-static int region_seal(int fd)
+/* Whether an edge joins processes of one shard alone. */
+static bool is_inner(const struct share_edge *e)
 {
+	return topology_is_sharded(e->a) && topology_is_sharded(e->b);
+}
+
+int share_renew(struct share *s, unsigned int shard)
+{
+	unsigned int e;
+	int error = 0;
+
+	for (e = 0; e < share_edge_count && error == 0; e++) {
+		if (!share_edges[e].ring || !is_inner(&share_edges[e]))
+			continue;
+		region_close(&s->ring[e][shard][0]);
+		region_close(&s->ring[e][shard][1]);
+		error = make_ring(s->ring[e][shard]);
+	}
+	return error;
+}
+
+/* inherited: a successor of its owner will map it writable. */
+static int region_seal(int fd, bool inherited)
+{
+	int seals = fd < 0 ? F_SEAL_SEAL : fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0)
+		return -errno;
+	if (seals & F_SEAL_SEAL)
+		return 0;
 	/* An old kernel without FUTURE_WRITE leaves what file modes and read-only descriptors give.
 	 */
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 && errno != EINVAL)
+	if (!inherited && fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 && errno != EINVAL)
 		return -errno;
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL) < 0 ? -errno : 0;
 }
 
-static int seal_shard(const struct share *s, unsigned int shard)
+static int seal_ring(const struct share_edge *e, const struct share_region ring[2])
 {
-	unsigned int i, e;
-	int error = 0;
+	bool inner = is_inner(e);
+	int error = region_seal(ring[0].write_fd, !inner && topology_is_sharded(e->a));
 
-	for (e = 0; e < share_edge_count; e++)
-		for (i = 0; i < 2 && error == 0; i++)
-			if (s->ring[e][shard][i].write_fd >= 0)
-				error = region_seal(s->ring[e][shard][i].write_fd);
-	for (i = ARENA_NONE + 1; i < ARENA_ID_COUNT && error == 0; i++)
-		if (s->arena[i][shard].write_fd >= 0)
-			error = region_seal(s->arena[i][shard].write_fd);
-	return error;
+	return error ? error : region_seal(ring[1].write_fd, !inner && topology_is_sharded(e->b));
 }
 
-int share_seal(const struct share *s)
+int share_seal(const struct share *s, unsigned int shard)
 {
-	unsigned int shard;
+	unsigned int i;
 	int error = 0;
 
-	for (shard = 0; shard < s->shards && error == 0; shard++)
-		error = seal_shard(s, shard);
+	for (i = 0; i < share_edge_count && error == 0; i++)
+		error = seal_ring(&share_edges[i], s->ring[i][shard]);
+	for (i = 0; i < ACTOR_COUNT && error == 0; i++)
+		if (share_has_ring((enum actor_id)i))
+			error = region_seal(
+				s->arena[share_arena_of((enum actor_id)i)][shard].write_fd,
+				topology_is_sharded(i));
 	return error;
 }
 

@@ -5,7 +5,9 @@
  * Rule 1 of ipc/ring.h, made of descriptors: the owner of a region gets the read-write one,
  * everybody else an O_RDONLY one of the same memfd, which the kernel lets nobody map writable.
  * Sizes are sealed before anybody gets anything; once all have mapped what they own, nothing can be
- * mapped writable again.
+ * mapped writable again, except by the supervisor's own descriptor what a shard's processes own and
+ * the broker maps too: their successors take that over, because a locked broker can map nothing
+ * new.
  *
  * What joins processes of which a hub has one a shard is there for each shard: [0] to [shards - 1]
  * below. What belongs to a process that serves all of them is [0] alone.
@@ -57,9 +59,11 @@ void share_init(struct share *s);
 /* Makes everything for 1 to SHARD_MAX shards. 0 or -errno (nothing is left behind). Syscalls: memfd_create ftruncate fcntl
  * openat eventfd2 close */
 int share_make(struct share *s, unsigned int shards);
-/* After every owner has mapped its regions: no new writable mapping, no further seals. 0 or -errno.
- */
-int share_seal(const struct share *s);
+/* New memory for what joins processes of one shard alone, after their death. 0 or -errno. */
+int share_renew(struct share *s, unsigned int shard);
+/* After a shard's processes and those that serve all have mapped their regions: no new writable mapping where there is no
+ * successor to have one, no further seals. Again after share_renew. 0 or -errno. */
+int share_seal(const struct share *s, unsigned int shard);
 void share_close(struct share *s);
 
 /*

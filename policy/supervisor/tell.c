@@ -303,19 +303,38 @@ int tell_dump(struct worker *w, Nl__Topic topic, uint64_t cursor, uint32_t reque
 
 /* EdgeRenewed goes to those that have a message for it: broker and natproxy, whose channel peers
  * are replaced alone. */
+void tell_lost(struct hub *hub, unsigned int shard)
+{
+	Nl__EdgeLost m = NL__EDGE_LOST__INIT;
+
+	m.has_shard = m.has_generation = true;
+	m.shard = shard;
+	m.generation = hub->generation;
+	hub->edge[shard] = EDGE_LOST;
+	hub->lost_generation[shard] = hub->generation;
+	broker_send_edge_lost(&hub_worker(hub, ACTOR_BROKER, 0)->chan, &m, NULL, 0);
+}
+
 void tell_renewed(const struct worker *who)
 {
 	Nl__EdgeRenewed m = NL__EDGE_RENEWED__INIT;
-	struct worker *broker = hub_worker(who->hub, ACTOR_BROKER, 0);
-	struct worker *natproxy = hub_worker(who->hub, ACTOR_NATPROXY, who->shard);
+	struct hub *hub = who->hub;
+	struct worker *broker = hub_worker(hub, ACTOR_BROKER, 0);
+	struct worker *natproxy = hub_worker(hub, ACTOR_NATPROXY, who->shard);
 	char name[16];
 
 	snprintf(name, sizeof(name), "%s", spawn_actor_name(who->id));
 	m.peer = name;
 	m.has_generation = true;
-	m.generation = who->hub->generation;
+	m.generation = hub->generation;
 	if (who->id == ACTOR_DHCPD && broker->state == WORKER_RUNNING)
 		broker_send_edge_renewed(&broker->chan, &m, NULL, 0);
 	if (who->id == ACTOR_ALG && natproxy->state == WORKER_RUNNING)
 		natproxy_send_edge_renewed(&natproxy->chan, &m, NULL, 0);
+	if (who->id == ACTOR_NETSTACK && hub->edge[who->shard] == EDGE_CLEARED) {
+		m.has_shard = true;
+		m.shard = who->shard;
+		broker_send_edge_renewed(&broker->chan, &m, NULL, 0);
+		hub->edge[who->shard] = EDGE_UP;
+	}
 }

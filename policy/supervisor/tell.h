@@ -24,8 +24,10 @@ void tell_host_network(struct hub *hub);
 /* To the broker: a port, with a copy of its descriptor. 0, -EAGAIN when the broker is not there to
  * hear (it is told before Start). */
 int tell_port(struct hub *hub, unsigned int port);
-/* EdgeRenewed goes to those that have a message for it: broker and natproxy, whose channel peers
- * are replaced alone. */
+/* To the running broker: netstack and natproxy of a shard are gone. It answers by EdgeCleared. */
+void tell_lost(struct hub *hub, unsigned int shard);
+/* EdgeRenewed goes to those whose peers are replaced while they go on: the broker of dhcpd and of a
+ * netstack, natproxy of its alg. */
 void tell_renewed(const struct worker *who);
 
 #endif

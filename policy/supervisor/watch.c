@@ -6,8 +6,10 @@
  *   ended ─▶ draining or expected ─────────────▶ GONE; the last one ends the hub
  *         ─▶ hub not born yet ─────────────────▶ natlock gives up: the trouble is not transient
  *         ─▶ dhcpd, alg ───────────────────────▶ WAITING(back-off) ─▶ spawn
- *         ─▶ one of the ring sharers ──────────▶ the others are killed too; when all are gone: new
- * edges, QEMU's streams closed, WAITING(back-off) for all ─▶ spawn
+ *         ─▶ netstack, natproxy of a shard ────▶ the other is killed too; when both are gone: new edges
+ *                                                among them, EdgeLost ─▶ broker, WAITING(back-off) ─▶ spawn
+ *         ─▶ broker ───────────────────────────▶ all ring sharers are killed too; when all are gone: new
+ *                                                edges, QEMU's streams closed, WAITING(back-off) ─▶ spawn
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,6 +24,7 @@
 #include "port.h"
 #include "spawn.h"
 #include "supervisor.h"
+#include "tell.h"
 #include "watch.h"
 
 uint64_t watch_backoff_ms(uint64_t min_ms, uint64_t max_ms, uint32_t failures)
@@ -91,16 +94,29 @@ static void wait_for_turn(struct worker *w)
 	set_timer(w, (double)ms / 1000.0);
 }
 
-/* The sharers of rings that are still there cannot go on; true when all of them are gone. */
-static bool sharers_gone(struct hub *hub)
+/* Whether b cannot go on without a: those that share rings with it, or all of them when a is the
+ * broker or there is no broker that goes on. */
+static bool shares_fate(const struct worker *a, const struct worker *b)
 {
+	bool broker_goes_on = hub_worker(a->hub, ACTOR_BROKER, 0)->state == WORKER_RUNNING;
+
+	if (!share_has_ring(a->id) || !share_has_ring(b->id))
+		return a == b;
+	return !broker_goes_on || (topology_is_sharded(b->id) && a->shard == b->shard);
+}
+
+/* Those that share the dead one's fate and are still there are ended too; true when all of them are
+ * gone. */
+static bool all_gone(const struct worker *dead)
+{
+	struct hub *hub = dead->hub;
 	bool gone = true;
 	unsigned int i;
 
 	for (i = 0; i < hub->workers; i++) {
 		struct worker *w = &hub->worker[i];
 
-		if (!share_has_ring(w->id) || !alive(w))
+		if (!shares_fate(dead, w) || !alive(w))
 			continue;
 		kill_worker(w);
 		w->state = WORKER_GONE; /* its end is our doing */
@@ -109,32 +125,19 @@ static bool sharers_gone(struct hub *hub)
 	return gone;
 }
 
-static uint32_t sharers_failures(const struct hub *hub)
+static void wait_together(const struct worker *dead)
 {
+	struct hub *hub = dead->hub;
 	uint32_t failures = 0;
 	unsigned int i;
 
 	for (i = 0; i < hub->workers; i++)
-		if (share_has_ring(hub->worker[i].id) && hub->worker[i].failures > failures)
+		if (shares_fate(dead, &hub->worker[i]) && hub->worker[i].failures > failures)
 			failures = hub->worker[i].failures;
-	return failures;
-}
-
-static void renew_sharers(struct hub *hub)
-{
-	uint32_t failures = sharers_failures(hub);
-	unsigned int i;
-	int error = edges_renew(hub);
-
-	port_restart(hub);
-	if (error)
-		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
-			strerror(-error));
-	hub->generation++;
 	for (i = 0; i < hub->workers; i++) {
 		struct worker *w = &hub->worker[i];
 
-		if (!share_has_ring(w->id))
+		if (!shares_fate(dead, w))
 			continue;
 		edges_flush(w);
 		w->failures = failures;
@@ -142,17 +145,38 @@ static void renew_sharers(struct hub *hub)
 	}
 }
 
-static void replace(struct worker *w)
+/* New memory and channels where the dead ones had some among themselves. */
+static int renew_edges(const struct worker *dead)
 {
-	w->restarts++;
-	if (share_has_ring(w->id)) {
-		if (sharers_gone(w->hub))
-			renew_sharers(w->hub);
-		return;
+	struct hub *hub = dead->hub;
+	int error = 0;
+
+	if (!share_has_ring(dead->id))
+		return 0;
+	if (hub_worker(hub, ACTOR_BROKER, 0)->state == WORKER_RUNNING) {
+		error = edges_renew_shard(hub, dead->shard);
+		tell_lost(hub, dead->shard);
+		return error;
 	}
-	w->hub->generation++;
-	edges_flush(w);
-	wait_for_turn(w);
+	error = edges_renew(hub);
+	port_restart(hub);
+	return error;
+}
+
+static void replace(struct worker *dead)
+{
+	struct hub *hub = dead->hub;
+	int error;
+
+	dead->restarts++;
+	if (!all_gone(dead))
+		return;
+	hub->generation++;
+	error = renew_edges(dead);
+	if (error)
+		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
+			strerror(-error));
+	wait_together(dead);
 }
 
 bool watch_alive(const struct hub *hub)
@@ -234,6 +258,16 @@ static void respawn(struct worker *w)
 	wait_for_turn(w);
 }
 
+/* A shard that waits for the broker to let go of its predecessor is not to blame itself. */
+static void not_ready(struct worker *w)
+{
+	struct hub *hub = w->hub;
+
+	if (w->state == WORKER_LOCKED && share_has_ring(w->id) && hub->edge[w->shard] == EDGE_LOST)
+		w = hub_worker(hub, ACTOR_BROKER, 0);
+	watch_condemn(w, "it was not ready in time");
+}
+
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
@@ -241,7 +275,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	switch (w->state) {
 	case WORKER_WAITING: respawn(w); break;
 	case WORKER_BOOTING:
-	case WORKER_LOCKED: watch_condemn(w, "it was not ready in time"); break;
+	case WORKER_LOCKED: not_ready(w); break;
 	case WORKER_DRAINING: kill_worker(w); break;
 	case WORKER_RUNNING:
 	case WORKER_GONE: break;

@@ -1,8 +1,9 @@
 /*
  * Keeps the workers of a hub alive: ends, lies of neighbours, back-off.
  *
- * dhcpd and alg are replaced alone. broker, netstack and natproxy share rings and are replaced
- * together (docs/decisions/0001, 7). Back-off doubles from policy.restart_backoff_min to _max while
+ * dhcpd and alg are replaced alone. netstack and natproxy of a shard share rings and are replaced
+ * together while the broker goes on; without their broker all of them are (docs/decisions/0009).
+ * Back-off doubles from policy.restart_backoff_min to _max while
  * a worker does not stay up for WATCH_STABLE_SECONDS; it never gives up.
  */
 #ifndef NATLOCK_SUPERVISOR_WATCH_H

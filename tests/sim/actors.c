@@ -301,8 +301,18 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	gateway_incident(a->ops->id, what);
 }
 
+void actor_lose(struct actor *a, int edge)
+{
+	a->dead[edge] = true;
+	a->chan[edge].error = -EPIPE;
+	if (a->edge_is_ring[edge - 1])
+		link_reset(&a->link[edge - 1]);
+}
+
 void actor_renew(struct actor *a, int edge)
 {
+	if (a->edge_is_ring[edge - 1])
+		link_revive(&a->link[edge - 1]);
 	a->dead[edge] = false;
 	a->chan[edge].error = 0;
 }

@@ -274,6 +274,11 @@ int super_on_port_closed(struct super_peer *p, const Nl__PortClosed *m, struct c
 	return -EPROTO;
 }
 
+int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
+{
+	return -EPROTO;
+}
+
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)
 {
 	return -EPROTO;

@@ -32,6 +32,18 @@ Test(share, a_reader_can_not_write)
 	share_close(&s);
 }
 
+static bool can_be_written_anew(int fd)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, 4096);
+	return true;
+}
+
+enum { INNER = 2 }; /* share_edges[INNER]: netstack and natproxy */
+
 Test(share, no_new_writer_after_the_seal)
 {
 	struct share s;
@@ -39,14 +51,35 @@ Test(share, no_new_writer_after_the_seal)
 
 	cr_assert_eq(share_make(&s, 1), 0);
 	mine = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
-		s.arena[ARENA_NATPROXY][0].write_fd, 0);
+		s.arena[ARENA_BROKER][0].write_fd, 0);
 	cr_assert_neq((void *)mine, MAP_FAILED);
-	cr_assert_eq(share_seal(&s), 0);
+	cr_assert_eq(share_seal(&s, 0), 0);
 	*mine = 1;
-	cr_assert_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     s.arena[ARENA_NATPROXY][0].write_fd, 0),
-		MAP_FAILED);
+	cr_assert_not(can_be_written_anew(s.arena[ARENA_BROKER][0].write_fd));
+	cr_assert_not(can_be_written_anew(s.ring[RINGS][0][0].write_fd), "the broker's half");
+	cr_assert_not(can_be_written_anew(s.ring[INNER][0][0].write_fd));
+	cr_assert_not(can_be_written_anew(s.ring[INNER][0][1].write_fd));
 	cr_assert_lt(fcntl(s.arena[ARENA_NATPROXY][0].write_fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	share_close(&s);
+}
+
+Test(share, but_for_the_successors_in_a_shard)
+{
+	struct share s;
+
+	cr_assert_eq(share_make(&s, 2), 0);
+	for (unsigned int shard = 0; shard < 2; shard++) {
+		const struct share_region *inherited[] = {&s.ring[RINGS][shard][1],
+			&s.arena[ARENA_NETSTACK][shard], &s.arena[ARENA_NATPROXY][shard]};
+
+		cr_assert_eq(share_seal(&s, shard), 0);
+		for (int i = 0; i < 3; i++) {
+			cr_assert(can_be_written_anew(inherited[i]->write_fd));
+			cr_assert_not(can_be_written_anew(inherited[i]->read_fd));
+			cr_assert_lt(ftruncate(inherited[i]->write_fd, 1), 0, "sealed");
+			cr_assert_lt(fcntl(inherited[i]->write_fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+		}
+	}
 	share_close(&s);
 }
 
@@ -145,7 +178,31 @@ Test(share, one_writer_each_with_all_shards)
 	for (int i = 0; i < n; i++)
 		cr_assert_eq(writable(fds[i]), i < 2 * SHARD_MAX ? i % 2 == 0 : i == 2 * SHARD_MAX,
 			"descriptor %d", i);
-	cr_assert_eq(share_seal(&s), 0);
+	for (unsigned int shard = 0; shard < SHARD_MAX; shard++)
+		cr_assert_eq(share_seal(&s, shard), 0);
+	share_close(&s);
+}
+
+Test(share, a_shard_is_renewed_around_what_the_broker_maps)
+{
+	struct share s;
+	ino_t inner, other, outer, arena, renewed;
+
+	cr_assert_eq(share_make(&s, 2), 0);
+	cr_assert_eq(share_seal(&s, 0), 0);
+	inner = inode(s.ring[INNER][0][0].write_fd);
+	other = inode(s.ring[INNER][1][0].write_fd);
+	outer = inode(s.ring[RINGS][0][1].write_fd);
+	arena = inode(s.arena[ARENA_NETSTACK][0].write_fd);
+	cr_assert_eq(share_renew(&s, 0), 0);
+	renewed = inode(s.ring[INNER][0][0].write_fd);
+	cr_assert_neq(renewed, inner);
+	cr_assert_eq(inode(s.ring[INNER][1][0].write_fd), other);
+	cr_assert_eq(inode(s.ring[RINGS][0][1].write_fd), outer);
+	cr_assert_eq(inode(s.arena[ARENA_NETSTACK][0].write_fd), arena);
+	cr_assert(can_be_written_anew(s.ring[INNER][0][0].write_fd));
+	cr_assert_eq(share_seal(&s, 0), 0);
+	cr_assert_not(can_be_written_anew(s.ring[INNER][0][0].write_fd));
 	share_close(&s);
 }
 
