@@ -113,6 +113,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.drops = &a->drops,
 		.hub = b->hub,
 		.generation = b->generation,
+		.shards = a->shards,
 		.sockets_max = b->sockets_max,
 		.echo_allowed = b->echo_allowed,
 		.entropy = b->entropy.data,

@@ -197,6 +197,7 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	np->drops = s->drops;
 	np->inspect = inspects;
 	np->generation = s->generation;
+	np->config.shards = s->shards;
 	np->config.sockets_max =
 		s->sockets_max < NATPROXY_FD_MAX ? s->sockets_max : NATPROXY_FD_MAX;
 	np->config.echo_allowed = s->echo_allowed;

@@ -76,6 +76,7 @@ struct natproxy_setup {
 	struct drops *drops;
 	const Nl__Hub *hub;
 	uint32_t generation;  /* of the edge to alg */
+	uint32_t shards;      /* natproxies of the hub, this one included */
 	uint32_t sockets_max; /* highest number of descriptors, all included */
 	bool echo_allowed;
 	const uint8_t *entropy; /* 32 bytes */
@@ -133,7 +134,7 @@ struct datagram_batch { /* datagrams of one flow waiting for sendmmsg */
 struct natproxy_config {
 	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
 	Nl__Nat__Filtering filtering;
-	uint32_t sockets_max, segment_max;
+	uint32_t sockets_max, segment_max, shards;
 	uint32_t ftp_ports;
 	uint16_t ftp_port[NATPROXY_FTP_PORTS];
 };

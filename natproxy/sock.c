@@ -3,7 +3,9 @@
  * policy/natproxy.policy can be read beside this file: every option, level and flag that occurs
  * there occurs here and nowhere else. Message headers for batches are filled on the stack.
  * SO_REUSEADDR lets several connections of one guest endpoint share an outside port; UDP sockets go
- * without it, so a bound UDP port is nobody else's.
+ * without it, so a bound UDP port is nobody else's. The kernel looks at it when a socket is bound, on both
+ * sockets: one that is bound without it and gets it afterwards took a port that was nobody's, and lets
+ * others join.
  */
 #include <errno.h>
 #include <arpa/inet.h>
@@ -63,7 +65,8 @@ static void stream_options(int fd)
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to)
+int sock_tcp_connect(
+	struct sock_host *h, uint16_t local_port, bool alone, const struct sock_address *to)
 {
 	const struct sockaddr_in far = kernel_address(to);
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -72,9 +75,12 @@ int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock
 	stream_options(fd);
 	if (local_port) {
 		const struct sock_address at = {0, local_port};
-		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (!alone)
+			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (bind_to(fd, &at))
 			return abandon(fd, -EADDRINUSE);
+		if (alone)
+			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	}
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS)
 		return abandon(fd, -errno);
@@ -90,12 +96,13 @@ int sock_connect_result(struct sock_host *h, int fd)
 	return -error;
 }
 
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
 {
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
-	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!alone)
+		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	const int error = bind_to(fd, at);
 	if (error)
 		return abandon(fd, error);
@@ -309,7 +316,8 @@ static bool translate(const struct sock_extended_err *e, struct sock_error *out)
 	if (e->ee_origin == SO_EE_ORIGIN_ICMP) {
 		out->type = e->ee_type;
 		out->code = e->ee_code;
-		memcpy(&offender, e + 1, sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
+		memcpy(&offender, e + 1,
+			sizeof(offender)); /* SO_EE_OFFENDER, which casts const away */
 		if (offender.sin_family == AF_INET)
 			out->offender_ip_be = offender.sin_addr.s_addr;
 	} else if (e->ee_origin == SO_EE_ORIGIN_LOCAL && e->ee_errno == EMSGSIZE) {

@@ -1,5 +1,5 @@
 """Two shards: each guest is served by one of two netstacks, natproxies and algs; nothing else changes for anybody."""
-import json, os, pathlib, signal
+import json, os, pathlib, signal, subprocess
 import pytest
 from conftest import HUB, OUTSIDE, PEER, SERVER, SERVER2, TOP, act, leased_address, serve, wait_for
 
@@ -183,6 +183,28 @@ def test_ftp_from_the_server_through_the_shards_own_alg(hub, shard):
         server.wait()
     counted = [int(r["granted"] or 0) for r in hub.gateway.table("alg", "stats") if r["alg"] == "ftp"]
     assert sum(counted) >= shard + 1 and len(counted) == 2
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+@pytest.mark.parametrize("port", [40124, 40125])
+def test_one_outside_port_is_one_guests_in_both_shards_together(hub, kind, port):
+    """The same local port in guests of different shards, towards different servers: RFC 4787 REQ-1 and REQ-4, RFC 5382 REQ-7."""
+    code = ("import socket, sys\ns = socket.socket(type=socket.SOCK_STREAM if sys.argv[1] == 'tcp' else socket.SOCK_DGRAM)\n"
+            "s.bind(('', int(sys.argv[2])))\ns.connect((sys.argv[3], 7001))\ns.send(b'x')\nassert s.recv(1) == b'x'\nprint('there', flush=True)\nsys.stdin.read(1)")
+    held = [guest.start("/usr/bin/python3", "-c", code, kind, port, server, stdin=subprocess.PIPE) for guest, server in zip(hub.guests, (SERVER, SERVER2))]
+    assert [client.stdout.readline() for client in held] == ["there\n"] * 2
+    if kind == "tcp":  # of UDP the row does not tell
+        outside = [row["outside"] for shard in (0, 1) for row in hub.sessions(shard) if row["source"].endswith(f":{port}")]
+    else:
+        outside = [line.split()[3] for line in hub.world.gateway.run("ss", "-Hun").stdout.splitlines() + hub.world.gateway.run("ss", "-Huln").stdout.splitlines()]
+        outside = [place for place in outside if int(place.rsplit(":", 1)[1]) == port]
+    for client in held:
+        client.communicate("x", timeout=5)
+    if kind == "udp":
+        assert len(outside) == 1, outside
+        return
+    ports = [int(place.rsplit(":", 1)[1]) for place in outside]
+    assert len(ports) == 2 and len(set(ports)) == 2 and port in ports and all(p % 2 == port % 2 for p in ports), outside
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
