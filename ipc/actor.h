@@ -33,6 +33,7 @@
 #include "arena.h"
 #include "chan.h"
 #include "drop.h"
+#include "portmap.h"
 #include "ring.h"
 #include "topology.h"
 #include "super.pb-c.h"
@@ -89,6 +90,7 @@ struct actor {
 	/* Own and foreign arenas. The broker's [i] holds those of shard i, so what a shard names
 	 * can only be its own; others have [0] alone. */
 	struct arena_view view[SHARD_MAX];
+	struct portmap ports;	     /* natproxy's; its `mine` is NULL with one shard */
 	char name[ACTOR_NAME_BYTES]; /* "netstack", or with more shards than one "netstack.1" */
 	unsigned int shards;	     /* of the hub */
 	struct drops drops;

@@ -4,6 +4,7 @@
  *   for each ring edge in topology order, for each of its shards:  own region (rw), peer's region (ro)
  *   own arena (rw)
  *   for each shard that is seen:  the other two arenas (ro) in the order of enum arena_id
+ *   natproxy, of several shards:  own port map (rw), the others' in order of shard (ro)
  *
  * The broker sees all shards, everybody else its own. dhcpd and alg get none. The kernel enforces
  * "read-only" by the descriptor itself (opened O_RDONLY, or sealed against future writes); asking
@@ -149,12 +150,24 @@ static void map_arenas(struct actor *a, struct taker *t)
 	}
 }
 
+static void map_ports(struct actor *a, struct taker *t)
+{
+	struct portmap *p = &a->ports;
+
+	if (a->ops->id != ACTOR_NATPROXY || a->shards == 1)
+		return;
+	p->mine = take_memory(t, sizeof(*p->mine), PROT_READ | PROT_WRITE);
+	for (p->others = 0; p->others < a->shards - 1; p->others++)
+		p->theirs[p->others] = take_memory(t, sizeof(*p->mine), PROT_READ);
+}
+
 int boot_map(struct actor *a, const int *fds, int count)
 {
 	struct taker t = {.fds = fds, .count = count};
 
 	map_rings(a, &t);
 	map_arenas(a, &t);
+	map_ports(a, &t);
 	if (!t.error && t.next != count)
 		t.error = -EPROTO;
 	while (t.next < count)

@@ -114,6 +114,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.hub = b->hub,
 		.generation = b->generation,
 		.shards = a->shards,
+		.ports = a->ports,
 		.sockets_max = b->sockets_max,
 		.echo_allowed = b->echo_allowed,
 		.entropy = b->entropy.data,

@@ -77,6 +77,7 @@ struct natproxy_setup {
 	const Nl__Hub *hub;
 	uint32_t generation;  /* of the edge to alg */
 	uint32_t shards;      /* natproxies of the hub, this one included */
+	struct portmap ports; /* what they show each other */
 	uint32_t sockets_max; /* highest number of descriptors, all included */
 	bool echo_allowed;
 	const uint8_t *entropy; /* 32 bytes */

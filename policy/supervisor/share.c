@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "portmap.h"
 #include "ring.h"
 #include "share.h"
 
@@ -88,6 +90,7 @@ void share_init(struct share *s)
 			s->arena[i][shard] = none;
 		for (i = 0; i < ACTOR_COUNT; i++)
 			s->bell[i][shard] = -1;
+		s->ports[shard] = none;
 	}
 }
 
@@ -141,6 +144,9 @@ int share_make(struct share *s, unsigned int shards)
 		error = make_rings(s, shard);
 		if (error == 0)
 			error = make_owned(s, shard);
+		if (error == 0 && shards > 1)
+			error = region_make(
+				&s->ports[shard], "natlock ports", sizeof(struct portmap_region));
 	}
 	if (error)
 		share_close(s);
@@ -153,10 +159,26 @@ static bool is_inner(const struct share_edge *e)
 	return topology_is_sharded(e->a) && topology_is_sharded(e->b);
 }
 
+/* What a dead natproxy had mapped is not the hub's any more: others must not go on believing it. */
+static int clear_ports(const struct share_region *ports)
+{
+	const size_t bytes = sizeof(struct portmap_region);
+	void *memory;
+
+	if (ports->write_fd < 0)
+		return 0;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ports->write_fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	memset(memory, 0, bytes);
+	munmap(memory, bytes);
+	return 0;
+}
+
 int share_renew(struct share *s, unsigned int shard)
 {
 	unsigned int e;
-	int error = 0;
+	int error = clear_ports(&s->ports[shard]);
 
 	for (e = 0; e < share_edge_count && error == 0; e++) {
 		if (!share_edges[e].ring || !is_inner(&share_edges[e]))
@@ -204,7 +226,7 @@ int share_seal(const struct share *s, unsigned int shard)
 			error = region_seal(
 				s->arena[share_arena_of((enum actor_id)i)][shard].write_fd,
 				topology_is_sharded(i));
-	return error;
+	return error ? error : region_seal(s->ports[shard].write_fd, true);
 }
 
 void share_close(struct share *s)
@@ -218,6 +240,7 @@ void share_close(struct share *s)
 		}
 		for (i = 0; i < ARENA_ID_COUNT; i++)
 			region_close(&s->arena[i][shard]);
+		region_close(&s->ports[shard]);
 		for (i = 0; i < ACTOR_COUNT; i++)
 			if (s->bell[i][shard] >= 0)
 				close(s->bell[i][shard]);
@@ -244,6 +267,21 @@ static int foreign_arenas(const struct share *s, enum arena_id own, unsigned int
 	return n;
 }
 
+/* natproxy's port map, then those that it reads. */
+static int port_maps(const struct share *s, unsigned int shard, int *out)
+{
+	unsigned int i;
+	int n = 0;
+
+	if (s->shards == 1)
+		return 0;
+	out[n++] = s->ports[shard].write_fd;
+	for (i = 0; i < s->shards; i++)
+		if (i != shard)
+			out[n++] = s->ports[i].read_fd;
+	return n;
+}
+
 int share_boot_fds(
 	const struct share *s, enum actor_id id, unsigned int shard, int out[BOOT_FDS_MAX])
 {
@@ -260,5 +298,7 @@ int share_boot_fds(
 	out[n++] = s->arena[own][shard].write_fd;
 	for (i = shard; i <= last; i++)
 		n += foreign_arenas(s, own, i, out + n);
+	if (id == ACTOR_NATPROXY)
+		n += port_maps(s, shard, out + n);
 	return n;
 }

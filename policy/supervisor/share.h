@@ -38,6 +38,8 @@ struct share {
 	struct share_region ring[SHARE_EDGES_MAX][SHARD_MAX]
 				[2]; /* by edge: written by its a, by its b */
 	struct share_region arena[ARENA_ID_COUNT][SHARD_MAX];
+	struct share_region
+		ports[SHARD_MAX]; /* written by natproxy, read by other shards' if there are some */
 	int bell[ACTOR_COUNT][SHARD_MAX];
 };
 
@@ -59,7 +61,8 @@ void share_init(struct share *s);
 /* Makes everything for 1 to SHARD_MAX shards. 0 or -errno (nothing is left behind). Syscalls: memfd_create ftruncate fcntl
  * openat eventfd2 close */
 int share_make(struct share *s, unsigned int shards);
-/* New memory for what joins processes of one shard alone, after their death. 0 or -errno. */
+/* After the death of a shard's processes: new memory for what joins them alone, and nothing in what
+ * natproxy showed. 0 or -errno. Syscalls: as share_make, and mmap munmap */
 int share_renew(struct share *s, unsigned int shard);
 /* After a shard's processes and those that serve all have mapped their regions: no new writable mapping where there is no
  * successor to have one, no further seals. Again after share_renew. 0 or -errno. */

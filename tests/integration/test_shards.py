@@ -5,7 +5,7 @@ from conftest import HUB, OUTSIDE, PEER, SERVER, SERVER2, TOP, act, leased_addre
 
 SHARDED = ["netstack", "natproxy", "alg"]
 WORKERS = ["broker", "dhcpd"] + [f"{name}.{shard}" for name in SHARDED for shard in (0, 1)]
-CANDIDATES = {7200 + n: f"192.168.30.{200 + n}" for n in range(1, 17)}  # published port: guest's address
+CANDIDATES = 16  # published ports, each for a guest's address
 ECHO = 7001
 ECHOED = """
 import random, socket, sys
@@ -29,6 +29,28 @@ print("echoed")
 """
 
 
+MEETING = """
+import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(b"who", (sys.argv[1], 7001))
+print(s.recv(100).decode(), flush=True)
+host, port = sys.stdin.readline().strip().rsplit(":", 1)
+s.settimeout(0.1)
+for _ in range(30):
+    try:
+        s.sendto(b"across", (host, int(port)))
+        data, peer = s.recvfrom(100)
+    except OSError:
+        continue
+    s.sendto(b"across", (host, int(port)))
+    print(data.decode(), "from", "{}:{}".format(*peer), flush=True)
+    break
+else:
+    print("silence", flush=True)
+"""
+
+
 def echoed(where, host, port, kind):
     result = where.run("/usr/bin/python3", "-c", ECHOED, host, port, kind, check=False)
     assert result.stdout == "echoed\n", result.stderr
@@ -45,17 +67,17 @@ def addressed(guest, address):
 class Hub:
     """guests[i] is served by shard i: whose address is whose is seen by who listens for it."""
 
-    def __init__(self, world, spawn):
-        self.world = world
-        self.guests = [spawn.guest(f"sh{i}") for i in (0, 1)]
-        publish = "".join(f'        - {{proto: {proto}, listen: "{OUTSIDE}:{port}", to: "{address}:{ECHO}"}}\n' for port, address in CANDIDATES.items() for proto in ("tcp", "udp"))
+    def __init__(self, world, spawn, name, loopback, first):
+        self.world, self.candidates = world, {first + n: f"192.168.30.{201 + n}" for n in range(CANDIDATES)}
+        self.guests = [spawn.guest(f"{name[:2]}{i}") for i in (0, 1)]
+        publish = "".join(f'        - {{proto: {proto}, listen: "{OUTSIDE}:{port}", to: "{address}:{ECHO}"}}\n' for port, address in self.candidates.items() for proto in ("tcp", "udp"))
         attach = ", ".join(f'"netns:{guest.name}"' for guest in self.guests)
-        self.gateway = spawn.gateway("shards", config=f"hubs:\n  default:\n    attach: [{attach}]\n    shards: 2\n    nat:\n      host_loopback: allow\n      publish:\n{publish}"
+        self.gateway = spawn.gateway(name, config=f"hubs:\n  default:\n    attach: [{attach}]\n    shards: 2\n    nat:\n      host_loopback: {loopback}\n      publish:\n{publish}"
                                      "policy: {restart_backoff_min: 20ms, restart_backoff_max: 100ms}\n")
         self.leased = [leased_address(guest) for guest in self.guests]
         self.owners = self.listeners()
         self.ports = [next(port for port, owner in sorted(self.owners["tcp"].items()) if owner == [f"natproxy.{shard}"]) for shard in (0, 1)]
-        self.addresses = [CANDIDATES[port] for port in self.ports]
+        self.addresses = [self.candidates[port] for port in self.ports]
         for guest, address in zip(self.guests, self.addresses):
             addressed(guest, address)
             serve(guest, address)
@@ -71,7 +93,7 @@ class Hub:
             for line in self.world.gateway.run("ss", words).stdout.splitlines():
                 port = int(line.split()[3].rsplit(":", 1)[1])
                 pids = [int(part.split(",")[0]) for part in line.split("pid=")[1:]]
-                if port in CANDIDATES:
+                if port in self.candidates:
                     found[proto].setdefault(port, []).extend(names.get(pid) for pid in pids)
         return found
 
@@ -90,7 +112,7 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def hub(world, spawn):
-    return Hub(world, spawn)
+    return Hub(world, spawn, "shards", "allow", 7201)
 
 
 def status(pid):
@@ -141,7 +163,7 @@ def test_descriptors_are_as_declared(hub):
 def test_each_published_port_is_with_its_guests_shard_alone(hub):
     for proto in ("tcp", "udp"):
         owners = hub.owners[proto]
-        assert sorted(owners) == sorted(CANDIDATES), proto
+        assert sorted(owners) == sorted(hub.candidates), proto
         assert all(len(names) == 1 for names in owners.values()), owners
     assert hub.owners["tcp"] == hub.owners["udp"]
     assert {names[0] for names in hub.owners["tcp"].values()} == {"natproxy.0", "natproxy.1"}
@@ -223,6 +245,31 @@ def test_guests_reach_each_other(hub, shard):
 @pytest.mark.parametrize("shard", [0, 1])
 def test_hairpin_to_the_other_shards_guest(hub, shard):
     assert echoed(hub.guests[shard], OUTSIDE, hub.ports[1 - shard], "tcp")
+
+
+def meet(hub, *targets):
+    """Two guests' UDP sockets, one of each shard; each speaks to what a target makes of the other's mapping. What they heard."""
+    sockets = [guest.start("/usr/bin/python3", "-c", MEETING, SERVER, stdin=subprocess.PIPE) for guest in hub.guests]
+    seen = [client.stdout.readline().strip() for client in sockets]
+    assert all(place.startswith(OUTSIDE) for place in seen), seen
+    for client, target, place in zip(sockets, targets, reversed(seen)):
+        client.stdin.write(target(place) + "\n")
+        client.stdin.flush()
+    return seen, [client.communicate(timeout=10)[0].strip() for client in sockets]
+
+
+def test_udp_mappings_of_two_shards_meet_outside(world, spawn):
+    """RFC 4787 REQ-9, although this host's own addresses are closed to guests; a port that is no mapping stays closed."""
+    hub = Hub(world, spawn, "closed", "deny", 7301)
+    seen, heard = meet(hub, lambda place: place, lambda place: place)
+    assert [line.split()[0] for line in heard] == ["across"] * 2, (seen, heard)
+    assert all(int(line.rsplit(":", 1)[1]) == int(place.rsplit(":", 1)[1]) for line, place in zip(heard, reversed(seen))), (seen, heard)
+    hub.kill("natproxy.1")
+    listener = world.gateway.start("/usr/bin/python3", "-c", f"import socket\ns = socket.socket(type=2)\ns.bind(('{OUTSIDE}', {int(seen[1].rsplit(':', 1)[1])}))\n"
+                                   "s.settimeout(4)\nprint('ready', flush=True)\ntry: print(s.recv(100), flush=True)\nexcept TimeoutError: print('silence', flush=True)")
+    assert listener.stdout.readline() == "ready\n"
+    hub.guests[0].run("/usr/bin/python3", "-c", f"import socket\ns = socket.socket(type=2)\nfor n in range(10): s.sendto(b'x', ('{OUTSIDE}', {int(seen[1].rsplit(':', 1)[1])}))")
+    assert listener.communicate(timeout=10)[0] == "silence\n", "a port of the host that was a mapping of the dead natproxy"
 
 
 def test_leases_are_the_hubs(hub):

@@ -153,6 +153,25 @@ Test(boot, netstack_gets_two_rings_with_a_bell_each)
 	cr_assert_eq(a.link[1].arenas_in, 1u << ARENA_NATPROXY);
 }
 
+Test(boot, natproxies_read_each_others_ports)
+{
+	for (unsigned int shards = 1; shards <= 3; shards += 2) {
+		begin(ACTOR_NATPROXY);
+		a.shards = shards;
+		add(sizeof(struct ring_region));
+		add(sizeof(struct ring_region));
+		for (int i = 0; i < 3; i++)
+			add(ARENA_BYTES);
+		for (unsigned int i = 0; shards > 1 && i < shards; i++)
+			add(sizeof(struct portmap_region));
+		cr_assert_eq(boot_map(&a, came.fd, came.count), 0);
+		cr_assert_eq(a.ports.mine != NULL, shards > 1);
+		cr_assert_eq(a.ports.others, shards - 1);
+		portmap_set(&a.ports, 7, true);
+		cr_assert_not(portmap_has(&a.ports, 7), "its own is no other's");
+	}
+}
+
 Test(boot, alg_and_dhcpd_map_nothing)
 {
 	begin(ACTOR_ALG);

@@ -148,7 +148,11 @@ Test(share, no_shard_sees_anything_of_another)
 		n[0][shard] = share_boot_fds(&s, ACTOR_NETSTACK, shard, part[0][shard]);
 		n[1][shard] = share_boot_fds(&s, ACTOR_NATPROXY, shard, part[1][shard]);
 		cr_assert_eq(n[0][shard], 7);
-		cr_assert_eq(n[1][shard], 5);
+		cr_assert_eq(n[1][shard], 7);
+		cr_assert_eq(inode(part[1][shard][5]), inode(s.ports[shard].write_fd));
+		cr_assert_eq(inode(part[1][shard][6]), inode(s.ports[1 - shard].write_fd));
+		cr_assert(writable(part[1][shard][5]) && !writable(part[1][shard][6]));
+		n[1][shard] = 5; /* the rest below */
 		/* The broker's rings by shard, its arena, then the shards' arenas. */
 		cr_assert_eq(inode(broker[2 * shard]), inode(part[0][shard][1]));
 		cr_assert_eq(inode(broker[2 * shard + 1]), inode(part[0][shard][0]));
@@ -161,7 +165,7 @@ Test(share, no_shard_sees_anything_of_another)
 				cr_assert(inode(part[actor][0][i]) == inode(broker[4]) ||
 						  !among(part[actor][0][i], part[other][1],
 							  n[other][1]),
-					"only the broker's arena is read by both");
+					"the broker's arena is read by both, and the port maps");
 	cr_assert(s.bell[ACTOR_NETSTACK][0] >= 0 && s.bell[ACTOR_NETSTACK][1] >= 0);
 	cr_assert_eq(s.bell[ACTOR_BROKER][1], -1);
 	share_close(&s);
@@ -187,6 +191,7 @@ Test(share, a_shard_is_renewed_around_what_the_broker_maps)
 {
 	struct share s;
 	ino_t inner, other, outer, arena, renewed;
+	uint8_t byte[1];
 
 	cr_assert_eq(share_make(&s, 2), 0);
 	cr_assert_eq(share_seal(&s, 0), 0);
@@ -194,7 +199,13 @@ Test(share, a_shard_is_renewed_around_what_the_broker_maps)
 	other = inode(s.ring[INNER][1][0].write_fd);
 	outer = inode(s.ring[RINGS][0][1].write_fd);
 	arena = inode(s.arena[ARENA_NETSTACK][0].write_fd);
+	cr_assert_eq(pwrite(s.ports[0].write_fd, "\377", 1, 1000), 1);
+	cr_assert_eq(pwrite(s.ports[1].write_fd, "\377", 1, 1000), 1);
 	cr_assert_eq(share_renew(&s, 0), 0);
+	cr_assert_eq(pread(s.ports[0].read_fd, byte, 1, 1000), 1);
+	cr_assert_eq(byte[0], 0, "the dead one's mappings are gone");
+	cr_assert_eq(pread(s.ports[1].read_fd, byte, 1, 1000), 1);
+	cr_assert_neq(byte[0], 0);
 	renewed = inode(s.ring[INNER][0][0].write_fd);
 	cr_assert_neq(renewed, inner);
 	cr_assert_eq(inode(s.ring[INNER][1][0].write_fd), other);
