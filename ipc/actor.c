@@ -66,8 +66,8 @@ static const char *const actor_names[ACTOR_COUNT] = {
 
 /* One actor a process, and one record, slice or note at a time: so these are static. */
 static struct actor the_actor;
-static uint8_t boot_memory[POOL_BYTES], record_memory[POOL_BYTES];
-static struct pool boot_pool, record_pool;
+static uint8_t record_memory[POOL_BYTES];
+static struct pool record_pool;
 static struct slice {
 	ProtobufCBinaryData rows[SLICE_ROWS];
 	size_t count, used;
@@ -568,57 +568,6 @@ static int init_edges(struct actor *a, const Nl__ActorBoot *b)
 	return error;
 }
 
-/* The next record with what came along, waited for; what was unpacked from it stays. */
-static const Nl__SuperToActor *await_record(struct actor *a, struct chan_in *in)
-{
-	struct pollfd p = {.fd = FD_SUPER, .events = POLLIN};
-	int got;
-
-	while ((got = chan_recv(&a->chan[0], in)) == 0)
-		poll(&p, 1, -1);
-	if (got == -EPIPE)
-		_exit(0);
-	if (got < 0)
-		return NULL;
-	return nl__super_to_actor__unpack(&boot_pool.allocator, in->len, in->bytes);
-}
-
-struct boot_fds {
-	int fd[BOOT_FDS_MAX];
-	int count;
-};
-
-static bool keep_fds(struct boot_fds *fds, struct chan_in *in)
-{
-	if (in->nfds > BOOT_FDS_MAX - fds->count)
-		return false;
-	for (int i = 0; i < in->nfds; i++)
-		fds->fd[fds->count++] = chan_take_fd(in, i);
-	return true;
-}
-
-/* Boot, which is the first message, and the rest of its descriptors if one record does not hold
- * them. NULL: this is no Boot. */
-static const Nl__ActorBoot *await_boot(struct actor *a, struct boot_fds *fds)
-{
-	const Nl__SuperToActor *w;
-	const Nl__ActorBoot *b;
-	struct chan_in in;
-
-	fds->count = 0;
-	pool_init(&boot_pool, boot_memory, sizeof(boot_memory));
-	w = await_record(a, &in);
-	if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_BOOT || !keep_fds(fds, &in))
-		return NULL;
-	b = w->boot;
-	while (b->has_descriptors && (uint32_t)fds->count < b->descriptors) {
-		w = await_record(a, &in);
-		if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_MORE || !keep_fds(fds, &in))
-			return NULL;
-	}
-	return b;
-}
-
 static void start_watchers(struct actor *a)
 {
 	ev_check_init(&a->check, woken);
@@ -681,7 +630,7 @@ static int boot(struct actor *a)
 	hello.has_version = true;
 	hello.version = ACTOR_VERSION;
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
-	b = await_boot(a, &fds);
+	b = boot_await(a, &fds);
 	error = b ? init_edges(a, b) : -EPROTO;
 	if (!error)
 		error = boot_map(a, fds.fd, fds.count);

@@ -1,5 +1,5 @@
 /*
- * Mapping what Boot brought. For broker, netstack and natproxy:
+ * Waiting for Boot, and mapping what it brought. For broker, netstack and natproxy:
  *
  *   for each ring edge in topology order, for each of its shards:  own region (rw), peer's region (ro)
  *   own arena (rw)
@@ -14,10 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { BOOT_BYTES = 1 << 20 }; /* for Boot unpacked */
 enum edge_kind { EDGE_CHANNEL, EDGE_RING };
 
 /* One end of an edge: the first of its descriptors. */
@@ -73,6 +75,54 @@ static enum arena_id arena_of(enum actor_id id)
 		[ACTOR_NATPROXY] = ARENA_NATPROXY};
 
 	return (enum arena_id)owned[id];
+}
+
+/* What Boot says is read for life. */
+static uint8_t boot_memory[BOOT_BYTES];
+static struct pool boot_pool;
+
+/* The next record with what came along, waited for; what was unpacked from it stays. */
+static const Nl__SuperToActor *await_record(struct actor *a, struct chan_in *in)
+{
+	struct pollfd p = {.fd = FD_SUPER, .events = POLLIN};
+	int got;
+
+	while ((got = chan_recv(&a->chan[0], in)) == 0)
+		poll(&p, 1, -1);
+	if (got == -EPIPE)
+		_exit(0);
+	if (got < 0)
+		return NULL;
+	return nl__super_to_actor__unpack(&boot_pool.allocator, in->len, in->bytes);
+}
+
+static bool keep_fds(struct boot_fds *fds, struct chan_in *in)
+{
+	if (in->nfds > BOOT_FDS_MAX - fds->count)
+		return false;
+	for (int i = 0; i < in->nfds; i++)
+		fds->fd[fds->count++] = chan_take_fd(in, i);
+	return true;
+}
+
+const Nl__ActorBoot *boot_await(struct actor *a, struct boot_fds *fds)
+{
+	const Nl__SuperToActor *w;
+	const Nl__ActorBoot *b;
+	struct chan_in in;
+
+	fds->count = 0;
+	pool_init(&boot_pool, boot_memory, sizeof(boot_memory));
+	w = await_record(a, &in);
+	if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_BOOT || !keep_fds(fds, &in))
+		return NULL;
+	b = w->boot;
+	while (b->has_descriptors && (uint32_t)fds->count < b->descriptors) {
+		w = await_record(a, &in);
+		if (!w || w->msg_case != NL__SUPER_TO_ACTOR__MSG_MORE || !keep_fds(fds, &in))
+			return NULL;
+	}
+	return b;
 }
 
 struct taker {

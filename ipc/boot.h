@@ -5,8 +5,20 @@
 
 #include "actor.h"
 
+struct boot_fds {
+	int fd[BOOT_FDS_MAX];
+	int count;
+};
+
 /* Fills edges and all that belongs to an edge from topology.def: as many edges as there could be shards. Pure. */
 void boot_topology(struct actor *a, enum actor_id self);
+
+/*
+ * Waits for Boot, which is the first message, and for the rest of its descriptors if one record does not hold them.
+ * What it returns stays valid for life; NULL: this is no Boot. The end of the supervisor is the end. Syscalls:
+ * poll recvmsg
+ */
+const Nl__ActorBoot *boot_await(struct actor *a, struct boot_fds *fds);
 
 /*
  * Takes the descriptors in the order that super.proto gives for ActorBoot and a->shards asks for, maps what

@@ -95,20 +95,19 @@ static int send_boot(struct worker *w, Nl__ActorBoot *boot, const int *fds, int 
 {
 	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
 	Nl__ActorMore more = NL__ACTOR_MORE__INIT;
-	int sent, n, error = 0;
+	int sent = 0, n, error;
 
 	boot->has_descriptors = true;
 	boot->descriptors = (uint32_t)count;
 	out.msg_case = NL__SUPER_TO_ACTOR__MSG_BOOT;
 	out.boot = boot;
-	for (sent = 0; error == 0 && (sent == 0 || sent < count); sent += n) {
+	do {
 		n = count - sent < CHAN_MAX_FDS ? count - sent : CHAN_MAX_FDS;
 		error = send_common(w, &out, fds + sent, n);
+		sent += n;
 		out.msg_case = NL__SUPER_TO_ACTOR__MSG_MORE;
 		out.more = &more;
-		if (count == 0)
-			break;
-	}
+	} while (error == 0 && sent < count);
 	return error;
 }
 
