@@ -25,6 +25,8 @@
 #include "tell.h"
 #include "watch.h"
 
+enum { ROWS_A_RECORD = 64 }; /* of at most some 500 bytes each */
+
 static void end_client(struct operator_peer *p)
 {
 	struct ev_loop *loop = p->op->super->loop;
@@ -87,6 +89,18 @@ static void answer_rows(struct operator_peer *p, ProtobufCBinaryData *rows, size
 	a.msg_case = NL__OPERATOR_ANSWER__MSG_ROWS;
 	a.rows = &t;
 	answer(p, &a);
+}
+
+/* A table that is there as a whole, in as many records as it takes. */
+static void answer_all(struct operator_peer *p, struct rows *rows)
+{
+	size_t sent = 0, n;
+
+	do {
+		n = rows->count - sent < ROWS_A_RECORD ? rows->count - sent : ROWS_A_RECORD;
+		answer_rows(p, rows->row + sent, n, sent + n == rows->count);
+		sent += n;
+	} while (sent < rows->count);
 }
 
 /* Which workers hold rows of a topic: a set of 1 << enum actor_id. */
@@ -246,7 +260,7 @@ int operator_on_table_request(
 		return 0;
 	}
 	rows_make(&rows, s, m->topic);
-	answer_rows(p, rows.row, rows.count, true);
+	answer_all(p, &rows);
 	rows_free(&rows);
 	return 0;
 }
