@@ -21,7 +21,7 @@ static const char *const op_names[RING_OP_COUNT] = {
 };
 
 static uint32_t seen[ACTOR_COUNT][ACTOR_EDGES - 1]; /* how far each actor's own rings were read */
-static uint32_t broker_tail;	      /* how far the broker has consumed netstack's */
+static uint32_t broker_tail;			    /* how far the broker has consumed netstack's */
 static uint16_t named[ARENA_ID_COUNT][ARENA_MAX_IDS];
 static uint64_t violations, released;
 static bool noting;
