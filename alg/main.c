@@ -374,6 +374,7 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		Nl__AlgRow row = NL__ALG_ROW__INIT;
 		strncpy(name, table_rows[cursor]->name, sizeof(name) - 1);
 		row.alg = name;
+		row.process = self->actor->name;
 		row.has_enabled = row.has_flows = row.has_messages = row.has_edits = true;
 		row.has_granted = row.has_refused = row.has_gave_up = true;
 		row.enabled = self->rows[cursor].enabled;

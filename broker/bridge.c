@@ -12,6 +12,11 @@
  * the arena: however many ports hoard, the next one still finds room (dynamic thresholds: Choudhury
  * and Hahne, IEEE/ACM ToN 6(2), 1998).
  *
+ * Shards. Each guest is served by one netstack, by a keyed hash of its address (shard.h). A port waits for the shard
+ * of its last frame, which is the right one for a port with one guest; with several, one shard that is stuck must
+ * not stop the others' frames, so after BRIDGE_PATIENCE_NS what is for it is dropped. A shard may hold at most twice what is
+ * free, less than a port may have lent: so it is the shard that runs short, not the ports that its guests share.
+ *
  * Sending. What netstack wants sent is a header (a private copy of its slot) and payload in arenas
  * that are read-only here. The source must be the gateway and the vnet header in range, or netstack
  * is lying. Payload may change while it is written: only its owner can do that, and only to bytes
@@ -35,6 +40,8 @@ void bridge_init(struct bridge *b, const struct bridge_config *c)
 	b->offer[BUF_LARGE] = 0;
 	b->gateway = (struct bridge_counts){0};
 	memset(b->lender, PORTS_MAX, sizeof b->lender);
+	memset(b->lent, 0, sizeof b->lent);
+	memset(b->full_ns, 0, sizeof b->full_ns);
 	fdb_init(&b->fdb, &c->key, c->macs_per_port);
 }
 
@@ -50,6 +57,8 @@ void bridge_attach(
 	p->vouched = vnet;
 	p->lent[BUF_SMALL] = 0;
 	p->lent[BUF_LARGE] = 0;
+	p->guest_be = 0;
+	p->shard = 0;
 	p->counts = (struct bridge_counts){0};
 	egress_init(&p->egress, vnet, stream, mtu + ETH_HEADER_BYTES);
 	b->attached |= UINT64_C(1) << slot;
@@ -138,11 +147,36 @@ static bool bridge_take_offer(struct bridge *b)
 	return b->offer[BUF_SMALL] && b->offer[BUF_LARGE];
 }
 
-bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offer)
+static bool bridge_shard_has_room(struct bridge *b, unsigned int shard)
+{
+	const struct arena *a = b->config.arena;
+	if (link_room(b->config.shard[shard].netstack, LINK_DATA) == 0)
+		return false;
+	for (int c = BUF_SMALL; b->config.shards > 1 && c <= BUF_LARGE; c++)
+		if (b->lent[shard][c] > BRIDGE_SHARD_SHARE * a->free_count[c])
+			return false;
+	return true;
+}
+
+/* Whether a port's frames are to wait for its shard. */
+static bool bridge_must_wait(struct bridge *b, unsigned int shard, uint64_t now_ns)
+{
+	if (bridge_shard_has_room(b, shard)) {
+		b->full_ns[shard] = 0;
+		return false;
+	}
+	if (link_error(b->config.shard[shard].netstack, NULL))
+		return false; /* nobody is there who could make room */
+	if (b->full_ns[shard] == 0)
+		b->full_ns[shard] = now_ns;
+	return b->config.shards == 1 || now_ns - b->full_ns[shard] < BRIDGE_PATIENCE_NS;
+}
+
+bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offer, uint64_t now_ns)
 {
 	const struct arena *a = b->config.arena;
 	const struct bridge_port *p = &b->port[slot];
-	if (!bridge_take_offer(b) || link_room(b->config.netstack, LINK_DATA) == 0)
+	if (!bridge_take_offer(b) || bridge_must_wait(b, p->shard, now_ns))
 		return false;
 	for (int c = BUF_SMALL; c <= BUF_LARGE; c++) {
 		if (p->lent[c] > BRIDGE_SHARE * a->free_count[c])
@@ -153,31 +187,33 @@ bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offe
 	return true;
 }
 
-/* The offer of one class goes to netstack with the frame of a port. */
+/* The offer of one class goes to the port's shard with the frame of a port. */
 static struct ring_seg bridge_lend(struct bridge *b, unsigned int slot, int c, uint32_t bytes)
 {
 	uint32_t id = b->offer[c];
-	arena_lend(b->config.arena, id, ACTOR_NETSTACK);
+	arena_lend(b->config.arena, id, b->port[slot].shard);
+	b->lent[b->port[slot].shard][c]++;
 	b->lender[buf_index(id)] = (uint8_t)slot;
 	b->port[slot].lent[c]++;
 	b->offer[c] = 0;
 	return (struct ring_seg){buf_offset(buf_index(id)), bytes, id};
 }
 
-/* Bytes 0..bytes of the offer to netstack as one frame. */
+/* Bytes 0..bytes of the offer to the port's shard as one frame. */
 static void bridge_pass_offer(
 	struct bridge *b, unsigned int slot, const struct ring_rx *rx, uint32_t bytes)
 {
 	struct ring_desc d = {.op = RING_BROKER_FRAME, .flow = b->port[slot].number, .rx = *rx};
 	uint32_t small = bytes < ARENA_SMALL_BYTES ? bytes : ARENA_SMALL_BYTES;
-	if (link_room(b->config.netstack, LINK_DATA) == 0) {
+	unsigned int shard = b->port[slot].shard;
+	if (!bridge_shard_has_room(b, shard)) {
 		bridge_drop(b, slot, DROP_RING_FULL);
 		return;
 	}
 	d.seg[d.nseg++] = bridge_lend(b, slot, BUF_SMALL, small);
 	if (bytes > small)
 		d.seg[d.nseg++] = bridge_lend(b, slot, BUF_LARGE, bytes - small);
-	link_send(b->config.netstack, LINK_DATA, &d, NULL);
+	link_send(b->config.shard[shard].netstack, LINK_DATA, &d, NULL);
 	b->gateway.tx_frames++;
 	b->gateway.tx_bytes += bytes;
 }
@@ -207,10 +243,24 @@ static bool bridge_is_vouched(const struct bridge *b, unsigned int slot, const s
 	       (f->vnet.flags & (WIRE_VNET_NEEDS_CSUM | WIRE_VNET_DATA_VALID));
 }
 
+/* Which shard serves the guest that a frame is from: hashed only when it is another than the last. */
+static void bridge_choose_shard(struct bridge *b, struct bridge_port *p, const struct frame *f)
+{
+	uint32_t guest_be;
+	if (b->config.shards == 1)
+		return;
+	guest_be = steer_guest(f->piece[0].iov_base, f->piece[0].iov_len);
+	if (guest_be == p->guest_be)
+		return;
+	p->guest_be = guest_be;
+	p->shard = (uint8_t)shard_of(&b->config.shard_key, guest_be, b->config.shards);
+}
+
 static void bridge_to_netstack(struct bridge *b, unsigned int slot, const struct frame *f)
 {
 	struct ring_rx rx = {
 		.csum_ok = bridge_is_vouched(b, slot, f), .gso_size = f->vnet.gso_size};
+	bridge_choose_shard(b, &b->port[slot], f);
 	switch (vnet_gso(&f->vnet)) {
 	case VNET_GSO_NONE: rx.gso_size = 0; break;
 	case VNET_GSO_TCP4:
@@ -315,8 +365,8 @@ void bridge_input_copy(struct bridge *b, unsigned int slot, const struct wire_vn
 }
 
 /* The frame that a SEND describes, checked: 0 or -EPROTO. */
-static int bridge_frame_of(const struct bridge *b, const struct ring_desc *d,
-	const struct ring_header *h, struct frame *f)
+static int bridge_frame_of(const struct bridge *b, const struct arena_view *view,
+	const struct ring_desc *d, const struct ring_header *h, struct frame *f)
 {
 	if (d->hlen < ETH_HEADER_BYTES || d->hlen > sizeof h->frame || d->nseg > RING_SEGS)
 		return -EPROTO;
@@ -328,20 +378,20 @@ static int bridge_frame_of(const struct bridge *b, const struct ring_desc *d,
 	f->bytes = d->hlen;
 	for (int i = 0; i < d->nseg; i++) {
 		const struct ring_seg *seg = &d->seg[i];
-		const uint8_t *bytes = arena_view_ptr(b->config.view, seg->id, seg->off);
+		const uint8_t *bytes = arena_view_ptr(view, seg->id, seg->off);
 		f->piece[1 + i] = (struct iovec){(uint8_t *)(uintptr_t)bytes, seg->len};
 		f->bytes += seg->len;
 	}
 	return f->bytes <= FRAME_BYTES_MAX && vnet_ok(&f->vnet, f->bytes) ? 0 : -EPROTO;
 }
 
-int bridge_send(
-	struct bridge *b, const struct ring_desc *d, const struct ring_header *h, uint64_t now_ns)
+int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
+	const struct ring_header *h, uint64_t now_ns)
 {
 	struct frame f;
 	uint64_t ports = 0;
 	int slot;
-	if (bridge_frame_of(b, d, h, &f))
+	if (bridge_frame_of(b, b->config.shard[shard].view, d, h, &f))
 		return -EPROTO;
 	if (d->flow == RING_PORT_BY_MAC)
 		ports = bridge_ports_of(b, h->frame, 0, now_ns);
@@ -357,19 +407,35 @@ int bridge_send(
 	return 0;
 }
 
-int bridge_release(struct bridge *b, const struct ring_desc *d)
+/* A buffer that a shard had is free again: its shares are, too. */
+static void bridge_settle(struct bridge *b, unsigned int shard, uint32_t index)
+{
+	int c = index < ARENA_SMALL_COUNT ? BUF_SMALL : BUF_LARGE;
+	b->lent[shard][c]--;
+	if (b->lender[index] < PORTS_MAX)
+		b->port[b->lender[index]].lent[c]--;
+}
+
+int bridge_release(struct bridge *b, unsigned int shard, const struct ring_desc *d)
 {
 	if (d->nseg > RING_IDS)
 		return -EPROTO;
 	for (int i = 0; i < d->nseg; i++) {
-		uint32_t index = buf_index(d->ids[i]);
-		if (arena_return(b->config.arena, d->ids[i], ACTOR_NETSTACK))
+		if (arena_return(b->config.arena, d->ids[i], (int)shard))
 			return -EPROTO;
-		if (b->lender[index] < PORTS_MAX)
-			b->port[b->lender[index]]
-				.lent[index < ARENA_SMALL_COUNT ? BUF_SMALL : BUF_LARGE]--;
+		bridge_settle(b, shard, buf_index(d->ids[i]));
 	}
 	return 0;
+}
+
+void bridge_shard_lost(struct bridge *b, unsigned int shard)
+{
+	struct arena *a = b->config.arena;
+	for (uint32_t index = 0; index < ARENA_MAX_IDS; index++)
+		if (a->lent_to[index] == ARENA_LENT + shard)
+			bridge_settle(b, shard, index);
+	arena_reclaim(a, (int)shard);
+	b->full_ns[shard] = 0;
 }
 
 int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number)

@@ -4,7 +4,7 @@
  * with memory in place of ports.
  *
  *     port ─ bridge_offer, bridge_input ─▶ steer, fdb ─┬▶ port (egress)
- *                                                      ├▶ netstack (ring, by reference)
+ *                                                      ├▶ the netstack of the guest's shard (ring, by reference)
  *                                                      └▶ dhcpd (a copy)
  *     netstack ─ bridge_send ────┐
  *     dhcpd ──── bridge_answer ──┴▶ check ─▶ port by MAC, by number, or all
@@ -24,14 +24,21 @@
 #include "fdb.h"
 #include "frame.h"
 #include "ring.h"
+#include "shard.h"
 #include "steer.h"
+#include "topology.h"
 
 enum {
 	BRIDGE_DHCP_BYTES_MAX = 1514, /* what DhcpHeard and DhcpAnswer may carry */
-	BRIDGE_SHARE = 3,     /* a port may have lent at most this many times what is free */
+	BRIDGE_SHARE = 3, /* a port may have lent at most this many times what is free */
+	BRIDGE_SHARD_SHARE =
+		2, /* and a shard, when there are several: it alone cannot use up a port's share */
 	BRIDGE_MTU_MIN = 576, /* a port that claims less is taken at this (RFC 791 3.2) */
 	BRIDGE_MTU_MAX = 65535,
 };
+
+/* How long frames of a port may wait for one of several shards. */
+#define BRIDGE_PATIENCE_NS (20 * UINT64_C(1000000))
 
 struct bridge_io {
 	struct egress_io port;
@@ -47,7 +54,9 @@ struct bridge_counts {
 };
 
 struct bridge_port {
-	uint32_t number;  /* the supervisor's name for it */
+	uint32_t number;   /* the supervisor's name for it */
+	uint32_t guest_be; /* whom the last frame for the gateway came from, and its shard */
+	uint8_t shard;
 	bool vouched;	  /* a kernel wrote its vnet header: what that says of checksums counts */
 	uint32_t lent[2]; /* buffers of each class filled from this port and not given back */
 	struct bridge_counts counts;
@@ -59,8 +68,12 @@ struct bridge_config {
 	struct hash_key key;	/* secret */
 	uint32_t macs_per_port; /* 1.. */
 	struct arena *arena;	/* the broker's own */
-	const struct arena_view *view;
-	struct link *netstack;
+	unsigned int shards;	/* 1..SHARD_MAX */
+	struct hash_key shard_key;
+	struct bridge_shard {
+		struct link *netstack;
+		const struct arena_view *view; /* what this netstack's messages may refer to */
+	} shard[SHARD_MAX];
 	struct drops *drops;
 	struct bridge_io io;
 };
@@ -73,6 +86,9 @@ struct bridge {
 	uint32_t offer[2]; /* the buffers that the next frame is read into; 0 = none taken */
 	uint8_t lender[ARENA_MAX_IDS]; /* slot that a lent buffer was filled from; PORTS_MAX = since
 					  detached */
+	uint32_t lent[SHARD_MAX][2];   /* buffers of each class that a shard has */
+	uint64_t full_ns
+		[SHARD_MAX]; /* since when a shard has had no room; 0: it had some when last asked */
 	struct bridge_counts gateway;
 	struct fdb fdb;
 	struct bridge_port port[PORTS_MAX];
@@ -95,11 +111,12 @@ void bridge_detach(struct bridge *b, unsigned int slot);
 int bridge_slot(const struct bridge *b, uint32_t number);
 
 /*
- * Where the next frame of a port is to be read. False when netstack's ring, the arena, or this
- * port's share of it is used up: leave frames in the kernel's queue and ask again after a
- * millisecond or when netstack gave something back.
+ * Where the next frame of a port is to be read. False when the ring to the shard that the port's last frame went
+ * to, the arena, or a share of it is used up: leave frames in the kernel's queue and ask again after a
+ * millisecond or when netstack gave something back. Of several shards none can stop a port for longer than
+ * BRIDGE_PATIENCE_NS: then frames are taken, and those for the shard without room are dropped.
  */
-bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offer);
+bool bridge_offer(struct bridge *b, unsigned int slot, struct bridge_offer *offer, uint64_t now_ns);
 /*
  * A frame of `bytes` bytes was read into the offer. vnet: the header in front of it as the kernel
  * wrote it, NULL for a port without. Any content. The offer is used up.
@@ -111,14 +128,17 @@ void bridge_input_copy(struct bridge *b, unsigned int slot, const struct wire_vn
 	const uint8_t *frame, uint32_t bytes, uint64_t now_ns);
 
 /*
- * RING SEND from netstack, as link_peek gave it (segments inside their buffers, arenas mapped
- * here). When it returns, nothing refers to the descriptor's payload any more: then, not before,
+ * RING SEND from a shard's netstack, as link_peek of its link gave it (segments inside their buffers, arenas
+ * mapped here: an id means the arena of that shard). When it returns, nothing refers to the descriptor's payload any more: then, not before,
  * the caller calls link_consumed. 0 or -EPROTO: netstack lies.
  */
-int bridge_send(
-	struct bridge *b, const struct ring_desc *d, const struct ring_header *h, uint64_t now_ns);
-/* RING RELEASE_FRAME from netstack: 0 or -EPROTO. */
-int bridge_release(struct bridge *b, const struct ring_desc *d);
+int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
+	const struct ring_header *h, uint64_t now_ns);
+/* RING RELEASE_FRAME from a shard's netstack: 0 or -EPROTO, also for what another shard has. */
+int bridge_release(struct bridge *b, unsigned int shard, const struct ring_desc *d);
+/* netstack and natproxy of a shard are gone, and its link is reset: what they had is free again. Until its link
+ * lives frames for it are dropped. */
+void bridge_shard_lost(struct bridge *b, unsigned int shard);
 /* DhcpAnswer: a whole frame for one port, or for all. 0 (also when that port is gone) or -EPROTO:
  * dhcpd lies. */
 int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number);

@@ -1,10 +1,10 @@
 /*
  * Theory of operation
  *
- * The broker owns the ports and one end of the ring to netstack. Its work is done once a turn of
+ * The broker owns the ports and one end of the ring to the netstack of each shard. Its work is done once a turn of
  * the actor's loop, so that the ring is published and the neighbour woken once for a whole batch:
  *
- *     readable ports ──▶ bit set ──▶ turn: ring from netstack, then each port's batch, then ports
+ *     readable ports ──▶ bit set ──▶ turn: rings from the netstacks, then each port's batch, then ports
  * that broke
  *
  * A port that must wait (no buffers, ring full) is starved: it is no longer watched, because
@@ -22,17 +22,22 @@
 #include "port.h"
 #include "session.h"
 
-enum { BROKER_EDGE_NETSTACK = 1, BROKER_EDGE_DHCPD = 2, BROKER_MACS_DEFAULT = 64 };
+enum {
+	BROKER_EDGE_DHCPD = 1,
+	BROKER_EDGE_NETSTACK = 2, /* of shard 0; those of the others follow */
+	BROKER_MACS_DEFAULT = 64
+};
 #define BROKER_SWEEP_NS                                                                            \
 	(5 * UINT64_C(1000000000)) /* all of the table in 320 s, about its ageing time */
 #define BROKER_RETRY_NS UINT64_C(1000000)
 
 struct broker {
 	struct actor *actor;
-	bool started;	   /* ports that come earlier are not read yet */
-	uint64_t readable; /* slots to be read in this turn */
-	uint64_t starved;  /* slots that wait for buffers or ring slots, unwatched */
-	uint64_t watched;  /* slots whose writability is watched */
+	bool started;	    /* ports that come earlier are not read yet */
+	unsigned int shard; /* whose record or descriptor is being handled */
+	uint64_t readable;  /* slots to be read in this turn */
+	uint64_t starved;   /* slots that wait for buffers or ring slots, unwatched */
+	uint64_t watched;   /* slots whose writability is watched */
 	uint64_t sweep_ns, retry_ns;
 	uint64_t created_ms;
 	struct bridge bridge;
@@ -69,6 +74,10 @@ static int broker_configure(struct bridge_config *c, const Nl__ActorBoot *boot)
 		return -EINVAL;
 	if (boot->entropy.len < sizeof c->key)
 		return -EINVAL;
+	if (boot->has_shard_key && boot->shard_key.len == sizeof c->shard_key)
+		memcpy(&c->shard_key, boot->shard_key.data, sizeof c->shard_key);
+	else if (c->shards > 1)
+		return -EINVAL;
 	memcpy(c->gateway.mac, host->mac->octets.data, 6);
 	c->gateway.ip_be = host->address->be;
 	c->gateway.dhcp = hub->dhcp && hub->dhcp->enable;
@@ -84,13 +93,15 @@ static int broker_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 {
 	struct broker *self = arg;
 	struct bridge_config c = {.arena = &a->arena,
-		.view = &a->view,
-		.netstack = &a->link[0],
+		.shards = a->shards,
 		.drops = &a->drops,
 		.io = {.port = {.context = self, .write = broker_write}, .dhcp = broker_dhcp}};
 	int error = broker_configure(&c, boot);
 	if (error)
 		return error;
+	for (unsigned int i = 0; i < a->shards; i++)
+		c.shard[i] =
+			(struct bridge_shard){&a->link[BROKER_EDGE_NETSTACK - 1 + i], &a->view[i]};
 	signal(SIGPIPE, SIG_IGN);
 	self->actor = a;
 	self->created_ms = boot->wall_ms;
@@ -140,8 +151,13 @@ static void broker_port_closed(struct broker *self, uint32_t number, const char 
 	super_send_port_closed(&self->actor->chan[0], &m, NULL, 0);
 }
 
-/* Netstack learns which stations went away with a port; where the channel is full its timers find
- * out. */
+static struct chan *broker_netstack(struct broker *self, unsigned int shard)
+{
+	return &self->actor->chan[BROKER_EDGE_NETSTACK + shard];
+}
+
+/* The netstacks learn which stations went away with a port (one station may have addresses in several shards);
+ * where a channel is full its timers find out. */
 static void broker_forget_stations(struct broker *self, unsigned int slot)
 {
 	uint8_t mac[6];
@@ -151,7 +167,8 @@ static void broker_forget_stations(struct broker *self, unsigned int slot)
 		m.has_mac = m.has_port = true;
 		m.mac = (ProtobufCBinaryData){sizeof mac, mac};
 		m.port = self->bridge.port[slot].number;
-		netstack_send_station_gone(&self->actor->chan[BROKER_EDGE_NETSTACK], &m, NULL, 0);
+		for (unsigned int i = 0; i < self->actor->shards; i++)
+			netstack_send_station_gone(broker_netstack(self, i), &m, NULL, 0);
 	}
 }
 
@@ -166,10 +183,11 @@ static void broker_detach(struct broker *self, unsigned int slot)
 	self->watched &= others;
 }
 
-/* Takes what netstack sent, at most ACTOR_BUDGET descriptors; true when more may be waiting. */
-static bool broker_take_ring(struct broker *self)
+/* Takes what a shard's netstack sent, at most ACTOR_BUDGET descriptors; true when more may be waiting. */
+static bool broker_take_ring(struct broker *self, unsigned int shard)
 {
-	struct link *l = self->bridge.config.netstack;
+	struct link *l = self->bridge.config.shard[shard].netstack;
+	self->shard = shard;
 	for (int n = 0; n < ACTOR_BUDGET; n++) {
 		struct ring_desc d;
 		struct ring_header h;
@@ -183,7 +201,7 @@ static bool broker_take_ring(struct broker *self)
 		}
 		link_fail(l, what);
 		link_error(l, &what);
-		actor_incident(self->actor, BROKER_EDGE_NETSTACK, what);
+		actor_incident(self->actor, BROKER_EDGE_NETSTACK + (int)shard, what);
 		return false;
 	}
 	return true;
@@ -233,8 +251,10 @@ static void broker_watch_blocked(struct broker *self)
 static bool broker_turn(void *arg)
 {
 	struct broker *self = arg;
-	bool more = broker_take_ring(self);
+	bool more = false;
 	uint64_t now_ns = actor_now_ns(self->actor);
+	for (unsigned int i = 0; i < self->actor->shards; i++)
+		more |= broker_take_ring(self, i);
 	for (uint64_t left = self->readable | self->starved; left; left &= left - 1)
 		more |= broker_take_port(self, (unsigned int)__builtin_ctzll(left), now_ns);
 	broker_close_broken(self);
@@ -326,10 +346,27 @@ int broker_on_port_detach(struct broker *self, const Nl__PortDetach *m, struct c
 	return 0;
 }
 
-/* dhcpd was replaced: it was asked nothing that the guests will not ask again. */
+/* dhcpd was asked nothing that the guests will not ask again; a netstack starts with an empty ring. */
 int broker_on_edge_renewed(struct broker *self, const Nl__EdgeRenewed *m, struct chan_in *in)
 {
-	actor_renew(self->actor, BROKER_EDGE_DHCPD);
+	if (m->shard >= self->actor->shards)
+		return -EPROTO;
+	actor_renew(self->actor,
+		m->has_shard ? BROKER_EDGE_NETSTACK + (int)m->shard : BROKER_EDGE_DHCPD);
+	return 0;
+}
+
+int broker_on_edge_lost(struct broker *self, const Nl__EdgeLost *m, struct chan_in *in)
+{
+	Nl__EdgeCleared cleared = NL__EDGE_CLEARED__INIT;
+	if (m->shard >= self->actor->shards)
+		return -EPROTO;
+	actor_lose(self->actor, BROKER_EDGE_NETSTACK + (int)m->shard);
+	bridge_shard_lost(&self->bridge, m->shard);
+	cleared.has_shard = cleared.has_generation = true;
+	cleared.shard = m->shard;
+	cleared.generation = m->generation;
+	super_send_edge_cleared(&self->actor->chan[0], &cleared, NULL, 0);
 	return 0;
 }
 
@@ -347,21 +384,23 @@ int broker_on_dhcp_answer(struct broker *self, const Nl__DhcpAnswer *m, struct c
 
 int broker_op_send(struct broker *self, const struct ring_desc *d, const struct ring_header *h)
 {
-	return bridge_send(&self->bridge, d, h, actor_now_ns(self->actor));
+	return bridge_send(&self->bridge, self->shard, d, h, actor_now_ns(self->actor));
 }
 
 int broker_op_release_frame(struct broker *self, const struct ring_desc *d)
 {
-	return bridge_release(&self->bridge, d);
+	return bridge_release(&self->bridge, self->shard, d);
 }
 
 static int broker_on_record(void *arg, int edge, struct chan_in *in)
 {
-	switch (edge) {
-	case BROKER_EDGE_NETSTACK: return broker_dispatch_netstack(arg, in);
-	case BROKER_EDGE_DHCPD: return broker_dispatch_dhcpd(arg, in);
-	default: return broker_dispatch_super(arg, in);
-	}
+	struct broker *self = arg;
+	if (edge == 0)
+		return broker_dispatch_super(self, in);
+	if (edge == BROKER_EDGE_DHCPD)
+		return broker_dispatch_dhcpd(self, in);
+	self->shard = (unsigned int)(edge - BROKER_EDGE_NETSTACK);
+	return broker_dispatch_netstack(self, in);
 }
 
 int main(void)

@@ -121,7 +121,7 @@ static enum port_state port_receive_frames(
 		struct wire_vnet vnet = {0};
 		struct bridge_offer offer;
 		ssize_t got;
-		if (!bridge_offer(b, slot, &offer))
+		if (!bridge_offer(b, slot, &offer, now_ns))
 			return PORT_SHORT;
 		got = port_read(p,
 			(struct iovec[]){{&vnet, WIRE_VNET_BYTES}, offer.piece[0], offer.piece[1]} +
@@ -147,7 +147,7 @@ static enum port_state port_cut_stream(
 		const uint8_t *frame;
 		uint32_t bytes;
 		int found;
-		if (!bridge_offer(b, slot, &offer))
+		if (!bridge_offer(b, slot, &offer, now_ns))
 			return PORT_SHORT;
 		found = stream_next(&p->stream, &frame, &bytes);
 		if (found == 0)

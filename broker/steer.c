@@ -29,6 +29,7 @@ enum {
 	STEER_DHCP_PORT = 67,
 	IP_FRAGMENT_MASK = 0x3fff,
 	IP_HEADER_MIN = 20,
+	IP_SOURCE = ETH_HEADER_BYTES + 12,
 	ARP_SENDER = ETH_HEADER_BYTES + 14,
 	TAG_CUSTOMER = 0x8100,
 	TAG_SERVICE = 0x88a8,
@@ -112,4 +113,21 @@ struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, si
 		return steer_drop(DROP_LINK_LOCAL);
 	return (struct steer){
 		steer_is_group(destination) ? STEER_FLOOD : STEER_STATION, DROP_NO_PORT};
+}
+
+uint32_t steer_guest(const uint8_t *frame, size_t bytes)
+{
+	uint32_t ip_be;
+	size_t at;
+	if (bytes < ETH_HEADER_BYTES)
+		return 0;
+	switch (steer_u16(frame + 12)) {
+	case ETHERTYPE_IP4: at = IP_SOURCE; break;
+	case ETHERTYPE_ARP_: at = ARP_SENDER; break;
+	default: return 0;
+	}
+	if (bytes < at + sizeof ip_be)
+		return 0;
+	memcpy(&ip_be, frame + at, sizeof ip_be);
+	return ip_be;
 }

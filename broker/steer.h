@@ -36,6 +36,12 @@ struct steer_gateway {
  * here (MAC_SPOOF). */
 struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, size_t bytes);
 
+/*
+ * The guest that a frame is from, by which its shard is chosen: an IPv4 packet's source, an ARP packet's sender
+ * address; 0 when there is none (IPv6, a truncated header, ARP before an address). As steer_frame otherwise.
+ */
+uint32_t steer_guest(const uint8_t *frame, size_t bytes);
+
 /* First octet's low bit: a group address (broadcast or multicast). */
 static inline bool steer_is_group(const uint8_t mac[6])
 {

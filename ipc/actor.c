@@ -66,8 +66,8 @@ static const char *const actor_names[ACTOR_COUNT] = {
 
 /* One actor a process, and one record, slice or note at a time: so these are static. */
 static struct actor the_actor;
-static uint8_t boot_memory[POOL_BYTES], record_memory[POOL_BYTES];
-static struct pool boot_pool, record_pool;
+static uint8_t record_memory[POOL_BYTES];
+static struct pool record_pool;
 static struct slice {
 	ProtobufCBinaryData rows[SLICE_ROWS];
 	size_t count, used;
@@ -139,7 +139,7 @@ void actor_diagnostic(struct actor *a, const char *fmt, ...)
 void actor_incident(struct actor *a, int edge, const char *what)
 {
 	Nl__ActorIncident m = NL__ACTOR_INCIDENT__INIT;
-	char actor[16], text[128];
+	char actor[ACTOR_NAME_BYTES], text[128];
 
 	if (edge == 0)
 		_exit(1);
@@ -155,12 +155,26 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	snprintf(text, sizeof(text), "%s", what);
 	m.actor = actor;
 	m.what = text;
+	m.has_shard = true;
+	m.shard = a->edge_shard[edge];
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_INCIDENT, &m.base);
+}
+
+void actor_lose(struct actor *a, int edge)
+{
+	a->dead[edge] = true;
+	ev_io_stop(a->loop, &a->chan_io[edge]);
+	a->chan[edge].error = -EPIPE;
+	a->chan[edge].queue_start = a->chan[edge].queue_bytes = 0;
+	if (a->edge_is_ring[edge - 1])
+		link_reset(&a->link[edge - 1]);
 }
 
 void actor_renew(struct actor *a, int edge)
 {
 	a->dead[edge] = false;
+	if (a->edge_is_ring[edge - 1])
+		link_revive(&a->link[edge - 1]);
 	a->chan[edge].error = 0;
 	a->chan[edge].queue_start = a->chan[edge].queue_bytes = 0;
 	if (a->started)
@@ -191,7 +205,7 @@ static bool drop_row(struct actor *a, const char *reason, uint64_t count, const 
 	row.process = words[0];
 	row.reason = words[1];
 	row.meaning = words[2];
-	snprintf(row.process, sizeof(words[0]), "%s", actor_names[a->ops->id]);
+	snprintf(row.process, sizeof(words[0]), "%s", a->name);
 	snprintf(row.reason, sizeof(words[1]), "%s", reason);
 	snprintf(row.meaning, sizeof(words[2]), "%s", meaning);
 	row.has_count = true;
@@ -245,7 +259,8 @@ static int on_start(struct actor *a)
 		return -EPROTO;
 	a->started = true;
 	for (int e = 1; e < a->edges; e++)
-		ev_io_start(a->loop, &a->chan_io[e]);
+		if (actor_has_edge(a, e))
+			ev_io_start(a->loop, &a->chan_io[e]);
 	if (a->ops->start)
 		a->ops->start(a->self);
 	return 0;
@@ -382,7 +397,8 @@ static bool turn(struct actor *a)
 	if (a->ops->turn)
 		more = a->ops->turn(a->self);
 	for (int e = 1; e < a->edges; e++) {
-		if (a->edge_is_ring[e - 1] && link_error(&a->link[e - 1], &what))
+		if (a->edge_is_ring[e - 1] && actor_has_edge(a, e) &&
+			link_error(&a->link[e - 1], &what))
 			actor_incident(a, e, what);
 	}
 	return more;
@@ -524,37 +540,32 @@ static int init_loop(struct actor *a)
 	return fcntl(epoll_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
 
-static int init_channels(struct actor *a)
+static int init_channel(struct actor *a, int edge)
 {
-	pool_init(&record_pool, record_memory, sizeof(record_memory));
-	for (int e = 0; e < a->edges; e++) {
-		uint8_t *queue = malloc(CHAN_QUEUE_BYTES);
+	uint8_t *queue = malloc(CHAN_QUEUE_BYTES);
 
-		if (!queue)
-			return -ENOMEM;
-		chan_init(&a->chan[e], FD_SUPER + e, &record_pool, queue, CHAN_QUEUE_BYTES);
-		ev_io_init(&a->chan_io[e], chan_ready, FD_SUPER + e, EV_READ);
-		a->chan_io[e].data = a;
-	}
+	if (!queue)
+		return -ENOMEM;
+	chan_init(&a->chan[edge], a->edge_fd[edge], &record_pool, queue, CHAN_QUEUE_BYTES);
+	ev_io_init(&a->chan_io[edge], chan_ready, a->edge_fd[edge], EV_READ);
+	a->chan_io[edge].data = a;
 	return 0;
 }
 
-/* Waits for Boot, which is the first message. */
-static const Nl__ActorBoot *await_boot(struct actor *a, struct chan_in *in)
+/* How many shards there are, and so which edges. */
+static int init_edges(struct actor *a, const Nl__ActorBoot *b)
 {
-	struct pollfd p = {.fd = FD_SUPER, .events = POLLIN};
-	const Nl__SuperToActor *w;
-	int got;
+	int error = 0;
 
-	while ((got = chan_recv(&a->chan[0], in)) == 0)
-		poll(&p, 1, -1);
-	if (got == -EPIPE)
-		_exit(0);
-	if (got < 0)
-		return NULL;
-	pool_init(&boot_pool, boot_memory, sizeof(boot_memory));
-	w = nl__super_to_actor__unpack(&boot_pool.allocator, in->len, in->bytes);
-	return w && w->msg_case == NL__SUPER_TO_ACTOR__MSG_BOOT ? w->boot : NULL;
+	snprintf(a->name, sizeof(a->name), "%s", b->name ? b->name : actor_names[a->ops->id]);
+	if (b->has_shards)
+		a->shards = b->shards;
+	if (a->shards == 0 || a->shards > SHARD_MAX)
+		return -EINVAL;
+	for (int e = 1; e < a->edges && !error; e++)
+		if (actor_has_edge(a, e))
+			error = init_channel(a, e);
+	return error;
 }
 
 static void start_watchers(struct actor *a)
@@ -571,15 +582,21 @@ static void start_watchers(struct actor *a)
 	}
 }
 
+static int check_bell(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || !(flags & O_NONBLOCK) ? -EINVAL : 0;
+}
+
 /* A bell that can block would let a neighbour stop this process by filling the counter. */
 static int check_bells(const struct actor *a)
 {
-	for (size_t i = 0; i <= a->link_count && a->link_count; i++) {
-		int flags = fcntl(BROKER_BELL_OWN + (int)i, F_GETFL);
-		if (flags < 0 || !(flags & O_NONBLOCK))
-			return -EINVAL;
-	}
-	return 0;
+	int error = a->link_count ? check_bell(BROKER_BELL_OWN) : 0;
+
+	for (size_t i = 0; i < a->link_count && !error; i++)
+		error = check_bell(a->links[i]->bell_fd);
+	return error;
 }
 
 /* The last acts of boot. Returns the Landlock ABI or -errno. */
@@ -607,14 +624,16 @@ static int boot(struct actor *a)
 	Nl__ActorHello hello = NL__ACTOR_HELLO__INIT;
 	Nl__ActorLocked locked = NL__ACTOR_LOCKED__INIT;
 	const Nl__ActorBoot *b;
-	struct chan_in in;
+	struct boot_fds fds;
 	int error, abi;
 
 	hello.has_version = true;
 	hello.version = ACTOR_VERSION;
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
-	b = await_boot(a, &in);
-	error = b ? boot_map(a, b, &in) : -EPROTO;
+	b = boot_await(a, &fds);
+	error = b ? init_edges(a, b) : -EPROTO;
+	if (!error)
+		error = boot_map(a, b, fds.fd, fds.count);
 	if (error)
 		return error;
 	a->generation = b->generation;
@@ -646,9 +665,10 @@ int actor_main(const struct actor_ops *ops, void *self)
 	a->ops = ops;
 	a->self = self;
 	boot_topology(a, ops->id);
+	pool_init(&record_pool, record_memory, sizeof(record_memory));
 	error = init_loop(a);
 	if (!error)
-		error = init_channels(a);
+		error = init_channel(a, 0);
 	if (!error)
 		error = boot(a);
 	if (error) {

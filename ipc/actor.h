@@ -18,7 +18,7 @@
  *   epoll_wait, epoll_ctl  fd 9, by libev
  *   recvmsg, sendmsg       fd 3 and the edges
  *   close                  descriptors that came with a message and were not taken
- *   read, write            fd 6 (own bell), fds 7 and 8 (the neighbours' bells), 8 bytes each
+ *   read, write            the own bell and the neighbours' (topology.def), 8 bytes each
  *   clock_gettime          BOOTTIME, MONOTONIC, REALTIME: served by the vDSO wherever the kernel
  * has a usable clock source No system call returns memory: the heap that libev may still want is
  * taken before the lock.
@@ -33,6 +33,7 @@
 #include "arena.h"
 #include "chan.h"
 #include "drop.h"
+#include "portmap.h"
 #include "ring.h"
 #include "topology.h"
 #include "super.pb-c.h"
@@ -53,8 +54,8 @@ struct actor_ops {
 	 * waiting, or something that arrived (a release, credit) lets go on what had stopped. May be NULL.
 	 */
 	bool (*turn)(void *self);
-	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in fd order),
-	 * generated code. -EPROTO = liar. */
+	/* Dispatches one record of channel `edge` (0 = supervisor, 1.. = edges in the order of
+	 * topology.def, where one with shards counts SHARD_MAX), generated code. -EPROTO = liar. */
 	int (*on_record)(void *self, int edge, struct chan_in *in);
 	/* Packs rows of a table from `cursor` on with actor_row(); returns the next cursor, 0 when
 	 * finished. May be NULL. */
@@ -66,10 +67,11 @@ struct actor_ops {
 };
 
 enum {
-	ACTOR_VERSION = 1,  /* of the protocol, in Hello */
-	ACTOR_BUDGET = 128, /* ring descriptors a link and turn */
-	ACTOR_RECORDS = 16, /* channel records an edge and turn */
-	ACTOR_EDGES = 3,
+	ACTOR_VERSION = 1,	     /* of the protocol, in Hello */
+	ACTOR_BUDGET = 128,	     /* ring descriptors a link and turn */
+	ACTOR_RECORDS = 16,	     /* channel records an edge and turn */
+	ACTOR_EDGES = 2 + SHARD_MAX, /* the broker's: supervisor, dhcpd, a netstack a shard */
+	ACTOR_NAME_BYTES = 16,
 	ACTOR_LAZY_MS = 5, /* what was sent lazily is delivered no later */
 	ACTOR_FALLBACK_MS =
 		1000, /* how often a sleeper with rings looks whether a doorbell was lost */
@@ -81,21 +83,29 @@ struct actor {
 	const struct actor_ops *ops;
 	void *self;
 	struct ev_loop *loop;
-	struct chan chan[ACTOR_EDGES]; /* [0] supervisor, then edges in fd order */
-	struct link link[2];	       /* [i]: the ring of edge i + 1, if edge_is_ring[i] */
-	bool edge_is_ring[2];
-	struct arena arena;	/* own arena; base NULL if the actor owns none */
-	struct arena_view view; /* own and foreign arenas */
+	struct chan chan[ACTOR_EDGES];	   /* [0] supervisor, then edges as in topology.def */
+	struct link link[ACTOR_EDGES - 1]; /* [i]: the ring of edge i + 1, if edge_is_ring[i] */
+	bool edge_is_ring[ACTOR_EDGES - 1];
+	struct arena arena; /* own arena; base NULL if the actor owns none */
+	/* Own and foreign arenas. The broker's [i] holds those of shard i, so what a shard names
+	 * can only be its own; others have [0] alone. */
+	struct arena_view view[SHARD_MAX];
+	struct portmap ports;	     /* natproxy's; its `mine` is NULL with one shard */
+	char name[ACTOR_NAME_BYTES]; /* "netstack", or with more shards than one "netstack.1" */
+	unsigned int shards;	     /* of the hub */
 	struct drops drops;
 	uint32_t generation;
 	bool started, draining;
 	uint64_t
 		fallback_wakes; /* work found by the fallback timer: a lost doorbell; must stay 0 */
 	/* From here on private to actor.c and boot.c. */
-	int edges;		   /* channels in use, with the supervisor's */
-	uint8_t peer[ACTOR_EDGES]; /* [i]: enum actor_id at the far end of edge i >= 1 */
-	bool dead[ACTOR_EDGES];	   /* reported by actor_incident */
-	struct link *links[2];	   /* those of link[] in use */
+	int edges; /* with the supervisor's, and those of shards that there are not */
+	uint8_t peer[ACTOR_EDGES];	 /* [i]: enum actor_id at the far end of edge i >= 1 */
+	uint8_t edge_shard[ACTOR_EDGES]; /* [i]: which of the peer's shards, 0 for one without */
+	int edge_fd[ACTOR_EDGES];	 /* [i]: descriptor of the channel */
+	int bell_fd[ACTOR_EDGES];	 /* [i]: the peer's bell, -1 for an edge without a ring */
+	bool dead[ACTOR_EDGES];		 /* reported by actor_incident */
+	struct link *links[ACTOR_EDGES - 1]; /* those of link[] in use */
 	size_t link_count;
 	struct ev_io chan_io[ACTOR_EDGES], bell_io;
 	struct ev_timer timer;
@@ -122,9 +132,17 @@ bool actor_row(struct actor *a, const ProtobufCMessage *row);
 /* The peer of edge i broke the rules: reported once; its channel and its ring are dead from then
  * on. Edge 0: exits. */
 void actor_incident(struct actor *a, int edge, const char *what);
-/* The process at the far end of edge i, a CHANNEL, was replaced (EdgeRenewed): what waited for the
- * old one is forgotten, and an edge that was dead lives again. Syscalls: epoll_ctl */
+/* The process at the far end of edge i is gone: what waited for it is forgotten, and nothing is sent or taken until
+ * actor_renew. Syscalls: epoll_ctl */
+void actor_lose(struct actor *a, int edge);
+/* The process at the far end of edge i was replaced (EdgeRenewed): what waited for the old one is
+ * forgotten, and an edge that was dead lives again. Syscalls: epoll_ctl */
 void actor_renew(struct actor *a, int edge);
+/* Whether edge i is there: the hub has the shard that it leads to. */
+static inline bool actor_has_edge(const struct actor *a, int edge)
+{
+	return a->edge_shard[edge] < a->shards;
+}
 /* For boot: descriptors up to `highest` will be watched with ev_io watchers of the actor's own
  * (memory is made ready). */
 void actor_reserve_fds(struct actor *a, int highest);

@@ -81,28 +81,28 @@ void arena_untake(struct arena *a, uint32_t id)
 	put_back(a, taken_index(a, id));
 }
 
-void arena_lend(struct arena *a, uint32_t id, int actor)
+void arena_lend(struct arena *a, uint32_t id, int borrower)
 {
-	a->lent_to[taken_index(a, id)] = (uint8_t)(ARENA_LENT + actor);
+	a->lent_to[taken_index(a, id)] = (uint8_t)(ARENA_LENT + borrower);
 }
 
-int arena_return(struct arena *a, uint32_t id, int actor)
+int arena_return(struct arena *a, uint32_t id, int borrower)
 {
 	uint32_t index = buf_index(id);
 
 	if (buf_arena(id) != a->id || index >= ARENA_MAX_IDS ||
-		a->lent_to[index] != ARENA_LENT + actor)
+		a->lent_to[index] != ARENA_LENT + borrower)
 		return -EPROTO;
 	put_back(a, index);
 	return 0;
 }
 
-uint32_t arena_reclaim(struct arena *a, int actor)
+uint32_t arena_reclaim(struct arena *a, int borrower)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < ARENA_MAX_IDS; i++) {
-		if (a->lent_to[i] == ARENA_LENT + actor) {
+		if (a->lent_to[i] == ARENA_LENT + borrower) {
 			put_back(a, i);
 			n++;
 		}

@@ -77,8 +77,8 @@ struct arena {
 	uint32_t free_count[2];		/* per class */
 	uint32_t free[ARENA_MAX_IDS];	/* two stacks of indices: small from 0, large from
 					   ARENA_SMALL_COUNT */
-	uint8_t lent_to[ARENA_MAX_IDS]; /* ARENA_FREE, ARENA_TAKEN, or ARENA_LENT + enum actor_id of
-					   the borrower */
+	uint8_t lent_to[ARENA_MAX_IDS]; /* ARENA_FREE, ARENA_TAKEN, or ARENA_LENT + the borrower: a
+					   number that the owner gives it, an enum actor_id or a shard */
 };
 enum { ARENA_FREE, ARENA_TAKEN, ARENA_LENT };
 
@@ -87,11 +87,11 @@ void arena_init(struct arena *a, enum arena_id id, uint8_t *base);
 uint32_t arena_take(struct arena *a, enum buf_class c, bool control);
 /* Owner gives a buffer back that it took and did not lend. */
 void arena_untake(struct arena *a, uint32_t id);
-void arena_lend(struct arena *a, uint32_t id, int actor);
+void arena_lend(struct arena *a, uint32_t id, int borrower);
 /* The borrower gave it back. 0, or -EPROTO if it did not have it. */
-int arena_return(struct arena *a, uint32_t id, int actor);
-/* Everything lent to an actor comes back: its link was replaced. Returns how many. */
-uint32_t arena_reclaim(struct arena *a, int actor);
+int arena_return(struct arena *a, uint32_t id, int borrower);
+/* Everything lent to a borrower comes back: its link was replaced. Returns how many. */
+uint32_t arena_reclaim(struct arena *a, int borrower);
 static inline uint8_t *arena_ptr(const struct arena *a, uint32_t id)
 {
 	return a->base + buf_offset(buf_index(id));

@@ -86,6 +86,14 @@ uint8_t link_release_op(uint8_t from, uint8_t to)
 	return RING_OP_NONE;
 }
 
+void link_fail(struct link *l, const char *what)
+{
+	if (l->error)
+		return;
+	l->error = -EPROTO;
+	l->error_what = what;
+}
+
 void link_init(struct link *l, struct ring_region *mine, const struct ring_region *theirs,
 	uint8_t from, uint8_t to, uint32_t arenas_in, uint8_t release_op, int bell_fd)
 {
@@ -97,14 +105,21 @@ void link_init(struct link *l, struct ring_region *mine, const struct ring_regio
 	l->arenas_in = arenas_in;
 	l->release_op = release_op;
 	l->bell_fd = bell_fd;
+	atomic_store_explicit(&mine->head, 0, memory_order_relaxed);
+	atomic_store_explicit(&mine->tail, 0, memory_order_relaxed);
+	atomic_store_explicit(&mine->sleep_epoch, 0, memory_order_release);
 }
 
-void link_fail(struct link *l, const char *what)
+void link_reset(struct link *l)
 {
-	if (l->error)
-		return;
-	l->error = -EPROTO;
-	l->error_what = what;
+	link_init(l, l->mine, l->theirs, l->from, l->to, l->arenas_in, l->release_op, l->bell_fd);
+	link_fail(l, "its peer is gone");
+}
+
+void link_revive(struct link *l)
+{
+	l->error = 0;
+	l->error_what = NULL;
 }
 
 int link_error(const struct link *l, const char **what)

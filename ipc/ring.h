@@ -212,13 +212,19 @@ struct link {
 };
 
 /*
- * Prepares one end. `mine` must be zeroed memory of sizeof(struct ring_region), and so must
- * `theirs` have begun. `release_op` is the operation that gives buffers back in this direction,
+ * Prepares one end: the indices of `mine`, which is memory of sizeof(struct ring_region), become zero, and so
+ * must those of `theirs` have begun. `release_op` is the operation that gives buffers back in this direction,
  * RING_OP_NONE if there is none; link_arenas and link_release_op know both sets for natlock's own
  * edges.
  */
 void link_init(struct link *l, struct ring_region *mine, const struct ring_region *theirs,
 	uint8_t from, uint8_t to, uint32_t arenas_in, uint8_t release_op, int bell_fd);
+/*
+ * The process at the far end is gone: this end is as new, and dead (link_error) until link_revive. Between the two
+ * the successor has its own indices at zero.
+ */
+void link_reset(struct link *l);
+void link_revive(struct link *l);
 /* Arenas that descriptors of direction from -> to may name, as a set of 1 << enum arena_id. */
 uint32_t link_arenas(enum data_path path, uint8_t from, uint8_t to);
 /* Arenas that an actor reads because a neighbour may name them; its own is not among them. What the

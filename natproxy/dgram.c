@@ -175,7 +175,7 @@ static enum access_verdict verdict_for(
 	if (f->kind == FLOW_ECHO)
 		return v == ACCESS_DNS ? ACCESS_DENIED : v;
 	if (v == ACCESS_DENIED && access_is_own(&np->access, to->ip_be) &&
-		portpick_is_ours(&np->ports, NAT_UDP, to->port))
+		portpick_is_hubs(&np->ports, to->port))
 		return ACCESS_ALLOWED;
 	return v;
 }

@@ -83,10 +83,10 @@ static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t re
 		return false;
 	const bool other =
 		portpick_is_ours(&np->ports, NAT_TCP, at.port) || portpick_is_service(at.port);
-	int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at);
+	int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at, np->config.shards > 1);
 	if (fd < 0) {
 		at.port = 0;
-		fd = sock_tcp_listen(np->sock, &at);
+		fd = sock_tcp_listen(np->sock, &at, np->config.shards > 1);
 	}
 	if (fd < 0 || !natproxy_own(np, fd, OWNER_PINHOLE, ref))
 		return false;

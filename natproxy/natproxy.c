@@ -200,6 +200,7 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	np->drops = s->drops;
 	np->inspect = inspects;
 	np->generation = s->generation;
+	np->config.shards = s->shards;
 	np->config.sockets_max =
 		s->sockets_max < NATPROXY_FD_MAX ? s->sockets_max : NATPROXY_FD_MAX;
 	np->config.echo_allowed = s->echo_allowed;
@@ -208,7 +209,7 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	np->key = keys[0];
 	read_limits(hub, &limits);
 	nat_init(&np->nat, &limits, &keys[1]);
-	portpick_init(&np->ports, &keys[1]);
+	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
 	read_nat(np, hub);
 	return 0;

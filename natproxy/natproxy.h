@@ -78,6 +78,8 @@ struct natproxy_setup {
 	struct drops *drops;
 	const Nl__Hub *hub;
 	uint32_t generation;  /* of the edge to alg */
+	uint32_t shards;      /* natproxies of the hub, this one included */
+	struct portmap ports; /* what they show each other */
 	uint32_t sockets_max; /* highest number of descriptors, all included */
 	bool echo_allowed;
 	const uint8_t *entropy; /* 32 bytes */
@@ -137,7 +139,7 @@ struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
 	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
 	Nl__Nat__Filtering filtering;
-	uint32_t sockets_max, segment_max;
+	uint32_t sockets_max, segment_max, shards;
 	uint32_t ftp_ports;
 	uint16_t ftp_port[NATPROXY_FTP_PORTS];
 };

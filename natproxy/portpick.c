@@ -52,9 +52,10 @@ bool portpick_is_service(uint16_t port)
 	return false;
 }
 
-void portpick_init(struct portpick *p, const struct hash_key *key)
+void portpick_init(struct portpick *p, const struct hash_key *key, const struct portmap *shown)
 {
 	p->key = *key;
+	p->shown = *shown;
 }
 
 static uint32_t *bucket_of(
@@ -132,6 +133,8 @@ int portpick_hold(struct portpick *p, enum nat_protocol protocol, const struct s
 		.next = *head};
 	*head = ref;
 	p->owner[protocol][outside] = ref;
+	if (protocol == NAT_UDP)
+		portmap_set(&p->shown, outside, true);
 	return 0;
 }
 
@@ -146,6 +149,8 @@ void portpick_release(struct portpick *p, enum nat_protocol protocol,
 		at = &p->mapping[*at].next;
 	*at = p->mapping[ref].next;
 	p->owner[protocol][outside] = 0;
+	if (protocol == NAT_UDP)
+		portmap_set(&p->shown, outside, false);
 	p->mapping[ref].next = p->free;
 	p->free = ref;
 }
@@ -153,4 +158,9 @@ void portpick_release(struct portpick *p, enum nat_protocol protocol,
 bool portpick_is_ours(const struct portpick *p, enum nat_protocol protocol, uint16_t outside)
 {
 	return p->owner[protocol][outside] != 0;
+}
+
+bool portpick_is_hubs(const struct portpick *p, uint16_t outside)
+{
+	return portpick_is_ours(p, NAT_UDP, outside) || portmap_has(&p->shown, outside);
 }

@@ -15,6 +15,7 @@
 
 #include "hash.h"
 #include "nat.h"
+#include "portmap.h"
 #include "sock.h"
 
 enum {
@@ -34,6 +35,7 @@ struct portpick_mapping {
 
 struct portpick {
 	struct hash_key key;
+	struct portmap shown; /* UDP mappings, ours and those of other natproxies of the hub */
 	uint64_t draws;
 	uint32_t fresh, free;
 	uint32_t bucket[PORTPICK_BUCKETS];
@@ -42,7 +44,7 @@ struct portpick {
 };
 
 /* Memory must be zeroed. */
-void portpick_init(struct portpick *p, const struct hash_key *key);
+void portpick_init(struct portpick *p, const struct hash_key *key, const struct portmap *shown);
 
 /*
  * The n-th port to try for this guest endpoint (n from 0). 0 means: let the kernel choose. An
@@ -65,7 +67,9 @@ void portpick_release(struct portpick *p, enum nat_protocol protocol,
  */
 bool portpick_is_service(uint16_t port);
 
-/* Whether an outside port is a guest's (RFC 4787 REQ-9, hairpinning). */
+/* Whether an outside port is a guest's, as far as this natproxy knows. */
 bool portpick_is_ours(const struct portpick *p, enum nat_protocol protocol, uint16_t outside);
+/* Whether a UDP port is a mapping of any guest of the hub (RFC 4787 REQ-9, hairpinning). */
+bool portpick_is_hubs(const struct portpick *p, uint16_t outside);
 
 #endif

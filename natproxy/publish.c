@@ -50,7 +50,7 @@ void publish_start(struct natproxy *np)
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
 		const int fd = p->udp ? sock_udp(np->sock, &p->listen)
-				      : sock_tcp_listen(np->sock, &p->listen);
+				      : sock_tcp_listen(np->sock, &p->listen, false);
 		p->fd = -1;
 		if (fd < 0) {
 			say_failure(np, p, fd);

@@ -56,13 +56,22 @@ static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
 	flow_owe(np, f, OWED_FAILED);
 }
 
+/*
+ * Whether a port must be nobody's when it is taken: another natproxy of the hub, which our table does not know,
+ * may have it for a guest of its own (RFC 5382 REQ-7: no overloading). Of one natproxy the table knows all.
+ */
+static bool is_taken_anew(const struct natproxy *np, uint16_t port)
+{
+	return np->config.shards > 1 && !portpick_is_ours(&np->ports, NAT_TCP, port);
+}
+
 static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to,
 	const struct sock_age *age)
 {
 	for (unsigned int n = 0;; n++) {
 		const uint16_t port =
 			n < PORT_TRIES ? portpick_candidate(&np->ports, NAT_TCP, &f->guest, n) : 0;
-		const int fd = sock_tcp_connect(np->sock, port, to, age);
+		const int fd = sock_tcp_connect(np->sock, port, is_taken_anew(np, port), to, age);
 		if (fd >= 0 && port) {
 			portpick_hold(&np->ports, NAT_TCP, &f->guest, port);
 			f->outside.port = port;

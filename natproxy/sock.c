@@ -3,7 +3,9 @@
  * policy/natproxy.policy can be read beside this file: every option, level and flag that occurs
  * there occurs here and nowhere else. Message headers for batches are filled on the stack.
  * SO_REUSEADDR lets several connections of one guest endpoint share an outside port; UDP sockets go
- * without it, so a bound UDP port is nobody else's.
+ * without it, so a bound UDP port is nobody else's. The kernel looks at it when a socket is bound, on both
+ * sockets: one that is bound without it and gets it afterwards took a port that was nobody's, and lets
+ * others join.
  */
 #include <errno.h>
 #include <arpa/inet.h>
@@ -65,8 +67,8 @@ static void stream_options(int fd)
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+	const struct sock_address *to, const struct sock_age *age)
 {
 	const struct sockaddr_in far = kernel_address(to);
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -81,9 +83,12 @@ int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock
 		set(fd, IPPROTO_IP, IP_TOS, age->tos);
 	if (local_port) {
 		const struct sock_address at = {0, local_port};
-		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (!alone)
+			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (bind_to(fd, &at))
 			return abandon(fd, -EADDRINUSE);
+		if (alone)
+			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	}
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS)
 		return abandon(fd, -errno);
@@ -104,12 +109,13 @@ int sock_connect_result(struct sock_host *h, int fd)
 	return -error;
 }
 
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
 {
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
-	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!alone)
+		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	const int error = bind_to(fd, at);
 	if (error)
 		return abandon(fd, error);

@@ -72,19 +72,20 @@ struct sock_age {
 
 /*
  * A TCP socket on its way to `to`, from local port `local_port` (0: the kernel's choice). The port
- * may be shared with other connections (SO_REUSEADDR), never with a listener. Wait for SOCK_WRITE,
+ * may be shared with other connections (SO_REUSEADDR), never with a listener; with `alone` it must be nobody's
+ * at this moment, and is shared afterwards. Wait for SOCK_WRITE,
  * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
  * once. Syscalls: socket setsockopt bind connect close
  */
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
-	const struct sock_age *age);
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+	const struct sock_address *to, const struct sock_age *age);
 /* A connection made with a TTL stands: errors no longer end it (RFC 5927). Syscalls: setsockopt */
 void sock_forgive(struct sock_host *h, int fd);
 /* How the connect ended: 0 or -errno. Syscalls: getsockopt */
 int sock_connect_result(struct sock_host *h, int fd);
-/* A listening socket; port 0 lets the kernel choose. Syscalls: socket setsockopt bind listen close
- */
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at);
+/* A listening socket; port 0 lets the kernel choose. With `alone` no connection may use the port. Syscalls:
+ * socket setsockopt bind listen close */
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone);
 /* The next connection and who it is from; -EAGAIN when there is none. Syscalls: accept4 setsockopt
  */
 int sock_accept(struct sock_host *h, int fd, struct sock_address *peer);

@@ -64,7 +64,7 @@ static int netstack_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 	struct stack_env env = {.broker = &a->link[0],
 		.natproxy = &a->link[1],
 		.arena = &a->arena,
-		.view = &a->view,
+		.view = &a->view[0],
 		.drops = &a->drops};
 	int error = netstack_configure(&config, boot);
 	if (error)

@@ -64,23 +64,23 @@ static int lock_descriptors(const struct lock_plan *plan)
 	int lifted[LOCK_FDS];
 	int i;
 
-	for (i = 0; i < LOCK_FDS; i++) {
+	for (i = 0; i < plan->fixed; i++) {
 		int from = plan->fd[i] == LOCK_PLACEHOLDER ? plan->null_fd : plan->fd[i];
 
 		lifted[i] = -1;
 		if (plan->fd[i] == LOCK_FREE)
 			continue;
-		lifted[i] = fcntl(from, F_DUPFD_CLOEXEC, LOCK_FDS);
+		lifted[i] = fcntl(from, F_DUPFD_CLOEXEC, plan->fixed);
 		if (lifted[i] < 0)
 			return -errno;
 	}
-	for (i = 0; i < LOCK_FDS; i++) {
+	for (i = 0; i < plan->fixed; i++) {
 		if (lifted[i] < 0)
 			close(i);
 		else if (dup3(lifted[i], i, 0) < 0)
 			return -errno;
 	}
-	return result(close_range(LOCK_FDS, ~0U, CLOSE_RANGE_CLOEXEC));
+	return result(close_range((unsigned int)plan->fixed, ~0U, CLOSE_RANGE_CLOEXEC));
 }
 
 static int lock_limits(rlim_t nofile)
@@ -136,7 +136,7 @@ static int lock_exec(const struct lock_plan *plan, int binary)
 int lock_enter(const struct lock_plan *plan, enum lock_step *step)
 {
 	/* Out of the way of the fixed numbers. */
-	int binary = fcntl(plan->binary_fd, F_DUPFD_CLOEXEC, LOCK_FDS);
+	int binary = fcntl(plan->binary_fd, F_DUPFD_CLOEXEC, plan->fixed);
 	int error;
 
 	*step = LOCK_STEP_IDENTITY;

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 enum {
-	LOCK_FDS = 16,	       /* numbers below this are fixed for life (topology.def) */
+	LOCK_FDS = 64,	       /* room for the numbers that are fixed for life (topology.def) */
 	LOCK_PLACEHOLDER = -1, /* the number is taken by /dev/null */
 	LOCK_FREE = -2,	       /* the number stays free: the worker's epoll */
 };
@@ -39,7 +39,8 @@ struct lock_plan {
 	const char *name; /* argv[0] of the worker */
 	uid_t uid;	  /* inside the worker's own user namespace */
 	gid_t gid;
-	int fd[LOCK_FDS]; /* what each number becomes: a descriptor of the caller, or LOCK_* above
+	int fixed;	  /* numbers below this are fixed for life: 1..LOCK_FDS */
+	int fd[LOCK_FDS]; /* what each of them becomes: a descriptor of the caller, or LOCK_* above
 			   */
 	int null_fd;	  /* /dev/null, read-write */
 	int binary_fd;	  /* the static-pie file, close-on-exec */

@@ -37,6 +37,7 @@ static const struct column hub_columns[] = {
 	{"ICMP", "icmp", NULL, CELL_PLAIN, false},
 	{"LEASES", "leases", "pool", CELL_PLAIN_2, false},
 	{"DATA PATH", "data_path", NULL, CELL_PLAIN, false},
+	{"SHARDS", "shards", NULL, CELL_PLAIN, false},
 	{0},
 };
 static const struct column session_columns[] = {
@@ -93,6 +94,7 @@ static const struct column drop_columns[] = {
 	{0},
 };
 static const struct column alg_columns[] = {
+	{"PROCESS", "process", NULL, CELL_PLAIN, false},
 	{"ALG", "alg", NULL, CELL_PLAIN, false},
 	{"ENABLED", "enabled", NULL, CELL_PLAIN, false},
 	{"FLOWS", "flows", NULL, CELL_PLAIN, false},

@@ -226,8 +226,8 @@ static void print_gateway(FILE *out, const Nl__StatusRow *s)
 static void print_hub(FILE *out, const ProtobufCMessage *row)
 {
 	const struct column *columns = columns_of(NL__TOPIC__HUBS);
-	const char *const labels[] = {
-		"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "leases ", "data path "};
+	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "leases ",
+		"data path ", "shards "};
 	char cell[CELL_BYTES_MAX];
 
 	for (size_t c = 0; columns[c].title != NULL; c++)

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "conf.h"
+#include "topology.h"
 
 struct check {
 	const struct reflect_marks *marks;
@@ -502,6 +503,19 @@ static int check_name(struct check *c, const Nl__Config *config, size_t i)
 	return 0;
 }
 
+static int check_shards(struct check *c, const Nl__Hub *hub)
+{
+	const char *shards = hub->shards;
+	char shown[64];
+
+	if (strcmp(shards, "auto") == 0 ||
+		(shards[0] >= '1' && shards[0] <= '0' + SHARD_MAX && !shards[1]))
+		return 0;
+	return fail(c, at(&hub->base, "shards"),
+		"shards \"%s\" should be auto or a number from 1 to %d",
+		reflect_printable(shown, sizeof(shown), shards), SHARD_MAX);
+}
+
 static int check_hub(struct check *c, const Nl__Config *config, size_t i)
 {
 	const Nl__Hub *hub = config->hubs[i];
@@ -523,6 +537,8 @@ static int check_hub(struct check *c, const Nl__Config *config, size_t i)
 		error = check_ports(c, hub->alg->ftp, "alg.ftp");
 	if (error == 0)
 		error = check_ranges(c, &hub->alg->base, "alg", &segment, 1);
+	if (error == 0)
+		error = check_shards(c, hub);
 	return error == 0 ? check_limits(c, hub->limits) : error;
 }
 

@@ -1,6 +1,7 @@
 /*
- * One hub as the supervisor sees it: five workers, what joins them, its ports, its leases and its
- * log. Only data: crew.h brings it to life, watch.h keeps it alive, port.h gives it ports.
+ * One hub as the supervisor sees it: its workers, what joins them, its ports, its leases and its
+ * log. Only data and how to find a worker: crew.h brings it to life, watch.h keeps it alive, port.h
+ * gives it ports.
  */
 #ifndef NATLOCK_SUPERVISOR_HUB_H
 #define NATLOCK_SUPERVISOR_HUB_H
@@ -11,6 +12,7 @@
 
 #include "chan.h"
 #include "config.pb-c.h"
+#include "hash.h"
 #include "operator.pb-c.h"
 #include "seclog.h"
 #include "share.h"
@@ -38,13 +40,20 @@ enum worker_state {
 	WORKER_GONE
 };
 
-enum { HUB_PORTS = 64, HUB_QUEUE_BYTES = 256 * 1024 };
+enum {
+	HUB_PORTS = 64,
+	HUB_QUEUE_BYTES = 256 * 1024,
+	HUB_WORKERS = 2 + 3 * SHARD_MAX, /* at most: broker, dhcpd, and three a shard */
+	HUB_NAME = 16,
+};
 _Static_assert(HUB_PORTS <= BROKER_PORT_LAST - BROKER_PORT_FIRST + 1,
 	"the broker has a descriptor number for each port");
 
 struct worker {
 	struct hub *hub;
 	enum actor_id id;
+	unsigned int shard;  /* 0 for a process that serves all */
+	char name[HUB_NAME]; /* "netstack", or "netstack.1" where there are several */
 	enum worker_state state;
 	pid_t pid;
 	int pidfd;
@@ -69,19 +78,34 @@ struct port {
 	uint32_t mtu;
 };
 
+/*
+ * The edge between the broker and a shard, as the broker knows it:
+ * UP        in use
+ * LOST      the shard's processes are gone and the broker was told; it may still use its end
+ * CLEARED   the broker's end is as new: successors may begin
+ */
+enum edge_state { EDGE_UP, EDGE_LOST, EDGE_CLEARED };
+
 struct hub {
 	struct supervisor *super;
-	unsigned int index; /* among the supervisor's hubs: gives the workers their uids */
+	unsigned int index; /* among the supervisor's hubs */
 	Nl__Hub *conf;	    /* owned by the supervisor's Config */
-	struct worker worker[ACTOR_COUNT];
+	unsigned int shards;
+	struct hash_key shard_key;	   /* of shard_of; as old as the hub */
+	struct worker worker[HUB_WORKERS]; /* in order of actor, then shard */
+	unsigned int workers;
+	unsigned int first_worker; /* workers of the hubs before this one: gives uids */
 	struct share share;
-	int channel[SHARE_EDGES_MAX]
-		   [2]; /* both ends of each edge's socket pair: by edge, its a and its b */
+	enum edge_state edge[SHARD_MAX];
+	uint32_t
+		lost_generation[SHARD_MAX]; /* of the last EdgeLost: which EdgeCleared answers it */
+	int channel[SHARE_EDGES_MAX][SHARD_MAX]
+		   [2]; /* both ends of each instance of an edge: its a, its b */
 	struct port port[HUB_PORTS];
 	struct store store;
 	struct seclog log;
 	uint32_t generation; /* of the edges; a restart of anything is a new one */
-	bool born;	     /* all five were started once */
+	bool born;	     /* all workers were started once */
 	bool draining;
 	bool echo_allowed;
 };
@@ -91,5 +115,19 @@ static inline enum data_path hub_data_path(const struct hub *hub)
 	return hub->conf->data_path == NL__HUB__DATA_PATH__strict ? DATA_PATH_STRICT
 								  : DATA_PATH_SHARED;
 }
+/*
+ * How many shards a configuration's `shards` means on a computer with that many processors: 1 to
+ * SHARD_MAX, 0 when it says nothing that conf_check lets pass. auto: one for every four, and one
+ * alone below eight. Pure.
+ */
+unsigned int hub_shards(const char *shards, unsigned int processors);
+/* Fills the table of workers, none of them there yet, from hub->shards and hub->first_worker. */
+void hub_crew(struct hub *hub);
+/* Of an actor without shards shard 0; NULL when there is none. */
+struct worker *hub_worker(struct hub *hub, enum actor_id id, unsigned int shard);
+/* By its name; NULL when there is none. */
+struct worker *hub_worker_by_name(struct hub *hub, const char *name);
+/* The number of a worker among all hubs' workers, for identity_worker. */
+unsigned int hub_worker_number(const struct worker *w);
 
 #endif

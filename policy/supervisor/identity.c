@@ -184,7 +184,7 @@ static int write_single(pid_t pid, const struct identity *id)
 	return write_map(pid, "uid_map", id->uid, 0, false) < 0 ? -errno : 0;
 }
 
-/* newuidmap PID 0 UID 1 1 PRIVATE 16 */
+/* newuidmap PID 0 UID 1 1 PRIVATE 32 */
 static int run_mapper(const char *tool, pid_t target, uint32_t main_id, uint32_t private_id)
 {
 	char pid[16], first[16], second[16], count[16];

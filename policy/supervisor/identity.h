@@ -3,8 +3,8 @@
  *
  *                         started by root                       started by an ordinary user
  *   the namespace's 0     user natlock (or --user), else 61184  the user's own uid
- *   the namespace's 1..16 private uids, one a worker,           from /etc/subuid where it grants
- * sixteen; else none from 61185..65264
+ *   the namespace's 1..32 private uids, one a worker,           from /etc/subuid where it grants
+ *                         from 61185..65248                     thirty-two; else none
  *
  * A user namespace made by the supervisor is entered; who is outside of it is not even nameable
  * from inside. Its map is written by a child that stays outside and ends at once.
@@ -20,11 +20,12 @@
 #include "trouble.h"
 
 enum {
-	IDENTITY_PRIVATE = 16,	/* uids of our own beside the main one */
+	IDENTITY_PRIVATE =
+		32, /* uids of our own beside the main one: a hub of eight shards has 26 workers */
 	IDENTITY_FIRST = 61184, /* systemd's range for dynamic users: no distribution gives these to
 				   people */
 	IDENTITY_SLOTS =
-		255, /* gateways at the same time: the last uid is 61184 + 255 * 16 = 65264 */
+		127, /* gateways at the same time: the last uid is 61184 + 127 * 32 = 65248 */
 	IDENTITY_INSIDE = 1, /* the only uid that a worker's own namespace knows */
 };
 

@@ -16,14 +16,16 @@
 #include <unistd.h>
 
 #include "../filters.h"
-#include "crew.h"
 #include "operator.h"
 #include "operator_dispatch.h"
 #include "port.h"
 #include "rows.h"
 #include "sockname.h"
 #include "supervisor.h"
+#include "tell.h"
 #include "watch.h"
+
+enum { ROWS_A_RECORD = 64 }; /* of at most some 500 bytes each */
 
 static void end_client(struct operator_peer *p)
 {
@@ -89,6 +91,18 @@ static void answer_rows(struct operator_peer *p, ProtobufCBinaryData *rows, size
 	answer(p, &a);
 }
 
+/* A table that is there as a whole, in as many records as it takes. */
+static void answer_all(struct operator_peer *p, struct rows *rows)
+{
+	size_t sent = 0, n;
+
+	do {
+		n = rows->count - sent < ROWS_A_RECORD ? rows->count - sent : ROWS_A_RECORD;
+		answer_rows(p, rows->row + sent, n, sent + n == rows->count);
+		sent += n;
+	} while (sent < rows->count);
+}
+
 /* Which workers hold rows of a topic: a set of 1 << enum actor_id. */
 static unsigned int holders(Nl__Topic topic)
 {
@@ -99,8 +113,7 @@ static unsigned int holders(Nl__Topic topic)
 	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
 	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
 	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG;
-	case NL__TOPIC__HUBS:
-		return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
+	case NL__TOPIC__HUBS: return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
 	case NL__TOPIC__STATUS:
 	case NL__TOPIC__PROCESSES:
 	case _NL__TOPIC_IS_INT_SIZE: break;
@@ -142,11 +155,11 @@ static void stream_from(struct operator_peer *p, unsigned int first)
 {
 	unsigned int i;
 
-	for (i = first; i < ACTOR_COUNT; i++) {
+	for (i = first; i < p->hub->workers; i++) {
 		struct worker *w = &p->hub->worker[i];
 
 		p->request = ++p->op->next_request;
-		if (!(holders(p->topic) & 1U << i) || crew_ask(w, p->topic, 0, p->request) < 0)
+		if (!(holders(p->topic) & 1U << w->id) || tell_dump(w, p->topic, 0, p->request) < 0)
 			continue;
 		p->worker = w;
 		p->asked = true;
@@ -155,19 +168,24 @@ static void stream_from(struct operator_peer *p, unsigned int first)
 	stream_end(p);
 }
 
+static void stream_after(struct operator_peer *p, const struct worker *w)
+{
+	stream_from(p, (unsigned int)(w - p->hub->worker) + 1);
+}
+
 /* The client has taken everything: the next slice. */
 static void stream_on(struct operator_peer *p)
 {
 	if (!p->worker || p->asked || p->chan.queue_bytes > 0)
 		return;
 	if (p->cursor == 0 || ++p->slices > OPERATOR_SLICES) {
-		stream_from(p, p->worker->id + 1);
+		stream_after(p, p->worker);
 		return;
 	}
 	p->request = ++p->op->next_request;
-	p->asked = crew_ask(p->worker, p->topic, p->cursor, p->request) == 0;
+	p->asked = tell_dump(p->worker, p->topic, p->cursor, p->request) == 0;
 	if (!p->asked)
-		stream_from(p, p->worker->id + 1);
+		stream_after(p, p->worker);
 }
 
 void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows)
@@ -195,7 +213,7 @@ void operator_worker_gone(struct operator* op, const struct worker *w)
 
 	for (i = 0; i < OPERATOR_CLIENTS; i++)
 		if (op->peer[i].used && op->peer[i].worker == w && op->peer[i].asked)
-			stream_from(&op->peer[i], w->id + 1);
+			stream_after(&op->peer[i], w);
 }
 
 static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -204,7 +222,7 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events
 	struct trouble t;
 
 	trouble(&t, EXIT_TIMED_OUT, "E0503", "%s does not answer",
-		p->worker ? spawn_actor_name(p->worker->id) : "natlock");
+		p->worker ? p->worker->name : "natlock");
 	trouble_fix(&t, "See: natlockctl process list");
 	p->worker = NULL;
 	answer_failure(p, &t);
@@ -242,7 +260,7 @@ int operator_on_table_request(
 		return 0;
 	}
 	rows_make(&rows, s, m->topic);
-	answer_rows(p, rows.row, rows.count, true);
+	answer_all(p, &rows);
 	rows_free(&rows);
 	return 0;
 }
@@ -250,7 +268,9 @@ int operator_on_table_request(
 int operator_on_policy_request(
 	struct operator_peer *p, const Nl__PolicyRequest *m, struct chan_in *in)
 {
-	const struct policy_filter *filter = m->process ? policy_filter_find(m->process) : NULL;
+	const struct worker *w = hub_worker_by_name(p->op->super->hub, m->process);
+	const char *name = w ? spawn_actor_name(w->id) : m->process;
+	const struct policy_filter *filter = name ? policy_filter_find(name) : NULL;
 	struct trouble t;
 
 	if (filter)
@@ -320,23 +340,34 @@ int operator_on_shutdown_request(
 	return 0;
 }
 
+static int no_process(struct operator_peer *p, const struct hub *hub, const char *name)
+{
+	struct trouble t;
+	char names[256];
+	size_t n = 0;
+	unsigned int i;
+
+	for (i = 0; i < hub->workers && n < sizeof(names); i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, " %s", hub->worker[i].name);
+	trouble(&t, EXIT_NO_MATCH, "E0506", "no process %s", name ? name : "");
+	trouble_fix(&t, "Processes are:%s.", names);
+	return answer_failure(p, &t);
+}
+
 int operator_on_restart_request(
 	struct operator_peer *p, const Nl__RestartRequest *m, struct chan_in *in)
 {
 	struct hub *hub = supervisor_hub(p->op->super, m->hub);
-	enum actor_id id = spawn_actor_by_name(m->process);
-	struct trouble t;
+	struct worker *w;
 
 	if (refused(p))
 		return 0;
-	if (id == ACTOR_COUNT) {
-		trouble(&t, EXIT_NO_MATCH, "E0506", "no process %s", m->process ? m->process : "");
-		trouble_fix(&t, "Processes are: broker netstack natproxy dhcpd alg.");
-		return answer_failure(p, &t);
-	}
 	if (!hub)
 		return no_hub(p, m->hub);
-	watch_restart(&hub->worker[id]);
+	w = hub_worker_by_name(hub, m->process);
+	if (!w)
+		return no_process(p, hub, m->process);
+	watch_restart(w);
 	return answer_done(p, "restarting");
 }
 

@@ -22,10 +22,10 @@
 
 #include <linux/if_packet.h>
 
-#include "crew.h"
 #include "port.h"
 #include "sockname.h"
 #include "supervisor.h"
+#include "tell.h"
 
 struct listener {
 	struct ev_io io; /* first: the callback gets it */
@@ -199,7 +199,7 @@ int port_add(struct hub *hub, const struct port_offer *offer, struct trouble *t)
 	};
 	snprintf(p->name, sizeof(p->name), "%s", offer->name);
 	fcntl(p->fd, F_SETFL, fcntl(p->fd, F_GETFL) | O_NONBLOCK);
-	crew_tell_port(hub, n);
+	tell_port(hub, n);
 	return (int)n;
 }
 

@@ -46,10 +46,10 @@ static void add_status(struct rows *rows, struct supervisor *s)
 	unsigned int i, h;
 
 	for (h = 0; h < s->hubs; h++)
-		for (i = 0; i < ACTOR_COUNT; i++)
+		for (i = 0; i < s->hub[h].workers; i++)
 			if (s->hub[h].worker[i].state != WORKER_RUNNING)
 				snprintf(health, sizeof(health), "%s is %s",
-					spawn_actor_name((enum actor_id)i),
+					s->hub[h].worker[i].name,
 					state_name(s->hub[h].worker[i].state));
 	for (i = 0; i < s->notes; i++)
 		notes[i] = s->note[i];
@@ -69,14 +69,14 @@ static const char *seccomp_name(int mode)
 }
 
 struct process_of {
-	const char *name, *user, *state;
+	const char *name, *policy, *user, *state;
 	pid_t pid;
 	uint32_t landlock_abi, restarts;
 };
 
 static void add_process(struct rows *rows, const struct process_of *of)
 {
-	const struct policy_filter *filter = policy_filter_find(of->name);
+	const struct policy_filter *filter = policy_filter_find(of->policy);
 	Nl__ProcessRow row = NL__PROCESS_ROW__INIT;
 	struct process_facts facts;
 	char landlock[16], caps[24];
@@ -108,7 +108,8 @@ static void add_worker(struct rows *rows, const struct supervisor *s, const stru
 {
 	char user[16];
 	struct process_of of = {
-		.name = spawn_actor_name(w->id),
+		.name = w->name,
+		.policy = spawn_actor_name(w->id),
 		.user = user,
 		.state = state_name(w->state),
 		.pid = w->pid,
@@ -116,8 +117,8 @@ static void add_worker(struct rows *rows, const struct supervisor *s, const stru
 		.restarts = w->restarts,
 	};
 
-	snprintf(user, sizeof(user), "%u",
-		identity_worker_host(&s->identity, w->hub->index * ACTOR_COUNT + w->id));
+	snprintf(
+		user, sizeof(user), "%u", identity_worker_host(&s->identity, hub_worker_number(w)));
 	add_process(rows, &of);
 }
 
@@ -125,6 +126,7 @@ static void add_processes(struct rows *rows, const struct supervisor *s)
 {
 	struct process_of self = {
 		.name = "supervisor",
+		.policy = "supervisor",
 		.user = s->identity.user,
 		.state = s->draining ? "draining" : "ok",
 		.pid = getpid(),
@@ -133,7 +135,7 @@ static void add_processes(struct rows *rows, const struct supervisor *s)
 
 	add_process(rows, &self);
 	for (h = 0; h < s->hubs; h++)
-		for (i = 0; i < ACTOR_COUNT; i++)
+		for (i = 0; i < s->hub[h].workers; i++)
 			add_worker(rows, s, &s->hub[h].worker[i]);
 }
 
@@ -149,12 +151,12 @@ void rows_count(Nl__HubRow *counted, enum actor_id from, const ProtobufCBinaryDa
 		counted->ports = said->ports;
 		break;
 	case ACTOR_NATPROXY:
-		counted->has_tcp = said->has_tcp;
-		counted->has_udp = said->has_udp;
-		counted->has_icmp = said->has_icmp;
-		counted->tcp = said->tcp;
-		counted->udp = said->udp;
-		counted->icmp = said->icmp;
+		counted->has_tcp |= said->has_tcp;
+		counted->has_udp |= said->has_udp;
+		counted->has_icmp |= said->has_icmp;
+		counted->tcp += said->tcp;
+		counted->udp += said->udp;
+		counted->icmp += said->icmp;
 		break;
 	case ACTOR_DHCPD:
 		counted->has_leases = said->has_leases;
@@ -202,6 +204,8 @@ void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *h
 	row.address = &address;
 	row.mac = mac;
 	row.data_path = hub_data_path(hub) == DATA_PATH_STRICT ? strict : shared;
+	row.has_shards = true;
+	row.shards = hub->shards;
 	fill_hub(s, hub, &row);
 	rows->count = 0;
 	add(rows, &row.base);

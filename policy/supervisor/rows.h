@@ -11,7 +11,8 @@
 struct supervisor;
 struct hub;
 
-enum { ROWS_MAX = 128 };
+/* Every process of sixteen hubs with eight shards each. */
+enum { ROWS_MAX = 512 };
 
 struct rows {
 	ProtobufCBinaryData row[ROWS_MAX]; /* packed; allocated */
@@ -25,7 +26,7 @@ void rows_make(struct rows *rows, struct supervisor *s, Nl__Topic topic);
 void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *hub,
 	const Nl__HubRow *counted);
 /* Adds to `counted` what a worker says of its hub: a packed HubRow, of which only the numbers are taken that
- * are this worker's to say. Any bytes. */
+ * are this worker's to say; what each shard counts is added up. Any bytes. */
 void rows_count(Nl__HubRow *counted, enum actor_id from, const ProtobufCBinaryData *row);
 void rows_free(struct rows *rows);
 

@@ -113,10 +113,12 @@ static bool lay_over(Nl__Config *config, const struct options *o, const uint8_t 
 	hub->dhcp->persist = false;
 	free(config->log->file);
 	config->log->file = strdup("none");
+	free(hub->shards);
+	hub->shards = strdup("1"); /* one guest is served by one shard */
 	for (i = 0; i < o->publishes; i++)
 		if (!add_publish(hub, &o->publish[i]))
 			return false;
-	return config->log->file && add_reservation(hub, mac);
+	return config->log->file && hub->shards && add_reservation(hub, mac);
 }
 
 Nl__Config *start_run_config(const struct options *o, const uint8_t guest_mac[6], struct trouble *t)

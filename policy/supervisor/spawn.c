@@ -49,6 +49,8 @@ static const char *const actor_names[ACTOR_COUNT] = {
 #include "topology.def"
 };
 
+_Static_assert((int)BROKER_PORT_FIRST <= (int)LOCK_FDS, "room for the most fixed descriptors");
+
 struct fixed_fd {
 	enum actor_id actor;
 	const char *name;
@@ -178,14 +180,41 @@ int spawn_wait(int pidfd)
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
+/* The first number that the kernel may hand out: where the ranges of descriptors begin that come and
+ * go. */
+static int first_free(enum actor_id id)
+{
+	static const char *const changing[] = {"PORT", "SOCK", "STRAY"};
+	int first = LOCK_FDS;
+	size_t i, k;
+
+	for (i = 0; i < sizeof(fixed_fds) / sizeof(fixed_fds[0]); i++)
+		for (k = 0; k < sizeof(changing) / sizeof(changing[0]); k++)
+			if (fixed_fds[i].actor == id && fixed_fds[i].first < first &&
+				strcmp(fixed_fds[i].name, changing[k]) == 0)
+				first = fixed_fds[i].first;
+	return first;
+}
+
+/* A peer's descriptors on their numbers: one, or one a shard. */
+static void place(struct lock_plan *lock, int number, const int fd[SHARD_MAX])
+{
+	unsigned int i;
+
+	for (i = 0; i < SHARD_MAX && number >= 0; i++)
+		if (fd[i] >= 0)
+			lock->fd[number + (int)i] = fd[i];
+}
+
 static void fill_plan(
 	struct lock_plan *lock, const struct spawn_binaries *b, const struct spawn_plan *plan)
 {
+	const char *peer;
 	unsigned int i;
-	int number;
 
 	*lock = (struct lock_plan){
-		.name = actor_names[plan->id],
+		.name = plan->name ? plan->name : actor_names[plan->id],
+		.fixed = first_free(plan->id),
 		.uid = IDENTITY_INSIDE,
 		.gid = IDENTITY_INSIDE,
 		.null_fd = b->null_fd,
@@ -199,12 +228,9 @@ static void fill_plan(
 			lock->fd[fixed_fds[i].first] = LOCK_FREE;
 	lock->fd[FD_SUPER] = plan->super_fd;
 	for (i = 0; i < ACTOR_COUNT; i++) {
-		number = spawn_fixed_fd(plan->id, "CH", actor_names[i]);
-		if (number >= 0 && plan->channel[i] >= 0)
-			lock->fd[number] = plan->channel[i];
-		number = spawn_fixed_fd(plan->id, "BELL", i == plan->id ? "OWN" : actor_names[i]);
-		if (number >= 0 && plan->bell[i] >= 0)
-			lock->fd[number] = plan->bell[i];
+		peer = i == plan->id ? "OWN" : actor_names[i];
+		place(lock, spawn_fixed_fd(plan->id, "CH", peer), plan->channel[i]);
+		place(lock, spawn_fixed_fd(plan->id, "BELL", peer), plan->bell[i]);
 	}
 }
 
@@ -359,5 +385,7 @@ int spawn_workers(const struct spawn_binaries *b, const struct spawn_plan *plan,
 		close(out[i].report_fd);
 		out[i].report_fd = -1;
 	}
-	return error ? spawn_failed(t, actor_names[plan[at].id], step, error) : 0;
+	return error ? spawn_failed(t, plan[at].name ? plan[at].name : actor_names[plan[at].id],
+			       step, error)
+		     : 0;
 }

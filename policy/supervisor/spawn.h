@@ -34,11 +34,13 @@ int spawn_open_binaries(struct spawn_binaries *b, bool privileged, struct troubl
 
 struct spawn_plan {
 	enum actor_id id;
-	uid_t uid;		  /* in the supervisor's namespace, from identity_worker */
-	int super_fd;		  /* the worker's end of its channel with the supervisor */
-	int channel[ACTOR_COUNT]; /* its end of the channel with each peer; -1 */
-	int bell[ACTOR_COUNT];	  /* doorbells by owner; -1 */
-	bool probe_echo;	  /* find out whether it may open ping sockets */
+	const char *name; /* argv[0]; NULL: the actor's */
+	uid_t uid;	  /* in the supervisor's namespace, from identity_worker */
+	int super_fd;	  /* the worker's end of its channel with the supervisor */
+	/* By peer, and of a peer that has them by its shards, else [0]; -1. */
+	int channel[ACTOR_COUNT][SHARD_MAX]; /* its end of the channel */
+	int bell[ACTOR_COUNT][SHARD_MAX];    /* doorbells by owner, its own included */
+	bool probe_echo;		     /* find out whether it may open ping sockets */
 };
 
 struct spawned {

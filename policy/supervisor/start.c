@@ -69,18 +69,32 @@ static void choose_mac(Nl__Mac *mac)
 	mac->auto_ = false;
 }
 
+/* One hub more, with its table of workers. */
+static void add_hub(struct supervisor *s, Nl__Hub *conf)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	struct hub *hub = &s->hub[s->hubs];
+	const struct hub *before = s->hubs ? hub - 1 : NULL;
+
+	*hub = (struct hub){.super = s,
+		.index = s->hubs++,
+		.conf = conf,
+		.shards = hub_shards(conf->shards, processors > 0 ? (unsigned int)processors : 1),
+		.first_worker = before ? before->first_worker + before->workers : 0};
+	hub_crew(hub);
+	choose_mac(conf->host->mac);
+}
+
 static int add_hubs(struct supervisor *s, const char *only, struct trouble *t)
 {
 	size_t i;
 
 	for (i = 0; i < s->config->n_hubs && s->hubs < SUPERVISOR_HUBS; i++) {
 		Nl__Hub *conf = s->config->hubs[i];
-		struct hub *hub = &s->hub[s->hubs];
 
 		if (!conf->enable || (only && strcmp(only, conf->name) != 0))
 			continue;
-		*hub = (struct hub){.super = s, .index = s->hubs++, .conf = conf};
-		choose_mac(conf->host->mac);
+		add_hub(s, conf);
 	}
 	if (s->hubs > 0)
 		return 0;

@@ -31,6 +31,7 @@
 #include "files.h"
 #include "port.h"
 #include "supervisor.h"
+#include "tell.h"
 #include "watch.h"
 
 static const double settle_seconds = 0.3;
@@ -38,6 +39,24 @@ static const double settle_seconds = 0.3;
 uint64_t supervisor_wall_ms(const struct supervisor *s)
 {
 	return (uint64_t)(ev_now(s->loop) * 1000.0);
+}
+
+static uint64_t read_clock_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t supervisor_wall_clock_ms(void)
+{
+	return read_clock_ms(CLOCK_REALTIME);
+}
+
+uint64_t supervisor_boot_clock_ms(void)
+{
+	return read_clock_ms(CLOCK_BOOTTIME);
 }
 
 /* A worker in a stranger's hands may have much to say. */
@@ -81,9 +100,8 @@ bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 void supervisor_note_of(struct worker *w, const char *text)
 {
 	struct supervisor *s = w->hub->super;
-	const char *name = spawn_actor_name(w->id);
 
-	if (supervisor_note(s, "%s: %s", name, text) && s->is_run && w->restarts == 0 &&
+	if (supervisor_note(s, "%s: %s", w->name, text) && s->is_run && w->restarts == 0 &&
 		ev_time() - w->started < SUPERVISOR_START_SECONDS)
 		say("%s", s->note[s->notes - 1]);
 }
@@ -263,9 +281,9 @@ static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 	ev_timer_stop(loop, timer);
 	for (i = 0; i < s->hubs; i++) {
 		if (host)
-			crew_tell_host_network(&s->hub[i]);
+			tell_host_network(&s->hub[i]);
 		if (resolvers)
-			crew_tell_resolvers(&s->hub[i]);
+			tell_resolvers(&s->hub[i]);
 	}
 	if (resolvers)
 		note_resolvers(s);

@@ -1,11 +1,11 @@
 /*
  * The state of a running natlock (`run` or `up`), and what its parts tell one another.
  *
- *   main.c     which command           start.c       order of birth          crew.c    boot, locks,
- * Start spawn.c    processes               watch.c       deaths and restarts     port.c    ports of
- * a hub guest.c    the program of `run`    plumb.c       interfaces              attach.c  TARGET
- * words operator.c natlockctl's questions  process.c     /proc                   hostnet.c the
- * host's network
+ *   main.c      which command          start.c     order of birth        spawn.c    processes
+ *   birth.c     boot, locks, Start     crew.c      what workers say      tell.c     what they hear
+ *   edges.c     what joins them        watch.c     deaths and restarts   port.c     ports of a hub
+ *   guest.c     the program of `run`   plumb.c     interfaces            attach.c   TARGET words
+ *   operator.c  natlockctl asks        process.c   /proc                 hostnet.c  host's network
  */
 #ifndef NATLOCK_SUPERVISOR_SUPERVISOR_H
 #define NATLOCK_SUPERVISOR_SUPERVISOR_H
@@ -69,7 +69,10 @@ struct supervisor {
 	uint8_t pool_bytes[SUPERVISOR_POOL];
 };
 
-/* Wall clock in ms. */
+/* The kernel's clocks now, in ms. */
+uint64_t supervisor_wall_clock_ms(void);
+uint64_t supervisor_boot_clock_ms(void);
+/* Wall clock of this turn of the loop, in ms. */
 uint64_t supervisor_wall_ms(const struct supervisor *s);
 /* Keeps a note for status, and says it on standard error under `up`. Equal notes are kept once, and no more
  * than SUPERVISOR_NOTES_A_MINUTE new ones taken; whether this one was. It is cleaned as seclog_clean does. */

@@ -6,8 +6,10 @@
  *   ended ─▶ draining or expected ─────────────▶ GONE; the last one ends the hub
  *         ─▶ hub not born yet ─────────────────▶ natlock gives up: the trouble is not transient
  *         ─▶ dhcpd, alg ───────────────────────▶ WAITING(back-off) ─▶ spawn
- *         ─▶ one of the ring sharers ──────────▶ the others are killed too; when all are gone: new
- * edges, QEMU's streams closed, WAITING(back-off) for all ─▶ spawn
+ *         ─▶ netstack, natproxy of a shard ────▶ the other is killed too; when both are gone: new edges
+ *                                                among them, EdgeLost ─▶ broker, WAITING(back-off) ─▶ spawn
+ *         ─▶ broker ───────────────────────────▶ all ring sharers are killed too; when all are gone: new
+ *                                                edges, QEMU's streams closed, WAITING(back-off) ─▶ spawn
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,10 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "birth.h"
 #include "crew.h"
+#include "edges.h"
 #include "port.h"
 #include "spawn.h"
 #include "supervisor.h"
+#include "tell.h"
 #include "watch.h"
 
 uint64_t watch_backoff_ms(uint64_t min_ms, uint64_t max_ms, uint32_t failures)
@@ -61,8 +66,8 @@ static void log_end(struct worker *w, int status)
 	char how[64], line[320];
 
 	snprintf(line, sizeof(line), "SecureNAT: The process %s %s and will be restarted.%s%s",
-		spawn_actor_name(w->id), manner(status, how, sizeof(how)),
-		w->blame[0] ? " Reason: " : "", w->blame);
+		w->name, manner(status, how, sizeof(how)), w->blame[0] ? " Reason: " : "",
+		w->blame);
 	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
 	supervisor_note(hub->super, "%s", line + strlen("SecureNAT: "));
 }
@@ -89,63 +94,96 @@ static void wait_for_turn(struct worker *w)
 	set_timer(w, (double)ms / 1000.0);
 }
 
-/* The sharers of rings that are still there cannot go on; true when all of them are gone. */
-static bool sharers_gone(struct hub *hub)
+/* Whether b cannot go on without a: those that share rings with it, or all of them when a is the
+ * broker or there is no broker that goes on. */
+static bool shares_fate(const struct worker *a, const struct worker *b)
 {
+	bool broker_goes_on = hub_worker(a->hub, ACTOR_BROKER, 0)->state == WORKER_RUNNING;
+
+	if (!share_has_ring(a->id) || !share_has_ring(b->id))
+		return a == b;
+	return !broker_goes_on || (topology_is_sharded(b->id) && a->shard == b->shard);
+}
+
+/* Those that share the dead one's fate and are still there are ended too; true when all of them are
+ * gone. */
+static bool all_gone(const struct worker *dead)
+{
+	struct hub *hub = dead->hub;
 	bool gone = true;
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++) {
-		if (!share_has_ring((enum actor_id)i) || !alive(&hub->worker[i]))
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!shares_fate(dead, w) || !alive(w))
 			continue;
-		kill_worker(&hub->worker[i]);
-		hub->worker[i].state = WORKER_GONE; /* its end is our doing */
+		kill_worker(w);
+		w->state = WORKER_GONE; /* its end is our doing */
 		gone = false;
 	}
 	return gone;
 }
 
-static void renew_sharers(struct hub *hub)
+static void wait_together(const struct worker *dead)
 {
+	struct hub *hub = dead->hub;
 	uint32_t failures = 0;
 	unsigned int i;
-	int error = crew_renew_edges(hub);
 
-	port_restart(hub);
-	if (error)
-		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
-			strerror(-error));
-	hub->generation++;
-	for (i = 0; i < ACTOR_COUNT; i++)
-		if (share_has_ring((enum actor_id)i) && hub->worker[i].failures > failures)
+	for (i = 0; i < hub->workers; i++)
+		if (shares_fate(dead, &hub->worker[i]) && hub->worker[i].failures > failures)
 			failures = hub->worker[i].failures;
-	for (i = 0; i < ACTOR_COUNT; i++) {
-		if (!share_has_ring((enum actor_id)i))
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!shares_fate(dead, w))
 			continue;
-		crew_flush_channels(hub, (enum actor_id)i);
-		hub->worker[i].failures = failures;
-		wait_for_turn(&hub->worker[i]);
+		edges_flush(w);
+		w->failures = failures;
+		wait_for_turn(w);
 	}
 }
 
-static void replace(struct worker *w)
+/* New memory and channels where the dead ones had some among themselves. */
+static int renew_edges(const struct worker *dead)
 {
-	w->restarts++;
-	if (share_has_ring(w->id)) {
-		if (sharers_gone(w->hub))
-			renew_sharers(w->hub);
-		return;
+	struct hub *hub = dead->hub;
+	int error = 0;
+
+	if (!share_has_ring(dead->id))
+		return 0;
+	if (hub_worker(hub, ACTOR_BROKER, 0)->state == WORKER_RUNNING) {
+		error = edges_renew_shard(hub, dead->shard);
+		tell_lost(hub, dead->shard);
+		return error;
 	}
-	w->hub->generation++;
-	crew_flush_channels(w->hub, w->id);
-	wait_for_turn(w);
+	error = edges_renew(hub);
+	port_restart(hub);
+	return error;
+}
+
+static void replace(struct worker *dead)
+{
+	struct hub *hub = dead->hub;
+	int error;
+
+	dead->restarts++;
+	if (!all_gone(dead))
+		return;
+	hub->generation++;
+	error = renew_edges(dead);
+	if (error)
+		supervisor_note(hub->super, "hub %s: no shared memory: %s", hub->conf->name,
+			strerror(-error));
+	wait_together(dead);
 }
 
 bool watch_alive(const struct hub *hub)
 {
 	unsigned int i;
 
-	for (i = 0; i < ACTOR_COUNT; i++)
+	for (i = 0; i < hub->workers; i++)
 		if (alive(&hub->worker[i]))
 			return true;
 	return false;
@@ -162,8 +200,8 @@ static void stillborn(struct worker *w, int status)
 	struct trouble t;
 	char how[64];
 
-	trouble(&t, EXIT_FAILED, "E0605", "the process %s %s before it was ready",
-		spawn_actor_name(w->id), manner(status, how, sizeof(how)));
+	trouble(&t, EXIT_FAILED, "E0605", "the process %s %s before it was ready", w->name,
+		manner(status, how, sizeof(how)));
 	if (w->blame[0])
 		trouble_cause(&t, "%s", w->blame);
 	trouble_fix(&t, "See: natlock doctor");
@@ -213,11 +251,21 @@ static void respawn(struct worker *w)
 	struct trouble t;
 	char line[512];
 
-	if (crew_spawn(w, &t) == 0)
+	if (birth_spawn(w, 1, &t) == 0)
 		return;
 	supervisor_note(w->hub->super, "%s", trouble_text(&t, line, sizeof(line)));
 	w->failures++;
 	wait_for_turn(w);
+}
+
+/* A shard that waits for the broker to let go of its predecessor is not to blame itself. */
+static void not_ready(struct worker *w)
+{
+	struct hub *hub = w->hub;
+
+	if (w->state == WORKER_LOCKED && share_has_ring(w->id) && hub->edge[w->shard] == EDGE_LOST)
+		w = hub_worker(hub, ACTOR_BROKER, 0);
+	watch_condemn(w, "it was not ready in time");
 }
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -227,7 +275,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	switch (w->state) {
 	case WORKER_WAITING: respawn(w); break;
 	case WORKER_BOOTING:
-	case WORKER_LOCKED: watch_condemn(w, "it was not ready in time"); break;
+	case WORKER_LOCKED: not_ready(w); break;
 	case WORKER_DRAINING: kill_worker(w); break;
 	case WORKER_RUNNING:
 	case WORKER_GONE: break;
@@ -272,17 +320,19 @@ static bool neighbours(enum actor_id x, enum actor_id y)
 	return false;
 }
 
-void watch_incident(struct worker *from, const char *liar, const char *what)
+void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what)
 {
 	enum actor_id id = spawn_actor_by_name(liar);
-	struct worker *w = id < ACTOR_COUNT ? &from->hub->worker[id] : NULL;
+	/* Who knows one shard only means its own; that it is called 0 there is no matter. */
+	bool same = topology_is_sharded(from->id) && topology_is_sharded(id);
+	struct worker *w = hub_worker(from->hub, id, same ? from->shard : shard);
 	char why[160];
 
 	if (!w || !neighbours(from->id, id)) {
 		watch_condemn(from, "it reported a process that it cannot know");
 		return;
 	}
-	snprintf(why, sizeof(why), "%s reports: %s", spawn_actor_name(from->id), what);
+	snprintf(why, sizeof(why), "%s reports: %s", from->name, what);
 	watch_condemn(w, why);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Keeps the workers of a hub alive: ends, lies of neighbours, back-off.
  *
- * dhcpd and alg are replaced alone. broker, netstack and natproxy share rings and are replaced
- * together (docs/decisions/0001, 7). Back-off doubles from policy.restart_backoff_min to _max while
+ * dhcpd and alg are replaced alone. netstack and natproxy of a shard share rings and are replaced
+ * together while the broker goes on; without their broker all of them are (docs/decisions/0009).
+ * Back-off doubles from policy.restart_backoff_min to _max while
  * a worker does not stay up for WATCH_STABLE_SECONDS; it never gives up.
  */
 #ifndef NATLOCK_SUPERVISOR_WATCH_H
@@ -20,8 +21,9 @@ void watch_started(struct worker *w);
 /* A worker broke the rules of its channel, or a neighbour says so: it is killed, which its end then
  * reports. */
 void watch_condemn(struct worker *w, const char *why);
-/* A worker of the hub reports a neighbour; believed only of a neighbour by topology.def. */
-void watch_incident(struct worker *from, const char *liar, const char *what);
+/* A worker of the hub reports a neighbour, of which it may name the shard if it knows several;
+ * believed only of a neighbour by topology.def. */
+void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what);
 /* It was told to drain: kill it if it does not. */
 void watch_draining(struct worker *w);
 /* Whether any worker of the hub has a process. */

@@ -88,9 +88,10 @@ static void __attribute__((noreturn)) become_worker(const struct posture *p, int
 		.null_fd = null_fd,
 		.binary_fd = intruder_fd,
 		.nofile = NOFILE,
+		.fixed = FD_FIRST_FREE,
 	};
 	enum lock_step step;
-	for (int i = 0; i < LOCK_FDS; i++)
+	for (int i = 0; i < plan.fixed; i++)
 		plan.fd[i] = LOCK_PLACEHOLDER;
 	plan.fd[FD_SUPER] = channel;
 	int error = lock_enter(&plan, &step);

@@ -1,8 +1,8 @@
 /*
- * The switch between hostile guests and a hostile netstack. The input is a list of actions: frames
- * at ports, descriptors and indices in netstack's shared region (any bytes), answers of a hostile
- * dhcpd. Nothing may crash, no byte outside a lent buffer may be named, and what leaves by a port
- * on netstack's or dhcpd's word carries the gateway's address.
+ * The switch between hostile guests and two hostile netstacks. The input is a list of actions: frames
+ * at ports, descriptors and indices in a netstack's shared region (any bytes), the death of one, answers of a hostile
+ * dhcpd. Nothing may crash, no byte outside a lent buffer may be named, what leaves by a port
+ * on netstack's or dhcpd's word carries the gateway's address, and what a shard has is what is counted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,12 +15,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static struct bridge bridge;
-static struct link link_to_netstack;
-static struct ring_region *mine, *theirs;
+enum { SHARDS = 2 };
+static struct link link_to[SHARDS];
+static struct ring_region *mine[SHARDS], *theirs[SHARDS];
 static struct arena arena;
-static struct arena_view view;
+static struct arena_view view[SHARDS];
 static struct drops drops;
-static uint8_t *base[ARENA_ID_COUNT];
 static bool inside; /* the frame being written comes from inside */
 static uint8_t port_answer;
 static const uint8_t gateway[6] = {0, 0xac, 1, 2, 3, 4};
@@ -63,21 +63,28 @@ static void *pages(size_t bytes)
 static void begin(void)
 {
 	struct bridge_config c = {.key = {1, 2}, .macs_per_port = 4};
-	if (!mine) {
-		mine = pages(sizeof *mine);
-		theirs = pages(sizeof *theirs);
-		for (int i = 1; i < ARENA_ID_COUNT; i++)
-			view.base[i] = base[i] = pages(ARENA_BYTES);
+	static uint8_t *own;
+	if (!own)
+		own = pages(ARENA_BYTES);
+	for (int s = 0; s < SHARDS; s++) {
+		if (!mine[s]) {
+			mine[s] = pages(sizeof *mine[s]);
+			theirs[s] = pages(sizeof *theirs[s]);
+			view[s].base[ARENA_BROKER] = own;
+			view[s].base[ARENA_NETSTACK] = pages(ARENA_BYTES);
+			view[s].base[ARENA_NATPROXY] = pages(ARENA_BYTES);
+		}
+		theirs[s]->head = theirs[s]->tail = 0;
+		link_init(&link_to[s], mine[s], theirs[s], ACTOR_BROKER, ACTOR_NETSTACK,
+			link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_BROKER), RING_OP_NONE,
+			-1);
+		c.shard[s] = (struct bridge_shard){&link_to[s], &view[s]};
 	}
-	mine->head = mine->tail = theirs->head = theirs->tail = 0;
-	link_init(&link_to_netstack, mine, theirs, ACTOR_BROKER, ACTOR_NETSTACK,
-		link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_BROKER), RING_OP_NONE, -1);
-	arena_init(&arena, ARENA_BROKER, base[ARENA_BROKER]);
+	arena_init(&arena, ARENA_BROKER, own);
 	memcpy(c.gateway.mac, gateway, 6);
 	c.gateway.dhcp = true;
 	c.arena = &arena;
-	c.view = &view;
-	c.netstack = &link_to_netstack;
+	c.shards = SHARDS;
 	c.drops = &drops;
 	c.io = (struct bridge_io){.port = {.write = take}, .dhcp = hear};
 	bridge_init(&bridge, &c);
@@ -96,29 +103,60 @@ static void guest_says(uint8_t how, const uint8_t *data, uint32_t bytes)
 		bytes -= WIRE_VNET_BYTES;
 	}
 	inside = false;
-	if (bridge_offer(&bridge, slot, &offer))
+	if (bridge_offer(&bridge, slot, &offer, 1))
 		bridge_input_copy(&bridge, slot, slot < 2 ? &v : NULL, data, bytes,
 			how * UINT64_C(1000000000));
-	link_flush(&link_to_netstack);
-	theirs->tail = mine->head;
+	for (int s = 0; s < SHARDS; s++) {
+		link_flush(&link_to[s]);
+		theirs[s]->tail = mine[s]->head;
+	}
 }
 
-static void netstack_says(const uint8_t *data, uint32_t bytes)
+static void netstack_says(unsigned int shard, const uint8_t *data, uint32_t bytes)
 {
-	uint32_t index = theirs->head % RING_SLOTS;
+	struct ring_region *region = theirs[shard];
+	uint32_t index = region->head % RING_SLOTS;
 	struct ring_desc d;
 	struct ring_header h;
 	uint32_t n = bytes < sizeof d ? bytes : (uint32_t)sizeof d;
-	memcpy(&theirs->desc[index], data, n);
-	memcpy(&theirs->header[index], data + n, bytes - n < sizeof h ? bytes - n : sizeof h);
-	theirs->head++;
+	memcpy(&region->desc[index], data, n);
+	memcpy(&region->header[index], data + n, bytes - n < sizeof h ? bytes - n : sizeof h);
+	region->head++;
 	inside = true;
-	while (link_peek(&link_to_netstack, &d, &h) == 1) {
-		if (d.op == RING_NETSTACK_SEND ? bridge_send(&bridge, &d, &h, 1)
-					       : bridge_release(&bridge, &d))
-			link_fail(&link_to_netstack, "lie");
-		link_consumed(&link_to_netstack);
+	while (link_peek(&link_to[shard], &d, &h) == 1) {
+		if (d.op == RING_NETSTACK_SEND ? bridge_send(&bridge, shard, &d, &h, 1)
+					       : bridge_release(&bridge, shard, &d))
+			link_fail(&link_to[shard], "lie");
+		link_consumed(&link_to[shard]);
 	}
+}
+
+static void netstack_dies(unsigned int shard)
+{
+	link_reset(&link_to[shard]);
+	bridge_shard_lost(&bridge, shard);
+	theirs[shard]->head = theirs[shard]->tail = 0;
+	link_revive(&link_to[shard]);
+}
+
+/* What the shards and ports are counted to have is what was lent. */
+static void check_counts(void)
+{
+	uint32_t lent[SHARDS][2] = {0}, of_ports = 0, by_ports = 0;
+	for (uint32_t i = 0; i < ARENA_MAX_IDS; i++) {
+		int shard = arena.lent_to[i] - ARENA_LENT;
+		if (shard < 0)
+			continue;
+		lent[shard][i < ARENA_SMALL_COUNT ? BUF_SMALL : BUF_LARGE]++;
+		of_ports += bridge.lender[i] < PORTS_MAX;
+	}
+	for (int s = 0; s < SHARDS; s++)
+		if (memcmp(lent[s], bridge.lent[s], sizeof lent[s]))
+			abort();
+	for (int slot = 0; slot < 4; slot++)
+		by_ports += bridge.port[slot].lent[BUF_SMALL] + bridge.port[slot].lent[BUF_LARGE];
+	if (of_ports != by_ports)
+		abort();
 }
 
 static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
@@ -126,7 +164,7 @@ static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
 	switch (what & 7) {
 	case 0:
 	case 1: guest_says(what >> 3, data, bytes); break;
-	case 2: netstack_says(data, bytes); break;
+	case 2: netstack_says(what >> 3 & 1, data, bytes); break;
 	case 3:
 		inside = true;
 		(void)bridge_answer(&bridge, data, bytes, what & 64, what >> 3 & 7);
@@ -141,7 +179,12 @@ static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
 		bridge_attach(&bridge, what >> 3 & 3, what >> 3 & 3, (what >> 3 & 3) < 2,
 			(what >> 3 & 3) == 2, 1500);
 		break;
-	default: fdb_sweep(&bridge.fdb, UINT64_MAX / 2); break;
+	default:
+		if (what & 64)
+			netstack_dies(what >> 3 & 1);
+		else
+			fdb_sweep(&bridge.fdb, UINT64_MAX / 2);
+		break;
 	}
 }
 
@@ -155,5 +198,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		data += 3 + n;
 		bytes -= 3 + n;
 	}
+	check_counts();
 	return 0;
 }

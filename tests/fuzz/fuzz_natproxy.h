@@ -59,8 +59,8 @@ static void need_open(int fd)
 		abort();
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+	const struct sock_address *to, const struct sock_age *age)
 {
 	return new_fd();
 }
@@ -69,7 +69,7 @@ int sock_connect_result(struct sock_host *h, int fd)
 	need_open(fd);
 	return take() > 200 ? -ECONNREFUSED : 0;
 }
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
 {
 	return new_fd();
 }

@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	bytes -= 1 + WIRE_VNET_BYTES;
 	if (vnet_ok(&v, (uint32_t)bytes) && (v.flags & WIRE_VNET_NEEDS_CSUM))
 		require((size_t)v.csum_start + v.csum_offset + 2 <= bytes);
+	(void)steer_guest(data, bytes);
 	s = steer_frame(&g, data, bytes);
 	require(s.why < DROP_COUNT);
 	if (bytes < ETH_HEADER_BYTES || steer_is_group(data + 6) || !memcmp(data + 6, g.mac, 6))

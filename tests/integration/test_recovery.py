@@ -52,6 +52,16 @@ def test_five_deaths_in_a_row_under_load(gateway, worker):
     assert leased_address(gateway.guest).startswith("192.168.30.")
 
 
+@pytest.mark.parametrize("worker", ["netstack", "natproxy"])
+def test_the_broker_and_its_ports_outlive_their_netstack(gateway, worker):
+    before = gateway.processes()
+    os.kill(before[worker]["pid"], signal.SIGKILL)
+    wait_for(lambda: (row := gateway.processes()[worker])["pid"] not in (0, None, before[worker]["pid"]) and row["state"] == "ok", 5, f"a new {worker}")
+    after = gateway.processes()
+    assert [name for name in ("broker", "dhcpd", "alg") if before[name]["pid"] != after[name]["pid"]] == []
+    wait_for(lambda: act(gateway.guest, "up", 100000)["ok"], 10, "traffic")
+
+
 def test_each_death_is_in_the_security_log(gateway):
     for worker in WORKERS:
         assert worker in gateway.log(), worker

@@ -26,8 +26,8 @@ static const struct {
 	uint8_t a, b;
 	bool ring;
 } edges[] = {
-	{ACTOR_BROKER, ACTOR_NETSTACK, true},
 	{ACTOR_BROKER, ACTOR_DHCPD, false},
+	{ACTOR_BROKER, ACTOR_NETSTACK, true},
 	{ACTOR_NETSTACK, ACTOR_NATPROXY, true},
 	{ACTOR_NATPROXY, ACTOR_ALG, false},
 };
@@ -301,8 +301,18 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	gateway_incident(a->ops->id, what);
 }
 
+void actor_lose(struct actor *a, int edge)
+{
+	a->dead[edge] = true;
+	a->chan[edge].error = -EPIPE;
+	if (a->edge_is_ring[edge - 1])
+		link_reset(&a->link[edge - 1]);
+}
+
 void actor_renew(struct actor *a, int edge)
 {
+	if (a->edge_is_ring[edge - 1])
+		link_revive(&a->link[edge - 1]);
 	a->dead[edge] = false;
 	a->chan[edge].error = 0;
 }
@@ -467,7 +477,7 @@ static void make_arenas(void)
 		arena_init(&nodes[owner_of[id]].actor.arena, (enum arena_id)id, base);
 		for (int other = ARENA_BROKER; other < ARENA_ID_COUNT; other++)
 			if (other == id || reads(owner_of[other], (enum arena_id)id))
-				nodes[owner_of[other]].actor.view.base[id] = base;
+				nodes[owner_of[other]].actor.view[0].base[id] = base;
 	}
 }
 
@@ -487,6 +497,7 @@ void actors_make(void)
 		mains[i]();
 		n->actor.loop = (struct ev_loop *)n;
 		n->actor.edges = 1;
+		n->actor.shards = 1;
 		n->turn_ns = ACTORS_WAKE_NS;
 		pool_init(&n->pool, zeroed(POOL_BYTES), POOL_BYTES);
 	}

@@ -28,7 +28,7 @@ struct node {
 	uint64_t turn_ns; /* ACTORS_WAKE_NS, or more to have a slow process */
 	uint64_t wake_ns; /* when the next wake-up is due, while `scheduled` */
 	bool scheduled, rung, more;
-	uint64_t rings_seen[2];
+	uint64_t rings_seen[ACTOR_EDGES - 1];
 	uint64_t turns, incidents;
 	struct record *first[ACTOR_EDGES], *last[ACTOR_EDGES];
 	struct ev_io **watcher; /* active ones */

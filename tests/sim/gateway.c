@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,11 @@ static void stored(void *arg)
 	m.stored = true;
 	free(arg);
 	dhcpd_send_lease_committed(actors_super(ACTOR_DHCPD), &m, NULL, 0);
+}
+
+int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
+{
+	return -EPROTO;
 }
 
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)

@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-enum { PORT_SIM_FD = 16, PORT_SIM_NUMBER = 7 };
+#include "topology.h"
+
+enum { PORT_SIM_FD = BROKER_PORT_FIRST, PORT_SIM_NUMBER = 7 };
 struct epoll_event;
 
 void port_sim_open(bool tap);

@@ -34,7 +34,7 @@ static uint64_t start[COLUMNS];
 
 static void count(uint64_t now[COLUMNS])
 {
-	const struct link *b = &nodes[ACTOR_BROKER].actor.link[0];
+	const struct link *b = nodes[ACTOR_BROKER].actor.links[0];
 	const struct link *s = nodes[ACTOR_NETSTACK].actor.link;
 	const struct link *p = &nodes[ACTOR_NATPROXY].actor.link[0];
 	struct look l = {0};

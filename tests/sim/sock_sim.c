@@ -116,8 +116,8 @@ void sock_sim_event(struct conn *c)
 
 /* TCP. */
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+	const struct sock_address *to, const struct sock_age *age)
 {
 	const struct sock_address local = {htonl(HOST_IP), port_or_any(local_port)};
 	int fd;
@@ -141,7 +141,7 @@ int sock_connect_result(struct sock_host *h, int fd)
 	return socks[fd].conn->decided ? socks[fd].conn->error : -EINPROGRESS;
 }
 
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at)
+int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
 {
 	uint16_t port = port_or_any(at->port);
 	int fd;

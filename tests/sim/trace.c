@@ -20,8 +20,8 @@ static const char *const op_names[RING_OP_COUNT] = {
 #include "ring_ops.def"
 };
 
-static uint32_t seen[ACTOR_COUNT][2]; /* how far each actor's own rings were read */
-static uint32_t broker_tail;	      /* how far the broker has consumed netstack's */
+static uint32_t seen[ACTOR_COUNT][ACTOR_EDGES - 1]; /* how far each actor's own rings were read */
+static uint32_t broker_tail;			    /* how far the broker has consumed netstack's */
 static uint16_t named[ARENA_ID_COUNT][ARENA_MAX_IDS];
 static uint64_t violations, released;
 static bool noting;
@@ -108,7 +108,7 @@ static void see(const struct link *l, const struct ring_desc *d)
 static void broker_consumed(void)
 {
 	const struct ring_region *from_netstack = nodes[ACTOR_NETSTACK].actor.link[0].mine;
-	uint32_t tail = atomic_load(&nodes[ACTOR_BROKER].actor.link[0].mine->tail);
+	uint32_t tail = atomic_load(&nodes[ACTOR_BROKER].actor.links[0]->mine->tail);
 	for (; broker_tail != tail; broker_tail++) {
 		const struct ring_desc *d = &from_netstack->desc[broker_tail % RING_SLOTS];
 		if (d->op != RING_NETSTACK_SEND)

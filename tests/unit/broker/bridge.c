@@ -416,7 +416,7 @@ Test(bridge, payload_is_not_given_up_before_it_was_written)
 	cr_assert_not(
 		link_peer_consumed(&world.netstack_end, link_sent_index(&world.netstack_end)));
 	world.answer[3] = -EAGAIN;
-	cr_assert_eq(bridge_send(&world.bridge, &got, &gh, 1), 0);
+	cr_assert_eq(bridge_send(&world.bridge, 0, &got, &gh, 1), 0);
 	link_consumed(&world.broker_end);
 	link_flush(&world.broker_end);
 	cr_assert(link_peer_consumed(&world.netstack_end, link_sent_index(&world.netstack_end)));

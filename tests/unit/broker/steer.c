@@ -95,6 +95,30 @@ Test(steer, short_frames)
 	}
 }
 
+Test(steer, whose_frame_it_is)
+{
+	static const struct {
+		uint16_t type;
+		size_t at;
+	} cases[] = {{0x0800, 26}, {0x0806, 28}};
+	uint8_t frame[60] = {0};
+	uint32_t ip_be;
+	memcpy(&ip_be, (uint8_t[]){192, 168, 30, 77}, 4);
+	for (int i = 0; i < 2; i++) {
+		memset(frame, 0, sizeof frame);
+		frame[12] = (uint8_t)(cases[i].type >> 8);
+		frame[13] = (uint8_t)cases[i].type;
+		memcpy(frame + cases[i].at, &ip_be, 4);
+		for (size_t n = 0; n <= sizeof frame; n++)
+			cr_assert_eq(
+				steer_guest(frame, n), n < cases[i].at + 4 ? 0 : ip_be, "%zu", n);
+	}
+	memset(frame, 0x11, sizeof frame);
+	frame[12] = 0x86;
+	frame[13] = 0xdd;
+	cr_assert_eq(steer_guest(frame, sizeof frame), 0);
+}
+
 Test(steer, dhcp_requests_go_to_dhcpd_alone)
 {
 	uint8_t frame[300];

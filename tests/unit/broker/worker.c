@@ -33,18 +33,23 @@ static uint8_t record[65536];
 static uint8_t frame[1514];
 static uint8_t gateway[6] = {0, 0xac, 1, 2, 3, 4};
 
+enum { FIXED = 5 };
+
 /* In the child: descriptors to their numbers, everything else closed. */
 static void become_worker(const int *fds)
 {
-	int high[6];
-	for (int i = 0; i < 6; i++)
+	static const int numbers[FIXED] = {BROKER_CH_SUPER, BROKER_CH_NETSTACK, BROKER_CH_DHCPD,
+		BROKER_BELL_OWN, BROKER_BELL_NETSTACK};
+	int high[FIXED];
+	for (int i = 0; i < FIXED; i++)
 		high[i] = fcntl(fds[i], F_DUPFD, 200);
 	close_range(3, 199, 0);
-	for (int i = 0; i < 6; i++)
-		dup2(high[i], 3 + i);
-	close_range(200, ~0u, 0);
-	for (int fd = 10; fd < 16; fd++)
+	for (int fd = 3; fd < BROKER_PORT_FIRST; fd++)
 		dup2(0, fd);
+	for (int i = 0; i < FIXED; i++)
+		dup2(high[i], numbers[i]);
+	close(BROKER_EPOLL);
+	close_range(200, ~0u, 0);
 	execl(BROKER_WORKER, "natlock-broker", NULL);
 	_exit(127);
 }
@@ -59,11 +64,9 @@ static int pair_of(int *mine)
 
 static void spawn(void)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[6] = {pair_of(&super), pair_of(&netstack), pair_of(&dhcpd)};
+	int fds[FIXED] = {pair_of(&super), pair_of(&netstack), pair_of(&dhcpd)};
 	fds[3] = bell_broker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	fds[4] = bell_netstack = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	fds[5] = null;
 	worker = fork();
 	cr_assert_geq(worker, 0);
 	if (worker == 0)
@@ -238,6 +241,14 @@ static void round_trip(int fd, uint32_t number)
 	arena_untake(&arena, id);
 }
 
+/* The ring as a netstack maps it that was just born. */
+static void netstack_begins(void)
+{
+	link_init(&end, end.mine, end.theirs, ACTOR_NETSTACK, ACTOR_BROKER,
+		link_arenas(DATA_PATH_SHARED, ACTOR_BROKER, ACTOR_NETSTACK),
+		link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), bell_broker);
+}
+
 static void expect_closed(uint32_t number, const char *why)
 {
 	Nl__BrokerToSuper *m = hear_super(NL__BROKER_TO_SUPER__MSG_PORT_CLOSED);
@@ -280,6 +291,46 @@ Test(worker, frames_pass_under_the_filter_and_ports_come_and_go, .timeout = 60)
 		while (link_recv(&end, &(struct ring_desc){0}, NULL) == 1)
 			;
 	}
+	drain();
+}
+
+Test(worker, a_netstack_is_lost_and_another_one_takes_its_place, .timeout = 60)
+{
+	Nl__EdgeLost lost = NL__EDGE_LOST__INIT;
+	Nl__EdgeRenewed renewed = NL__EDGE_RENEWED__INIT;
+	Nl__BrokerToSuper *m;
+	int kept[2], fd[2];
+	start_worker();
+	for (int i = 0; i < 2; i++)
+		fd[i] = attach((uint32_t)i, NL__PORT_KIND__QEMU_DGRAM, &kept[i]);
+	lost.has_shard = lost.has_generation = renewed.has_shard = true;
+	for (uint32_t death = 1; death <= 3; death++) {
+		round_trip(fd[0], 0);
+		cr_assert_eq(write(fd[0], frame, 1000), 1000);
+		netstack_gets(); /* and keeps it */
+		lost.generation = death;
+		say_super(NL__SUPER_TO_BROKER__MSG_EDGE_LOST, &lost, NULL, 0);
+		m = hear_super(NL__BROKER_TO_SUPER__MSG_EDGE_CLEARED);
+		cr_assert_eq(m->edge_cleared->generation, death);
+		cr_assert_eq(atomic_load(&end.theirs->head), 0);
+		cr_assert_eq(atomic_load(&end.theirs->tail), 0);
+		/* Between: guests still reach each other, the gateway is away. */
+		make_frame(1, 0x0800, (uint8_t[]){255, 255, 255, 255, 255, 255});
+		cr_assert_eq(write(fd[0], frame, 200), 200);
+		guest_hears(fd[1], 200);
+		netstack_begins();
+		say_super(NL__SUPER_TO_BROKER__MSG_EDGE_RENEWED, &renewed, NULL, 0);
+		while (link_error(&end, NULL) == 0 && atomic_load(&end.theirs->head) == 0) {
+			make_frame(1, 0x0800, gateway);
+			cr_assert_eq(write(fd[0], frame, 1000), 1000);
+			poll(NULL, 0, 2);
+		}
+		poll(NULL, 0, 20);
+		for (struct ring_desc d; link_recv(&end, &d, NULL) == 1;)
+			link_release(&end, d.seg[0].id);
+		link_flush(&end);
+	}
+	round_trip(fd[0], 0);
 	drain();
 }
 

@@ -84,8 +84,8 @@ void world_open(bool dhcp, uint32_t macs_per_port)
 	memcpy(&c.gateway.ip_be, (uint8_t[]){192, 168, 30, 1}, 4);
 	c.gateway.dhcp = dhcp;
 	c.arena = &world.arena;
-	c.view = &world.view;
-	c.netstack = &world.broker_end;
+	c.shards = 1;
+	c.shard[0] = (struct bridge_shard){&world.broker_end, &world.view};
 	c.drops = &world.drops;
 	c.io = (struct bridge_io){
 		.port = {.context = &world, .write = world_write}, .dhcp = world_dhcp};
@@ -119,7 +119,7 @@ bool world_arrives(
 	unsigned int slot, const struct wire_vnet *vnet, const uint8_t *frame, uint32_t bytes)
 {
 	struct bridge_offer offer;
-	if (!bridge_offer(&world.bridge, slot, &offer))
+	if (!bridge_offer(&world.bridge, slot, &offer, world.now_ns))
 		return false;
 	bridge_input_copy(&world.bridge, slot, vnet, frame, bytes, world.now_ns);
 	return true;
@@ -158,8 +158,8 @@ int world_broker_takes(void)
 		if (got < 0)
 			return got;
 		error = d.op == RING_NETSTACK_SEND
-				? bridge_send(&world.bridge, &d, &h, world.now_ns)
-				: bridge_release(&world.bridge, &d);
+				? bridge_send(&world.bridge, 0, &d, &h, world.now_ns)
+				: bridge_release(&world.bridge, 0, &d);
 		link_consumed(&world.broker_end);
 	}
 	link_flush(&world.broker_end);

@@ -75,7 +75,7 @@ Test(ctl, status)
 		"broker   4102  natlock-b  filter 12 sys  v6        none  6    3.0M  1.2  0        "
 		" ok\n"
 		"HUB default  192.168.30.1/24  00:AC:6B:12:9F:03  ports 3  tcp 41  udp 12  icmp 1  "
-		"leases 3/191  data path strict\n");
+		"leases 3/191  data path strict  shards -\n");
 	cr_expect_str_empty(r.err_text);
 	rig_close(&r);
 }

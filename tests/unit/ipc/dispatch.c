@@ -74,6 +74,11 @@ SUPER_HANDLER(actor_rows, ActorRows, 3)
 SUPER_HANDLER(actor_note, ActorNote, 4)
 SUPER_HANDLER(actor_incident, ActorIncident, 5)
 SUPER_HANDLER(port_closed, PortClosed, 6)
+int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
+{
+	return -EPROTO;
+}
+
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)
 {
 	p->calls[7]++;

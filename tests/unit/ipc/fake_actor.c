@@ -39,7 +39,7 @@ static void drain(void *self)
 
 static void echo(const struct ring_desc *d)
 {
-	struct link *l = &fake.actor->link[0];
+	struct link *l = fake.actor->links[0];
 	struct ring_desc answer = {.op = RING_BROKER_FRAME, .flow = d->flow};
 
 	if (fake.lazy_echo)
@@ -54,7 +54,7 @@ static bool turn(void *self)
 	struct ring_header h;
 	int n = 0;
 
-	while (n < ACTOR_BUDGET && link_recv(&fake.actor->link[0], &d, &h) == 1) {
+	while (n < ACTOR_BUDGET && link_recv(fake.actor->links[0], &d, &h) == 1) {
 		echo(&d);
 		n++;
 	}

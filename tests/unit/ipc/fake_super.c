@@ -69,23 +69,26 @@ static void share(struct super_peer *p, const struct fake_fault *fault)
 		link_release_op(ACTOR_NETSTACK, ACTOR_BROKER), p->bell_actor);
 }
 
-/* The child's descriptors: 3 to 8 as in topology.def, 9 free, placeholders up to 15, nothing above.
- */
+enum { WANTED = 5 };
+
+/* The child's descriptors as in topology.def: EPOLL free, placeholders below the ports, nothing
+ * above. */
 static void arrange(const int *wanted, bool epoll_taken)
 {
-	int high[6], null = open("/dev/null", O_RDWR);
+	static const int numbers[WANTED] = {BROKER_CH_SUPER, BROKER_CH_NETSTACK, BROKER_CH_DHCPD,
+		BROKER_BELL_OWN, BROKER_BELL_NETSTACK};
+	int high[WANTED], null = open("/dev/null", O_RDWR);
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < WANTED; i++)
 		high[i] = fcntl(wanted[i], F_DUPFD, 100);
 	null = fcntl(null, F_DUPFD, 200);
-	for (int i = 0; i < 6; i++)
-		dup2(high[i], 3 + i);
-	for (int fd = 10; fd < 16; fd++)
+	for (int fd = 3; fd < BROKER_PORT_FIRST; fd++)
 		dup2(null, fd);
-	close(9);
-	if (epoll_taken)
-		dup2(null, 9);
-	close_range(16, ~0u, 0);
+	for (int i = 0; i < WANTED; i++)
+		dup2(high[i], numbers[i]);
+	if (!epoll_taken)
+		close(BROKER_EPOLL);
+	close_range(BROKER_PORT_FIRST, ~0u, 0);
 }
 
 void fake_spawn(struct super_peer *p, const struct fake_fault *fault)
@@ -102,8 +105,8 @@ void fake_spawn(struct super_peer *p, const struct fake_fault *fault)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, edge_dhcpd), 0);
 	p->pid = fork();
 	if (p->pid == 0) {
-		int wanted[6] = {super[1], edge_netstack[1], edge_dhcpd[1], p->bell_actor,
-			p->bell_netstack, p->bell_netstack};
+		int wanted[WANTED] = {
+			super[1], edge_netstack[1], edge_dhcpd[1], p->bell_actor, p->bell_netstack};
 
 		arrange(wanted, fault->epoll_taken);
 		execve(arguments[0], arguments, environment);
@@ -267,6 +270,11 @@ int super_on_actor_incident(struct super_peer *p, const Nl__ActorIncident *m, st
 }
 
 int super_on_port_closed(struct super_peer *p, const Nl__PortClosed *m, struct chan_in *in)
+{
+	return -EPROTO;
+}
+
+int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
 {
 	return -EPROTO;
 }

@@ -7,8 +7,9 @@
 static struct portpick *picker(void)
 {
 	const struct hash_key key = {3, 4};
+	const struct portmap shown = {0};
 	struct portpick *p = calloc(1, sizeof(*p));
-	portpick_init(p, &key);
+	portpick_init(p, &key, &shown);
 	return p;
 }
 
@@ -116,5 +117,30 @@ Test(portpick, candidates_are_not_predictable_from_each_other)
 		last = got;
 	}
 	cr_assert_lt(near, 10);
+	free(p);
+}
+
+Test(portpick, udp_mappings_are_shown_while_they_are)
+{
+	static struct portmap_region ours, theirs;
+	const struct hash_key key = {3, 4};
+	const struct portmap shown = {&ours, {&theirs}, 1}, far_end = {&theirs, {&ours}, 1};
+	const struct sock_address guest = {10, 5000};
+	struct portpick *p = calloc(1, sizeof(*p));
+	portpick_init(p, &key, &shown);
+	cr_assert_eq(portpick_hold(p, NAT_UDP, &guest, 5000), 0);
+	cr_assert_eq(portpick_hold(p, NAT_UDP, &guest, 5000), 0);
+	cr_assert_eq(portpick_hold(p, NAT_TCP, &guest, 6000), 0);
+	cr_assert(portmap_has(&far_end, 5000));
+	cr_assert_not(portmap_has(&far_end, 6000), "only of UDP is it asked");
+	cr_assert(portpick_is_hubs(p, 5000));
+	portpick_release(p, NAT_UDP, &guest, 5000);
+	cr_assert(portmap_has(&far_end, 5000));
+	portpick_release(p, NAT_UDP, &guest, 5000);
+	cr_assert_not(portmap_has(&far_end, 5000));
+	cr_assert_not(portpick_is_hubs(p, 5000));
+	portmap_set(&far_end, 7000, true);
+	cr_assert(portpick_is_hubs(p, 7000));
+	cr_assert_not(portpick_is_ours(p, NAT_UDP, 7000));
 	free(p);
 }

@@ -39,11 +39,27 @@ Test(build, a_range_is_exact_for_every_descriptor)
 {
 	compile("actor broker\nrun\nreadv fd in PORT, CH_SUPER" WHY, BUILD_KILL);
 	for (uint64_t fd = 0; fd < 70000; fd++)
-		cr_assert_eq(
-			allows("readv", fd, 0, 0), fd == 3 || (fd >= 16 && fd <= 79), "fd %lu", fd);
+		cr_assert_eq(allows("readv", fd, 0, 0), fd == 3 || (fd >= 64 && fd <= 127),
+			"fd %lu", fd);
 	compile("actor natproxy\nrun\nreadv fd in SOCK" WHY, BUILD_KILL);
 	for (uint64_t fd = 0; fd < 70000; fd++)
 		cr_assert_eq(allows("readv", fd, 0, 0), fd >= 16 && fd <= 65535, "fd %lu", fd);
+}
+
+/* What serves all shards pays a mask for their number, and no more. */
+Test(build, a_descriptor_for_each_shard_is_one_comparison)
+{
+	unsigned int one;
+	compile("actor broker\nrun\nwrite fd = BELL_OWN" WHY, BUILD_KILL);
+	one = count;
+	compile("actor broker\nrun\nwrite fd in BELL_NETSTACK" WHY, BUILD_KILL);
+	cr_assert_leq(count, one + 1);
+	for (uint64_t fd = 0; fd < 1000; fd++)
+		cr_assert_eq(allows("write", fd, 0, 0), fd >= 32 && fd <= 39, "fd %lu", fd);
+	compile("actor broker\nrun\nrecvmsg fd in CH_NETSTACK" WHY, BUILD_KILL);
+	cr_assert_leq(count, one + 1);
+	for (uint64_t fd = 0; fd < 1000; fd++)
+		cr_assert_eq(allows("recvmsg", fd, 0, 0), fd >= 16 && fd <= 23, "fd %lu", fd);
 }
 
 Test(build, minus_one_and_dirty_upper_halves)

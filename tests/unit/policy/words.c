@@ -44,7 +44,9 @@ Test(words, constants_with_and_without_prefix)
 Test(words, descriptors_belong_to_one_actor)
 {
 	uint32_t first, last;
-	cr_expect(words_descriptor("broker", "PORT", &first, &last) && first == 16 && last == 79);
+	cr_expect(words_descriptor("broker", "PORT", &first, &last) && first == 64 && last == 127);
+	cr_expect(words_descriptor("broker", "CH_NETSTACK", &first, &last) && first == 16 &&
+		  last == 23);
 	cr_expect_not(words_descriptor("alg", "PORT", &first, &last));
 	cr_expect_not(words_descriptor("brok", "PORT", &first, &last));
 	cr_expect_not(words_descriptor("brokers", "PORT", &first, &last));

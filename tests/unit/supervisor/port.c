@@ -52,7 +52,8 @@ static struct hub *a_hub(void)
 	conf.nat = &nat;
 	conf.name = name;
 	s.is_run = true; /* notes are kept and not printed */
-	s.hub[0] = (struct hub){.super = &s, .conf = &conf};
+	s.hub[0] = (struct hub){.super = &s, .conf = &conf, .shards = 1};
+	hub_crew(&s.hub[0]);
 	s.hubs = 1;
 	return &s.hub[0];
 }

@@ -88,6 +88,21 @@ Test(rows, each_worker_counts_its_own)
 	nl__hub_row__free_unpacked(row, NULL);
 }
 
+Test(rows, what_each_shard_counts_is_added_up)
+{
+	Nl__HubRow counted = NL__HUB_ROW__INIT, *row;
+
+	worker_says(&counted, ACTOR_NATPROXY, 41);
+	worker_says(&counted, ACTOR_NATPROXY, 1);
+	worker_says(&counted, ACTOR_BROKER, 2);
+	row = row_of(&counted);
+	cr_assert_eq(row->tcp, 42);
+	cr_assert_eq(row->udp, 42);
+	cr_assert_eq(row->icmp, 42);
+	cr_assert_eq(row->ports, 2);
+	nl__hub_row__free_unpacked(row, NULL);
+}
+
 Test(rows, a_worker_that_is_not_there_leaves_what_we_know)
 {
 	Nl__HubRow counted = NL__HUB_ROW__INIT, *row = row_of(&counted);
