@@ -107,6 +107,10 @@ uint32_t explore_load(const _Atomic uint32_t *at)
 
 void explore_store(_Atomic uint32_t *at, uint32_t value, memory_order order)
 {
+	if (!me) { /* before the search: nobody looks yet */
+		atomic_store(at, value);
+		return;
+	}
 	if (cursor >= me->values && !moved && me->stores == EXPLORE_STORES)
 		longjmp(leave, LEAVE_BLOCKED);
 	if (!explore_touch())
@@ -268,5 +272,6 @@ const char *explore_run(struct explore *x)
 		wrong = expand(x, from);
 	}
 	free(table);
+	me = NULL;
 	return wrong;
 }
