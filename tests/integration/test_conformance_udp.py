@@ -339,7 +339,7 @@ def test_u14_ten_thousand_by_hash(peer):
 
 def test_u15_two_thousand_flows_at_once(natlock, spawn, server):
     """U15: as many as limits.udp_sessions_per_host says"""
-    _, guest = configured(spawn, "many", limits="udp_sessions_per_host: 4096")
+    _, guest = configured(spawn, "many-udp", limits="udp_sessions_per_host: 4096")
     station, s = Station(guest, "192.168.30.50"), server()
     s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)
     peers = {}
@@ -361,7 +361,7 @@ def test_u15_two_thousand_flows_at_once(natlock, spawn, server):
 
 def test_u15_a_guest_has_its_quota(natlock, spawn, server):
     """U15 (RFC 4787 11, limits.udp_sessions_per_host): one guest's flood is not another's"""
-    gateway, guest = configured(spawn, "quota", limits="udp_sessions_per_host: 20")
+    gateway, guest = configured(spawn, "quota-udp", limits="udp_sessions_per_host: 20")
     one, two, s = Station(guest, "192.168.30.50"), Station(guest, "192.168.30.51"), server()
     first = mapped(one, s, 20000)
     for port in range(20001, 20040):

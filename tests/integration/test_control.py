@@ -6,8 +6,11 @@ from conftest import HUB, SERVER, PEER, lease, wait_for
 
 def test_nat_table_shows_a_live_session(gateway):
     flow = gateway.guest.start(PEER, "hold", SERVER, 3)
-    rows = wait_for(lambda: [r for r in gateway.table("nat", "table") if f"{SERVER}:7001" in str(r) and r["proto"] == "tcp"], 3, "the session")
-    assert rows[-1]["source"].startswith("192.168.30.1") and rows[-1]["outside"].startswith("198.18.1.2:")
+    def ours():
+        return [r for r in gateway.table("nat", "table") if f"{SERVER}:7001" in str(r) and r["proto"] == "tcp" and r["source"].startswith("192.168.30.1")]
+
+    rows = wait_for(ours, 3, "the session")
+    assert rows[-1]["outside"].startswith("198.18.1.2:")
     assert f"{SERVER}:7001" in gateway.control("nat", "table").stdout
     assert json.loads(flow.communicate(timeout=20)[0])["ok"]
 

@@ -134,7 +134,9 @@ def test_subnet(user):
 
 @pytest.mark.parametrize("mtu", [576, 9000, 65400, 65520])
 def test_mtu(user, mtu):
-    result = user.run("--mtu", mtu, "--", "sh", "-c", f"ip -o link show eth0; {PEER} up {SERVER} 4000000 && {PEER} down {SERVER} 4000000 && {PEER} udp {SERVER} 1 500 9000 30000")
+    # a datagram that fits the hub but not the path leaves with DF: it teaches the guest's kernel the path's MTU (RFC 1191), the next is cut by the guest
+    learn = f"{PEER} udp {SERVER} 8900 >/dev/null;" if mtu > 9000 else ""
+    result = user.run("--mtu", mtu, "--", "sh", "-c", f"ip -o link show eth0; {PEER} up {SERVER} 4000000 && {PEER} down {SERVER} 4000000 && {{ {learn} {PEER} udp {SERVER} 1 500 9000 30000; }}")
     assert f"mtu {mtu} " in result.stdout and result.stdout.count('"ok": true') == 3, result.stdout + result.stderr
 
 
