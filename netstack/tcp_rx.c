@@ -15,14 +15,14 @@
  *
  * The window counts bytes and buffers: a guest of tiny segments runs out of its share of buffers before it can take
  * anybody else's. Buffers are shared three ways. What is promised: a flow's budget, 256 KiB at first and doubled on
- * demand while less than half of either class is pinned, but what a flow pins and is promised is no more than what is neither
- * pinned nor promised, divided by the flows that pin something; an edge once promised is never drawn back, so under pressure
- * it stands still and the window shrinks as it fills. What is promised is reserved (rx_ahead) and never refused, but for no
- * longer than the flow goes on sending (PERIOD_NS): thousands may be idle, and each has a window. Windows open slowly once a
- * quarter of a class is spoken for, because flows that begin together can't tell how many they will be. What is kept
- * (rx_afford): beyond what is reserved no flow holds more of a class than is left of it, so
- * far ends that stopped reading cost others throughput but never the way. What goes on a strict data path: copies,
- * which pin what the originals pinned (rx_copy_out).
+ * demand while less than half of either class is pinned, but what a flow pins and is promised is no more than what is
+ * neither pinned nor promised, divided by the flows that pin something; an edge once promised is never drawn back, so under
+ * pressure it stands still and the window shrinks as it fills. What is promised is reserved (rx_ahead) and never refused, but
+ * for no longer than the flow goes on sending (PERIOD_NS): thousands may be idle, and each has a window. Windows open slowly
+ * once a quarter of a class is spoken for, because flows that begin together can't tell how many they will be. What is
+ * kept (rx_afford): beyond what is reserved no flow holds more of a class than is left of it, so far ends that stopped
+ * reading cost others throughput but never the way. What goes on a strict data path: copies, which pin what the
+ * originals pinned (rx_copy_out).
  */
 #include <errno.h>
 #include <string.h>
@@ -48,6 +48,8 @@ static const uint64_t TCP_VALVE_NS = 100 * NS_PER_MS;
 static const uint64_t TCP_DELAYED_ACK_NS = 40 * NS_PER_MS;
 /* A reservation lasts for one to two periods of silence. */
 static const uint64_t PERIOD_NS = 50 * NS_PER_MS;
+/* What a flow may take of what is left, however alone it is: an eighth of all small buffers, 2 MB of large ones. */
+static const uint32_t FLOWS_LEAST[] = {[BUF_SMALL] = 4, [BUF_LARGE] = 8};
 
 static struct hold *rx_item(struct stack *s, uint16_t link)
 {
@@ -164,17 +166,16 @@ static uint32_t rx_room(struct stack *s, const struct tcp *t, enum buf_class c)
 
 /*
  * The buffers of its class that the next window may promise: as many that the flow then has no more than what is left,
- * divided by the flows that pin something, eight at least, for those that are about to; and of the frames that all windows
- * together may hold the same part. In the handshake from the upper half only: who never sends takes nothing from those
- * that do.
+ * divided by the flows that pin something, a few at least, for those that are about to; and no more than such a part of
+ * the frames that all windows together may hold. In the handshake from the upper half only: who never sends takes nothing
+ * from those that do.
  */
 static uint32_t rx_promise(struct stack *s, const struct tcp *t)
 {
 	enum buf_class c = rx_class(t);
 	uint32_t flows = s->holds.pinning_flows + !rx_pins(t);
 	uint32_t own = rx_less(UNITS_PROMISED, rx_units(t)) / (c == BUF_LARGE ? LARGE_WEIGHT : 1);
-	uint32_t room = rx_room(s, t, c),
-		 few = flows > HOLD_FLOW_SHARE ? flows : (uint32_t)HOLD_FLOW_SHARE;
+	uint32_t room = rx_room(s, t, c), few = flows > FLOWS_LEAST[c] ? flows : FLOWS_LEAST[c];
 	uint32_t left = rx_less(hold_room(s, c), rx_others(s, t, c) + few * t->rx_held[c]);
 	if (t->state == TCP_SYN_RECEIVED)
 		room = rx_less(room, rx_promised_max(c) / 2);
@@ -225,8 +226,6 @@ uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 	uint8_t scale = t->state == TCP_SYN_RECEIVED ? 0 : t->rcv_scale;
 	uint32_t step = 1u << scale, most = UINT32_C(65535) << scale;
 	if (window < old + t->mss && window < old + t->rcv_budget / 2)
-		window = old;
-	if (window < old)
 		window = old;
 	if (window > most)
 		window = most;
