@@ -87,9 +87,14 @@ void hold_pin_own(struct stack *s, uint32_t id, const struct hold *as)
 	s->holds.pinned[buf_class_of(id)]++;
 }
 
+uint32_t hold_room_max(enum buf_class c)
+{
+	return buf_class_count(c) / 8 * 5;
+}
+
 uint32_t hold_room(const struct stack *s, enum buf_class c)
 {
-	uint32_t most = buf_class_count(c) / 8 * 5;
+	uint32_t most = hold_room_max(c);
 	return s->holds.pinned[c] < most ? most - s->holds.pinned[c] : 0;
 }
 

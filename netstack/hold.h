@@ -54,11 +54,12 @@ struct hold_table {
 	/* by class: what is on the way up (the broker's buffers, and copies pinned by a flow), and `reads` */
 	uint32_t pinned[2], read[2];
 	uint32_t pinning_flows; /* TCP flows that pin something on the way up */
-	uint32_t promised[2];	/* sum of their tcp.rx_ahead */
-	/* flows that pinned something in this period and in the one before, see rx_note_active */
-	uint32_t active, active_before;
-	uint16_t period;
-	uint64_t period_ns; /* when it began */
+	/*
+	 * Sums by class of tcp.rx_ahead: of the flows that last sent in an even and in an odd period. With each period the
+	 * older of the two is forgotten, see rx_reserved.
+	 */
+	uint32_t promised[2][2];
+	uint32_t period; /* of stack.now_ns */
 };
 
 /* rx entries: number of an id and back. */
@@ -81,6 +82,7 @@ bool hold_copy(struct stack *s, struct ring_seg *piece, unsigned int *n);
 void hold_pin_own(struct stack *s, uint32_t id, const struct hold *as);
 /* Buffers of a class that flows on the way up may still pin: they leave three eighths to everybody else. */
 uint32_t hold_room(const struct stack *s, enum buf_class c);
+uint32_t hold_room_max(enum buf_class c);
 /* How full the fuller class is, in percent: of what is on the way up, of natproxy's buffers. */
 unsigned int hold_pinned_percent(const struct stack *s);
 unsigned int hold_read_percent(const struct stack *s);

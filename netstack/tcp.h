@@ -152,11 +152,11 @@ struct tcp {
 	uint64_t
 		consumed_ns; /* when consumption last moved, data came after silence, or the valve opened */
 	uint16_t rx_head, rx_tail,
-		rx_prefix;   /* receive queue; prefix = last one that is in order */
-	uint16_t rx_period;  /* the last one in which the flow counted as active, see hold.h */
-	uint16_t rx_held[2]; /* buffers pinned, by class */
-	uint16_t rx_ahead
-		[2]; /* buffers that the open part of the window may still pin, while some are */
+		rx_prefix;    /* receive queue; prefix = last one that is in order */
+	uint16_t rx_held[2];  /* buffers pinned, by class */
+	uint16_t rx_ahead[2]; /* buffers reserved for the open part of the window, see rx_period */
+	uint32_t rx_period;   /* the one of hold.h in which the guest last sent something */
+	bool rx_large;	      /* segments come in large buffers */
 	uint32_t rx_unit_bytes; /* payload a unit, smoothed */
 	uint32_t fin_seq;	/* of the guest's FIN */
 	bool fin_seen, fin_in;

@@ -110,12 +110,16 @@ static bool in_step1_sequence(struct stack *s, struct flow *f, const struct tcp_
 		in_unacceptable(s, f, seg);
 		return false;
 	}
-	if (seg->options.has_ts && t->use_ts && !(seg->flags & TCP_RST) &&
-		seq_le(seg->seq, t->rcv_last_ack)) {
-		t->ts_recent = seg->options.ts_value;
-		t->ts_recent_ns = s->now_ns;
-	}
 	return true;
+}
+
+/* RFC 7323 4.3, but of segments whose ACK is possible only: one that guesses a number would shut out the guest (PAWS). */
+static void in_note_timestamp(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
+{
+	if (!seg->options.has_ts || !t->use_ts || seq_lt(t->rcv_last_ack, seg->seq))
+		return;
+	t->ts_recent = seg->options.ts_value;
+	t->ts_recent_ns = s->now_ns;
 }
 
 /* Second step: RST. Exact, or it is challenged (RFC 5961 3.2). */
@@ -241,12 +245,17 @@ static bool in_step5_ack(struct stack *s, struct flow *f, const struct tcp_segme
 	uint32_t before = t->snd_una;
 	if (!(seg->flags & TCP_ACK))
 		return false;
-	if (t->state == TCP_SYN_RECEIVED)
-		return in_complete_open(s, f, seg);
+	if (t->state == TCP_SYN_RECEIVED) {
+		if (!in_complete_open(s, f, seg))
+			return false;
+		in_note_timestamp(s, t, seg);
+		return true;
+	}
 	if (seq_lt(t->snd_nxt, seg->ack) || seq_lt(seg->ack, t->snd_una - t->snd_wnd_max)) {
 		in_challenge(s, f);
 		return false;
 	}
+	in_note_timestamp(s, t, seg);
 	a.duplicate = in_duplicate(t, seg);
 	if (seq_lt(t->snd_una, seg->ack))
 		in_advance(s, f, seg, &a);

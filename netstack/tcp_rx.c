@@ -15,11 +15,14 @@
  *
  * The window counts bytes and buffers: a guest of tiny segments runs out of its share of buffers before it can take
  * anybody else's. Buffers are shared three ways. What is promised: a flow's budget, 256 KiB at first and doubled on
- * demand while less than half of either class is pinned, but no more than what is left divided by the flows that pin
- * something; an edge once promised is never drawn back, so under pressure it stands still and the window shrinks as
- * it fills. What is kept (rx_afford): no flow holds more of a class than is left of it, whatever was promised, so
- * far ends that stopped reading cost others throughput but never the way. What goes on a strict data path: copies,
- * which pin what the originals pinned (rx_copy_out).
+ * demand while less than half of either class is pinned, but what a flow pins and is promised is no more than what is
+ * neither pinned nor promised, divided by the flows that pin something; an edge once promised is never drawn back, so under
+ * pressure it stands still and the window shrinks as it fills. What is promised is reserved (rx_ahead) and never refused, but
+ * for no longer than the flow goes on sending (PERIOD_NS): thousands may be idle, and each has a window. Windows open slowly
+ * once a quarter of a class is spoken for, because flows that begin together can't tell how many they will be. What is
+ * kept (rx_afford): beyond what is reserved no flow holds more of a class than is left of it, so far ends that stopped
+ * reading cost others throughput but never the way. What goes on a strict data path: copies, which pin what the
+ * originals pinned (rx_copy_out).
  */
 #include <errno.h>
 #include <string.h>
@@ -36,12 +39,17 @@ enum {
 	UNITS_TO_FILL =
 		HOLD_UNITS_FLOW_MAX / 8, /* of a flow's share: only for the next bytes in order */
 	UNITS_PROMISED = HOLD_UNITS_FLOW_MAX - UNITS_TO_FILL, /* the window counts on these */
-	FIRST_SEGMENTS = 10, /* what a guest may send before it hears of us (RFC 6928) */
+	FIRST_SEGMENTS = 10,	/* what a guest may send before it hears of us (RFC 6928) */
+	FRAMES_AHEAD_MAX = 896, /* of all windows: less than the queue of a TAP holds, 1000 */
+	LARGE_WEIGHT = HOLD_UNITS_LARGE + 1, /* a small one comes with each */
 };
 
 static const uint64_t TCP_VALVE_NS = 100 * NS_PER_MS;
 static const uint64_t TCP_DELAYED_ACK_NS = 40 * NS_PER_MS;
-static const uint64_t PERIOD_NS = 250 * NS_PER_MS;
+/* A reservation lasts for one to two periods of silence. */
+static const uint64_t PERIOD_NS = 50 * NS_PER_MS;
+/* What a flow may take of what is left, however alone it is: an eighth of all small buffers, 2 MB of large ones. */
+static const uint32_t FLOWS_LEAST[] = {[BUF_SMALL] = 4, [BUF_LARGE] = 8};
 
 static struct hold *rx_item(struct stack *s, uint16_t link)
 {
@@ -58,55 +66,65 @@ static uint32_t rx_units(const struct tcp *t)
 	return t->rx_held[BUF_SMALL] + t->rx_held[BUF_LARGE] * (uint32_t)HOLD_UNITS_LARGE;
 }
 
-/* Counts the flows that upload, period by period: at each moment most of them may pin nothing. */
-static void rx_note_active(struct stack *s, struct tcp *t)
-{
-	struct hold_table *h = &s->holds;
-	uint64_t age_ns = s->now_ns - h->period_ns;
-	if (age_ns >= PERIOD_NS || !h->period) {
-		h->active_before = age_ns < 2 * PERIOD_NS ? h->active : 0;
-		h->active = 0;
-		h->period = (uint16_t)(h->period == UINT16_MAX ? 1 : h->period + 1);
-		h->period_ns = s->now_ns;
-	}
-	h->active += t->rx_period != h->period;
-	t->rx_period = h->period;
-}
-
-static uint32_t rx_active_flows(const struct stack *s, const struct tcp *t)
-{
-	const struct hold_table *h = &s->holds;
-	uint32_t most = h->pinning_flows + !rx_pins(t);
-	most = most > h->active ? most : h->active;
-	return most > h->active_before ? most : h->active_before;
-}
-
 static void rx_pin(struct stack *s, struct tcp *t, uint32_t id)
 {
-	rx_note_active(s, t);
 	s->holds.pinning_flows += !rx_pins(t);
 	t->rx_held[buf_class_of(id)]++;
+}
+
+/* The sums that count what is reserved for the flow, NULL when it has been silent for too long. */
+static uint32_t *rx_reserved(struct stack *s, const struct tcp *t)
+{
+	struct hold_table *h = &s->holds;
+	uint32_t period = (uint32_t)(s->now_ns / PERIOD_NS), passed = period - h->period;
+	if (passed)
+		memset(h->promised[period % 2], 0, sizeof(h->promised[0]));
+	if (passed > 1)
+		memset(h->promised[(period + 1) % 2], 0, sizeof(h->promised[0]));
+	h->period = period;
+	return period - t->rx_period < 2 ? h->promised[t->rx_period % 2] : NULL;
+}
+
+static void rx_reserve(struct stack *s, struct tcp *t, enum buf_class c, uint32_t n)
+{
+	uint32_t *sum = rx_reserved(s, t);
+	if (sum)
+		sum[c] += n - t->rx_ahead[c];
+	t->rx_ahead[c] = sum ? (uint16_t)n : 0;
+}
+
+/* The flow sends: what is reserved for it counts anew, what was reserved too long ago no more. */
+static void rx_note_active(struct stack *s, struct tcp *t)
+{
+	const uint32_t *sum = rx_reserved(s, t);
+	for (int i = BUF_SMALL; i <= BUF_LARGE; i++) {
+		uint32_t n = sum ? t->rx_ahead[i] : 0;
+		rx_reserve(s, t, i, 0);
+		s->holds.promised[s->holds.period % 2][i] += n;
+		t->rx_ahead[i] = (uint16_t)n;
+	}
+	t->rx_period = s->holds.period;
 }
 
 /* The class of which a flow's segments use up the most. */
 static enum buf_class rx_class(const struct tcp *t)
 {
-	return t->rx_unit_bytes > ARENA_SMALL_BYTES ? BUF_LARGE : BUF_SMALL;
+	return t->rx_large ? BUF_LARGE : BUF_SMALL;
 }
 
-/* Notes what the window may still pin. Of flows that pin nothing it is not counted: thousands may be idle. */
-static void rx_note_ahead(struct stack *s, struct tcp *t)
+/*
+ * Reserves what the open part of the window may still pin, as far as the flow may be promised that: a window that stood
+ * while its segments became smaller gives no right to more buffers.
+ */
+static void rx_note_ahead(struct stack *s, struct tcp *t, uint32_t promise)
 {
 	enum buf_class c = rx_class(t);
+	uint32_t each = (t->rx_unit_bytes + 1) * (c == BUF_LARGE ? LARGE_WEIGHT : 1);
 	uint32_t ahead = seq_lt(t->rcv_nxt, t->rcv_adv) ? t->rcv_adv - t->rcv_nxt : 0;
-	uint32_t units = rx_pins(t) ? ahead / (t->rx_unit_bytes + 1) : 0;
-	for (int i = BUF_SMALL; i <= BUF_LARGE; i++) {
-		uint32_t n = i != (int)c      ? 0
-			     : i == BUF_SMALL ? units
-					      : units / (HOLD_UNITS_LARGE + 1);
-		s->holds.promised[i] += n - t->rx_ahead[i];
-		t->rx_ahead[i] = (uint16_t)n;
-	}
+	uint32_t need = (ahead + each - 1) / each, n = t->rx_ahead[c];
+	n = n > promise ? n : promise;
+	rx_reserve(s, t, c, n < need ? n : need);
+	rx_reserve(s, t, c == BUF_SMALL ? BUF_LARGE : BUF_SMALL, 0);
 }
 
 void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
@@ -115,28 +133,62 @@ void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
 	if (flow_of_id(s, flow, &f) < 0 || !f || f->key.kind != FLOW_TCP || !f->tcp.rx_held[c])
 		return;
 	f->tcp.rx_held[c]--;
-	if (rx_pins(&f->tcp))
-		return;
-	s->holds.pinning_flows--;
-	rx_note_ahead(s, &f->tcp);
+	s->holds.pinning_flows -= !rx_pins(&f->tcp);
+}
+
+/* What is promised to others. */
+static uint32_t rx_others(struct stack *s, const struct tcp *t, enum buf_class c)
+{
+	const uint32_t *sum = rx_reserved(s, t);
+	return s->holds.promised[0][c] + s->holds.promised[1][c] - (sum ? t->rx_ahead[c] : 0);
+}
+
+static uint32_t rx_less(uint32_t from, uint32_t n)
+{
+	return from > n ? from - n : 0;
+}
+
+static uint32_t rx_least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t rx_promised_max(enum buf_class c)
+{
+	return rx_least(hold_room_max(c), FRAMES_AHEAD_MAX);
+}
+
+/* Buffers of the class that may still be promised to the flow. */
+static uint32_t rx_room(struct stack *s, const struct tcp *t, enum buf_class c)
+{
+	return rx_less(rx_least(hold_room(s, c), FRAMES_AHEAD_MAX), rx_others(s, t, c));
 }
 
 /*
- * The weight of buffers that the next window may promise: the flow's share, but no more than what is neither pinned nor
- * promised of the class that its segments use, divided by the flows that upload. In the handshake by all there are:
- * those that begin together use nothing yet, and what their first windows promise can't be taken back.
+ * The buffers of its class that the next window may promise: as many that the flow then has no more than what is left,
+ * divided by the flows that pin something, a few at least, for those that are about to; and no more than such a part of
+ * the frames that all windows together may hold. In the handshake from the upper half only: who never sends takes nothing
+ * from those that do.
  */
-static uint32_t rx_promise(const struct stack *s, const struct tcp *t)
+static uint32_t rx_promise(struct stack *s, const struct tcp *t)
 {
 	enum buf_class c = rx_class(t);
-	uint32_t flows = t->state == TCP_SYN_RECEIVED ? s->flows.used : rx_active_flows(s, t);
-	uint32_t units = rx_units(t);
-	uint32_t room = hold_room(s, c), others = s->holds.promised[c] - t->rx_ahead[c];
-	uint32_t fair = room > others ? (room - others) / flows : 0;
-	uint32_t left = units < UNITS_PROMISED ? UNITS_PROMISED - units : 0;
-	if (c == BUF_LARGE)
-		fair *= HOLD_UNITS_LARGE + 1; /* a small one comes with each */
-	return left < fair ? left : fair;
+	uint32_t flows = s->holds.pinning_flows + !rx_pins(t);
+	uint32_t own = rx_less(UNITS_PROMISED, rx_units(t)) / (c == BUF_LARGE ? LARGE_WEIGHT : 1);
+	uint32_t room = rx_room(s, t, c), few = flows > FLOWS_LEAST[c] ? flows : FLOWS_LEAST[c];
+	uint32_t left = rx_less(hold_room(s, c), rx_others(s, t, c) + few * t->rx_held[c]);
+	if (t->state == TCP_SYN_RECEIVED)
+		room = rx_less(room, rx_promised_max(c) / 2);
+	return rx_least(own, rx_least(room / (flows + 1), left / (few + 1)));
+}
+
+/* What the window may be while the class is tight: all that a guest in slow start can use. */
+static uint32_t rx_opening(struct stack *s, const struct tcp *t)
+{
+	enum buf_class c = rx_class(t);
+	if (rx_room(s, t, c) >= rx_promised_max(c) / 4 * 3 || t->rx_next > TCP_WINDOW_MAX)
+		return TCP_WINDOW_MAX;
+	return FIRST_SEGMENTS * t->mss + 2 * (uint32_t)t->rx_next;
 }
 
 uint32_t tcp_rx_ack(const struct tcp *t)
@@ -153,28 +205,36 @@ static uint32_t rx_taken(const struct tcp *t)
 	return t->fin_done ? 0 : tcp_rx_ack(t) - (t->irs + 1 + (uint32_t)t->rx_consumed);
 }
 
+/* The bytes from the first that was not consumed that the flow may be promised. */
+static uint32_t rx_window_most(
+	struct stack *s, const struct tcp *t, uint32_t in_order, uint32_t promise)
+{
+	uint32_t units = promise * (rx_class(t) == BUF_LARGE ? LARGE_WEIGHT : 1);
+	uint32_t window = in_order + units * t->rx_unit_bytes, opening = rx_opening(s, t);
+	window = t->rcv_budget < window ? t->rcv_budget : window;
+	window = opening < window ? opening : window;
+	return rx_pins(t) || window > 2u * t->mss ? window : 2u * t->mss;
+}
+
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t)
 {
 	uint32_t taken = rx_taken(t), ack = tcp_rx_ack(t), from = ack - taken;
 	uint32_t old = seq_lt(from, t->rcv_adv) ? t->rcv_adv - from : 0;
-	uint32_t by_units = (t->rcv_nxt - from) + rx_promise(s, t) * t->rx_unit_bytes;
-	uint32_t window = t->rcv_budget < by_units ? t->rcv_budget : by_units;
+	uint32_t promise = rx_promise(s, t);
+	uint32_t window = rx_window_most(s, t, t->rcv_nxt - from, promise);
 	/* the window of a SYN is not scaled (RFC 7323 2.2): what it can't say was not promised */
 	uint8_t scale = t->state == TCP_SYN_RECEIVED ? 0 : t->rcv_scale;
 	uint32_t step = 1u << scale, most = UINT32_C(65535) << scale;
-	uint32_t least = (t->state == TCP_SYN_RECEIVED ? FIRST_SEGMENTS : 2u) * t->mss;
-	if (!rx_pins(t) && window < least)
-		window = least;
 	if (window < old + t->mss && window < old + t->rcv_budget / 2)
-		window = old;
-	if (window < old)
 		window = old;
 	if (window > most)
 		window = most;
 	window = window > taken ? window - taken : 0;
 	window = (window + step - 1) / step * step;
 	t->rcv_adv = ack + window;
-	rx_note_ahead(s, t);
+	if (t->state == TCP_SYN_RECEIVED)
+		rx_note_active(s, t);
+	rx_note_ahead(s, t, promise);
 	return window;
 }
 
@@ -291,6 +351,9 @@ static bool rx_insert(struct stack *s, struct flow *f, uint32_t seq, const struc
 		t->rx_tail = self;
 	rx_find_tail(s, t, self);
 	rx_pin(s, t, piece->id);
+	if (t->rx_ahead[buf_class_of(piece->id)])
+		rx_reserve(
+			s, t, buf_class_of(piece->id), t->rx_ahead[buf_class_of(piece->id)] - 1u);
 	return true;
 }
 
@@ -339,7 +402,7 @@ void tcp_rx_waited(struct stack *s, struct flow *f)
 }
 
 /*
- * Whether the flow may pin one more buffer of the class: no more than an eighth of it, nor more than is left of it when a
+ * Whether the flow may pin one more buffer of the class: what is reserved for it; else no more than an eighth of it, nor more than is left of it when a
  * part is kept for who holds little. What waits behind a hole may not take the last of the flow's share, or the hole could
  * never be filled.
  */
@@ -348,7 +411,7 @@ static bool rx_afford_one(
 {
 	uint32_t all = buf_class_count(c), room = hold_room(s, c), held = t->rx_held[c];
 	uint32_t kept = all / KEPT_PART;
-	if (held == 0 || (held < all / LITTLE_PART && room))
+	if (t->rx_ahead[c] || held == 0 || (held < all / LITTLE_PART && room))
 		return true;
 	room = room > kept ? room - kept : 0;
 	return held < all / HOLD_FLOW_SHARE && held <= (in_order ? room : room / 2);
@@ -371,8 +434,13 @@ static void rx_measure(
 	struct tcp *t, const struct tcp_segment *seg, const struct ring_seg *piece, unsigned int n)
 {
 	uint32_t units = 0;
-	for (unsigned int i = 0; i < n; i++)
+	bool large = false;
+	for (unsigned int i = 0; i < n; i++) {
 		units += hold_units(piece[i].id);
+		large |= buf_class_of(piece[i].id) == BUF_LARGE;
+	}
+	if (large || seg->payload_bytes >= t->mss)
+		t->rx_large = large;
 	if (units)
 		t->rx_unit_bytes = (7 * t->rx_unit_bytes + seg->payload_bytes / units + 7) / 8;
 }
@@ -399,7 +467,6 @@ static void rx_store(struct stack *s, struct flow *f, const struct tcp_segment *
 		at += piece[i].len;
 	}
 	rx_advance(s, t);
-	rx_note_ahead(s, t);
 	rx_grow(s, t, end);
 	if (t->rcv_nxt != before) {
 		flow_owe(s, f, OWED_UPLOAD);
@@ -434,6 +501,7 @@ void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *s
 		flow_owe(s, f, OWED_ACK);
 		return;
 	}
+	rx_note_active(s, t);
 	if (!rx_afford(s, t, seg, start == t->rcv_nxt)) {
 		drop_count(s->drops, DROP_NO_BUFFER);
 		return;
@@ -625,5 +693,6 @@ void tcp_rx_drop(struct stack *s, struct tcp *t)
 	/* what is lent comes back, but no longer counts for this flow */
 	s->holds.pinning_flows -= rx_pins(t);
 	memset(t->rx_held, 0, sizeof(t->rx_held));
-	rx_note_ahead(s, t);
+	rx_reserve(s, t, BUF_SMALL, 0);
+	rx_reserve(s, t, BUF_LARGE, 0);
 }

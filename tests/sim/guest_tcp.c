@@ -181,6 +181,12 @@ static uint32_t send_from(struct guest_conn *c, uint64_t position, uint64_t limi
 	return (uint32_t)n;
 }
 
+/* No part of a segment only because the window ends there (RFC 9293 3.8.6.2.1). */
+static bool is_whole(const struct guest_conn *c, uint64_t limit)
+{
+	return c->nxt + GUEST_MSS <= limit || limit >= end_of_data(c) || c->nxt == c->una;
+}
+
 static void output(struct guest_conn *c)
 {
 	uint64_t pipe = c->nxt - c->una, room, limit;
@@ -190,7 +196,7 @@ static void output(struct guest_conn *c)
 	pipe = c->recovering ? guest_sack_pipe(c) : pipe;
 	room = c->cwnd > pipe ? (c->cwnd - pipe) / GUEST_MSS * GUEST_MSS : 0;
 	limit = c->nxt + room < c->una + c->wnd ? c->nxt + room : c->una + c->wnd;
-	while ((n = send_from(c, c->nxt, limit)))
+	while (is_whole(c, limit) && (n = send_from(c, c->nxt, limit)))
 		c->nxt += n;
 	timer_set(c);
 }

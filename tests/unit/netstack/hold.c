@@ -5,7 +5,7 @@
 #include "state.h"
 #include "world.h"
 
-enum { STUCK = 24, SEGMENT = 1400, LONGEST = 400 };
+enum { STUCK = 24, SEGMENT = 1400, LONGEST = 400, FORGOTTEN_MS = 101 };
 
 static struct world *w;
 static struct conn stuck[STUCK];
@@ -85,8 +85,9 @@ Test(hold, nothing_is_pinned_or_promised_after_the_end)
 		conn_send(&stuck[i], F_RST, NULL, 0);
 	}
 	cr_assert_eq(w->stack->holds.pinning_flows, 0);
-	cr_assert_eq(w->stack->holds.promised[BUF_SMALL], 0);
-	cr_assert_eq(w->stack->holds.promised[BUF_LARGE], 0);
+	for (int i = 0; i < 2; i++)
+		for (int c = BUF_SMALL; c <= BUF_LARGE; c++)
+			cr_assert_eq(w->stack->holds.promised[i][c], 0);
 }
 
 /* Bytes that the next acknowledgement would let the guest send beyond what is here. */
@@ -100,7 +101,9 @@ static uint32_t promise(unsigned int i)
 Test(hold, promises_shrink_and_no_edge_is_drawn_back)
 {
 	static uint8_t data[SEGMENT];
-	uint32_t first = promise(0), all = 0, edge[STUCK];
+	uint32_t first, all = 0, edge[STUCK];
+	world_advance(w, FORGOTTEN_MS * NS_PER_MS);
+	first = promise(0);
 	for (unsigned int i = 0; i < STUCK; i++)
 		edge[i] = tcp_of(i)->rcv_adv;
 	for (int n = 0; n < LONGEST / 4; n++) {
@@ -119,4 +122,54 @@ Test(hold, promises_shrink_and_no_edge_is_drawn_back)
 		all += promise(i);
 	cr_assert_lt(all, STUCK * first / 2, "%u bytes", all);
 	cr_assert_lt(promise(STUCK - 1), first / 4, "%u bytes", promise(STUCK - 1));
+}
+
+/* What is promised is taken, whatever else is pinned and in whatever order it comes. */
+Test(hold, no_promised_byte_is_refused)
+{
+	static uint8_t data[SEGMENT];
+	uint32_t edge[STUCK], taken = 0;
+	for (int round = 0; round < 20; round++) {
+		for (unsigned int i = 0; i < STUCK; i++) {
+			struct tcp *t = tcp_of(i);
+			stuck[i].seq = t->rcv_nxt;
+			conn_send(&stuck[i], F_ACK, data, sizeof(data));
+			tcp_rx_window(w->stack, t);
+			edge[i] = t->rcv_adv;
+		}
+		world_clear(w);
+	}
+	for (unsigned int i = 0; i < STUCK; i++) {
+		struct tcp *t = tcp_of(i);
+		for (uint32_t seq = edge[i]; seq_le(t->rcv_nxt + SEGMENT, seq); taken++) {
+			seq -= SEGMENT;
+			stuck[i].seq = seq;
+			conn_send(&stuck[i], F_ACK, data, sizeof(data));
+		}
+		world_clear(w);
+	}
+	cr_assert_gt(taken, STUCK);
+	cr_assert_eq(w->drops.count[DROP_NO_BUFFER], 0, "%lu of %u refused",
+		w->drops.count[DROP_NO_BUFFER], taken);
+}
+
+/* Those that never send leave half to those that do, at once; after a while all of it. */
+Test(hold, idle_flows_take_nothing)
+{
+	static struct conn idle[200];
+	static uint8_t data[SEGMENT];
+	uint32_t promised;
+	for (unsigned int i = 0; i < 200; i++) {
+		conn_init(&idle[i], w, (uint16_t)(50000 + i), 80);
+		conn_open(&idle[i], OPT_MSS_1460 | OPT_SCALE_7);
+		world_clear(w);
+	}
+	promised = w->stack->holds.promised[0][BUF_SMALL] + w->stack->holds.promised[1][BUF_SMALL];
+	cr_assert_gt(promised, 0);
+	cr_assert_leq(promised, 500);
+	conn_send(&stuck[0], F_ACK, data, sizeof(data));
+	cr_assert_gt(promise(0), 10 * SEGMENT);
+	world_advance(w, FORGOTTEN_MS * NS_PER_MS);
+	conn_send(&stuck[0], F_ACK, data, sizeof(data));
+	cr_assert_gt(promise(0), TCP_WINDOW_START - 3 * SEGMENT);
 }

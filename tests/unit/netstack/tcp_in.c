@@ -278,6 +278,16 @@ Test(tcp_in, paws)
 	cr_assert_eq(last_tcp()->ack, c.seq, "answered with an ACK");
 }
 
+/* RFC 9293 3.10.7.4, fifth step: who can't know what we sent can't move the clock that PAWS goes by. */
+Test(tcp_in, an_impossible_acknowledgement_does_not_poison_paws)
+{
+	c.ts_value += 1000000000;
+	conn_send_at(&c, c.seq, c.ack + 100000, F_ACK, "evil", 4);
+	c.ts_value -= 1000000000;
+	conn_send(&c, F_ACK, "good", 4);
+	cr_assert_eq(w->upload_n, 4);
+}
+
 Test(tcp_in, keepalives_with_and_without_data)
 {
 	conn_send_at(&c, c.seq - 1, c.ack, F_ACK, NULL, 0);
