@@ -324,7 +324,7 @@ def segment(source, target, ports, seq, ack, flags, options=b"", payload=b"", wi
 class Station:
     """A neighbour on the hub with its own MAC and address, which answers ARP itself: no kernel resets what it opens."""
 
-    def __init__(self, interface, address="192.168.30.240"):
+    def __init__(self, interface, address="192.168.30.246"):
         self.wire, self.address = frames.Wire(interface), socket.inet_aton(address)
         self.mac, self.gateway = bytes.fromhex("0200000000f0"), None
         ask = struct.pack(">HHBBH", 1, 0x800, 6, 4, 1) + self.mac + self.address + bytes(6) + frames.GATEWAY
