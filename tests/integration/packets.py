@@ -5,6 +5,7 @@ what comes for them and answers ARP. Sockets of other namespaces are opened here
 """
 import contextlib, ctypes, queue, random, socket, struct, threading, time
 from conftest import HUB
+from frames import checksum
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ICMP, TCP, UDP = 1, 6, 17
@@ -37,14 +38,6 @@ def open_socket(namespace, kind=socket.SOCK_DGRAM, protocol=0, at=None, timeout=
 
 def address(text):
     return socket.inet_aton(text)
-
-
-def checksum(data):
-    data += b"\0" * (len(data) & 1)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def pseudo(source, target, protocol, body):

@@ -7,36 +7,10 @@ import pytest
 from conftest import HUB, OUTSIDE, PEER, ROUTER, SERVER, KernelGateway, Namespace, sh, wait_for
 from packets import (BROADCAST, ECHO_REPLY, EXCEEDED, ICMP, MORE, TCP, UDP, UNREACHABLE, Packet, Station, address, checksum, datagram, echo, error, icmp, inside, ip,
                      open_socket, tcp, udp)
+from stations import clean, natlock, other, station
 
 FAR = "198.18.3.2"
-
-
-@pytest.fixture(scope="module")
-def station(gateway):
-    one = Station(gateway.guest, "192.168.30.220")
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def other(gateway):
-    one = Station(gateway.guest, "192.168.30.221")
-    yield one
-    one.close()
-
-
-@pytest.fixture(autouse=True)
-def clean(station, other):
-    station.forget()
-    other.forget()
-
-
-@pytest.fixture
-def natlock(gateway):
-    """For what kernel NAT does not promise."""
-    if isinstance(gateway, KernelGateway):
-        pytest.skip("not a statement about kernel NAT")
-    return gateway
+STATIONS = ("192.168.30.220", "192.168.30.221")
 
 
 @pytest.fixture

@@ -6,37 +6,11 @@ import random, socket, struct, time
 import pytest
 from conftest import HUB, OUTSIDE, ROUTER, SERVER, SERVER2, KernelGateway, wait_for
 from packets import DONT_FRAGMENT, ECHO, ECHO_REPLY, EXCEEDED, ICMP, TCP, UDP, UNREACHABLE, Packet, Station, datagram, echo, error, icmp, ip, open_socket, udp
+from stations import clean, natlock, other, station
 
 NARROW = "198.18.2.5"  # a server of its own, because the host's kernel remembers its path MTU
 ECHO_PORT = 7001
-
-
-@pytest.fixture(scope="module")
-def station(gateway):
-    one = Station(gateway.guest, "192.168.30.210")
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def other(gateway):
-    one = Station(gateway.guest, "192.168.30.211")
-    yield one
-    one.close()
-
-
-@pytest.fixture(autouse=True)
-def clean(station, other):
-    station.forget()
-    other.forget()
-
-
-@pytest.fixture
-def natlock(gateway):
-    """For what kernel NAT does not promise."""
-    if isinstance(gateway, KernelGateway):
-        pytest.skip("not a statement about kernel NAT")
-    return gateway
+STATIONS = ("192.168.30.210", "192.168.30.211")
 
 
 @pytest.fixture

@@ -104,16 +104,24 @@ Test(tcp_cc, duplicate_of_the_network_undoes_nothing)
 	cr_assert_eq(sender_tcp(&x)->reorder_rounds, 0);
 }
 
+/* Eight segments without an answer, from *at on, until the timeout: the window before it. */
+static uint32_t time_out(uint32_t *at)
+{
+	uint32_t before;
+	begin(OPT_ALL & ~OPT_TIMESTAMPS);
+	sender_give(&x, 8 * M);
+	before = sender_tcp(&x)->cwnd;
+	*at = base();
+	while (sender_tcp(&x)->recovery != TCP_RECOVERY_TIMEOUT)
+		world_advance(x.w, 10 * MS);
+	return before;
+}
+
 /* RFC 5682 3: after the timeout bytes arrive that were never sent again. */
 Test(tcp_cc, timeout_that_was_none)
 {
 	uint32_t before, at, first;
-	begin(OPT_ALL & ~OPT_TIMESTAMPS);
-	sender_give(&x, 8 * M);
-	before = sender_tcp(&x)->cwnd;
-	at = base();
-	while (sender_tcp(&x)->recovery != TCP_RECOVERY_TIMEOUT)
-		world_advance(x.w, 10 * MS);
+	before = time_out(&at);
 	sender_seen(&x, &first);
 	sender_ack(&x, at + 4 * M, NULL, 0);
 	cr_assert_eq(undone(), 1);
@@ -125,12 +133,7 @@ Test(tcp_cc, timeout_that_was_none)
 Test(tcp_cc, timeout_that_was_one)
 {
 	uint32_t before, at, first;
-	begin(OPT_ALL & ~OPT_TIMESTAMPS);
-	sender_give(&x, 8 * M);
-	before = sender_tcp(&x)->cwnd;
-	at = base();
-	while (sender_tcp(&x)->recovery != TCP_RECOVERY_TIMEOUT)
-		world_advance(x.w, 10 * MS);
+	before = time_out(&at);
 	sender_seen(&x, &first);
 	for (unsigned int i = 1; i <= 8; i++) {
 		world_advance(x.w, RTT);
