@@ -119,7 +119,7 @@ void hold_release(struct stack *s, uint32_t id)
 {
 	struct hold *h = hold_rx(s, id);
 	if (h->flow)
-		tcp_rx_unpinned(s, h->flow, buf_class_of(id));
+		tcp_share_unpinned(s, h->flow, buf_class_of(id));
 	if (h->flow || buf_arena(id) == ARENA_BROKER)
 		s->holds.pinned[buf_class_of(id)]--;
 	if (buf_arena(id) == ARENA_BROKER) {

@@ -307,6 +307,27 @@ uint32_t tcp_ts_now(const struct stack *s, const struct tcp *t);
 /* What tcp_ts_now was when something left, less than 2^32 us ago. */
 uint32_t tcp_ts_at(const struct stack *s, const struct tcp *t, uint32_t sent_us);
 
+/* tcp_share.c: who may hold how many buffers on the way up */
+/* The flow pins a buffer; and a buffer of that class which the flow (by id) pinned is released. */
+void tcp_share_pin(struct stack *s, struct tcp *t, uint32_t id);
+void tcp_share_unpinned(struct stack *s, uint32_t flow, enum buf_class c);
+/* The flow sends: what is reserved for it counts anew. One buffer of what is reserved came. */
+void tcp_share_active(struct stack *s, struct tcp *t);
+void tcp_share_used(struct stack *s, struct tcp *t, enum buf_class c);
+/* Whether the segment's buffers may be pinned: always those that were promised. */
+bool tcp_share_afford(
+	const struct stack *s, const struct tcp *t, const struct tcp_segment *seg, bool in_order);
+/* What a segment shows of how much payload the flow's buffers carry. */
+void tcp_share_measure(
+	struct tcp *t, const struct tcp_segment *seg, const struct ring_seg *piece, unsigned int n);
+/* Buffers that the next window may promise; the bytes, from the first not consumed, that they allow; reserving them. */
+uint32_t tcp_share_promise(struct stack *s, const struct tcp *t);
+uint32_t tcp_share_window(
+	struct stack *s, const struct tcp *t, uint32_t in_order, uint32_t promise);
+void tcp_share_ahead(struct stack *s, struct tcp *t, uint32_t promise);
+/* What is lent comes back, but no longer counts for this flow. */
+void tcp_share_drop(struct stack *s, struct tcp *t);
+
 /* tcp_rx.c: from the guest's segments to natproxy */
 /* Places the payload of a segment that touches the window; keeps the buffers that it queues. */
 void tcp_rx_segment(struct stack *s, struct flow *f, const struct tcp_segment *seg);
@@ -317,8 +338,6 @@ void tcp_rx_consumed(struct stack *s, struct flow *f, uint64_t offset);
 /* The valve's timer: acknowledges what has waited for the far end for too long, or looks again later. */
 void tcp_rx_waited(struct stack *s, struct flow *f);
 void tcp_rx_drop(struct stack *s, struct tcp *t);
-/* A buffer of that class which the flow (by id) pinned is released. */
-void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c);
 /* What an acknowledgement says now. */
 uint32_t tcp_rx_ack(const struct tcp *t);
 uint32_t tcp_rx_window(struct stack *s, struct tcp *t);

@@ -76,7 +76,7 @@ static struct guest_state {
 	uint8_t at;
 } guest;
 
-void tcp_rx_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
+void tcp_share_unpinned(struct stack *s, uint32_t flow, enum buf_class c)
 {
 	/* flows are not what this is about */
 }
