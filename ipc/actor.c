@@ -253,6 +253,27 @@ static int on_dump(struct actor *a, const Nl__ActorDump *m)
 
 /* Records. */
 
+static int on_configure(struct actor *a, const Nl__ActorConfigure *m)
+{
+	if (!m->hub || (a->ops->configure && a->ops->configure(a->self, m->hub) < 0))
+		return -EPROTO;
+	return 0;
+}
+
+static int on_order(struct actor *a, const Nl__ActorOrder *m)
+{
+	Nl__ActorAnswer answer = NL__ACTOR_ANSWER__INIT;
+
+	if (!m->order)
+		return -EPROTO;
+	answer.has_request = answer.has_count = true;
+	answer.request = m->request;
+	if (a->ops->order && a->started)
+		answer.count = a->ops->order(a->self, m->order);
+	tell_super(a, NL__ACTOR_TO_SUPER__MSG_ANSWER, &answer.base);
+	return 0;
+}
+
 static int on_start(struct actor *a)
 {
 	if (a->started)
@@ -294,6 +315,8 @@ static int on_super_record(struct actor *a, struct chan_in *in)
 	case NL__SUPER_TO_ACTOR__MSG_START: return on_start(a);
 	case NL__SUPER_TO_ACTOR__MSG_DRAIN: return on_drain(a);
 	case NL__SUPER_TO_ACTOR__MSG_DUMP: return on_dump(a, w->dump);
+	case NL__SUPER_TO_ACTOR__MSG_CONFIGURE: return on_configure(a, w->configure);
+	case NL__SUPER_TO_ACTOR__MSG_ORDER: return on_order(a, w->order);
 	default: return -EPROTO; /* Boot comes once */
 	}
 }

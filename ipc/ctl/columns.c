@@ -105,6 +105,22 @@ static const struct column alg_columns[] = {
 	{"GAVE UP", "gave_up", NULL, CELL_PLAIN, false},
 	{0},
 };
+static const struct column event_columns[] = {
+	{"HUB", "hub", NULL, CELL_PLAIN, true},
+	{"PROCESS", "process", NULL, CELL_PLAIN, true},
+	{"EVENT", "text", NULL, CELL_PLAIN, false},
+	{0},
+};
+static const struct column forward_columns[] = {
+	{"KIND", "kind", NULL, CELL_PLAIN, false},
+	{"PROTO", "proto", NULL, CELL_PLAIN, false},
+	{"LISTEN", "listen", NULL, CELL_PLAIN, false},
+	{"TO", "to", NULL, CELL_PLAIN, false},
+	{"VRF", "vrf", NULL, CELL_PLAIN, false},
+	{"STATE", "state", NULL, CELL_PLAIN, false},
+	{"SESSIONS", "sessions", NULL, CELL_PLAIN, false},
+	{0},
+};
 static const struct column no_columns[] = {{0}};
 
 const struct column *columns_of(Nl__Topic topic)
@@ -118,6 +134,8 @@ const struct column *columns_of(Nl__Topic topic)
 	case NL__TOPIC__EXPECTATIONS: return expectation_columns;
 	case NL__TOPIC__DROPS: return drop_columns;
 	case NL__TOPIC__ALG_STATS: return alg_columns;
+	case NL__TOPIC__EVENTS: return event_columns;
+	case NL__TOPIC__FORWARDS: return forward_columns;
 	case NL__TOPIC__STATUS:
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}

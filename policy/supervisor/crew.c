@@ -33,6 +33,12 @@ int super_on_actor_rows(struct super_peer *p, const Nl__ActorRows *m, struct cha
 	return 0;
 }
 
+int super_on_actor_answer(struct super_peer *p, const Nl__ActorAnswer *m, struct chan_in *in)
+{
+	operator_on_answer(&p->w->hub->super->op, p->w, m);
+	return 0;
+}
+
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
 	struct hub *hub = p->w->hub;

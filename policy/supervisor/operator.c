@@ -109,6 +109,7 @@ static unsigned int holders(Nl__Topic topic)
 	switch (topic) {
 	case NL__TOPIC__SESSIONS: return 1U << ACTOR_BROKER;
 	case NL__TOPIC__NAT:
+	case NL__TOPIC__FORWARDS:
 	case NL__TOPIC__EXPECTATIONS: return 1U << ACTOR_NATPROXY;
 	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
 	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
@@ -116,6 +117,7 @@ static unsigned int holders(Nl__Topic topic)
 	case NL__TOPIC__HUBS: return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
 	case NL__TOPIC__STATUS:
 	case NL__TOPIC__PROCESSES:
+	case NL__TOPIC__EVENTS:
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}
 	return 0;
@@ -244,7 +246,7 @@ int operator_on_table_request(
 	struct hub *hub = supervisor_hub(s, m->hub);
 	struct rows rows = {0};
 
-	if (p->worker || (unsigned int)m->topic > NL__TOPIC__ALG_STATS)
+	if (p->worker || (unsigned int)m->topic > NL__TOPIC__FORWARDS)
 		return -EPROTO;
 	if (!hub)
 		return no_hub(p, m->hub);
@@ -375,6 +377,60 @@ int operator_on_version_request(
 	struct operator_peer *p, const Nl__VersionRequest *m, struct chan_in *in)
 {
 	return answer_done(p, "natlock " NATLOCK_VERSION);
+}
+
+static int not_yet(struct operator_peer *p)
+{
+	struct trouble t;
+
+	trouble(&t, EXIT_FAILED, "E0508", "this natlock cannot do that");
+	return answer_failure(p, &t);
+}
+
+int operator_on_change_request(
+	struct operator_peer *p, const Nl__ChangeRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_config_request(
+	struct operator_peer *p, const Nl__ConfigRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_reload_request(
+	struct operator_peer *p, const Nl__ReloadRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_drain_request(
+	struct operator_peer *p, const Nl__DrainRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_kick_request(
+	struct operator_peer *p, const Nl__KickRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_order_request(
+	struct operator_peer *p, const Nl__OrderRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+int operator_on_events_request(
+	struct operator_peer *p, const Nl__EventsRequest *m, struct chan_in *in)
+{
+	return not_yet(p);
+}
+
+void operator_on_answer(struct operator* op, struct worker *from, const Nl__ActorAnswer *answer)
+{
 }
 
 static void on_request(struct ev_loop *loop, struct ev_io *io, int events)

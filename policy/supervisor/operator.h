@@ -86,6 +86,8 @@ void operator_give(struct operator* op, uint32_t uid, int64_t gid);
 void operator_begin(struct operator* op, struct supervisor *super);
 /* A slice from a worker, asked for or not. */
 void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows);
+/* What a worker did of an order. */
+void operator_on_answer(struct operator* op, struct worker *from, const Nl__ActorAnswer *answer);
 /* The worker will not answer any more. */
 void operator_worker_gone(struct operator* op, const struct worker *w);
 void operator_close(struct operator* op);

@@ -129,6 +129,35 @@ int tell_boot(struct worker *w)
 	return error;
 }
 
+int tell_configure(struct worker *w)
+{
+	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
+	Nl__ActorConfigure m = NL__ACTOR_CONFIGURE__INIT;
+	struct part part;
+
+	if (w->state != WORKER_RUNNING)
+		return -EAGAIN;
+	m.hub = part_of(w, &part);
+	out.msg_case = NL__SUPER_TO_ACTOR__MSG_CONFIGURE;
+	out.configure = &m;
+	return send_common(w, &out, NULL, 0);
+}
+
+int tell_order(struct worker *w, const Nl__Order *order, uint32_t request)
+{
+	Nl__SuperToActor out = NL__SUPER_TO_ACTOR__INIT;
+	Nl__ActorOrder m = NL__ACTOR_ORDER__INIT;
+
+	if (w->state != WORKER_RUNNING)
+		return -EAGAIN;
+	m.has_request = true;
+	m.request = request;
+	m.order = (Nl__Order *)(uintptr_t)order;
+	out.msg_case = NL__SUPER_TO_ACTOR__MSG_ORDER;
+	out.order = &m;
+	return send_common(w, &out, NULL, 0);
+}
+
 static void lease_message(const struct store_lease *l, Nl__Lease *m)
 {
 	nl__lease__init(m);

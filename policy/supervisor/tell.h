@@ -18,6 +18,12 @@ void tell_drain(struct worker *w);
 /* Asks a worker for a slice of a table. 0, or negative when it is not running. */
 int tell_dump(struct worker *w, Nl__Topic topic, uint64_t cursor, uint32_t request);
 
+/* The worker's part of its hub's configuration, which has changed. 0, or negative when it is not running (its Boot will
+ * have it). */
+int tell_configure(struct worker *w);
+/* Something that the operator wants done. 0, or negative when it is not running. */
+int tell_order(struct worker *w, const Nl__Order *order, uint32_t request);
+
 /* To natproxy, when what they say has changed and it is there to hear. */
 void tell_resolvers(struct hub *hub);
 void tell_host_network(struct hub *hub);

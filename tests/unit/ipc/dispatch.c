@@ -14,7 +14,7 @@ struct netstack {
 	int station_gone, uplink_state, ops[RING_OP_COUNT], result;
 };
 struct super_peer {
-	int calls[8], result;
+	int calls[9], result;
 	uint64_t sequence;
 };
 struct operator_peer {
@@ -74,6 +74,7 @@ SUPER_HANDLER(actor_rows, ActorRows, 3)
 SUPER_HANDLER(actor_note, ActorNote, 4)
 SUPER_HANDLER(actor_incident, ActorIncident, 5)
 SUPER_HANDLER(port_closed, PortClosed, 6)
+SUPER_HANDLER(actor_answer, ActorAnswer, 8)
 int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct chan_in *in)
 {
 	return -EPROTO;
@@ -97,6 +98,13 @@ OPERATOR_HANDLER(policy_request, PolicyRequest)
 OPERATOR_HANDLER(shutdown_request, ShutdownRequest)
 OPERATOR_HANDLER(restart_request, RestartRequest)
 OPERATOR_HANDLER(version_request, VersionRequest)
+OPERATOR_HANDLER(change_request, ChangeRequest)
+OPERATOR_HANDLER(config_request, ConfigRequest)
+OPERATOR_HANDLER(reload_request, ReloadRequest)
+OPERATOR_HANDLER(drain_request, DrainRequest)
+OPERATOR_HANDLER(kick_request, KickRequest)
+OPERATOR_HANDLER(order_request, OrderRequest)
+OPERATOR_HANDLER(events_request, EventsRequest)
 int operator_on_attach_request(
 	struct operator_peer *p, const Nl__AttachRequest *m, struct chan_in *in)
 {

@@ -261,6 +261,11 @@ int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct cha
 	return 0;
 }
 
+int super_on_actor_answer(struct super_peer *p, const Nl__ActorAnswer *m, struct chan_in *in)
+{
+	return 0;
+}
+
 int super_on_actor_incident(struct super_peer *p, const Nl__ActorIncident *m, struct chan_in *in)
 {
 	p->incidents++;

@@ -54,7 +54,7 @@ def main():
     with tempfile.TemporaryDirectory() as parent:
         assert spoilt(parent, "super.proto", "message SuperToAlg {\n  oneof msg {\n    ActorBoot boot = 1;",
                       "message SuperToAlg {\n  oneof msg {\n    ActorBoot boot = 9;"), "a common message under another number"
-        assert spoilt(parent, "super.proto", "    ActorIncident incident = 6;\n    PortClosed", "    PortClosed"), "a common message left out"
+        assert spoilt(parent, "super.proto", "    ActorAnswer answer = 7;\n    PortClosed", "    PortClosed"), "a common message left out"
         assert spoilt(parent, "ring_ops.def", "TCP_FIN, NONE,", "TCP_FIN, NOTHING,"), "an unknown kind"
         assert spoilt(parent, "ring_ops.def", "OP(BROKER, NETSTACK, FRAME", "OP(BROKER, NATPROXY, FRAME"), "a direction without a ring"
         errors = undefined_without_handlers(parent)
