@@ -160,7 +160,7 @@ static bool bytes_equal(const ProtobufCBinaryData *a, const ProtobufCBinaryData 
 	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
-static bool element_equal(const ProtobufCFieldDescriptor *field, const void *a, const void *b)
+bool field_element_equal(const ProtobufCFieldDescriptor *field, const void *a, const void *b)
 {
 	if (field->type == PROTOBUF_C_TYPE_STRING)
 		return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
@@ -187,9 +187,31 @@ bool field_equal(
 			return false;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (!element_equal(field, field_element(a, field, i), field_element(b, field, i)))
+		if (!field_element_equal(field, field_element(a, field, i), field_element(b, field, i)))
 			return false;
 	return true;
+}
+
+void field_move(
+	ProtobufCMessage *to, ProtobufCMessage *from, const ProtobufCFieldDescriptor *field)
+{
+	void *old = field_slot(to, field), *fresh = field_slot(from, field);
+
+	if (field_is_list(field)) {
+		field_free_elements(field, *(void **)old, field_count(to, field));
+		free(*(void **)old);
+		memcpy(old, fresh, sizeof(void *));
+		field_set_count(to, field, field_count(from, field));
+		field_set_count(from, field, 0);
+	} else {
+		field_free_elements(field, old, 1);
+		memcpy(old, fresh, field_element_bytes(field));
+		if (!is_pointer(field))
+			memcpy((uint8_t *)to + field->quantifier_offset, quantifier(from, field),
+				sizeof(protobuf_c_boolean));
+	}
+	if (field_is_list(field) || is_pointer(field))
+		memset(fresh, 0, sizeof(void *));
 }
 
 bool reflect_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)

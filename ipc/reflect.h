@@ -5,6 +5,7 @@
  *
  *   YAML text ──reflect_yaml.c──▶ tree of nodes ──reflect_build.c──▶ message
  *                                                                     │
+ *      one value by its path ──reflect_change.c──▶────────────────────┤
  *      YAML text, difference from a base ◀──reflect_print.c───────────┤
  *                                   JSON ◀──reflect_json.c────────────┘
  *
@@ -66,6 +67,33 @@ const struct reflect_mark *reflect_where(const struct reflect_marks *marks,
 	const ProtobufCMessage *message, const char *field, size_t index);
 void reflect_marks_free(struct reflect_marks *marks);
 
+/*
+ * Lays YAML over *message as reflect_yaml does, but for the elements of top-level lists keyed by `name`: those are
+ * merged with the elements that *message has by that name, and passed over where it has none. What the saved changes
+ * are to a configuration file.
+ */
+int reflect_yaml_merge(
+	ProtobufCMessage *message, const char *text, size_t bytes, struct reflect_error *error);
+
+/*
+ * One change of a message that holds all its sections, by path ("nat.tcp_timeout": names of fields). `value` is YAML
+ * of at most REFLECT_YAML_MAX bytes.
+ *   SET     as if the value stood in a file: replaces a value or a list, merges a section
+ *   ADD     one more element at the end of a list; refused when it is there already
+ *   REMOVE  all elements that have what `value` has; a text is the name of an element that has one
+ * 0; -EINVAL with *error (no place, but path and value); -ENOENT with *error: nothing to remove; -ENOMEM. The message
+ * is whole in every case, but SET of a section may then be half done. Any input.
+ */
+enum reflect_how { REFLECT_SET, REFLECT_ADD, REFLECT_REMOVE };
+int reflect_change(ProtobufCMessage *message, enum reflect_how how, const char *path,
+	const char *value, struct reflect_error *error);
+/* The field that a path names and the section that holds it; NULL with *error. Any path. */
+const ProtobufCMessage *reflect_find(const ProtobufCMessage *message, const char *path,
+	const ProtobufCFieldDescriptor **field, struct reflect_error *error);
+/* Gives *to the value that *from has at a path; both of one type, the path one that reflect_find finds. 0 or -ENOMEM.
+ */
+int reflect_take(ProtobufCMessage *to, const ProtobufCMessage *from, const char *path);
+
 /* A deep copy, freed with protobuf_c_message_free_unpacked(copy, NULL). NULL: out of memory. */
 ProtobufCMessage *reflect_copy(const ProtobufCMessage *message);
 /* Whether both hold the same values; absent is not the same as given. Same descriptor required. */
@@ -76,6 +104,16 @@ void reflect_print(FILE *out, const ProtobufCMessage *message);
 /* Only what differs from base: laid over base again it gives an equal message. True when anything
  * was printed. */
 bool reflect_print_diff(FILE *out, const ProtobufCMessage *message, const ProtobufCMessage *base);
+
+/*
+ * The same of one value by its path, with its name before it ("mtu: 1500"); path NULL or "": all. base NULL: whatever
+ * it is. Each line begins with `indent` blanks. False when nothing was printed, or there is no such path.
+ */
+bool reflect_print_at(FILE *out, const ProtobufCMessage *message, const ProtobufCMessage *base,
+	const char *path, int indent);
+/* As JSON: an object with the names of all that is printed. */
+bool reflect_json_at(FILE *out, const ProtobufCMessage *message, const ProtobufCMessage *base,
+	const char *path);
 
 /* Whether messages of this type are written as text. */
 bool reflect_has_text(const ProtobufCMessageDescriptor *type);

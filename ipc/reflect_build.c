@@ -18,6 +18,7 @@
 #include "reflect_core.h"
 
 struct build {
+	const ProtobufCMessage *merged; /* its keyed lists are merged by name; NULL: none */
 	struct reflect_marks *marks;
 	struct reflect_error *error;
 };
@@ -77,8 +78,8 @@ static void explain_words(char *out, size_t cap, const char *word, const char *c
 
 enum { WORDS_MAX = 64 };
 
-static int fail_unknown_key(struct build *b, const struct node *n,
-	const ProtobufCMessageDescriptor *type, const struct path *path)
+int reflect_fail_key(struct reflect_error *error, int line, int column, const char *key,
+	const ProtobufCMessageDescriptor *type, const char *path)
 {
 	const char *known[WORDS_MAX];
 	char shown[SHOWN], help[LIST_SHOWN];
@@ -86,10 +87,10 @@ static int fail_unknown_key(struct build *b, const struct node *n,
 
 	for (; count < type->n_fields && count < WORDS_MAX; count++)
 		known[count] = type->fields[count].name;
-	explain_words(help, sizeof(help), n->key, known, count, "Known keys");
-	return reflect_fail(b->error, n->key_line, n->key_column, "unknown key \"%s\"%s%s. %s",
-		reflect_printable(shown, sizeof(shown), n->key),
-		path->text[0] != '\0' ? " in " : "", path->text, help);
+	explain_words(help, sizeof(help), key, known, count, "Known keys");
+	return reflect_fail(error, line, column, "unknown key \"%s\"%s%s. %s",
+		reflect_printable(shown, sizeof(shown), key), path[0] != '\0' ? " in " : "", path,
+		help);
 }
 
 static int build_enum(struct build *b, const struct node *n, const ProtobufCEnumDescriptor *type,
@@ -275,6 +276,23 @@ static int build_elements(struct build *b, const struct node *list, ProtobufCMes
 	return error;
 }
 
+/* Elements that both have are laid over each other; what the text names beside is passed over. */
+static int merge_list(struct build *b, const struct node *list, const ProtobufCMessage *message,
+	const ProtobufCFieldDescriptor *field, const struct path *path)
+{
+	int error = 0;
+
+	for (const struct node *n = list->child; n != NULL && error == 0; n = n->next) {
+		const ProtobufCMessage *old = field_named(message, field, n->key);
+		struct path below = path_below(path, n->key, true);
+
+		if (old != NULL)
+			error = build_section(
+				b, n, (ProtobufCMessage *)(uintptr_t)old, &below, NULL);
+	}
+	return error;
+}
+
 static int build_list(struct build *b, const struct node *n, ProtobufCMessage *message,
 	const ProtobufCFieldDescriptor *field, const struct path *path)
 {
@@ -287,6 +305,8 @@ static int build_list(struct build *b, const struct node *n, ProtobufCMessage *m
 		return fail_value(b, n, path,
 			field_is_keyed(field) ? "a mapping from names to what they mean"
 					      : "a list in brackets");
+	if (message == b->merged && field_is_keyed(field) && n->kind == NODE_MAPPING)
+		return merge_list(b, n, message, field, path);
 	elements = calloc(n->child_count + 1, field_element_bytes(field));
 	if (elements == NULL)
 		return -ENOMEM;
@@ -364,7 +384,8 @@ static int build_section(struct build *b, const struct node *n, ProtobufCMessage
 		struct path below = path_below(path, c->key, false);
 
 		if (field == NULL)
-			return fail_unknown_key(b, c, type, path);
+			return reflect_fail_key(
+				b->error, c->key_line, c->key_column, c->key, type, path->text);
 		if (given_name != NULL && field == &type->fields[0])
 			return reflect_fail(b->error, c->key_line, c->key_column,
 				"the name is already given: \"%s\"", path->text);
@@ -375,10 +396,10 @@ static int build_section(struct build *b, const struct node *n, ProtobufCMessage
 	return error;
 }
 
-int reflect_build(const struct node *root, ProtobufCMessage *message, struct reflect_marks *marks,
-	struct reflect_error *error)
+int reflect_build(const struct node *root, ProtobufCMessage *message, bool merge,
+	struct reflect_marks *marks, struct reflect_error *error)
 {
-	struct build b = {.marks = marks, .error = error};
+	struct build b = {.merged = merge ? message : NULL, .marks = marks, .error = error};
 	struct path top = {.text = ""};
 
 	if (root->kind != NODE_MAPPING && (root->kind != NODE_SCALAR || root->text[0] != '\0'))
@@ -388,7 +409,17 @@ int reflect_build(const struct node *root, ProtobufCMessage *message, struct ref
 	return build_section(&b, root, message, &top, NULL);
 }
 
-int reflect_yaml(ProtobufCMessage *message, const char *text, size_t bytes,
+int reflect_build_at(const struct node *n, ProtobufCMessage *message,
+	const ProtobufCFieldDescriptor *field, const char *path, struct reflect_error *error)
+{
+	struct build b = {.error = error};
+	struct path here = {.text = ""};
+
+	snprintf(here.text, sizeof(here.text), "%s", path);
+	return build_field(&b, n, message, field, &here);
+}
+
+static int read_and_build(ProtobufCMessage *message, bool merge, const char *text, size_t bytes,
 	struct reflect_marks *marks, struct reflect_error *error)
 {
 	struct node_tree tree;
@@ -397,7 +428,19 @@ int reflect_yaml(ProtobufCMessage *message, const char *text, size_t bytes,
 	*error = (struct reflect_error){0};
 	result = node_tree_read(&tree, text, bytes, error);
 	if (result == 0 && tree.count > 0)
-		result = reflect_build(&tree.node[0], message, marks, error);
+		result = reflect_build(&tree.node[0], message, merge, marks, error);
 	node_tree_free(&tree);
 	return result;
+}
+
+int reflect_yaml(ProtobufCMessage *message, const char *text, size_t bytes,
+	struct reflect_marks *marks, struct reflect_error *error)
+{
+	return read_and_build(message, false, text, bytes, marks, error);
+}
+
+int reflect_yaml_merge(
+	ProtobufCMessage *message, const char *text, size_t bytes, struct reflect_error *error)
+{
+	return read_and_build(message, true, text, bytes, NULL, error);
 }

@@ -72,12 +72,23 @@ const ProtobufCMessage *field_named(
 /* Whether both messages, of one type, hold the same in this field. */
 bool field_equal(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *a,
 	const ProtobufCMessage *b);
+/* The same of one value at its address. */
+bool field_element_equal(const ProtobufCFieldDescriptor *field, const void *a, const void *b);
+/* The value of a field goes from one message to another of the same type; the old one is freed. */
+void field_move(
+	ProtobufCMessage *to, ProtobufCMessage *from, const ProtobufCFieldDescriptor *field);
 /* An empty message of that type on the heap; NULL: out of memory. */
 ProtobufCMessage *reflect_new(const ProtobufCMessageDescriptor *type);
 
-/* Lays a parsed text over a message (reflect_yaml). */
-int reflect_build(const struct node *root, ProtobufCMessage *message, struct reflect_marks *marks,
-	struct reflect_error *error);
+/* Lays a parsed text over a message (reflect_yaml, reflect_yaml_merge). */
+int reflect_build(const struct node *root, ProtobufCMessage *message, bool merge,
+	struct reflect_marks *marks, struct reflect_error *error);
+/* Lays a parsed value over one field; `path` is what errors call it. Places are those of the value's own text. */
+int reflect_build_at(const struct node *n, ProtobufCMessage *message,
+	const ProtobufCFieldDescriptor *field, const char *path, struct reflect_error *error);
+/* `unknown key "mtuu" in nat. Did you mean "mtu"?` Returns -EINVAL. */
+int reflect_fail_key(struct reflect_error *error, int line, int column, const char *key,
+	const ProtobufCMessageDescriptor *type, const char *path);
 int reflect_marks_add(struct reflect_marks *marks, const struct reflect_mark *mark);
 
 #endif

@@ -184,3 +184,87 @@ void reflect_json(FILE *out, const ProtobufCMessage *message)
 	}
 	fputc('}', out);
 }
+
+static void print_differing(FILE *out, const ProtobufCMessage *message,
+	const ProtobufCMessage *base, const ProtobufCFieldDescriptor *only);
+
+/* Elements of a keyed list as far as they differ from the base's by the same name, else from its "default"; all
+ * others whole. */
+static void print_differing_list(FILE *out, const ProtobufCMessage *message,
+	const ProtobufCFieldDescriptor *field, const ProtobufCMessage *base)
+{
+	fputc('[', out);
+	for (size_t i = 0; i < field_count(message, field); i++) {
+		const ProtobufCMessage *element =
+			*(const ProtobufCMessage *const *)field_element(message, field, i);
+		const char *const *name = field_value(element, &element->descriptor->fields[0]);
+		const ProtobufCMessage *model =
+			base != NULL ? field_named(base, field, *name) : NULL;
+
+		if (model == NULL && base != NULL)
+			model = field_named(base, field, "default");
+		fputs(i > 0 ? "," : "", out);
+		print_differing(out, element, model, NULL);
+	}
+	fputc(']', out);
+}
+
+/* One field with its name; what lies below it only as far as it differs. */
+static void print_differing_field(FILE *out, const ProtobufCMessage *message,
+	const ProtobufCFieldDescriptor *field, const ProtobufCMessage *base)
+{
+	const ProtobufCMessage *const *below = base != NULL ? field_value(base, field) : NULL;
+
+	fprintf(out, "\"%s\":", field->name);
+	if (field_is_keyed(field))
+		print_differing_list(out, message, field, base);
+	else if (field_is_list(field))
+		print_list(out, message, field);
+	else if (field_is_section(field))
+		print_differing(out,
+			*(const ProtobufCMessage *const *)field_element(message, field, 0),
+			below != NULL ? *below : NULL, NULL);
+	else
+		print_value(out, field, field_element(message, field, 0));
+}
+
+/* `only` NULL: all fields. The name of an element of a keyed list is always said. */
+static void print_differing(FILE *out, const ProtobufCMessage *message,
+	const ProtobufCMessage *base, const ProtobufCFieldDescriptor *only)
+{
+	const char *separator = "";
+
+	fputc('{', out);
+	for (unsigned int i = 0; i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+		bool is_name = i == 0 && strcmp(field->name, "name") == 0;
+
+		if (only != NULL && field != only)
+			continue;
+		if (base != NULL && !is_name ? field_equal(field, message, base)
+					     : !field_is_list(field) && !field_present(message, field))
+			continue;
+		fputs(separator, out);
+		separator = ",";
+		print_differing_field(out, message, field, base);
+	}
+	fputc('}', out);
+}
+
+bool reflect_json_at(FILE *out, const ProtobufCMessage *message, const ProtobufCMessage *base,
+	const char *path)
+{
+	const ProtobufCFieldDescriptor *field = NULL;
+	const ProtobufCMessage *below = base;
+	struct reflect_error error;
+
+	if (path != NULL && path[0] != '\0') {
+		message = reflect_find(message, path, &field, &error);
+		below = base != NULL ? reflect_find(base, path, &field, &error) : NULL;
+	}
+	if (message == NULL)
+		return false;
+	print_differing(out, message, below, field);
+	return field != NULL ? below == NULL || !field_equal(field, message, below)
+			     : below == NULL || !reflect_equal(message, below);
+}

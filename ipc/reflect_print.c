@@ -201,3 +201,21 @@ bool reflect_print_diff(FILE *out, const ProtobufCMessage *message, const Protob
 {
 	return print_section(out, message, base, 0, false);
 }
+
+bool reflect_print_at(FILE *out, const ProtobufCMessage *message, const ProtobufCMessage *base,
+	const char *path, int indent)
+{
+	const ProtobufCFieldDescriptor *field;
+	const ProtobufCMessage *holder, *below = NULL;
+	struct reflect_error error;
+
+	if (path == NULL || path[0] == '\0')
+		return print_section(out, message, base, indent, false);
+	holder = reflect_find(message, path, &field, &error);
+	if (base != NULL)
+		below = reflect_find(base, path, &field, &error);
+	if (holder == NULL || (below != NULL && field_equal(field, holder, below)))
+		return false;
+	print_field(out, holder, field, below, indent);
+	return true;
+}
