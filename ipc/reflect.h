@@ -94,6 +94,14 @@ const ProtobufCMessage *reflect_find(const ProtobufCMessage *message, const char
  */
 int reflect_take(ProtobufCMessage *to, const ProtobufCMessage *from, const char *path);
 
+/*
+ * The paths of all values in which two messages of one type differ, sections looked into, lists as a whole. Returns how
+ * many there are, of which at most `cap` are written.
+ */
+enum { REFLECT_PATH_BYTES = 96 };
+size_t reflect_differences(const ProtobufCMessage *a, const ProtobufCMessage *b,
+	char (*path)[REFLECT_PATH_BYTES], size_t cap);
+
 /* A deep copy, freed with protobuf_c_message_free_unpacked(copy, NULL). NULL: out of memory. */
 ProtobufCMessage *reflect_copy(const ProtobufCMessage *message);
 /* Whether both hold the same values; absent is not the same as given. Same descriptor required. */

@@ -296,7 +296,9 @@ static int merge_list(struct build *b, const struct node *list, const ProtobufCM
 static int build_list(struct build *b, const struct node *n, ProtobufCMessage *message,
 	const ProtobufCFieldDescriptor *field, const struct path *path)
 {
-	bool fits = n->kind == NODE_LIST || (n->kind == NODE_MAPPING && field_is_keyed(field));
+	bool merge = message == b->merged && field_is_keyed(field);
+	bool fits = n->kind == NODE_MAPPING ? field_is_keyed(field)
+					    : n->kind == NODE_LIST && !merge;
 	void **slot = field_slot(message, field);
 	void *elements;
 	int error;
@@ -305,7 +307,7 @@ static int build_list(struct build *b, const struct node *n, ProtobufCMessage *m
 		return fail_value(b, n, path,
 			field_is_keyed(field) ? "a mapping from names to what they mean"
 					      : "a list in brackets");
-	if (message == b->merged && field_is_keyed(field) && n->kind == NODE_MAPPING)
+	if (merge)
 		return merge_list(b, n, message, field, path);
 	elements = calloc(n->child_count + 1, field_element_bytes(field));
 	if (elements == NULL)

@@ -280,3 +280,40 @@ int reflect_change(ProtobufCMessage *message, enum reflect_how how, const char *
 	node_tree_free(&tree);
 	return result;
 }
+
+struct differences {
+	char (*path)[REFLECT_PATH_BYTES];
+	size_t cap, count;
+};
+
+static void compare(struct differences *d, const ProtobufCMessage *a, const ProtobufCMessage *b,
+	const char *above)
+{
+	for (unsigned int i = 0; i < a->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &a->descriptor->fields[i];
+		char path[REFLECT_PATH_BYTES];
+
+		if (field_equal(field, a, b))
+			continue;
+		snprintf(path, sizeof(path), "%s%s%s", above, above[0] != '\0' ? "." : "",
+			field->name);
+		if (!field_is_list(field) && field_is_section(field) && field_present(a, field) &&
+			field_present(b, field)) {
+			compare(d, section_at(field_value(a, field)),
+				section_at(field_value(b, field)), path);
+			continue;
+		}
+		if (d->count < d->cap)
+			memcpy(d->path[d->count], path, sizeof(path));
+		d->count++;
+	}
+}
+
+size_t reflect_differences(const ProtobufCMessage *a, const ProtobufCMessage *b,
+	char (*path)[REFLECT_PATH_BYTES], size_t cap)
+{
+	struct differences d = {path, cap, 0};
+
+	compare(&d, a, b, "");
+	return d.count;
+}

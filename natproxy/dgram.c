@@ -43,7 +43,7 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 	f->run_max = RING_RUN_BYTES;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
-		!np->config.enabled || np->draining) {
+		!np->config.enabled || np->draining || np->config.closed) {
 		drop_count(np->drops, DROP_DENIED);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_CLOSED);

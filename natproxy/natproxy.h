@@ -137,6 +137,7 @@ struct burst {	       /* datagrams of one flow waiting for sendmmsg */
 
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
+	bool closed; /* no new sessions */
 	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, segment_max, shards;

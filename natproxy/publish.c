@@ -108,7 +108,7 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	const struct sock_address *peer)
 {
 	uint32_t token = 0;
-	struct incoming *in = np->draining ? NULL : incoming_take(np, &token);
+	struct incoming *in = np->draining || np->config.closed ? NULL : incoming_take(np, &token);
 	struct ring_desc d = {.op = RING_NATPROXY_TCP_INCOMING};
 	const struct sock_address shown = {access_shown_as(&np->access, peer->ip_be), peer->port};
 	d.pair = (struct ring_pair){.guest_ip_be = guest->ip_be,

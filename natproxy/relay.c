@@ -139,7 +139,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
-	if (np->draining) {
+	if (np->draining || np->config.closed) {
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return false;
 	}

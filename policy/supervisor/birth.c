@@ -52,6 +52,9 @@ static void start(struct worker *w)
 	watch_started(w);
 	if (w->hub->born)
 		tell_renewed(w);
+	if (w->stale && tell_configure(w) < 0)
+		watch_condemn(w, "it does not take its configuration");
+	w->stale = false;
 }
 
 /* The memory of a netstack can be sealed: all that map it have. */
@@ -142,6 +145,7 @@ static void adopt(struct worker *w, const struct spawned *born)
 		w->hub->echo_allowed = born->echo_allowed;
 	w->state = WORKER_BOOTING;
 	w->blame[0] = '\0';
+	w->stale = false;
 	ev_io_start(w->hub->super->loop, &w->record_io);
 	watch_begin(w);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -18,7 +19,7 @@ const char *conf_defaults_text(void)
 	return defaults_yaml;
 }
 
-static Nl__Config *defaults(void)
+Nl__Config *conf_defaults(void)
 {
 	Nl__Config *config = malloc(sizeof(*config));
 	struct reflect_error error;
@@ -59,7 +60,7 @@ static int lay_over(Nl__Config *config, const char *text, size_t bytes, struct c
 
 Nl__Config *conf_parse(const char *name, const char *text, size_t bytes, struct conf_error *error)
 {
-	Nl__Config *config = defaults();
+	Nl__Config *config = conf_defaults();
 
 	*error = (struct conf_error){0};
 	snprintf(error->file, sizeof(error->file), "%s", name);
@@ -75,10 +76,13 @@ Nl__Config *conf_parse(const char *name, const char *text, size_t bytes, struct 
 
 static bool exists(char *out, size_t cap, const char *folder, const char *rest)
 {
+	struct stat st;
+
 	if (folder == NULL || folder[0] != '/')
 		return false;
-	/* Not access(R_OK): a file that is there but unreadable must be an error, not silence. */
-	return snprintf(out, cap, "%s%s", folder, rest) < (int)cap && access(out, F_OK) == 0;
+	/* A file that is there but unreadable must be an error, not silence. */
+	return snprintf(out, cap, "%s%s", folder, rest) < (int)cap &&
+	       (stat(out, &st) == 0 || errno == EACCES);
 }
 
 bool conf_find(char *out, size_t cap)
@@ -109,23 +113,33 @@ static ssize_t read_all(int fd, char *out, size_t cap)
 	return (ssize_t)used;
 }
 
-static Nl__Config *load_file(const char *path, struct conf_error *error)
+static Nl__Config *unreadable(
+	const char *name, const char *verb, int number, struct conf_error *error)
+{
+	*error = (struct conf_error){.os = number};
+	snprintf(error->file, sizeof(error->file), "%s", name);
+	snprintf(error->text, sizeof(error->text), "cannot %s: %s", verb, strerror(number));
+	return NULL;
+}
+
+Nl__Config *conf_read(const char *name, int fd, struct conf_error *error)
 {
 	static const size_t cap = REFLECT_YAML_MAX + 1; /* one more shows that it is too long */
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *text = malloc(cap);
-	Nl__Config *config = NULL;
-	ssize_t n = fd < 0 ? -errno : text == NULL ? -ENOMEM : read_all(fd, text, cap);
+	ssize_t n = text == NULL ? -ENOMEM : read_all(fd, text, cap);
+	Nl__Config *config = n < 0 ? unreadable(name, "read", (int)-n, error)
+				   : conf_parse(name, text, (size_t)n, error);
 
-	if (n < 0) {
-		*error = (struct conf_error){0};
-		snprintf(error->file, sizeof(error->file), "%s", path);
-		snprintf(error->text, sizeof(error->text), "cannot %s: %s",
-			fd < 0 ? "open" : "read", strerror((int)-n));
-	} else {
-		config = conf_parse(path, text, (size_t)n, error);
-	}
 	free(text);
+	return config;
+}
+
+static Nl__Config *load_file(const char *path, struct conf_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Nl__Config *config = fd < 0 ? unreadable(path, "open", errno, error)
+				    : conf_read(path, fd, error);
+
 	if (fd >= 0)
 		close(fd);
 	return config;
@@ -159,7 +173,7 @@ void conf_print(FILE *out, const Nl__Config *config)
 
 bool conf_print_diff(FILE *out, const Nl__Config *config)
 {
-	Nl__Config *base = defaults();
+	Nl__Config *base = conf_defaults();
 	bool differs;
 
 	if (base == NULL)
@@ -167,4 +181,35 @@ bool conf_print_diff(FILE *out, const Nl__Config *config)
 	differs = reflect_print_diff(out, &config->base, &base->base);
 	conf_free(base);
 	return differs;
+}
+
+/* The hubs are headed by their names only when one of them differs. */
+static bool print_hub_since(
+	FILE *out, const Nl__Hub *hub, const Nl__Config *before, bool already)
+{
+	const Nl__Hub *old = NULL;
+	size_t i;
+
+	for (i = 0; i < before->n_hubs && old == NULL; i++)
+		if (strcmp(before->hubs[i]->name, hub->name) == 0)
+			old = before->hubs[i];
+	if (old != NULL && reflect_equal(&hub->base, &old->base))
+		return false;
+	fprintf(out, "%s  %s:\n", already ? "" : "hubs:\n", hub->name);
+	if (old != NULL)
+		reflect_print_at(out, &hub->base, &old->base, NULL, 4);
+	return true;
+}
+
+bool conf_print_since(FILE *out, const Nl__Config *config, const Nl__Config *before)
+{
+	static const char *const sections[] = {"log", "api", "policy"};
+	bool printed = false;
+	size_t i;
+
+	for (i = 0; i < config->n_hubs; i++)
+		printed |= print_hub_since(out, config->hubs[i], before, printed);
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		printed |= reflect_print_at(out, &config->base, &before->base, sections[i], 0);
+	return printed;
 }

@@ -26,6 +26,7 @@ enum {
 struct conf_error {
 	char file[256];	  /* as it was given or found; "defaults" when none was */
 	int line, column; /* from 1; 0 when the place is not in the file */
+	int os;		  /* errno where the file could not be opened or read, else 0 */
 	char text[512];	  /* one line: the value, what is allowed, what to do */
 };
 
@@ -38,8 +39,12 @@ struct conf_error {
 Nl__Config *conf_load(const char *path, struct conf_error *error);
 /* The same from memory; `name` is what the error calls it. Any input. */
 Nl__Config *conf_parse(const char *name, const char *text, size_t bytes, struct conf_error *error);
+/* The same from an open descriptor, to its end. Syscalls: read */
+Nl__Config *conf_read(const char *name, int fd, struct conf_error *error);
 void conf_free(Nl__Config *config);
-/* The file that conf_load(NULL) would read, into out; false when there is none. Syscalls: faccessat
+/* The defaults alone. NULL: no memory. */
+Nl__Config *conf_defaults(void);
+/* The file that conf_load(NULL) would read, into out; false when there is none. Syscalls: newfstatat
  */
 bool conf_find(char *out, size_t cap);
 
@@ -58,5 +63,8 @@ const char *conf_error_text(const struct conf_error *error, char *out, size_t ca
 /* The whole configuration as YAML, and what differs from the defaults (false: nothing does). */
 void conf_print(FILE *out, const Nl__Config *config);
 bool conf_print_diff(FILE *out, const Nl__Config *config);
+/* What differs from another configuration, hubs compared by name and left out where they are the same; it can be laid
+ * over that one by reflect_yaml_merge. */
+bool conf_print_since(FILE *out, const Nl__Config *config, const Nl__Config *before);
 
 #endif

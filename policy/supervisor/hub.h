@@ -66,6 +66,7 @@ struct worker {
 	uint32_t restarts;
 	uint32_t failures; /* in a row: back-off doubles */
 	double started;	   /* ev_now() at Start */
+	bool stale;	   /* its Boot may be older than hub->conf: told after Start */
 	char blame[160];   /* what a neighbour reported; empty: nothing */
 };
 
@@ -89,7 +90,8 @@ enum edge_state { EDGE_UP, EDGE_LOST, EDGE_CLEARED };
 struct hub {
 	struct supervisor *super;
 	unsigned int index; /* among the supervisor's hubs */
-	Nl__Hub *conf;	    /* owned by the supervisor's Config */
+	Nl__Hub *conf;	    /* as the workers have it (change_in_force); owned */
+	uint8_t mac[6];	    /* where host.mac is auto */
 	unsigned int shards;
 	struct hash_key shard_key;	   /* of shard_of; as old as the hub */
 	struct worker worker[HUB_WORKERS]; /* in order of actor, then shard */

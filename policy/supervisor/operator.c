@@ -1,10 +1,9 @@
 /*
- * Theory of operation. A client is a channel (ipc/chan.c) like a worker's, and trusted as little. A
- * request is answered at once from what the supervisor knows, or starts a stream:
+ * Theory of operation. The door and who stands in it: a client is a channel (ipc/chan.c) like a worker's, and trusted
+ * as little. The generated dispatch hands each request to its operator_on_*:
  *
- *   TableRequest ─▶ first worker of the topic ─▶ ActorDump(cursor) … ActorRows ─▶ TableRows to the
- * client ▲ next cursor, when the client's queue is empty next worker of the topic ◀─────┘ cursor 0
- * no worker left: TableRows{last}
+ *   table.c   tables       configure.c   the configuration     order.c   what workers are to do
+ *   manage.c  what is answered at once                         answer.c  how answers leave
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,17 +14,33 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../filters.h"
+#include "answer.h"
 #include "operator.h"
 #include "operator_dispatch.h"
-#include "port.h"
-#include "rows.h"
+#include "order.h"
 #include "sockname.h"
 #include "supervisor.h"
-#include "tell.h"
-#include "watch.h"
+#include "table.h"
 
-enum { ROWS_A_RECORD = 64 }; /* of at most some 500 bytes each */
+static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct operator_peer *p = timer->data;
+	struct trouble t;
+
+	trouble(&t, EXIT_TIMED_OUT, "E0503", "%s does not answer",
+		p->worker ? p->worker->name : "a process");
+	trouble_fix(&t, "See: natlockctl process list");
+	p->worker = NULL;
+	p->ordered = 0;
+	answer_failure(p, &t);
+}
+
+void operator_wait(struct operator_peer *p)
+{
+	ev_timer_init(&p->patience, on_patience, OPERATOR_SECONDS, 0.0);
+	p->patience.data = p;
+	ev_timer_start(p->op->super->loop, &p->patience);
+}
 
 static void end_client(struct operator_peer *p)
 {
@@ -36,347 +51,8 @@ static void end_client(struct operator_peer *p)
 	ev_timer_stop(loop, &p->patience);
 	close(p->chan.fd);
 	free(p->queue);
+	free(p->text);
 	memset(p, 0, sizeof(*p));
-}
-
-static void answer(struct operator_peer *p, const Nl__OperatorAnswer *a)
-{
-	if (chan_send_message(&p->chan, &a->base, NULL, 0) < 0)
-		p->chan.error = -EPIPE;
-	if (p->chan.queue_bytes > 0)
-		ev_io_start(p->op->super->loop, &p->out_io);
-}
-
-static int answer_failure(struct operator_peer *p, const struct trouble *t)
-{
-	Nl__OperatorAnswer a = NL__OPERATOR_ANSWER__INIT;
-	Nl__Failure f = NL__FAILURE__INIT;
-
-	f.code = (char *)(uintptr_t)t->code;
-	f.message = (char *)(uintptr_t)t->message;
-	f.cause = (char *)(uintptr_t)t->cause;
-	f.fix = (char *)(uintptr_t)t->fix;
-	f.has_exit_code = true;
-	f.exit_code = t->exit_code;
-	a.msg_case = NL__OPERATOR_ANSWER__MSG_FAILURE;
-	a.failure = &f;
-	answer(p, &a);
-	return 0;
-}
-
-static int answer_done(struct operator_peer *p, const char *text)
-{
-	Nl__OperatorAnswer a = NL__OPERATOR_ANSWER__INIT;
-	Nl__Done d = NL__DONE__INIT;
-
-	d.text = (char *)(uintptr_t)text;
-	a.msg_case = NL__OPERATOR_ANSWER__MSG_DONE;
-	a.done = &d;
-	answer(p, &a);
-	return 0;
-}
-
-static void answer_rows(struct operator_peer *p, ProtobufCBinaryData *rows, size_t n, bool last)
-{
-	Nl__OperatorAnswer a = NL__OPERATOR_ANSWER__INIT;
-	Nl__TableRows t = NL__TABLE_ROWS__INIT;
-
-	t.has_topic = t.has_last = true;
-	t.topic = p->topic;
-	t.n_rows = n;
-	t.rows = rows;
-	t.last = last;
-	a.msg_case = NL__OPERATOR_ANSWER__MSG_ROWS;
-	a.rows = &t;
-	answer(p, &a);
-}
-
-/* A table that is there as a whole, in as many records as it takes. */
-static void answer_all(struct operator_peer *p, struct rows *rows)
-{
-	size_t sent = 0, n;
-
-	do {
-		n = rows->count - sent < ROWS_A_RECORD ? rows->count - sent : ROWS_A_RECORD;
-		answer_rows(p, rows->row + sent, n, sent + n == rows->count);
-		sent += n;
-	} while (sent < rows->count);
-}
-
-/* Which workers hold rows of a topic: a set of 1 << enum actor_id. */
-static unsigned int holders(Nl__Topic topic)
-{
-	switch (topic) {
-	case NL__TOPIC__SESSIONS: return 1U << ACTOR_BROKER;
-	case NL__TOPIC__NAT:
-	case NL__TOPIC__FORWARDS:
-	case NL__TOPIC__EXPECTATIONS: return 1U << ACTOR_NATPROXY;
-	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
-	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
-	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG;
-	case NL__TOPIC__HUBS: return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
-	case NL__TOPIC__STATUS:
-	case NL__TOPIC__PROCESSES:
-	case NL__TOPIC__EVENTS:
-	case _NL__TOPIC_IS_INT_SIZE: break;
-	}
-	return 0;
-}
-
-static void stream_from(struct operator_peer *p, unsigned int first);
-
-/* The row of the present hub, then the next hub; false when that was the last one. */
-static bool next_hub(struct operator_peer *p)
-{
-	const struct supervisor *s = p->op->super;
-	struct rows rows;
-
-	rows_hub(&rows, s, p->hub, &p->counted);
-	answer_rows(p, rows.row, rows.count, false);
-	rows_free(&rows);
-	if (++p->hub == s->hub + s->hubs)
-		return false;
-	nl__hub_row__init(&p->counted);
-	stream_from(p, 0);
-	return true;
-}
-
-static void stream_end(struct operator_peer *p)
-{
-	if (p->topic == NL__TOPIC__HUBS && next_hub(p))
-		return;
-	p->worker = NULL;
-	p->asked = false;
-	ev_timer_stop(p->op->super->loop, &p->patience);
-	answer_rows(p, NULL, 0, true);
-}
-
-/* Asks the next worker from `first` on that holds rows and runs; ends the stream when there is
- * none. A recursion by stream_end is as deep as there are hubs. */
-static void stream_from(struct operator_peer *p, unsigned int first)
-{
-	unsigned int i;
-
-	for (i = first; i < p->hub->workers; i++) {
-		struct worker *w = &p->hub->worker[i];
-
-		p->request = ++p->op->next_request;
-		if (!(holders(p->topic) & 1U << w->id) || tell_dump(w, p->topic, 0, p->request) < 0)
-			continue;
-		p->worker = w;
-		p->asked = true;
-		return;
-	}
-	stream_end(p);
-}
-
-static void stream_after(struct operator_peer *p, const struct worker *w)
-{
-	stream_from(p, (unsigned int)(w - p->hub->worker) + 1);
-}
-
-/* The client has taken everything: the next slice. */
-static void stream_on(struct operator_peer *p)
-{
-	if (!p->worker || p->asked || p->chan.queue_bytes > 0)
-		return;
-	if (p->cursor == 0 || ++p->slices > OPERATOR_SLICES) {
-		stream_after(p, p->worker);
-		return;
-	}
-	p->request = ++p->op->next_request;
-	p->asked = tell_dump(p->worker, p->topic, p->cursor, p->request) == 0;
-	if (!p->asked)
-		stream_after(p, p->worker);
-}
-
-void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows)
-{
-	unsigned int i;
-
-	for (i = 0; i < OPERATOR_CLIENTS; i++) {
-		struct operator_peer *p = &op->peer[i];
-
-		if (!p->used || p->worker != from || !p->asked || p->request != rows->request)
-			continue;
-		p->asked = false;
-		p->cursor = rows->next_cursor;
-		if (rows->n_rows > 0 && p->topic == NL__TOPIC__HUBS)
-			rows_count(&p->counted, from->id, &rows->rows[0]);
-		else if (rows->n_rows > 0)
-			answer_rows(p, rows->rows, rows->n_rows, false);
-		stream_on(p);
-	}
-}
-
-void operator_worker_gone(struct operator* op, const struct worker *w)
-{
-	unsigned int i;
-
-	for (i = 0; i < OPERATOR_CLIENTS; i++)
-		if (op->peer[i].used && op->peer[i].worker == w && op->peer[i].asked)
-			stream_after(&op->peer[i], w);
-}
-
-static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-	struct operator_peer *p = timer->data;
-	struct trouble t;
-
-	trouble(&t, EXIT_TIMED_OUT, "E0503", "%s does not answer",
-		p->worker ? p->worker->name : "natlock");
-	trouble_fix(&t, "See: natlockctl process list");
-	p->worker = NULL;
-	answer_failure(p, &t);
-}
-
-static int no_hub(struct operator_peer *p, const char *name)
-{
-	struct trouble t;
-
-	trouble(&t, EXIT_NO_MATCH, "E0504", "no hub %s", name);
-	trouble_fix(&t, "See: natlockctl hub list");
-	return answer_failure(p, &t);
-}
-
-int operator_on_table_request(
-	struct operator_peer *p, const Nl__TableRequest *m, struct chan_in *in)
-{
-	struct supervisor *s = p->op->super;
-	struct hub *hub = supervisor_hub(s, m->hub);
-	struct rows rows = {0};
-
-	if (p->worker || (unsigned int)m->topic > NL__TOPIC__FORWARDS)
-		return -EPROTO;
-	if (!hub)
-		return no_hub(p, m->hub);
-	p->topic = m->topic;
-	if (holders(m->topic)) {
-		p->hub = m->topic == NL__TOPIC__HUBS ? s->hub : hub;
-		nl__hub_row__init(&p->counted);
-		p->slices = 0;
-		ev_timer_init(&p->patience, on_patience, OPERATOR_SECONDS, 0.0);
-		p->patience.data = p;
-		ev_timer_start(s->loop, &p->patience);
-		stream_from(p, 0);
-		return 0;
-	}
-	rows_make(&rows, s, m->topic);
-	answer_all(p, &rows);
-	rows_free(&rows);
-	return 0;
-}
-
-int operator_on_policy_request(
-	struct operator_peer *p, const Nl__PolicyRequest *m, struct chan_in *in)
-{
-	const struct worker *w = hub_worker_by_name(p->op->super->hub, m->process);
-	const char *name = w ? spawn_actor_name(w->id) : m->process;
-	const struct policy_filter *filter = name ? policy_filter_find(name) : NULL;
-	struct trouble t;
-
-	if (filter)
-		return answer_done(p, filter->listing);
-	trouble(&t, EXIT_NO_MATCH, "E0505", "no policy for %s",
-		m->process ? m->process : "nothing");
-	trouble_fix(&t, "Processes are: supervisor broker netstack natproxy dhcpd alg ctl.");
-	return answer_failure(p, &t);
-}
-
-/* NULL, or the answer has been given. */
-static bool refused(struct operator_peer *p)
-{
-	struct trouble t;
-
-	if (p->admin)
-		return false;
-	trouble(&t, EXIT_REFUSED, "E0501", "this needs the user that natlock runs as, or root");
-	trouble_fix(&t, "Ask as %s, or with sudo.", p->op->super->identity.user);
-	answer_failure(p, &t);
-	return true;
-}
-
-int operator_on_attach_request(
-	struct operator_peer *p, const Nl__AttachRequest *m, struct chan_in *in)
-{
-	struct hub *hub = supervisor_hub(p->op->super, m->hub);
-	struct port_offer offer = {0};
-	struct trouble t;
-	char text[64];
-	int port;
-
-	if (in->nfds != 1)
-		return -EPROTO;
-	if (refused(p))
-		return 0;
-	if (!hub)
-		return no_hub(p, m->hub);
-	offer.fd = chan_take_fd(in, 0);
-	snprintf(offer.name, sizeof(offer.name), "%s", m->name ? m->name : "port");
-	if (port_recognise(&offer, &t) < 0) {
-		close(offer.fd);
-		return answer_failure(p, &t);
-	}
-	port = port_add(hub, &offer, &t);
-	if (port < 0)
-		return answer_failure(p, &t);
-	if (port == PORT_LISTENING)
-		snprintf(text, sizeof(text), "waiting for a guest on hub %s", hub->conf->name);
-	else
-		snprintf(text, sizeof(text), "port %d on hub %s", port, hub->conf->name);
-	return answer_done(p, text);
-}
-
-int operator_on_shutdown_request(
-	struct operator_peer *p, const Nl__ShutdownRequest *m, struct chan_in *in)
-{
-	struct supervisor *s = p->op->super;
-
-	if (refused(p))
-		return 0;
-	answer_done(p, "draining");
-	if (s->is_run)
-		guest_signal(&s->guest, SIGTERM); /* its end is ours */
-	else
-		supervisor_drain(s, EXIT_OK);
-	return 0;
-}
-
-static int no_process(struct operator_peer *p, const struct hub *hub, const char *name)
-{
-	struct trouble t;
-	char names[256];
-	size_t n = 0;
-	unsigned int i;
-
-	for (i = 0; i < hub->workers && n < sizeof(names); i++)
-		n += (size_t)snprintf(names + n, sizeof(names) - n, " %s", hub->worker[i].name);
-	trouble(&t, EXIT_NO_MATCH, "E0506", "no process %s", name ? name : "");
-	trouble_fix(&t, "Processes are:%s.", names);
-	return answer_failure(p, &t);
-}
-
-int operator_on_restart_request(
-	struct operator_peer *p, const Nl__RestartRequest *m, struct chan_in *in)
-{
-	struct hub *hub = supervisor_hub(p->op->super, m->hub);
-	struct worker *w;
-
-	if (refused(p))
-		return 0;
-	if (!hub)
-		return no_hub(p, m->hub);
-	w = hub_worker_by_name(hub, m->process);
-	if (!w)
-		return no_process(p, hub, m->process);
-	watch_restart(w);
-	return answer_done(p, "restarting");
-}
-
-int operator_on_version_request(
-	struct operator_peer *p, const Nl__VersionRequest *m, struct chan_in *in)
-{
-	return answer_done(p, "natlock " NATLOCK_VERSION);
 }
 
 static int not_yet(struct operator_peer *p)
@@ -387,50 +63,33 @@ static int not_yet(struct operator_peer *p)
 	return answer_failure(p, &t);
 }
 
-int operator_on_change_request(
-	struct operator_peer *p, const Nl__ChangeRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_config_request(
-	struct operator_peer *p, const Nl__ConfigRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_reload_request(
-	struct operator_peer *p, const Nl__ReloadRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_drain_request(
-	struct operator_peer *p, const Nl__DrainRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_kick_request(
-	struct operator_peer *p, const Nl__KickRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_order_request(
-	struct operator_peer *p, const Nl__OrderRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
 int operator_on_events_request(
 	struct operator_peer *p, const Nl__EventsRequest *m, struct chan_in *in)
 {
 	return not_yet(p);
 }
 
+void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows)
+{
+	table_on_rows(op, from, rows);
+	drain_on_rows(op->super, from, rows);
+}
+
 void operator_on_answer(struct operator* op, struct worker *from, const Nl__ActorAnswer *answer)
 {
+	order_on_answer(op, from, answer);
+}
+
+void operator_worker_gone(struct operator* op, const struct worker *w)
+{
+	table_worker_gone(op, w);
+	order_worker_gone(op, w);
+}
+
+/* One request at a time: the answer to the one before is not complete. */
+static bool is_busy(const struct operator_peer *p)
+{
+	return p->worker || p->text || p->ordered;
 }
 
 static void on_request(struct ev_loop *loop, struct ev_io *io, int events)
@@ -440,7 +99,7 @@ static void on_request(struct ev_loop *loop, struct ev_io *io, int events)
 	int r = chan_recv(&p->chan, &in);
 
 	if (r > 0)
-		r = operator_dispatch_request(p, &in);
+		r = is_busy(p) ? -EPROTO : operator_dispatch_request(p, &in);
 	if (r < 0 || p->chan.error)
 		end_client(p);
 }
@@ -456,7 +115,8 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
 	}
 	if (r == 0) {
 		ev_io_stop(loop, io);
-		stream_on(p);
+		table_on(p);
+		answer_text_on(p);
 	}
 }
 

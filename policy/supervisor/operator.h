@@ -55,6 +55,13 @@ struct operator_peer {
 	uint64_t cursor; /* of the slice to be asked for when the client has taken the last one */
 	uint32_t request, slices;
 	bool asked;
+	/* the text being sent; NULL: none */
+	char *text;
+	size_t text_bytes, text_sent;
+	/* the order whose answers are awaited: workers of `hub` by 1 << their index; 0: none */
+	uint32_t ordered;
+	uint64_t reached;
+	bool order_ends_sessions; /* or releases leases */
 };
 
 struct operator_door {
@@ -84,6 +91,8 @@ bool operator_admin_path(const char *path, char *out, size_t cap);
 void operator_give(struct operator* op, uint32_t uid, int64_t gid);
 /* Begins to answer. */
 void operator_begin(struct operator* op, struct supervisor *super);
+/* The request under way must be answered in OPERATOR_SECONDS; then the client is told that it was not. */
+void operator_wait(struct operator_peer *p);
 /* A slice from a worker, asked for or not. */
 void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows);
 /* What a worker did of an order. */

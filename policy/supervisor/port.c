@@ -7,6 +7,7 @@
  * socket has a peer only once QEMU has spoken; until then the first datagram is peeked at for its
  * sender's address.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -241,6 +242,27 @@ void port_close_all(struct hub *hub)
 		if (l->hub == hub)
 			listener_end(l, true);
 	}
+}
+
+const char *port_session(const struct hub *hub, unsigned int port, char out[PORT_SESSION])
+{
+	char *c;
+
+	snprintf(out, PORT_SESSION, "SID-%.40s-%u", hub->port[port].name, port);
+	for (c = out; *c; c++)
+		*c = isprint((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '?';
+	return out;
+}
+
+unsigned int port_by_session(const struct hub *hub, const char *session)
+{
+	char name[PORT_SESSION];
+	unsigned int i = 0;
+
+	while (i < HUB_PORTS && (!hub->port[i].used ||
+					strcasecmp(port_session(hub, i, name), session) != 0))
+		i++;
+	return i;
 }
 
 unsigned int port_count(const struct hub *hub)

@@ -37,6 +37,12 @@ void port_remove(struct hub *hub, unsigned int port);
  */
 void port_restart(struct hub *hub);
 void port_close_all(struct hub *hub);
+/* The name of a port in the session list ("SID-TAP:NL0-3"), which the broker makes of the same parts (broker/session.h).
+ */
+enum { PORT_SESSION = 64 };
+const char *port_session(const struct hub *hub, unsigned int port, char out[PORT_SESSION]);
+/* The port of that name, in upper or lower case; HUB_PORTS: none. */
+unsigned int port_by_session(const struct hub *hub, const char *session);
 unsigned int port_count(const struct hub *hub);
 
 #endif

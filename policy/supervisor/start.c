@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "attach.h"
-#include "conf.h"
+#include "configure.h"
 #include "files.h"
 #include "leftover.h"
 #include "plumb.h"
@@ -53,58 +53,54 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 }
 
 /* Seed 3.7.2: 00:AC and four random bytes. */
-static void choose_mac(Nl__Mac *mac)
+static void choose_mac(uint8_t mac[6])
 {
-	uint8_t *octets;
-
-	if (!mac->auto_ || !(octets = malloc(6)))
-		return;
-	if (getrandom(octets, 6, 0) != 6)
+	if (getrandom(mac, 6, 0) != 6)
 		abort();
-	octets[0] = 0x00;
-	octets[1] = 0xac;
-	free(mac->octets.data);
-	mac->has_octets = true;
-	mac->octets = (ProtobufCBinaryData){6, octets};
-	mac->auto_ = false;
+	mac[0] = 0x00;
+	mac[1] = 0xac;
 }
 
 /* One hub more, with its table of workers. */
-static void add_hub(struct supervisor *s, Nl__Hub *conf)
+static int add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 {
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	struct hub *hub = &s->hub[s->hubs];
 	const struct hub *before = s->hubs ? hub - 1 : NULL;
 
 	*hub = (struct hub){.super = s,
-		.index = s->hubs++,
-		.conf = conf,
-		.shards = hub_shards(conf->shards, processors > 0 ? (unsigned int)processors : 1),
+		.index = s->hubs,
+		.shards = hub_shards(asked->shards, processors > 0 ? (unsigned int)processors : 1),
 		.first_worker = before ? before->first_worker + before->workers : 0};
+	choose_mac(hub->mac);
+	hub->conf = change_in_force(asked, hub->mac);
+	if (!hub->conf)
+		return trouble(t, EXIT_FAILED, "E0520", "no memory for hub %s", asked->name);
 	hub_crew(hub);
-	choose_mac(conf->host->mac);
+	s->hubs++;
+	return 0;
 }
 
 static int add_hubs(struct supervisor *s, const char *only, struct trouble *t)
 {
 	size_t i;
 
+	s->only = only;
 	for (i = 0; i < s->config->n_hubs && s->hubs < SUPERVISOR_HUBS; i++) {
-		Nl__Hub *conf = s->config->hubs[i];
+		const Nl__Hub *asked = s->config->hubs[i];
 
-		if (!conf->enable || (only && strcmp(only, conf->name) != 0))
-			continue;
-		add_hub(s, conf);
+		if (!(only && strcmp(only, asked->name) != 0) && add_hub(s, asked, t) < 0)
+			return -1;
 	}
 	if (s->hubs > 0)
 		return 0;
-	trouble(t, EXIT_CONFIG, "E0202", "no hub %s is enabled", only ? only : "at all");
+	trouble(t, EXIT_CONFIG, "E0202", "no hub %s in the configuration", only ? only : "at all");
 	return trouble_fix(t, "See: natlock check");
 }
 
 /* A subnet that the host already reaches another way would be lost to the guests, or to the host.
  */
-static int check_overlap(struct supervisor *s, const Nl__Hub *conf, struct trouble *t)
+int start_check_overlap(struct supervisor *s, const Nl__Hub *conf, struct trouble *t)
 {
 	uint8_t prefix = (uint8_t)__builtin_popcount(conf->host->netmask->be);
 	uint32_t ip_be = conf->host->address->be, other;
@@ -262,14 +258,15 @@ static int run(struct supervisor *s, const struct options *o, struct trouble *t)
 {
 	uint8_t mac[6] = {0x02};
 	struct port_offer offer;
+	Nl__Config *config;
 	sigset_t before;
 	int r = -1;
 
 	if (getrandom(mac + 1, sizeof(mac) - 1, 0) != sizeof(mac) - 1)
 		abort();
-	s->config = start_run_config(o, mac, t);
-	if (!s->config || open_signals(s, &before, t) < 0 || add_hubs(s, NULL, t) < 0 ||
-		settle_identity(s, NULL, t) < 0 || check_overlap(s, s->hub[0].conf, t) < 0 ||
+	config = start_run_config(o, mac, t);
+	if (!config || configure_take(s, config, t) < 0 || open_signals(s, &before, t) < 0 || add_hubs(s, NULL, t) < 0 ||
+		settle_identity(s, NULL, t) < 0 || start_check_overlap(s, s->hub[0].conf, t) < 0 ||
 		spawn_open_binaries(&s->binaries, s->identity.privileged, t) < 0)
 		return -1;
 	if (open_guest(s, o, &before, t) == 0 && plumb_guest(s, mac, &offer, t) == 0 &&
@@ -343,15 +340,14 @@ static int daemonize(struct supervisor *s, struct trouble *t)
 
 static int load(struct supervisor *s, const struct options *o, struct trouble *t)
 {
-	static char found[256];
-	struct conf_error error;
-	char text[800];
-
-	s->config = conf_load(o->config, &error);
-	if (!s->config)
-		return trouble(t, EXIT_CONFIG, "E0201", "%.300s",
-			conf_error_text(&error, text, sizeof(text)));
-	s->config_path = o->config ? o->config : conf_find(found, sizeof(found)) ? found : NULL;
+	places_find(&s->places);
+	saved_path(s->saved, s->places.state);
+	s->config_named = o->config != NULL;
+	s->config_path = o->config;
+	if (!o->config && conf_find(s->config_found, sizeof(s->config_found)))
+		s->config_path = s->config_found;
+	if (configure_load(s, s->config_path, t) < 0)
+		return -1;
 	return add_hubs(s, o->hub, t);
 }
 
@@ -367,7 +363,7 @@ static int up(struct supervisor *s, const struct options *o, struct trouble *t)
 		supervisor_prepare(s, t) < 0)
 		return -1;
 	for (i = 0; i < s->hubs; i++)
-		if (check_overlap(s, s->hub[i].conf, t) < 0 || attach_all(s, &s->hub[i], t) < 0)
+		if (start_check_overlap(s, s->hub[i].conf, t) < 0 || attach_all(s, &s->hub[i], t) < 0)
 			return -1;
 	return enter_and_serve(s, t);
 }

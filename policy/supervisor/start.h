@@ -19,4 +19,8 @@ int start_up(const struct options *o);
 Nl__Config *start_run_config(
 	const struct options *o, const uint8_t guest_mac[6], struct trouble *t);
 
+/* Whether the host has another way to this hub's subnet: -1 with *t then. */
+struct supervisor;
+int start_check_overlap(struct supervisor *s, const Nl__Hub *conf, struct trouble *t);
+
 #endif

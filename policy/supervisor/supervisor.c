@@ -26,7 +26,7 @@
 #include <linux/filter.h>
 
 #include "../filters.h"
-#include "conf.h"
+#include "configure.h"
 #include "crew.h"
 #include "files.h"
 #include "port.h"
@@ -116,11 +116,11 @@ struct hub *supervisor_hub(struct supervisor *s, const char *name)
 	return NULL;
 }
 
-static void log_hub(struct hub *hub, const char *what)
+void supervisor_log_hub(struct hub *hub, const char *what)
 {
-	char line[128];
+	char line[SECLOG_LINE];
 
-	snprintf(line, sizeof(line), "SecureNAT: The hub \"%.64s\" %s.", hub->conf->name, what);
+	snprintf(line, sizeof(line), "SecureNAT: The hub \"%.64s\" %.800s.", hub->conf->name, what);
 	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
 }
 
@@ -177,7 +177,7 @@ void supervisor_hub_born(struct hub *hub)
 	struct supervisor *s = hub->super;
 	unsigned int i;
 
-	log_hub(hub, "was started");
+	supervisor_log_hub(hub, "was started");
 	note_icmp(hub);
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
@@ -224,6 +224,14 @@ void supervisor_drain(struct supervisor *s, int exit_code)
 		crew_drain(&s->hub[i]);
 }
 
+void supervisor_shutdown(struct supervisor *s)
+{
+	if (s->is_run)
+		guest_signal(&s->guest, SIGTERM);
+	else
+		supervisor_drain(s, EXIT_OK);
+}
+
 static void on_guest_end(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct supervisor *s = io->data;
@@ -237,6 +245,8 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct supervisor *s = io->data;
 	struct signalfd_siginfo info;
+	char text[CONFIGURE_TEXT];
+	struct trouble t;
 
 	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
@@ -245,6 +255,8 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 			guest_signal(&s->guest, (int)info.ssi_signo);
 		return;
 	}
+	if (info.ssi_signo == SIGHUP && !s->draining && s->locked)
+		configure_reload(s, text, &t);
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT)
 		supervisor_drain(s, EXIT_OK);
 }
@@ -329,17 +341,27 @@ static const char *log_folder(const struct supervisor *s)
 	return strcmp(file, "auto") == 0 ? s->places.log : file;
 }
 
+void supervisor_open_store(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+	int error;
+
+	store_close(&hub->store);
+	error = store_open(
+		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
+	if (error)
+		supervisor_note(
+			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+}
+
 static void open_records(struct supervisor *s, struct hub *hub)
 {
 	int error = seclog_open(&hub->log, log_folder(s), hub->conf->name, s->config->log->style);
 
 	if (error)
 		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
-	error = store_open(
-		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
-	if (error)
-		supervisor_note(
-			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+	hub->store.fd = -1;
+	supervisor_open_store(hub);
 }
 
 static int give_up_privileges(const struct supervisor *s, struct trouble *t)
@@ -377,12 +399,14 @@ static void close_all(struct supervisor *s)
 		struct hub *hub = &s->hub[i];
 
 		if (hub->born)
-			log_hub(hub, "was stopped");
+			supervisor_log_hub(hub, "was stopped");
 		crew_sync(hub);
 		crew_close(hub);
 		port_close_all(hub);
 		store_close(&hub->store);
 		seclog_close(&hub->log);
+		nl__hub__free_unpacked(hub->conf, NULL);
+		hub->conf = NULL;
 	}
 	operator_close(&s->op);
 	if (s->is_run)
@@ -390,7 +414,7 @@ static void close_all(struct supervisor *s)
 	hostnet_close(&s->hostnet);
 	resolvers_close(&s->resolvers);
 	ev_loop_destroy(s->loop);
-	conf_free(s->config);
+	configure_free(s);
 }
 
 /* Read outside: from our namespace these gids have no names. */

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "config.pb-c.h"
+#include "drain.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
@@ -24,6 +25,7 @@
 #include "places.h"
 #include "pool.h"
 #include "resolvers.h"
+#include "saved.h"
 #include "spawn.h"
 #include "trouble.h"
 
@@ -43,8 +45,13 @@ struct supervisor {
 	struct ev_prepare sync; /* leases go to disk once a turn */
 	int signal_fd;
 	bool is_run;		 /* `natlock run`: one hub, one program */
-	const char *config_path; /* for STATUS; NULL: built in */
-	Nl__Config *config;
+	const char *config_path; /* NULL: built in */
+	bool config_named;	 /* by -c; else it is looked for at each reload */
+	char config_found[PLACES_PATH];
+	const char *only;			/* --hub; NULL: all are served */
+	Nl__Config *config, *file, *kept;	/* configure.h */
+	char saved[SAVED_PATH];			/* the layer's place; empty: nowhere */
+	bool is_saved;				/* there is a layer */
 	struct places places;
 	struct identity identity;
 	struct spawn_binaries binaries;
@@ -54,6 +61,7 @@ struct supervisor {
 	char resolv_conf[PLACES_PATH]; /* is_run: what the guest has as /etc/resolv.conf */
 	int ready_fd;		       /* is_run: --ready-fd, -1 */
 	struct operator op;
+	struct drain drain;
 	struct hostnet hostnet;
 	struct resolvers resolvers;
 	char note[SUPERVISOR_NOTES]
@@ -83,12 +91,19 @@ void supervisor_note_of(struct worker *w, const char *text);
 /* By name; NULL or "" is the first one. NULL: no such hub. */
 struct hub *supervisor_hub(struct supervisor *s, const char *name);
 
+/* "SecureNAT: The hub "NAME" WHAT." into its security log. */
+void supervisor_log_hub(struct hub *hub, const char *what);
+/* Opens the hub's leases on disk, or closes them, as its configuration says. */
+void supervisor_open_store(struct hub *hub);
+
 /* All workers of a hub run for the first time. */
 void supervisor_hub_born(struct hub *hub);
 /* A worker ended before its hub was born: natlock gives up. */
 void supervisor_hub_failed(struct hub *hub, const struct trouble *t);
 /* The last worker of a draining hub is gone. */
 void supervisor_hub_gone(struct hub *hub);
+/* The end that an operator asks for: under `run` its program is told, whose end is ours. */
+void supervisor_shutdown(struct supervisor *s);
 /* Begins the orderly end; later calls do nothing but keep the first exit code. */
 void supervisor_drain(struct supervisor *s, int exit_code);
 

@@ -276,6 +276,18 @@ int tell_port(struct hub *hub, unsigned int number)
 	return broker_send_port_attach(&w->chan, &m, &port->fd, 1);
 }
 
+int tell_detach(struct hub *hub, unsigned int port)
+{
+	struct worker *w = hub_worker(hub, ACTOR_BROKER, 0);
+	Nl__PortDetach m = NL__PORT_DETACH__INIT;
+
+	if (w->state != WORKER_RUNNING)
+		return -EAGAIN;
+	m.has_port = true;
+	m.port = port;
+	return broker_send_port_detach(&w->chan, &m, NULL, 0);
+}
+
 /* What a worker must know before Start. */
 void tell_first(struct worker *w)
 {

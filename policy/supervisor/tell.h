@@ -30,6 +30,8 @@ void tell_host_network(struct hub *hub);
 /* To the broker: a port, with a copy of its descriptor. 0, -EAGAIN when the broker is not there to
  * hear (it is told before Start). */
 int tell_port(struct hub *hub, unsigned int port);
+/* To the running broker: it shall give up a port, and says so by PortClosed. 0, or negative when it is not there. */
+int tell_detach(struct hub *hub, unsigned int port);
 /* To the running broker: netstack and natproxy of a shard are gone. It answers by EdgeCleared. */
 void tell_lost(struct hub *hub, unsigned int shard);
 /* EdgeRenewed goes to those whose peers are replaced while they go on: the broker of dhcpd and of a

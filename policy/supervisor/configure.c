@@ -1,0 +1,302 @@
+/*
+ * Theory of operation. A configuration is replaced as a whole:
+ *
+ *   request ─▶ change_make (a checked copy) ─┐
+ *   SIGHUP ─▶ conf_load, saved_lay ─▶ change_plan_make ─┴─▶ configure_apply ─▶ each hub that differs: hub->conf,
+ *                                                                  ActorConfigure to each worker concerned
+ *
+ * A worker that is just being born may have been given the old one by Boot: it is told after Start (worker.stale).
+ * One that does not take its configuration is replaced, and its successor boots with the new one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "configure.h"
+#include "saved.h"
+#include "start.h"
+#include "tell.h"
+#include "watch.h"
+
+static int no_memory(struct trouble *t)
+{
+	return trouble(t, EXIT_FAILED, "E0520", "no memory for one more configuration");
+}
+
+/* What configure_load and configure_reload have read. */
+struct reading {
+	Nl__Config *file, *kept;
+	bool saved;
+};
+
+static int file_trouble(
+	const struct supervisor *s, const struct conf_error *error, struct trouble *t)
+{
+	char line[800];
+
+	trouble(t, EXIT_CONFIG, "E0201", "%.300s", conf_error_text(error, line, sizeof(line)));
+	if (s->locked && error->os == EACCES)
+		return trouble_fix(t,
+			"natlock runs as %s now, who must be able to read it: chown or chmod it, or "
+			"restart natlock.",
+			s->identity.user);
+	return -1;
+}
+
+static int saved_trouble(const char *path, const struct conf_error *error, struct trouble *t)
+{
+	char line[800];
+
+	trouble(t, EXIT_CONFIG, "E0204", "%.300s", conf_error_text(error, line, sizeof(line)));
+	trouble_cause(t, "changes were saved there, and do not go with the configuration file");
+	return trouble_fix(t, "Correct it, or forget the changes: rm %s", path);
+}
+
+static int read_all(
+	const struct supervisor *s, const char *path, struct reading *r, struct trouble *t)
+{
+	struct conf_error error;
+
+	*r = (struct reading){.file = conf_load(path, &error)};
+	if (!r->file)
+		return file_trouble(s, &error, t);
+	r->kept = saved_lay(s->saved, r->file, &r->saved, &error);
+	if (r->kept)
+		return 0;
+	conf_free(r->file);
+	return saved_trouble(s->saved, &error, t);
+}
+
+int configure_load(struct supervisor *s, const char *path, struct trouble *t)
+{
+	struct reading r;
+
+	if (read_all(s, path, &r, t) < 0)
+		return -1;
+	if (configure_take(s, r.kept, t) < 0) {
+		conf_free(r.file);
+		return -1;
+	}
+	conf_free(s->file);
+	s->file = r.file;
+	s->is_saved = r.saved;
+	return 0;
+}
+
+int configure_take(struct supervisor *s, Nl__Config *config, struct trouble *t)
+{
+	Nl__Config *file = config ? (Nl__Config *)reflect_copy(&config->base) : NULL;
+	Nl__Config *kept = config ? (Nl__Config *)reflect_copy(&config->base) : NULL;
+
+	if (!file || !kept) {
+		conf_free(file);
+		conf_free(kept);
+		conf_free(config);
+		return no_memory(t);
+	}
+	s->config = config;
+	s->file = file;
+	s->kept = kept;
+	return 0;
+}
+
+void configure_free(struct supervisor *s)
+{
+	conf_free(s->config);
+	conf_free(s->file);
+	conf_free(s->kept);
+	s->config = s->file = s->kept = NULL;
+}
+
+static void tell_workers(struct hub *hub, const Nl__Hub *before)
+{
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+		int error;
+
+		if (!change_concerns(w->id, before, hub->conf))
+			continue;
+		error = tell_configure(w);
+		w->stale = error == -EAGAIN && w->state != WORKER_RUNNING;
+		if (error && !w->stale)
+			watch_condemn(w, "it does not take its configuration");
+	}
+}
+
+static void log_switch(struct hub *hub, bool was, bool is, const char *what)
+{
+	char text[64];
+
+	if (was == is)
+		return;
+	snprintf(text, sizeof(text), "%s was %s", what, is ? "enabled" : "disabled");
+	supervisor_log_hub(hub, text);
+}
+
+static void log_changes(struct hub *hub, const Nl__Hub *before, const Nl__Hub *now)
+{
+	char names[CHANGE_TEXT], text[SECLOG_LINE / 2];
+
+	log_switch(hub, before->enable, now->enable, "SecureNAT");
+	log_switch(hub, before->nat->enable, now->nat->enable, "NAT");
+	log_switch(hub, before->dhcp->enable, now->dhcp->enable, "DHCP");
+	snprintf(text, sizeof(text), "configuration was changed: %.400s",
+		change_names(before, now, names));
+	supervisor_log_hub(hub, text);
+}
+
+/* One hub takes what it now is in its workers' form. */
+static void change_one(struct hub *hub, Nl__Hub *now)
+{
+	Nl__Hub *before = hub->conf;
+
+	hub->conf = now;
+	if (before->dhcp->persist != now->dhcp->persist)
+		supervisor_open_store(hub);
+	tell_workers(hub, before);
+	if (before->nat->loop_guard != now->nat->loop_guard ||
+		before->host->address->be != now->host->address->be)
+		tell_host_network(hub);
+	nl__hub__free_unpacked(before, NULL);
+}
+
+static int check_overlaps(struct supervisor *s, const Nl__Config *config, struct trouble *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++) {
+		const Nl__VirtualHost *before = s->hub[i].conf->host;
+		const Nl__Hub *now = change_hub(config, s->hub[i].conf->name);
+
+		if ((before->address->be != now->host->address->be ||
+			    before->netmask->be != now->host->netmask->be) &&
+			start_check_overlap(s, now, t) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The workers' form of each hub; false: no memory, nothing is left. */
+static bool make_hubs(
+	const struct supervisor *s, const Nl__Config *config, Nl__Hub *out[SUPERVISOR_HUBS])
+{
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++) {
+		const struct hub *hub = &s->hub[i];
+
+		out[i] = change_in_force(change_hub(config, hub->conf->name), hub->mac);
+		if (out[i]) {
+			out[i]->nat->new_sessions &= !s->drain.on;
+			continue;
+		}
+		while (i > 0)
+			nl__hub__free_unpacked(out[--i], NULL);
+		return false;
+	}
+	return true;
+}
+
+int configure_apply(struct supervisor *s, Nl__Config *config, struct trouble *t)
+{
+	Nl__Hub *now[SUPERVISOR_HUBS];
+	Nl__Config *before = s->config;
+	unsigned int i;
+
+	if (check_overlaps(s, config, t) < 0 || (!make_hubs(s, config, now) && no_memory(t))) {
+		conf_free(config);
+		return -1;
+	}
+	s->config = config;
+	for (i = 0; i < s->hubs; i++) {
+		struct hub *hub = &s->hub[i];
+		const Nl__Hub *was = change_hub(before, hub->conf->name);
+		const Nl__Hub *is = change_hub(config, hub->conf->name);
+
+		hub->log.style = config->log->style;
+		if (reflect_equal(&was->base, &is->base)) {
+			nl__hub__free_unpacked(now[i], NULL);
+			continue;
+		}
+		log_changes(hub, was, is);
+		change_one(hub, now[i]);
+	}
+	conf_free(before);
+	return 0;
+}
+
+void configure_refresh(struct supervisor *s)
+{
+	Nl__Hub *now[SUPERVISOR_HUBS];
+	unsigned int i;
+
+	if (!make_hubs(s, s->config, now))
+		return;
+	for (i = 0; i < s->hubs; i++)
+		change_one(&s->hub[i], now[i]);
+}
+
+static void say_plan(
+	const struct supervisor *s, const struct change_plan *plan, char text[CONFIGURE_TEXT])
+{
+	snprintf(text, CONFIGURE_TEXT, "%s%s was read: %s%s%s%s",
+		s->config_path ? s->config_path : "the built-in configuration",
+		s->is_saved ? " with the saved changes" : "",
+		plan->live[0]	   ? "changed "
+		: plan->restart[0] ? ""
+				   : "nothing changed",
+		plan->live, plan->live[0] && plan->restart[0] ? "; " : "",
+		plan->restart[0] ? "only a restart of natlock changes " : "");
+	strncat(text, plan->restart, CONFIGURE_TEXT - strlen(text) - 1);
+}
+
+/* Where the file is now, when none was named at the start. */
+static void find_again(struct supervisor *s)
+{
+	if (!s->config_named)
+		s->config_path =
+			conf_find(s->config_found, sizeof(s->config_found)) ? s->config_found : NULL;
+}
+
+static int reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct trouble *t)
+{
+	struct change_plan plan;
+	struct reading r;
+
+	find_again(s);
+	if (read_all(s, s->config_path, &r, t) < 0)
+		return -1;
+	if (change_plan_make(&plan, s->config, r.kept, s->only, t) < 0 ||
+		configure_apply(s, plan.config, t) < 0) {
+		conf_free(r.file);
+		conf_free(r.kept);
+		return -1;
+	}
+	conf_free(s->file);
+	conf_free(s->kept);
+	s->file = r.file;
+	s->kept = r.kept;
+	s->is_saved = r.saved;
+	say_plan(s, &plan, text);
+	return 0;
+}
+
+int configure_reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct trouble *t)
+{
+	char line[1024];
+
+	if (s->is_run) {
+		trouble(t, EXIT_REFUSED, "E0526", "natlock run reads no configuration file");
+		return trouble_fix(t, "Change single values instead, or use: natlock up");
+	}
+	if (reload(s, text, t) < 0) {
+		supervisor_note(s, "reload: nothing was changed: %s",
+			trouble_text(t, line, sizeof(line)));
+		return -1;
+	}
+	supervisor_note(s, "reload: %s", text);
+	return 0;
+}
