@@ -81,8 +81,7 @@ static bool exists(char *out, size_t cap, const char *folder, const char *rest)
 	if (folder == NULL || folder[0] != '/')
 		return false;
 	/* A file that is there but unreadable must be an error, not silence. */
-	return snprintf(out, cap, "%s%s", folder, rest) < (int)cap &&
-	       (stat(out, &st) == 0 || errno == EACCES);
+	return snprintf(out, cap, "%s%s", folder, rest) < (int)cap && stat(out, &st) == 0;
 }
 
 bool conf_find(char *out, size_t cap)

@@ -5,13 +5,35 @@
 #include "conf.h"
 #include "doctor.h"
 #include "options.h"
+#include "places.h"
+#include "saved.h"
 #include "start.h"
+
+/* As `up` would have it, with the changes that were saved where this user would keep them. */
+static Nl__Config *load(const struct options *o, struct conf_error *error)
+{
+	Nl__Config *file = conf_load(o->config, error), *config;
+	struct places places;
+	char path[SAVED_PATH];
+	bool laid;
+
+	if (!file)
+		return NULL;
+	places_find(&places);
+	saved_path(path, places.state);
+	config = saved_lay(path, file, &laid, error);
+	conf_free(file);
+	if (laid)
+		say("changes saved in %s are laid over it%s", path,
+			config ? "; to forget them, remove that file" : "");
+	return config;
+}
 
 static int check(const struct options *o)
 {
 	struct conf_error error;
 	char text[800];
-	Nl__Config *config = conf_load(o->config, &error);
+	Nl__Config *config = load(o, &error);
 
 	if (!config) {
 		say("%s", conf_error_text(&error, text, sizeof(text)));

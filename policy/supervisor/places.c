@@ -111,7 +111,7 @@ int places_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	}
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return -errno;
-	if (geteuid() == 0 && lchown(path, uid, gid) < 0)
+	if (geteuid() == 0 && uid != 0 && lchown(path, uid, gid) < 0)
 		return -errno;
 	return own_private_folder(path, uid);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../filters.h"
+#include "change.h"
 #include "log.h"
 #include "port.h"
 #include "process.h"
@@ -42,7 +43,7 @@ static void add_status(struct rows *rows, struct supervisor *s)
 {
 	Nl__StatusRow row = NL__STATUS_ROW__INIT;
 	char *notes[SUPERVISOR_NOTES];
-	char health[64] = "OK";
+	char health[64] = "OK", config[PLACES_PATH + SAVED_PATH + 32];
 	unsigned int i, h;
 
 	for (h = 0; h < s->hubs; h++)
@@ -56,7 +57,9 @@ static void add_status(struct rows *rows, struct supervisor *s)
 	row.version = (char *)(uintptr_t)NATLOCK_VERSION;
 	row.has_uptime_ms = true;
 	row.uptime_ms = (uint64_t)((ev_time() - s->started) * 1000);
-	row.config = (char *)(uintptr_t)(s->config_path ? s->config_path : "built in");
+	snprintf(config, sizeof(config), "%s%s%s", s->config_path ? s->config_path : "built in",
+		s->is_saved ? " and the saved changes in " : "", s->is_saved ? s->saved : "");
+	row.config = config;
 	row.health = health;
 	row.n_notes = s->notes;
 	row.notes = notes;
@@ -190,7 +193,7 @@ static void fill_hub(const struct supervisor *s, const struct hub *hub, Nl__HubR
 void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *hub,
 	const Nl__HubRow *counted)
 {
-	const Nl__Hub *conf = hub->conf;
+	const Nl__Hub *conf = hub->conf, *asked = change_hub(s->config, conf->name);
 	Nl__HubRow row = *counted;
 	Nl__Address address = NL__ADDRESS__INIT;
 	char mac[18] = "auto", strict[] = "strict", shared[] = "shared";
@@ -206,6 +209,10 @@ void rows_hub(struct rows *rows, const struct supervisor *s, const struct hub *h
 	row.data_path = hub_data_path(hub) == DATA_PATH_STRICT ? strict : shared;
 	row.has_shards = true;
 	row.shards = hub->shards;
+	row.has_enable = row.has_nat = row.has_dhcp = true;
+	row.enable = asked->enable;
+	row.nat = asked->nat->enable;
+	row.dhcp = asked->dhcp->enable;
 	fill_hub(s, hub, &row);
 	rows->count = 0;
 	add(rows, &row.base);

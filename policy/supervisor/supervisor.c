@@ -341,7 +341,7 @@ static const char *log_folder(const struct supervisor *s)
 	return strcmp(file, "auto") == 0 ? s->places.log : file;
 }
 
-void supervisor_open_store(struct hub *hub)
+int supervisor_open_store(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
 	int error;
@@ -352,16 +352,33 @@ void supervisor_open_store(struct hub *hub)
 	if (error)
 		supervisor_note(
 			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+	return error;
 }
 
-static void open_records(struct supervisor *s, struct hub *hub)
+/* What somebody has to do something about, other than a disk that is full. */
+static bool is_forbidden(int error)
+{
+	return error == -EACCES || error == -EPERM || error == -ENOTDIR || error == -EROFS ||
+	       error == -ELOOP;
+}
+
+/* Without a place for its leases a hub would give none: better not to start at all. */
+static int open_records(struct supervisor *s, struct hub *hub, struct trouble *t)
 {
 	int error = seclog_open(&hub->log, log_folder(s), hub->conf->name, s->config->log->style);
 
 	if (error)
 		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
 	hub->store.fd = -1;
-	supervisor_open_store(hub);
+	error = supervisor_open_store(hub);
+	if (!is_forbidden(error))
+		return 0;
+	trouble(t, EXIT_FAILED, "E0310", "leases cannot be stored in %s", hub->store.path);
+	trouble_cause(t, "%s", strerror(-error));
+	return trouble_fix(t,
+		"natlock runs as %s, who must be able to enter and write that folder; or set "
+		"dhcp.persist: false.",
+		s->identity.user);
 }
 
 static int give_up_privileges(const struct supervisor *s, struct trouble *t)
@@ -384,8 +401,7 @@ static int open_crews(struct supervisor *s, struct trouble *t)
 	unsigned int i;
 
 	for (i = 0; i < s->hubs; i++) {
-		open_records(s, &s->hub[i]);
-		if (crew_open(&s->hub[i], t) < 0)
+		if (open_records(s, &s->hub[i], t) < 0 || crew_open(&s->hub[i], t) < 0)
 			return -1;
 	}
 	return 0;

@@ -93,8 +93,8 @@ struct hub *supervisor_hub(struct supervisor *s, const char *name);
 
 /* "SecureNAT: The hub "NAME" WHAT." into its security log. */
 void supervisor_log_hub(struct hub *hub, const char *what);
-/* Opens the hub's leases on disk, or closes them, as its configuration says. */
-void supervisor_open_store(struct hub *hub);
+/* Opens the hub's leases on disk, or closes them, as its configuration says. 0 or -errno, of which a note was made. */
+int supervisor_open_store(struct hub *hub);
 
 /* All workers of a hub run for the first time. */
 void supervisor_hub_born(struct hub *hub);

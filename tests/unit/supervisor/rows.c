@@ -10,7 +10,9 @@ static Nl__Mac mac = NL__MAC__INIT;
 static Nl__VirtualHost host = NL__VIRTUAL_HOST__INIT;
 static Nl__IpRange range = NL__IP_RANGE__INIT;
 static Nl__Dhcp dhcp = NL__DHCP__INIT;
-static Nl__Hub conf = NL__HUB__INIT;
+static Nl__Hub conf = NL__HUB__INIT, *hubs[] = {&conf};
+static Nl__Nat nat = NL__NAT__INIT;
+static Nl__Config config = NL__CONFIG__INIT;
 static char name[] = "default";
 
 static struct supervisor *world(void)
@@ -33,6 +35,10 @@ static struct supervisor *world(void)
 	conf.name = name;
 	conf.host = &host;
 	conf.dhcp = &dhcp;
+	conf.nat = &nat;
+	config.n_hubs = 1;
+	config.hubs = hubs;
+	s.config = &config;
 	s.loop = ev_default_loop(0);
 	s.hub[0] = (struct hub){.super = &s, .conf = &conf};
 	s.hub[0].port[3].used = true;
