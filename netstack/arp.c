@@ -97,8 +97,12 @@ void arp_poll(struct stack *s)
 		return;
 	s->announcements--;
 	s->announce_ns = s->now_ns + ARP_ANNOUNCE_NS;
-	if (!s->config.off)
-		arp_send(s, ARP_REQUEST, NULL, RING_PORT_BY_MAC, NULL, s->config.ip_be);
+	if (s->config.off)
+		return;
+	if (stack_is_former_ip(s, s->former.ip_be))
+		arp_send_as(s, s->former.ip_be, ARP_REQUEST, NULL, RING_PORT_BY_MAC, NULL,
+			s->former.ip_be);
+	arp_send(s, ARP_REQUEST, NULL, RING_PORT_BY_MAC, NULL, s->config.ip_be);
 }
 
 uint64_t arp_next_ns(const struct stack *s)

@@ -137,7 +137,8 @@ Test(configure, flows_outlive_a_new_address_and_the_old_one_is_answered_to_who_a
 	const struct seen *s;
 	w->config.ip_be = htobe32(NEW_GATEWAY);
 	configure();
-	cr_assert_eq(be32(arp_seen(0)->bytes + 28), NEW_GATEWAY);
+	cr_assert_eq(be32(arp_seen(0)->bytes + 28), GATEWAY);
+	cr_assert_eq(be32(arp_seen(1)->bytes + 28), NEW_GATEWAY);
 	cr_assert(flow_lives());
 	s = ask(GATEWAY_MAC, GUEST, GATEWAY);
 	cr_assert_not_null(s);
