@@ -1,7 +1,8 @@
 /*
  * Theory of operation: the configuration changes while flows go on. A flow is keyed by its guest's address, so neither
  * the gateway's MAC nor its address is part of it; what cannot live on ends with a reset on both sides: everything when
- * forwarding stops, and the flows of guests that the subnet does not hold any more.
+ * forwarding stops, and the flows of guests that the subnet does not hold any more. Nothing new begins from now on, but
+ * flows have CONFIGURE_PATIENCE_NS left: natproxy ends them meanwhile, and knows the reason for its log.
  *
  *   what guests still know       how they learn                      until then
  *   the former MAC               two announcements (RFC 5227 2.3)    frames to it are taken for STACK_FORMER_MAC_NS
@@ -19,14 +20,16 @@
 
 #include "state.h"
 
+static const uint64_t CONFIGURE_PATIENCE_NS = 500 * NS_PER_MS;
+
 static void configure_move_mac(struct stack *s)
 {
-	if (memcmp(s->wanted_mac, s->told_mac, 6) != 0 ||
-		memcmp(s->wanted_mac, s->config.mac, 6) == 0)
+	uint8_t *mac = s->config.mac;
+	if (memcmp(s->wanted_mac, s->told_mac, 6) != 0 || memcmp(s->wanted_mac, mac, 6) == 0)
 		return;
-	memcpy(s->former.mac, s->config.mac, 6);
+	memcpy(s->former.mac, mac, sizeof(s->former.mac));
 	s->former.mac_until_ns = s->now_ns + STACK_FORMER_MAC_NS;
-	memcpy(s->config.mac, s->wanted_mac, 6);
+	memcpy(mac, s->wanted_mac, sizeof(s->wanted_mac));
 	arp_announce(s);
 }
 
@@ -69,17 +72,30 @@ static void configure_shrink(const struct stack *s, struct flow *f)
 		t->mss = (uint16_t)payload;
 }
 
-static void configure_flows(struct stack *s)
+static void configure_shrink_all(struct stack *s)
 {
 	for (uint32_t i = 0; i < s->flows.touched; i++) {
 		struct flow *f = &s->flows.flow[i];
-		if (!f->used || !f->hashed)
-			continue;
-		if (!stack_may_reach(s, f->key.guest_ip_be))
-			configure_end(s, f);
-		else if (f->key.kind == FLOW_TCP)
+		if (f->used && f->hashed && f->key.kind == FLOW_TCP)
 			configure_shrink(s, f);
 	}
+}
+
+void configure_poll(struct stack *s)
+{
+	if (!s->sweep_ns || s->now_ns < s->sweep_ns)
+		return;
+	s->sweep_ns = 0;
+	for (uint32_t i = 0; i < s->flows.touched; i++) {
+		struct flow *f = &s->flows.flow[i];
+		if (f->used && f->hashed && !stack_may_reach(s, f->key.guest_ip_be))
+			configure_end(s, f);
+	}
+}
+
+uint64_t configure_next_ns(const struct stack *s)
+{
+	return s->sweep_ns ? s->sweep_ns : UINT64_MAX;
 }
 
 void stack_configure(struct stack *s, const struct stack_config *c)
@@ -90,7 +106,8 @@ void stack_configure(struct stack *s, const struct stack_config *c)
 	memcpy(s->config.key, before.key, sizeof(before.key));
 	memcpy(s->config.mac, before.mac, sizeof(before.mac));
 	memcpy(s->wanted_mac, c->mac, sizeof(s->wanted_mac));
-	configure_flows(s);
+	s->sweep_ns = s->now_ns + CONFIGURE_PATIENCE_NS;
+	configure_shrink_all(s);
 	configure_move_mac(s);
 	configure_move_address(s, before.ip_be);
 	if (before.off && !c->off)

@@ -48,6 +48,7 @@ void stack_poll(struct stack *s)
 		tcp_timer_fire(s, flow_of_tcp((struct tcp *)timer));
 	frag_poll(s);
 	arp_poll(s);
+	configure_poll(s);
 }
 
 void stack_flush(struct stack *s)
@@ -69,12 +70,13 @@ void stack_flush(struct stack *s)
 
 uint64_t stack_next_deadline(const struct stack *s)
 {
-	uint64_t next = wheel_next_ns(&s->wheel), frag = frag_next_ns(s), arp = arp_next_ns(s);
-	if (arp < next)
-		next = arp;
+	const uint64_t seldom[] = {frag_next_ns(s), arp_next_ns(s), configure_next_ns(s)};
+	uint64_t next = wheel_next_ns(&s->wheel);
 	if (s->flows.ready_head || s->holds.limbo_head != s->holds.limbo_tail)
 		return s->now_ns + STACK_RETRY_NS < next ? s->now_ns + STACK_RETRY_NS : next;
-	return frag < next ? frag : next;
+	for (unsigned int i = 0; i < ARRAY_COUNT(seldom); i++)
+		next = seldom[i] < next ? seldom[i] : next;
+	return next;
 }
 
 static void stack_input(struct stack *s, struct packet *p)

@@ -70,7 +70,7 @@ void stack_init(
 
 /*
  * The configuration changed (configure.c): all of it takes effect but `key` and `strict`, which stay as they were, and
- * a new `mac`, which waits for stack_gateway_moved. Flows that it does not allow any more are reset. `c` is as valid as
+ * a new `mac`, which waits for stack_gateway_moved. Flows that it does not allow any more are reset within a second. `c` is as valid as
  * stack_init's.
  */
 void stack_configure(struct stack *s, const struct stack_config *c);

@@ -42,6 +42,7 @@ struct stack {
 	struct former former;
 	unsigned int announcements; /* to be made */
 	uint64_t announce_ns;	    /* when the next is due */
+	uint64_t sweep_ns;	    /* when flows end that the configuration does not allow; 0: none */
 	struct link *broker, *natproxy;
 	struct arena *arena;
 	const struct arena_view *view;
@@ -116,6 +117,11 @@ void arp_announce(struct stack *s);
 /* Makes the announcement that is due; when that is, UINT64_MAX for never. */
 void arp_poll(struct stack *s);
 uint64_t arp_next_ns(const struct stack *s);
+
+/* configure.c */
+/* Ends what should have ended by now; when that is wanted, UINT64_MAX for never. */
+void configure_poll(struct stack *s);
+uint64_t configure_next_ns(const struct stack *s);
 
 /* ip4.c */
 void ip4_input(struct stack *s, struct packet *p);
