@@ -42,7 +42,36 @@ void bridge_init(struct bridge *b, const struct bridge_config *c)
 	memset(b->lender, PORTS_MAX, sizeof b->lender);
 	memset(b->lent, 0, sizeof b->lent);
 	memset(b->full_ns, 0, sizeof b->full_ns);
+	b->changed_ns = 0;
 	fdb_init(&b->fdb, &c->key, c->macs_per_port);
+	claim_init(&b->claims, &c->key, c->macs_per_port);
+}
+
+void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t now_ns)
+{
+	const struct steer_gateway before = b->config.gateway;
+	struct steer_gateway *g = &b->config.gateway;
+	*g = c->gateway;
+	memcpy(g->former_mac, before.former_mac, sizeof g->former_mac);
+	if (memcmp(before.mac, g->mac, sizeof g->mac))
+		memcpy(g->former_mac, before.mac, sizeof g->former_mac);
+	if (memcmp(before.mac, g->mac, sizeof g->mac) || before.off != g->off)
+		b->changed_ns = now_ns;
+	if (before.off && !g->off)
+		b->gateway = (struct bridge_counts){0};
+	b->config.macs_per_port = c->macs_per_port;
+	b->config.open_arp = c->open_arp;
+	fdb_set_limit(&b->fdb, c->macs_per_port);
+	b->claims.limit = c->macs_per_port;
+}
+
+void bridge_sweep(struct bridge *b, uint64_t now_ns)
+{
+	struct steer_gateway *g = &b->config.gateway;
+	if (now_ns - b->changed_ns > BRIDGE_FORMER_NS)
+		memset(g->former_mac, 0, sizeof g->former_mac);
+	fdb_sweep(&b->fdb, now_ns);
+	claim_sweep(&b->claims, &b->fdb, now_ns);
 }
 
 void bridge_attach(
@@ -70,6 +99,7 @@ void bridge_detach(struct bridge *b, unsigned int slot)
 	b->attached &= others;
 	b->blocked &= others;
 	b->broken &= others;
+	claim_forget(&b->claims, slot);
 	for (uint32_t i = 0; i < ARENA_MAX_IDS; i++)
 		if (b->lender[i] == slot)
 			b->lender[i] = PORTS_MAX;
@@ -300,6 +330,20 @@ static bool bridge_admit(struct bridge *b, unsigned int slot, const struct frame
 	return false;
 }
 
+/* ARP that says what is not so about another port's station. */
+static bool bridge_usurps(
+	struct bridge *b, unsigned int slot, const struct frame *f, uint64_t now_ns)
+{
+	const uint8_t *bytes = f->piece[0].iov_base;
+	struct steer_claim claim;
+	if (b->config.open_arp || !steer_claims(bytes, f->piece[0].iov_len, &claim))
+		return false;
+	if (!b->config.gateway.off && claim.ip_be == b->config.gateway.ip_be)
+		return false; /* netstack alone hears it */
+	return !claim_hear(&b->claims, &b->fdb, claim.ip_be, claim.mac,
+		!memcmp(claim.mac, bytes + 6, 6), slot, now_ns);
+}
+
 static void bridge_deliver(struct bridge *b, unsigned int slot, const struct frame *f,
 	const struct steer *to, uint64_t now_ns)
 {
@@ -351,7 +395,11 @@ void bridge_input(struct bridge *b, unsigned int slot, const struct wire_vnet *v
 	if (!bridge_is_sound(b, slot, &f))
 		return;
 	to = steer_frame(&b->config.gateway, f.piece[0].iov_base, small);
-	if (bridge_admit(b, slot, &f, &to, now_ns))
+	if (!bridge_admit(b, slot, &f, &to, now_ns))
+		return;
+	if (bridge_usurps(b, slot, &f, now_ns))
+		bridge_drop(b, slot, DROP_ARP_SPOOF);
+	else
 		bridge_deliver(b, slot, &f, &to, now_ns);
 }
 
@@ -365,12 +413,10 @@ void bridge_input_copy(struct bridge *b, unsigned int slot, const struct wire_vn
 }
 
 /* The frame that a SEND describes, checked: 0 or -EPROTO. */
-static int bridge_frame_of(const struct bridge *b, const struct arena_view *view,
-	const struct ring_desc *d, const struct ring_header *h, struct frame *f)
+static int bridge_frame_of(const struct arena_view *view, const struct ring_desc *d,
+	const struct ring_header *h, struct frame *f)
 {
 	if (d->hlen < ETH_HEADER_BYTES || d->hlen > sizeof h->frame || d->nseg > RING_SEGS)
-		return -EPROTO;
-	if (memcmp(h->frame + 6, b->config.gateway.mac, 6))
 		return -EPROTO;
 	memcpy(&f->vnet, h->vnet, WIRE_VNET_BYTES);
 	f->piece[0] = (struct iovec){(uint8_t *)(uintptr_t)h->frame, d->hlen};
@@ -385,14 +431,42 @@ static int bridge_frame_of(const struct bridge *b, const struct arena_view *view
 	return f->bytes <= FRAME_BYTES_MAX && vnet_ok(&f->vnet, f->bytes) ? 0 : -EPROTO;
 }
 
+bool bridge_is_gateway(const struct bridge *b, const uint8_t mac[6])
+{
+	struct steer_gateway g = b->config.gateway;
+	g.off = false;
+	return steer_is_gateway(&g, mac);
+}
+
+/* Whether a frame may leave in the gateway's name. */
+static bool bridge_may_speak(struct bridge *b, const uint8_t mac[6], uint64_t now_ns)
+{
+	enum drop why = DROP_COUNT;
+	if (!bridge_is_gateway(b, mac))
+		why = DROP_MAC_SPOOF;
+	else if (b->config.gateway.off &&
+		 (!b->changed_ns || now_ns - b->changed_ns > BRIDGE_LEAVE_NS))
+		why = DROP_DENIED;
+	if (why == DROP_COUNT)
+		return true;
+	drop_count(b->config.drops, why);
+	b->gateway.dropped++;
+	return false;
+}
+
 int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
 	const struct ring_header *h, uint64_t now_ns)
 {
 	struct frame f;
 	uint64_t ports = 0;
 	int slot;
-	if (bridge_frame_of(b, b->config.shard[shard].view, d, h, &f))
+	bool change = b->changed_ns && now_ns - b->changed_ns <= BRIDGE_FORMER_NS;
+	if (bridge_frame_of(b->config.shard[shard].view, d, h, &f))
 		return -EPROTO;
+	if (!change && !bridge_is_gateway(b, h->frame + 6))
+		return -EPROTO;
+	if (!bridge_may_speak(b, h->frame + 6, now_ns))
+		return 0;
 	if (d->flow == RING_PORT_BY_MAC)
 		ports = bridge_ports_of(b, h->frame, 0, now_ns);
 	else if ((slot = bridge_slot(b, d->flow)) >= 0)
@@ -438,13 +512,34 @@ void bridge_shard_lost(struct bridge *b, unsigned int shard)
 	b->full_ns[shard] = 0;
 }
 
-int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number)
+/* An ACK says whose an address is: dhcpd/codec.c puts the type first of the options. Fixed offsets, any content. */
+static void bridge_note_lease(struct bridge *b, const uint8_t *frame, size_t bytes, uint64_t now_ns)
+{
+	static const uint8_t ack[] = {99, 130, 83, 99, 53, 1, 5};
+	enum {
+		BOOTP = ETH_HEADER_BYTES + 20 + 8, /* our server sends no IP options */
+		YIADDR = BOOTP + 16,
+		CHADDR = BOOTP + 28,
+		COOKIE = BOOTP + 236,
+	};
+	uint32_t ip_be;
+	if (bytes < COOKIE + sizeof ack || memcmp(frame + COOKIE, ack, sizeof ack))
+		return;
+	memcpy(&ip_be, frame + YIADDR, sizeof ip_be);
+	if (ip_be)
+		claim_lease(&b->claims, &b->fdb, ip_be, frame + CHADDR, now_ns);
+}
+
+int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number,
+	uint64_t now_ns)
 {
 	struct frame f = {.piece = {{(uint8_t *)(uintptr_t)frame, bytes}}, .pieces = 1};
 	int slot = all ? -1 : bridge_slot(b, number);
-	if (bytes < ETH_HEADER_BYTES || bytes > BRIDGE_DHCP_BYTES_MAX ||
-		memcmp(frame + 6, b->config.gateway.mac, 6))
+	if (bytes < ETH_HEADER_BYTES || bytes > BRIDGE_DHCP_BYTES_MAX)
 		return -EPROTO;
+	if (!bridge_may_speak(b, frame + 6, now_ns))
+		return 0;
+	bridge_note_lease(b, frame, bytes, now_ns);
 	f.bytes = (uint32_t)bytes;
 	b->gateway.rx_frames++;
 	b->gateway.rx_bytes += bytes;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "claim.h"
 #include "drop.h"
 #include "egress.h"
 #include "fdb.h"
@@ -39,6 +40,10 @@ enum {
 
 /* How long frames of a port may wait for one of several shards. */
 #define BRIDGE_PATIENCE_NS (20 * UINT64_C(1000000))
+/* How long the gateway's MAC before a change is its own too, as a station keeps its port. */
+#define BRIDGE_FORMER_NS FDB_QUIET_NS
+/* How long a gateway that was switched off may still take its leave (resets to its guests). */
+#define BRIDGE_LEAVE_NS (1 * UINT64_C(1000000000))
 
 struct bridge_io {
 	struct egress_io port;
@@ -65,6 +70,7 @@ struct bridge_port {
 
 struct bridge_config {
 	struct steer_gateway gateway;
+	bool open_arp;		/* any station may claim any address but the gateway's */
 	struct hash_key key;	/* secret */
 	uint32_t macs_per_port; /* 1.. */
 	struct arena *arena;	/* the broker's own */
@@ -90,7 +96,9 @@ struct bridge {
 	uint64_t full_ns
 		[SHARD_MAX]; /* since when a shard has had no room; 0: it had some when last asked */
 	struct bridge_counts gateway;
+	uint64_t changed_ns; /* when bridge_configure last moved or stopped the gateway; 0 never */
 	struct fdb fdb;
+	struct claims claims;
 	struct bridge_port port[PORTS_MAX];
 };
 
@@ -100,6 +108,18 @@ struct bridge_offer {
 };
 
 void bridge_init(struct bridge *b, const struct bridge_config *c);
+
+/* What may change while frames pass. */
+struct bridge_change {
+	struct steer_gateway gateway; /* its former_mac is not read */
+	uint32_t macs_per_port;
+	bool open_arp;
+};
+void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t now_ns);
+/* One of the gateway's MACs, even while it is switched off. */
+bool bridge_is_gateway(const struct bridge *b, const uint8_t mac[6]);
+/* Every few seconds: forgets what is too old to count. */
+void bridge_sweep(struct bridge *b, uint64_t now_ns);
 
 /* A new port in a free slot. mtu 0 means the largest. stream: frames leave with a length in front
  * (stream.h). */
@@ -130,7 +150,8 @@ void bridge_input_copy(struct bridge *b, unsigned int slot, const struct wire_vn
 /*
  * RING SEND from a shard's netstack, as link_peek of its link gave it (segments inside their buffers, arenas
  * mapped here: an id means the arena of that shard). When it returns, nothing refers to the descriptor's payload any more: then, not before,
- * the caller calls link_consumed. 0 or -EPROTO: netstack lies.
+ * the caller calls link_consumed. 0 or -EPROTO: netstack lies. Under another source address than the gateway's nothing
+ * leaves; that is no lie within BRIDGE_FORMER_NS after a change.
  */
 int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
 	const struct ring_header *h, uint64_t now_ns);
@@ -139,9 +160,10 @@ int bridge_release(struct bridge *b, unsigned int shard, const struct ring_desc 
 /* netstack and natproxy of a shard are gone, and its link is reset: what they had is free again. Until its link
  * lives frames for it are dropped. */
 void bridge_shard_lost(struct bridge *b, unsigned int shard);
-/* DhcpAnswer: a whole frame for one port, or for all. 0 (also when that port is gone) or -EPROTO:
- * dhcpd lies. */
-int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number);
+/* DhcpAnswer: a whole frame for one port, or for all. 0 (also when that port is gone, and when the source is not the
+ * gateway, of whose change dhcpd may hear earlier than we: nothing leaves) or -EPROTO: dhcpd lies. */
+int bridge_answer(struct bridge *b, const uint8_t *frame, size_t bytes, bool all, uint32_t number,
+	uint64_t now_ns);
 
 /* Writes what is queued for a port that can be written again. */
 void bridge_flush(struct bridge *b, unsigned int slot);

@@ -15,11 +15,16 @@
 
 #include <string.h>
 
+void fdb_set_limit(struct fdb *f, uint32_t limit)
+{
+	f->limit = limit < FDB_ENTRIES ? limit : FDB_ENTRIES;
+}
+
 void fdb_init(struct fdb *f, const struct hash_key *key, uint32_t limit)
 {
 	memset(f, 0, sizeof *f);
 	f->key = *key;
-	f->limit = limit < FDB_ENTRIES ? limit : FDB_ENTRIES;
+	fdb_set_limit(f, limit);
 	for (int i = 0; i < PORTS_MAX; i++)
 		f->recent[i] = FDB_NONE;
 	for (int i = 0; i < FDB_BUCKETS; i++)
@@ -104,6 +109,13 @@ int fdb_find(const struct fdb *f, const uint8_t mac[6], uint64_t now_ns)
 {
 	int16_t i = fdb_lookup(f, mac);
 	return i == FDB_NONE || fdb_is_old(&f->entry[i], now_ns) ? FDB_NONE : f->entry[i].slot;
+}
+
+int fdb_find_talking(const struct fdb *f, const uint8_t mac[6], uint64_t now_ns)
+{
+	int16_t i = fdb_lookup(f, mac);
+	return i == FDB_NONE || now_ns - f->entry[i].heard_ns > FDB_QUIET_NS ? FDB_NONE
+									     : f->entry[i].slot;
 }
 
 bool fdb_forget(struct fdb *f, unsigned int slot, uint32_t *cursor, uint8_t mac[6])

@@ -52,10 +52,14 @@ enum fdb_learned {
 
 /* limit: 1..FDB_ENTRIES; more is taken as FDB_ENTRIES. */
 void fdb_init(struct fdb *f, const struct hash_key *key, uint32_t limit);
+/* Another limit; stations that are known stay. */
+void fdb_set_limit(struct fdb *f, uint32_t limit);
 /* A frame from `mac` was heard on a port. */
 enum fdb_learned fdb_learn(struct fdb *f, const uint8_t mac[6], unsigned int slot, uint64_t now_ns);
 /* The port of a station, or FDB_NONE when it is unknown or too long silent. */
 int fdb_find(const struct fdb *f, const uint8_t mac[6], uint64_t now_ns);
+/* The same for one that may keep what it has: FDB_NONE when it said nothing for FDB_QUIET_NS. */
+int fdb_find_talking(const struct fdb *f, const uint8_t mac[6], uint64_t now_ns);
 /* Forgets the next station of a port and says which; false when none is left. *cursor starts at 0.
  */
 bool fdb_forget(struct fdb *f, unsigned int slot, uint32_t *cursor, uint8_t mac[6]);

@@ -38,6 +38,7 @@ struct broker {
 	uint64_t readable;  /* slots to be read in this turn */
 	uint64_t starved;   /* slots that wait for buffers or ring slots, unwatched */
 	uint64_t watched;   /* slots whose writability is watched */
+	uint32_t untold;    /* shards that are to hear which MAC the gateway has */
 	uint64_t sweep_ns, retry_ns;
 	uint64_t created_ms;
 	struct bridge bridge;
@@ -66,25 +67,35 @@ static int broker_dhcp(
 
 /* What the hub's configuration says to the bridge: 0, or -EINVAL when the supervisor left something
  * out. */
-static int broker_configure(struct bridge_config *c, const Nl__ActorBoot *boot)
+static int broker_read(struct bridge_change *c, const Nl__Hub *hub)
 {
-	const Nl__Hub *hub = boot->hub;
 	const Nl__VirtualHost *host = hub ? hub->host : NULL;
 	if (!host || !host->mac || host->mac->octets.len != 6 || !host->address)
 		return -EINVAL;
-	if (boot->entropy.len < sizeof c->key)
+	memcpy(c->gateway.mac, host->mac->octets.data, 6);
+	c->gateway.ip_be = host->address->be;
+	c->gateway.off = hub->has_enable && !hub->enable;
+	c->gateway.dhcp = hub->dhcp && hub->dhcp->enable;
+	c->open_arp = hub->has_arp_guard && !hub->arp_guard;
+	c->macs_per_port = BROKER_MACS_DEFAULT;
+	if (hub->limits && hub->limits->macs_per_port)
+		c->macs_per_port = hub->limits->macs_per_port;
+	return 0;
+}
+
+static int broker_first(struct bridge_config *c, const Nl__ActorBoot *boot)
+{
+	struct bridge_change hub = {0};
+	if (broker_read(&hub, boot->hub) || boot->entropy.len < sizeof c->key)
 		return -EINVAL;
 	if (boot->has_shard_key && boot->shard_key.len == sizeof c->shard_key)
 		memcpy(&c->shard_key, boot->shard_key.data, sizeof c->shard_key);
 	else if (c->shards > 1)
 		return -EINVAL;
-	memcpy(c->gateway.mac, host->mac->octets.data, 6);
-	c->gateway.ip_be = host->address->be;
-	c->gateway.dhcp = hub->dhcp && hub->dhcp->enable;
 	memcpy(&c->key, boot->entropy.data, sizeof c->key);
-	c->macs_per_port = BROKER_MACS_DEFAULT;
-	if (hub->limits && hub->limits->macs_per_port)
-		c->macs_per_port = hub->limits->macs_per_port;
+	c->gateway = hub.gateway;
+	c->macs_per_port = hub.macs_per_port;
+	c->open_arp = hub.open_arp;
 	return 0;
 }
 
@@ -96,7 +107,7 @@ static int broker_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 		.shards = a->shards,
 		.drops = &a->drops,
 		.io = {.port = {.context = self, .write = broker_write}, .dhcp = broker_dhcp}};
-	int error = broker_configure(&c, boot);
+	int error = broker_first(&c, boot);
 	if (error)
 		return error;
 	for (unsigned int i = 0; i < a->shards; i++)
@@ -107,6 +118,21 @@ static int broker_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 	self->created_ms = boot->wall_ms;
 	bridge_init(&self->bridge, &c);
 	actor_reserve_fds(a, BROKER_PORT_LAST);
+	return 0;
+}
+
+static int broker_configure(void *arg, const Nl__Hub *hub)
+{
+	struct broker *self = arg;
+	struct bridge_change c = {0};
+	bool was_off = self->bridge.config.gateway.off;
+	int error = broker_read(&c, hub);
+	if (error)
+		return error;
+	bridge_configure(&self->bridge, &c, actor_now_ns(self->actor));
+	if (was_off && !c.gateway.off)
+		self->created_ms = actor_wall_ms(self->actor);
+	self->untold = (1U << self->actor->shards) - 1;
 	return 0;
 }
 
@@ -154,6 +180,18 @@ static void broker_port_closed(struct broker *self, uint32_t number, const char 
 static struct chan *broker_netstack(struct broker *self, unsigned int shard)
 {
 	return &self->actor->chan[BROKER_EDGE_NETSTACK + shard];
+}
+
+/* A channel that is full now is tried again in a later turn. */
+static void broker_tell_mac(struct broker *self)
+{
+	Nl__GatewayMoved m = NL__GATEWAY_MOVED__INIT;
+	m.has_mac = true;
+	m.mac = (ProtobufCBinaryData){6, self->bridge.config.gateway.mac};
+	for (unsigned int i = 0; i < self->actor->shards; i++)
+		if (self->untold >> i & 1 &&
+			netstack_send_gateway_moved(broker_netstack(self, i), &m, NULL, 0) == 0)
+			self->untold &= ~(1U << i);
 }
 
 /* The netstacks learn which stations went away with a port (one station may have addresses in several shards);
@@ -259,6 +297,8 @@ static bool broker_turn(void *arg)
 		more |= broker_take_port(self, (unsigned int)__builtin_ctzll(left), now_ns);
 	broker_close_broken(self);
 	broker_watch_blocked(self);
+	if (self->untold)
+		broker_tell_mac(self);
 	return more;
 }
 
@@ -274,7 +314,7 @@ static void broker_timeout(void *arg, uint64_t now_ns)
 	self->retry_ns = now_ns + BROKER_RETRY_NS;
 	if (now_ns < self->sweep_ns)
 		return;
-	fdb_sweep(&self->bridge.fdb, now_ns);
+	bridge_sweep(&self->bridge, now_ns);
 	self->sweep_ns = now_ns + BROKER_SWEEP_NS;
 }
 
@@ -299,7 +339,8 @@ static uint64_t broker_dump(void *arg, Nl__Topic topic, uint64_t cursor)
 		Nl__SessionRow row;
 		char text[SESSION_NAME_BYTES];
 		unsigned int slot = (unsigned int)cursor - 1;
-		if (cursor > 0 && !(self->bridge.attached >> slot & 1))
+		if (cursor > 0 ? !(self->bridge.attached >> slot & 1)
+			       : self->bridge.config.gateway.off)
 			continue;
 		if (cursor == 0)
 			session_gateway(&row, &self->bridge, self->created_ms);
@@ -372,14 +413,17 @@ int broker_on_edge_lost(struct broker *self, const Nl__EdgeLost *m, struct chan_
 
 int broker_on_stack_ready(struct broker *self, const Nl__StackReady *m, struct chan_in *in)
 {
-	return m->mac.len == 6 && !memcmp(m->mac.data, self->bridge.config.gateway.mac, 6)
-		       ? 0
-		       : -EPROTO;
+	if (m->mac.len != 6 || !bridge_is_gateway(&self->bridge, m->mac.data))
+		return -EPROTO;
+	if (memcmp(m->mac.data, self->bridge.config.gateway.mac, 6))
+		self->untold |= 1U << self->shard; /* it was begun before a change */
+	return 0;
 }
 
 int broker_on_dhcp_answer(struct broker *self, const Nl__DhcpAnswer *m, struct chan_in *in)
 {
-	return bridge_answer(&self->bridge, m->frame.data, m->frame.len, m->all_ports, m->port);
+	return bridge_answer(&self->bridge, m->frame.data, m->frame.len, m->all_ports, m->port,
+		actor_now_ns(self->actor));
 }
 
 int broker_op_send(struct broker *self, const struct ring_desc *d, const struct ring_header *h)
@@ -409,6 +453,7 @@ int main(void)
 		.id = ACTOR_BROKER,
 		.boot = broker_boot,
 		.start = broker_start,
+		.configure = broker_configure,
 		.drain = broker_drain,
 		.turn = broker_turn,
 		.on_record = broker_on_record,

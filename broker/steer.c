@@ -13,6 +13,9 @@
  * address (RFC 5227): no other guest may believe it. Frames with a mere priority tag (802.1Q, VLAN
  * 0) are dropped, because stations read them as if untagged and none of the rules above would hold.
  *
+ * With SecureNAT disabled (off) none of this holds: the gateway's addresses are nobody's, and DHCP is for a server among
+ * the guests. For a moment after its MAC changed the gateway has two.
+ *
  * DHCP requests are not flooded while our own server serves the hub: a guest that plays DHCP server
  * must not even hear them. A request that a guest routes to a far server (destination IP not the
  * gateway's) is ordinary traffic.
@@ -30,7 +33,9 @@ enum {
 	IP_FRAGMENT_MASK = 0x3fff,
 	IP_HEADER_MIN = 20,
 	IP_SOURCE = ETH_HEADER_BYTES + 12,
+	ARP_SENDER_MAC = ETH_HEADER_BYTES + 8,
 	ARP_SENDER = ETH_HEADER_BYTES + 14,
+	ARP_BYTES = ETH_HEADER_BYTES + 28,
 	TAG_CUSTOMER = 0x8100,
 	TAG_SERVICE = 0x88a8,
 	TAG_VLAN = 0x0fff
@@ -75,6 +80,14 @@ static bool steer_is_priority_tagged(const uint8_t *frame, size_t bytes)
 	       (bytes < ETH_HEADER_BYTES + 2 || !(steer_u16(frame + 14) & TAG_VLAN));
 }
 
+bool steer_is_gateway(const struct steer_gateway *g, const uint8_t mac[6])
+{
+	if (g->off)
+		return false;
+	return !memcmp(mac, g->mac, 6) ||
+	       (memcmp(g->former_mac, steer_zero, 6) && !memcmp(mac, g->former_mac, 6));
+}
+
 static struct steer steer_drop(enum drop why)
 {
 	return (struct steer){0, why};
@@ -99,20 +112,31 @@ struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, si
 	const uint8_t *destination = frame, *source = frame + 6;
 	if (bytes < ETH_HEADER_BYTES)
 		return steer_drop(DROP_FRAME_SHORT);
-	if (steer_is_group(source) || !memcmp(source, g->mac, 6) || !memcmp(source, steer_zero, 6))
+	if (steer_is_group(source) || !memcmp(source, steer_zero, 6) || steer_is_gateway(g, source))
 		return steer_drop(DROP_MAC_SPOOF);
 	if (steer_is_priority_tagged(frame, bytes))
 		return steer_drop(DROP_ETHERTYPE);
-	if (steer_claims_gateway(g, frame, bytes))
+	if (!g->off && steer_claims_gateway(g, frame, bytes))
 		return (struct steer){STEER_NETSTACK, DROP_ARP_SPOOF};
-	if (!memcmp(destination, g->mac, 6))
+	if (steer_is_gateway(g, destination))
 		return steer_inside(g, frame, bytes, 0);
-	if (!memcmp(destination, steer_broadcast, 6))
+	if (!g->off && !memcmp(destination, steer_broadcast, 6))
 		return steer_inside(g, frame, bytes, STEER_FLOOD);
 	if (!memcmp(destination, steer_link_local, 5) && destination[5] < 16)
 		return steer_drop(DROP_LINK_LOCAL);
 	return (struct steer){
 		steer_is_group(destination) ? STEER_FLOOD : STEER_STATION, DROP_NO_PORT};
+}
+
+bool steer_claims(const uint8_t *frame, size_t bytes, struct steer_claim *claim)
+{
+	static const uint8_t ethernet_ip4[] = {0, 1, 8, 0, 6, 4};
+	if (bytes < ARP_BYTES || steer_u16(frame + 12) != ETHERTYPE_ARP_ ||
+		memcmp(frame + ETH_HEADER_BYTES, ethernet_ip4, sizeof ethernet_ip4))
+		return false;
+	claim->mac = frame + ARP_SENDER_MAC;
+	memcpy(&claim->ip_be, frame + ARP_SENDER, sizeof claim->ip_be);
+	return claim->ip_be != 0;
 }
 
 uint32_t steer_guest(const uint8_t *frame, size_t bytes)

@@ -28,7 +28,10 @@ struct steer {
 
 struct steer_gateway {
 	uint8_t mac[6];
+	uint8_t former_mac
+		[6]; /* what it was before a change: frames to it still are for the gateway; zero = none */
 	uint32_t ip_be;
+	bool off; /* SecureNAT is disabled: nobody has these addresses, frames pass between ports only */
 	bool dhcp; /* dhcpd answers on this hub: requests go to it alone, not to other ports */
 };
 
@@ -41,6 +44,16 @@ struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, si
  * address; 0 when there is none (IPv6, a truncated header, ARP before an address). As steer_frame otherwise.
  */
 uint32_t steer_guest(const uint8_t *frame, size_t bytes);
+
+/* What an ARP packet over Ethernet and IPv4 says of its sender (RFC 826). */
+struct steer_claim {
+	const uint8_t *mac; /* inside the frame */
+	uint32_t ip_be;
+};
+/* False when the frame is no such packet or its sender has no address yet (RFC 5227 probe). */
+bool steer_claims(const uint8_t *frame, size_t bytes, struct steer_claim *claim);
+/* Whether a frame to or from this address is the gateway's. */
+bool steer_is_gateway(const struct steer_gateway *g, const uint8_t mac[6]);
 
 /* First octet's low bit: a group address (broadcast or multicast). */
 static inline bool steer_is_group(const uint8_t mac[6])

@@ -11,6 +11,9 @@
 enum { ARP_REQUEST = 1, ARP_REPLY = 2, ARP_BYTES = 28, ARP_ETHERNET = 1 };
 
 static const uint64_t ARP_DEFEND_NS = 10 * NS_PER_S;
+static const uint64_t ARP_ANNOUNCE_NS =
+	2 * NS_PER_S; /* RFC 5227 1.1: ANNOUNCE_INTERVAL, ANNOUNCE_NUM */
+enum { ARP_ANNOUNCEMENTS = 2 };
 
 struct arp {
 	uint16_t op;
@@ -39,8 +42,9 @@ static bool arp_parse(const struct packet *p, struct arp *a)
 	       !(a->sender_mac[0] & 1) && memcmp(a->sender_mac, p->head + 6, 6) == 0;
 }
 
-static void arp_send(struct stack *s, uint16_t op, const uint8_t *to_mac, uint32_t port,
-	const uint8_t *target_mac, uint32_t target_be)
+/* sender_be: which of the gateway's addresses it speaks for. */
+static void arp_send_as(struct stack *s, uint32_t sender_be, uint16_t op, const uint8_t *to_mac,
+	uint32_t port, const uint8_t *target_mac, uint32_t target_be)
 {
 	static const uint8_t nobody[6];
 	struct out o;
@@ -51,11 +55,17 @@ static void arp_send(struct stack *s, uint16_t op, const uint8_t *to_mac, uint32
 	wire_put_u8(&o.wire, 4);
 	wire_put_u16(&o.wire, op);
 	wire_put(&o.wire, s->config.mac, 6);
-	wire_put(&o.wire, &s->config.ip_be, 4);
+	wire_put(&o.wire, &sender_be, 4);
 	wire_put(&o.wire, target_mac ? target_mac : nobody, 6);
 	wire_put(&o.wire, &target_be, 4);
 	if (out_send(s, &o, LINK_CONTROL) < 0)
 		drop_count(s->drops, DROP_RING_FULL);
+}
+
+static void arp_send(struct stack *s, uint16_t op, const uint8_t *to_mac, uint32_t port,
+	const uint8_t *target_mac, uint32_t target_be)
+{
+	arp_send_as(s, s->config.ip_be, op, to_mac, port, target_mac, target_be);
 }
 
 void arp_ask(struct stack *s, struct guest *g)
@@ -75,10 +85,35 @@ static void arp_defend(struct stack *s)
 	arp_send(s, ARP_REPLY, NULL, RING_PORT_BY_MAC, NULL, s->config.ip_be);
 }
 
-static bool arp_may_claim(const struct stack *s, uint32_t ip_be)
+void arp_announce(struct stack *s)
 {
-	uint32_t host = ip_be & ~s->config.mask_be;
-	return stack_in_subnet(s, ip_be) && host != 0 && host != ~s->config.mask_be;
+	s->announcements = ARP_ANNOUNCEMENTS;
+	s->announce_ns = s->now_ns;
+}
+
+void arp_poll(struct stack *s)
+{
+	if (!s->announcements || s->now_ns < s->announce_ns)
+		return;
+	s->announcements--;
+	s->announce_ns = s->now_ns + ARP_ANNOUNCE_NS;
+	if (s->config.off)
+		return;
+	if (stack_is_former_ip(s, s->former.ip_be))
+		arp_send_as(s, s->former.ip_be, ARP_REQUEST, NULL, RING_PORT_BY_MAC, NULL,
+			s->former.ip_be);
+	arp_send(s, ARP_REQUEST, NULL, RING_PORT_BY_MAC, NULL, s->config.ip_be);
+}
+
+uint64_t arp_next_ns(const struct stack *s)
+{
+	return s->announcements ? s->announce_ns : UINT64_MAX;
+}
+
+/* A guest that asks us whether we still are its gateway; see configure.c. */
+static bool arp_asks_for_former(const struct stack *s, const struct packet *p, const struct arp *a)
+{
+	return p->to_us && a->sender_be && stack_is_former_ip(s, a->target_be);
 }
 
 void arp_input(struct stack *s, const struct packet *p)
@@ -94,12 +129,16 @@ void arp_input(struct stack *s, const struct packet *p)
 		return;
 	}
 	if (a.sender_be != 0) {
-		if (!arp_may_claim(s, a.sender_be)) {
+		if (!stack_may_be_guest(s, a.sender_be)) {
 			drop_count(s->drops, DROP_ARP_SPOOF);
 			return;
 		}
+		if (stack_is_former_ip(s, a.sender_be))
+			s->former.ip_until_ns = 0;
 		guest_learn(s, a.sender_be, a.sender_mac, p->port);
 	}
-	if (a.op == ARP_REQUEST && a.target_be == s->config.ip_be)
-		arp_send(s, ARP_REPLY, a.sender_mac, p->port, a.sender_mac, a.sender_be);
+	if (a.op == ARP_REQUEST &&
+		(a.target_be == s->config.ip_be || arp_asks_for_former(s, p, &a)))
+		arp_send_as(s, a.target_be, ARP_REPLY, a.sender_mac, p->port, a.sender_mac,
+			a.sender_be);
 }

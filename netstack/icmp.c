@@ -223,7 +223,7 @@ void icmp_input(struct stack *s, struct packet *p, struct guest *g)
 		icmp_unreachable(s, p, head[1]);
 	if (head[0] != ICMP_ECHO_REQUEST || head[1] != 0)
 		return;
-	if (p->dst_be == s->config.ip_be || s->config.icmp_dummy)
+	if (stack_is_gateway_ip(s, p->dst_be) || (s->config.icmp_dummy && s->config.nat_enable))
 		icmp_answer_echo(s, p, g);
 	else
 		icmp_forward_echo(s, p, g);

@@ -66,23 +66,21 @@ static bool ip4_options_ok(const struct packet *p)
 
 static bool ip4_source_ok(const struct stack *s, uint32_t ip_be)
 {
-	uint32_t host = ip_be & ~s->config.mask_be;
-	return stack_in_subnet(s, ip_be) && ip_be != s->config.ip_be && host != 0 &&
-	       host != ~s->config.mask_be;
+	return stack_may_be_guest(s, ip_be) && !stack_is_former_ip(s, ip_be);
 }
 
 static bool ip4_destination_ok(const struct stack *s, uint32_t ip_be)
 {
 	uint8_t top;
 	memcpy(&top, &ip_be, 1);
-	if (ip_be == s->config.ip_be)
+	if (stack_is_gateway_ip(s, ip_be))
 		return true;
 	return !stack_in_subnet(s, ip_be) && top != 0 && top != 127 && top < 224;
 }
 
 static bool ip4_lives(struct stack *s, struct packet *p, struct guest *g)
 {
-	if (p->dst_be == s->config.ip_be || p->ttl > 1)
+	if (stack_is_gateway_ip(s, p->dst_be) || p->ttl > 1)
 		return true;
 	drop_count(s->drops, DROP_IP_TTL);
 	icmp_error(s, p, g, ICMP_TIME_EXCEEDED, 0);

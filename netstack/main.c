@@ -13,7 +13,11 @@
 #include "netstack_dispatch.h"
 #include "stack.h"
 
-enum { EDGE_BROKER = 1, EDGE_NATPROXY = 2 };
+enum { EDGE_BROKER = 1, EDGE_NATPROXY = 2, NETSTACK_MTU_MIN = 576 };
+
+/* Guests of other DHCP servers: the default of ours, and the longest that an address is kept for. */
+#define NETSTACK_LEASE_NS     (7200 * UINT64_C(1000000000))
+#define NETSTACK_LEASE_MAX_NS (24 * 3600 * UINT64_C(1000000000))
 
 struct netstack {
 	struct actor *actor;
@@ -25,21 +29,29 @@ struct netstack {
 
 static struct netstack netstack;
 
-static int netstack_configure(struct stack_config *c, const Nl__ActorBoot *boot)
+static uint64_t netstack_lease_ns(uint64_t ms)
 {
-	const Nl__Hub *hub = boot->hub;
+	return ms < NETSTACK_LEASE_MAX_NS / 1000000 ? ms * 1000000 : NETSTACK_LEASE_MAX_NS;
+}
+
+/* What the hub's configuration says to the stack: 0, or -EINVAL when the supervisor left something out. */
+static int netstack_read(struct stack_config *c, const Nl__Hub *hub)
+{
 	const Nl__VirtualHost *host = hub ? hub->host : NULL;
 	const Nl__Nat *nat = hub ? hub->nat : NULL;
 	if (!host || !nat || !host->mac || host->mac->octets.len != 6 || !host->address ||
 		!host->netmask)
 		return -EINVAL;
-	if (boot->entropy.len < STACK_KEY_BYTES || nat->mtu < 576 || nat->mtu > 65535)
+	if (nat->mtu < NETSTACK_MTU_MIN || nat->mtu > UINT16_MAX)
 		return -EINVAL;
 	memcpy(c->mac, host->mac->octets.data, 6);
-	memcpy(c->key, boot->entropy.data, STACK_KEY_BYTES);
 	c->ip_be = host->address->be;
 	c->mask_be = host->netmask->be;
 	c->mtu = (uint16_t)nat->mtu;
+	c->off = hub->has_enable && !hub->enable;
+	c->former_ip_ns = NETSTACK_LEASE_NS;
+	if (hub->dhcp && hub->dhcp->lease)
+		c->former_ip_ns = netstack_lease_ns(hub->dhcp->lease->ms);
 	c->strict = hub->data_path == NL__HUB__DATA_PATH__strict;
 	c->nat_enable = nat->enable;
 	c->dns_redirect = nat->dns_redirect;
@@ -66,9 +78,10 @@ static int netstack_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 		.arena = &a->arena,
 		.view = &a->view[0],
 		.drops = &a->drops};
-	int error = netstack_configure(&config, boot);
-	if (error)
-		return error;
+	int error = netstack_read(&config, boot->hub);
+	if (error || boot->entropy.len < STACK_KEY_BYTES)
+		return -EINVAL;
+	memcpy(config.key, boot->entropy.data, STACK_KEY_BYTES);
 	self->actor = a;
 	self->stack = calloc(1, stack_size());
 	if (!self->stack)
@@ -87,6 +100,18 @@ static void netstack_start(void *arg)
 	m.mac = (ProtobufCBinaryData){sizeof(self->mac), self->mac};
 	m.mtu = self->mtu;
 	broker_send_stack_ready(&self->actor->chan[EDGE_BROKER], &m, NULL, 0);
+}
+
+static int netstack_configure(void *arg, const Nl__Hub *hub)
+{
+	struct netstack *self = arg;
+	struct stack_config config = {0};
+	int error = netstack_read(&config, hub);
+	if (error)
+		return error;
+	stack_clock(self->stack, actor_now_ns(self->actor));
+	stack_configure(self->stack, &config);
+	return 0;
 }
 
 static void netstack_drain(void *arg)
@@ -167,6 +192,15 @@ int netstack_on_station_gone(struct netstack *self, const Nl__StationGone *m, st
 	return 0;
 }
 
+int netstack_on_gateway_moved(struct netstack *self, const Nl__GatewayMoved *m, struct chan_in *in)
+{
+	if (m->mac.len != 6)
+		return -EPROTO;
+	stack_clock(self->stack, actor_now_ns(self->actor));
+	stack_gateway_moved(self->stack, m->mac.data);
+	return 0;
+}
+
 int netstack_on_uplink_state(struct netstack *self, const Nl__UplinkState *m, struct chan_in *in)
 {
 	stack_uplink(self->stack, m->up, m->echo);
@@ -197,6 +231,7 @@ int main(void)
 	static const struct actor_ops ops = {.id = ACTOR_NETSTACK,
 		.boot = netstack_boot,
 		.start = netstack_start,
+		.configure = netstack_configure,
 		.drain = netstack_drain,
 		.turn = netstack_turn,
 		.on_record = netstack_on_record,

@@ -72,5 +72,5 @@ void packet_from_frame(struct stack *s, struct packet *p, const struct ring_desc
 	}
 	p->head_bytes = p->bytes < PACKET_HEAD_BYTES ? p->bytes : PACKET_HEAD_BYTES;
 	packet_copy(s, p, 0, p->head_bytes, p->head);
-	p->to_us = p->head_bytes >= 6 && memcmp(p->head, s->config.mac, 6) == 0;
+	p->to_us = p->head_bytes >= 6 && stack_is_gateway_mac(s, p->head);
 }

@@ -28,6 +28,8 @@ void stack_init(
 	s->now_ns = now_ns;
 	s->uplink = true;
 	s->echo = true;
+	memcpy(s->wanted_mac, c->mac, sizeof(s->wanted_mac));
+	memcpy(s->told_mac, c->mac, sizeof(s->told_mac));
 	memcpy(&s->key, c->key, sizeof(s->key));
 	memcpy(&s->isn_key, c->key + sizeof(s->key), sizeof(s->isn_key));
 	wheel_init(&s->wheel, now_ns);
@@ -45,6 +47,8 @@ void stack_poll(struct stack *s)
 	while ((timer = wheel_pop(&s->wheel, s->now_ns)))
 		tcp_timer_fire(s, flow_of_tcp((struct tcp *)timer));
 	frag_poll(s);
+	arp_poll(s);
+	configure_poll(s);
 }
 
 void stack_flush(struct stack *s)
@@ -66,20 +70,27 @@ void stack_flush(struct stack *s)
 
 uint64_t stack_next_deadline(const struct stack *s)
 {
-	uint64_t next = wheel_next_ns(&s->wheel), frag = frag_next_ns(s);
+	const uint64_t seldom[] = {frag_next_ns(s), arp_next_ns(s), configure_next_ns(s)};
+	uint64_t next = wheel_next_ns(&s->wheel);
 	if (s->flows.ready_head || s->holds.limbo_head != s->holds.limbo_tail)
 		return s->now_ns + STACK_RETRY_NS < next ? s->now_ns + STACK_RETRY_NS : next;
-	return frag < next ? frag : next;
+	for (unsigned int i = 0; i < ARRAY_COUNT(seldom); i++)
+		next = seldom[i] < next ? seldom[i] : next;
+	return next;
 }
 
 static void stack_input(struct stack *s, struct packet *p)
 {
 	uint16_t ethertype;
+	if (s->config.off) {
+		drop_count(s->drops, DROP_DENIED);
+		return;
+	}
 	if (p->head_bytes < ETH_HEADER_BYTES) {
 		drop_count(s->drops, DROP_FRAME_SHORT);
 		return;
 	}
-	if ((p->head[6] & 1) || memcmp(p->head + 6, s->config.mac, 6) == 0) {
+	if ((p->head[6] & 1) || stack_is_gateway_mac(s, p->head + 6)) {
 		drop_count(s->drops, DROP_MAC_SPOOF);
 		return;
 	}

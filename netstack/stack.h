@@ -28,6 +28,10 @@ struct stack; /* state.h */
 
 enum { STACK_FLOWS_MAX = 16384, STACK_KEY_BYTES = 32 };
 
+/* How long frames to a MAC that the gateway has given up are taken: as long as a station keeps its port (fdb.h of the
+ * broker). */
+#define STACK_FORMER_MAC_NS (60 * UINT64_C(1000000000))
+
 /* ECN of TCP (RFC 3168): answered when the guest asks, asked for by our own SYNs as well, or neither. */
 enum stack_ecn { STACK_ECN_ANSWER, STACK_ECN_ASK, STACK_ECN_OFF };
 
@@ -36,6 +40,7 @@ struct stack_config {
 	uint32_t ip_be; /* the gateway's address */
 	uint32_t mask_be;
 	uint16_t mtu;	 /* 576..65535 */
+	bool off;	 /* SecureNAT is disabled: there is no such station on the hub */
 	bool nat_enable; /* false: nothing is forwarded */
 	enum stack_ecn tcp_ecn;
 	bool dns_redirect;
@@ -45,6 +50,8 @@ struct stack_config {
 	uint32_t udp_per_guest;	      /* sessions; 0 = no limit */
 	uint32_t echo_per_guest;      /* sessions; 0 = no limit */
 	uint32_t half_open_per_guest; /* the oldest is recycled; 0 = no limit */
+	uint64_t
+		former_ip_ns; /* how long guests may go on with the address before a change of it: a lease */
 	uint8_t key[STACK_KEY_BYTES]; /* secret: flow hash, ISNs (RFC 6528), IP ids */
 };
 
@@ -60,6 +67,15 @@ struct stack_env {
 size_t stack_size(void);
 void stack_init(
 	struct stack *s, const struct stack_config *c, const struct stack_env *e, uint64_t now_ns);
+
+/*
+ * The configuration changed (configure.c): all of it takes effect but `key` and `strict`, which stay as they were, and
+ * a new `mac`, which waits for stack_gateway_moved. Flows that it does not allow any more are reset within a second. `c` is as valid as
+ * stack_init's.
+ */
+void stack_configure(struct stack *s, const struct stack_config *c);
+/* The broker knows the gateway by this MAC from now on, as far as our configuration says so too. */
+void stack_gateway_moved(struct stack *s, const uint8_t mac[6]);
 
 /* Sets the time for everything until the next call. Must not go back. */
 void stack_clock(struct stack *s, uint64_t now_ns);

@@ -5,6 +5,7 @@
 #define NATLOCK_NETSTACK_STATE_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "arena.h"
 #include "drop.h"
@@ -27,8 +28,21 @@
 #define NS_PER_S       UINT64_C(1000000000)
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* What the gateway was before it changed, as guests still know it. */
+struct former {
+	uint8_t mac[6];
+	uint32_t ip_be;
+	uint64_t mac_until_ns, ip_until_ns; /* 0: nothing */
+};
+
 struct stack {
 	struct stack_config config;
+	uint8_t wanted_mac[6]; /* what the configuration says */
+	uint8_t told_mac[6];   /* what the broker says: the MAC in use changes when both agree */
+	struct former former;
+	unsigned int announcements; /* to be made */
+	uint64_t announce_ns;	    /* when the next is due */
+	uint64_t sweep_ns;	    /* when flows end that the configuration does not allow; 0: none */
 	struct link *broker, *natproxy;
 	struct arena *arena;
 	const struct arena_view *view;
@@ -60,6 +74,34 @@ static inline bool stack_in_subnet(const struct stack *s, uint32_t ip_be)
 	return ((ip_be ^ s->config.ip_be) & s->config.mask_be) == 0;
 }
 
+/* An address of the subnet that a guest may have. */
+static inline bool stack_may_be_guest(const struct stack *s, uint32_t ip_be)
+{
+	uint32_t host = ip_be & ~s->config.mask_be;
+	return stack_in_subnet(s, ip_be) && ip_be != s->config.ip_be && host != 0 &&
+	       host != ~s->config.mask_be;
+}
+static inline bool stack_is_former_ip(const struct stack *s, uint32_t ip_be)
+{
+	return s->now_ns < s->former.ip_until_ns && ip_be == s->former.ip_be;
+}
+/* The gateway's own address, or the one that guests still know it by. */
+static inline bool stack_is_gateway_ip(const struct stack *s, uint32_t ip_be)
+{
+	return ip_be == s->config.ip_be || stack_is_former_ip(s, ip_be);
+}
+static inline bool stack_is_gateway_mac(const struct stack *s, const uint8_t *mac)
+{
+	return memcmp(mac, s->config.mac, 6) == 0 ||
+	       (s->now_ns < s->former.mac_until_ns && memcmp(mac, s->former.mac, 6) == 0);
+}
+
+/* Whether somebody outside may reach this guest. natproxy may not have heard yet that it may not. */
+static inline bool stack_may_reach(const struct stack *s, uint32_t ip_be)
+{
+	return !s->config.off && s->config.nat_enable && stack_may_be_guest(s, ip_be);
+}
+
 /* Wraps after 71 minutes: for differences of what is on its way. */
 static inline uint32_t tcp_now_us(const struct stack *s)
 {
@@ -70,6 +112,16 @@ static inline uint32_t tcp_now_us(const struct stack *s)
 void arp_input(struct stack *s, const struct packet *p);
 /* Asks who has the guest's address: by broadcast, or its known station by unicast. At most once a second a guest. */
 void arp_ask(struct stack *s, struct guest *g);
+/* Tells all of the hub where the gateway is, now and once again (RFC 5227 2.3). */
+void arp_announce(struct stack *s);
+/* Makes the announcement that is due; when that is, UINT64_MAX for never. */
+void arp_poll(struct stack *s);
+uint64_t arp_next_ns(const struct stack *s);
+
+/* configure.c */
+/* Ends what should have ended by now; when that is wanted, UINT64_MAX for never. */
+void configure_poll(struct stack *s);
+uint64_t configure_next_ns(const struct stack *s);
 
 /* ip4.c */
 void ip4_input(struct stack *s, struct packet *p);

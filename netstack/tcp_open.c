@@ -303,8 +303,10 @@ int stack_op_tcp_incoming(struct stack *s, const struct ring_desc *d)
 		.kind = FLOW_TCP};
 	struct guest *g;
 	struct flow *f;
-	if (!stack_in_subnet(s, key.guest_ip_be) || key.guest_ip_be == s->config.ip_be)
-		return -EPROTO;
+	if (!stack_may_reach(s, key.guest_ip_be)) {
+		drop_count(s->drops, DROP_DENIED);
+		return open_reject(s, d->pair.token, RING_FAIL_REFUSED);
+	}
 	f = flow_find(s, &key);
 	if (f && f->tcp.state == TCP_TIME_WAIT)
 		tcp_forget(s, f);

@@ -120,6 +120,12 @@ static bool udp_each(const struct packet *p, uint16_t *each)
 	       (payload <= RING_RUN_BYTES && ring_run_count(payload, *each) <= RING_RUN_DATAGRAMS);
 }
 
+/* A question to the gateway: natproxy knows it by its address of now. */
+static bool udp_is_dns(const struct stack *s, const struct packet *p, uint16_t target)
+{
+	return s->config.dns_redirect && target == DNS_PORT && p->dst_be == s->config.ip_be;
+}
+
 void udp_input(struct stack *s, struct packet *p, struct guest *g)
 {
 	uint16_t source, target, each;
@@ -129,7 +135,7 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 		drop_count(s->drops, DROP_UDP_BAD);
 		return;
 	}
-	if (p->dst_be == s->config.ip_be && !(s->config.dns_redirect && target == DNS_PORT)) {
+	if (stack_is_gateway_ip(s, p->dst_be) && !udp_is_dns(s, p, target)) {
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PORT);
 		return;
 	}
@@ -268,9 +274,12 @@ int stack_op_dgram_incoming(struct stack *s, const struct ring_desc *d)
 		.guest_port = d->pair.guest_port,
 		.kind = FLOW_UDP};
 	struct guest *g;
-	if (d->pair.kind != DGRAM_UDP || !stack_in_subnet(s, key.guest_ip_be) ||
-		key.guest_ip_be == s->config.ip_be)
+	if (d->pair.kind != DGRAM_UDP)
 		return -EPROTO;
+	if (!stack_may_reach(s, key.guest_ip_be)) {
+		drop_count(s->drops, DROP_DENIED);
+		return 0;
+	}
 	if (flow_find(s, &key))
 		return 0; /* our own DGRAM_OPEN for it is on the way */
 	g = guest_need(s, key.guest_ip_be);

@@ -135,8 +135,8 @@ static struct finding look_veth(void)
 static struct finding look_ping(void)
 {
 	return from_errno(try_in_child(0, make_ping_socket),
-		"sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"; pings are answered by the "
-		"gateway meanwhile");
+		"sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"; pings end at the gateway "
+		"meanwhile, or let it answer them: nat.icmp: dummy");
 }
 
 static struct finding look_uids(void)

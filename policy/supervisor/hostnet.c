@@ -91,6 +91,7 @@ static void take_route(struct nl_object *object, void *arg)
 		return;
 	r->to = (struct hostnet_subnet){ip_of(to), to ? (uint8_t)nl_addr_get_prefixlen(to) : 0};
 	r->gateway_be = ip_of(rtnl_route_nh_get_gateway(hop));
+	r->metric = rtnl_route_get_priority(route);
 	if (!rtnl_link_i2name(
 		    reading->links, rtnl_route_nh_get_ifindex(hop), r->device, sizeof(r->device)))
 		return;
@@ -149,13 +150,26 @@ void hostnet_close(struct hostnet *h)
 	h->events = NULL;
 }
 
+/* Whether the kernel uses it: no other route to the same place has a lower metric. */
+static bool counts(const struct hostnet *h, const struct hostnet_route *r)
+{
+	size_t i;
+
+	for (i = 0; i < h->route_count; i++)
+		if (h->route[i].to.ip_be == r->to.ip_be &&
+			h->route[i].to.prefix == r->to.prefix && h->route[i].metric < r->metric)
+			return false;
+	return true;
+}
+
 bool hostnet_loops(const struct hostnet *h, uint32_t hub_ip_be, char *why, size_t cap)
 {
 	char ip[INET_ADDRSTRLEN];
 	size_t i;
 
 	for (i = 0; i < h->route_count; i++) {
-		if (h->route[i].to.prefix != 0 || h->route[i].gateway_be != hub_ip_be)
+		if (h->route[i].to.prefix > 1 || h->route[i].gateway_be != hub_ip_be ||
+			!counts(h, &h->route[i]))
 			continue;
 		snprintf(why, cap,
 			"loop: this hub's gateway %s is also this host's default gateway (seed "

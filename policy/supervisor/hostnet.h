@@ -23,6 +23,7 @@ struct hostnet_route {
 	struct hostnet_subnet to; /* prefix 0: default */
 	uint32_t gateway_be;	  /* 0: directly connected */
 	char device[HOSTNET_DEVICE];
+	uint32_t metric; /* of routes to the same place the lowest counts */
 };
 
 struct hostnet {
@@ -44,7 +45,8 @@ void hostnet_heard(struct hostnet *h);
 bool hostnet_read(struct hostnet *h);
 void hostnet_close(struct hostnet *h);
 
-/* Whether this hub's gateway is also the host's default gateway; says so in why. Pure. */
+/* Whether this hub's gateway is also the host's default gateway, for all of the world or one half of it (0.0.0.0/1 and
+ * 128.0.0.0/1, as VPN clients set it); says so in why. Pure. */
 bool hostnet_loops(const struct hostnet *h, uint32_t hub_ip_be, char *why, size_t cap);
 /* The first route that overlaps subnet ip/prefix and is not the default; NULL: none. Pure. */
 const struct hostnet_route *hostnet_overlap(

@@ -128,8 +128,9 @@ void supervisor_log_hub(struct hub *hub, const char *what)
 static const char *ping_mode(const struct hub *hub)
 {
 	if (hub->conf->nat->icmp == NL__NAT__ICMP__dummy)
-		return "pings are answered by the gateway";
-	return hub->echo_allowed ? "pings are forwarded" : "pings stop at the gateway";
+		return "pings are answered by the gateway itself (nat.icmp: dummy)";
+	return hub->echo_allowed ? "pings are forwarded (nat.icmp: echo)"
+				 : "pings stop at the gateway";
 }
 
 /* And how to have it otherwise, where the kernel decides against the configuration. */

@@ -167,7 +167,7 @@ static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
 	case 2: netstack_says(what >> 3 & 1, data, bytes); break;
 	case 3:
 		inside = true;
-		(void)bridge_answer(&bridge, data, bytes, what & 64, what >> 3 & 7);
+		(void)bridge_answer(&bridge, data, bytes, what & 64, what >> 3 & 7, 1);
 		break;
 	case 4: port_answer = what >> 3; break;
 	case 5:

@@ -32,9 +32,14 @@ def test_echo_refused_by_the_kernel_is_said_at_start(closed, spawn):
 def test_the_configured_fallback_answers_itself(closed, spawn):
     guest = spawn.guest("dummy")
     gateway = spawn.gateway("dummy", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat: {{icmp: dummy}}\n')
-    assert "pings are answered by the gateway" in gateway.text() and "ping_group_range" not in gateway.text()
+    assert "1 hub is up; pings are answered by the gateway itself (nat.icmp: dummy)." in gateway.text() and "ping_group_range" not in gateway.text()
     leased_address(guest)
     assert ping(guest, SERVER) and ping(guest, HOSTLESS, "-s", 1000)
+
+
+def test_echo_that_is_forwarded_is_said_at_start(gateway):
+    assert "1 hub is up; pings are forwarded (nat.icmp: echo)." in gateway.text() and "ping_group_range" not in gateway.text()
+    assert ping(gateway.guest, SERVER) and not ping(gateway.guest, HOSTLESS, "-W", 1), "no reply is invented"
 
 
 def test_time_exceeded(gateway):

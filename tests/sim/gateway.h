@@ -13,6 +13,12 @@ enum { GATEWAY_NOTES = 256, GATEWAY_NOTE_BYTES = 256 };
 void gateway_boot(bool tap);
 /* Boot, lease, ARP: the guest is ready to talk. A perfect cable unless cable_set says otherwise later. */
 void gateway_with_guest(bool tap);
+/* The hub's configuration, to be changed, then to be heard of by one actor after the other. */
+Nl__Hub *gateway_hub(void);
+void gateway_configure(enum actor_id id);
+/* The guest's port is taken off the hub; ports that the broker said are closed. */
+void gateway_kick(void);
+uint32_t gateway_ports_closed(void);
 /* Lines of the logs so far that contain a text. */
 uint32_t gateway_notes(const char *part);
 /* Leases that the supervisor stored. */

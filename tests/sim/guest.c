@@ -75,7 +75,7 @@ static void arp_input(const uint8_t *p, size_t n)
 	target = wire_u32(&w);
 	if (!wire_ok(&w))
 		return;
-	if (sender == GATEWAY_IP && memcmp(mac, GATEWAY_MAC, 6) == 0) {
+	if (sender == GATEWAY_IP) {
 		memcpy(guest.gateway_mac, mac, 6);
 		guest.gateway_known = true;
 	}

@@ -512,18 +512,19 @@ Test(bridge, answers_of_dhcpd)
 {
 	world_open(true, 8);
 	world_frame(frame, 1600, world_broadcast, world_gateway, IP4);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 101), 0);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 101, world.now_ns), 0);
 	cr_assert_eq(heard(), 0x2);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 1514, true, 0), 0);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 1514, true, 0, world.now_ns), 0);
 	cr_assert_eq(heard(), 0xf);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 77), 0, "port gone");
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 77, world.now_ns), 0, "port gone");
 	cr_assert_eq(heard(), 0);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 13, false, 101), -EPROTO);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 0, false, 101), -EPROTO);
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 1515, false, 101), -EPROTO);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 13, false, 101, world.now_ns), -EPROTO);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 0, false, 101, world.now_ns), -EPROTO);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 1515, false, 101, world.now_ns), -EPROTO);
 	frame[6] ^= 2;
-	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 101), -EPROTO);
+	cr_assert_eq(bridge_answer(&world.bridge, frame, 300, false, 101, world.now_ns), 0);
 	cr_assert_eq(heard(), 0);
+	cr_assert_eq(world_drops(DROP_MAC_SPOOF), 1);
 }
 
 Test(bridge, random_frames_of_every_kind_lose_no_buffer)

@@ -380,12 +380,13 @@ Test(worker, dhcp_goes_to_dhcpd_and_back, .timeout = 60)
 	m.dhcp_answer = &answer;
 	say(dhcpd, &m, NULL, 0);
 	guest_hears(fd, 342);
-	frame[6] ^= 2;
+	answer.frame.len = 13;
 	say(dhcpd, &m, NULL, 0);
 	cr_assert_str_eq(hear_super(NL__BROKER_TO_SUPER__MSG_INCIDENT)->incident->actor, "dhcpd");
 	round_trip(fd, 3);
 	say_super(NL__SUPER_TO_BROKER__MSG_EDGE_RENEWED, &renewed, NULL, 0);
 	memcpy(frame + 6, gateway, 6);
+	answer.frame.len = 342;
 	say(dhcpd, &m, NULL, 0);
 	guest_hears(fd, 342);
 	drain();
@@ -424,6 +425,56 @@ Test(worker, sessions_are_listed, .timeout = 60)
 	cr_assert_str_eq(row->session, "SID-VM-4");
 	cr_assert_eq(row->rx_frames, 1);
 	cr_assert_eq(row->tx_frames, 1);
+	drain();
+}
+
+/* The hub's configuration as it was at boot, but for these. */
+static void configure(uint8_t *mac, bool enable)
+{
+	Nl__Mac address = NL__MAC__INIT;
+	Nl__Ip4 ip = NL__IP4__INIT;
+	Nl__VirtualHost host = NL__VIRTUAL_HOST__INIT;
+	Nl__Hub hub = NL__HUB__INIT;
+	Nl__ActorConfigure m = NL__ACTOR_CONFIGURE__INIT;
+	address.has_octets = ip.has_be = hub.has_enable = true;
+	address.octets = (ProtobufCBinaryData){6, mac};
+	memcpy(&ip.be, (uint8_t[]){192, 168, 30, 1}, 4);
+	host.mac = &address;
+	host.address = &ip;
+	hub.host = &host;
+	hub.enable = enable;
+	m.hub = &hub;
+	say_super(NL__SUPER_TO_BROKER__MSG_CONFIGURE, &m, NULL, 0);
+}
+
+static size_t sessions_now(void)
+{
+	Nl__ActorDump m = NL__ACTOR_DUMP__INIT;
+	m.has_topic = true;
+	m.topic = NL__TOPIC__SESSIONS;
+	say_super(NL__SUPER_TO_BROKER__MSG_DUMP, &m, NULL, 0);
+	return hear_super(NL__BROKER_TO_SUPER__MSG_ROWS)->rows->n_rows;
+}
+
+Test(worker, its_configuration_changes_while_it_runs, .timeout = 60)
+{
+	static uint8_t mac[6] = {0, 0xac, 7, 7, 7, 7};
+	Nl__BrokerToNetstack *m;
+	int kept, fd;
+	start_worker();
+	fd = attach(4, NL__PORT_KIND__QEMU_DGRAM, &kept);
+	round_trip(fd, 4);
+	configure(mac, true);
+	m = nl__broker_to_netstack__unpack(NULL, hear(netstack), record);
+	cr_assert_eq(m->msg_case, NL__BROKER_TO_NETSTACK__MSG_GATEWAY_MOVED);
+	cr_assert_eq(memcmp(m->gateway_moved->mac.data, mac, 6), 0);
+	round_trip(fd, 4); /* under the MAC before */
+	cr_assert_eq(sessions_now(), 2);
+	configure(mac, false);
+	cr_assert_eq(sessions_now(), 1, "there is no SecureNAT session");
+	configure(mac, true);
+	cr_assert_eq(sessions_now(), 2);
+	round_trip(fd, 4);
 	drain();
 }
 

@@ -35,6 +35,10 @@ int netstack_on_station_gone(struct netstack *self, const Nl__StationGone *m, st
 	self->station_gone += (int)m->port;
 	return self->result;
 }
+int netstack_on_gateway_moved(struct netstack *self, const Nl__GatewayMoved *m, struct chan_in *in)
+{
+	return 0;
+}
 int netstack_on_uplink_state(struct netstack *self, const Nl__UplinkState *m, struct chan_in *in)
 {
 	self->uplink_state++;

@@ -173,11 +173,17 @@ Test(neighbour, incoming_for_nobody)
 {
 	struct ring_desc d = {
 		.op = RING_NATPROXY_TCP_INCOMING, .pair = {.guest_ip_be = htobe32(0x08080808)}};
-	cr_assert_eq(told(d), -EPROTO);
+	cr_assert_eq(told(d), 0);
 	d.pair.guest_ip_be = htobe32(GATEWAY);
-	cr_assert_eq(told(d), -EPROTO);
+	cr_assert_eq(told(d), 0);
 	d.op = RING_NATPROXY_DGRAM_INCOMING;
 	d.pair.kind = DGRAM_UDP;
+	cr_assert_eq(told(d), 0);
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_REJECTED), 2);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 0);
+	cr_assert_eq(w->drops.count[DROP_DENIED], 3);
+	d.pair.kind = DGRAM_ECHO;
 	cr_assert_eq(told(d), -EPROTO);
 }
 

@@ -31,6 +31,7 @@ struct world *world_new(void (*adjust)(struct stack_config *c))
 {
 	struct world *w = calloc(1, sizeof(*w));
 	w->port = WORLD_PORT;
+	w->gateway_mac = GATEWAY_MAC;
 	struct stack_env env;
 	for (int i = 0; i < 4; i++)
 		w->region[i] = aligned_alloc(64, sizeof(struct ring_region));
@@ -149,7 +150,7 @@ static void parse(struct world *w, struct seen *s)
 {
 	const uint8_t *ip = s->bytes + 14;
 	cr_assert(s->len > 34);
-	cr_assert_arr_eq(s->bytes + 6, GATEWAY_MAC, 6);
+	cr_assert_arr_eq(s->bytes + 6, w->gateway_mac, 6);
 	s->ethertype = get16(s->bytes + 12);
 	if (s->ethertype != ETHERTYPE_IP4)
 		return;

@@ -67,6 +67,7 @@ struct world {
 	bool broker_stuck;    /* the broker consumes nothing */
 	bool natproxy_stuck; /* natproxy takes nothing: asleep, where the test says so to its link */
 	bool stack_deaf; /* the stack does not look at natproxy's ring, as in a turn that it came after */
+	const uint8_t *gateway_mac; /* that the gateway's frames must have; GATEWAY_MAC at first */
 	uint32_t port;		/* of the hub, that world_frame comes from; WORLD_PORT at first */
 	uint16_t gso_size;	/* of the frames that the guest sends */
 	int error;		/* first error of a stack_op */

@@ -29,6 +29,31 @@ Test(hostnet, the_loop_of_the_seed)
 		"a gateway of one network only");
 }
 
+Test(hostnet, half_of_the_world_is_a_loop_too)
+{
+	struct hostnet h = host();
+	char why[160];
+
+	h.route[h.route_count++] = (struct hostnet_route){
+		{inet_addr("128.0.0.0"), 1}, inet_addr("192.168.1.2"), "tap0"};
+	cr_assert(hostnet_loops(&h, inet_addr("192.168.1.2"), why, sizeof(why)));
+}
+
+/* As a DHCP client on a hub's TAP sets it beside the one that the host had. */
+Test(hostnet, a_default_route_that_is_not_used_is_no_loop)
+{
+	struct hostnet h = host();
+	char why[160];
+
+	h.route[0].metric = 100;
+	h.route[h.route_count++] = (struct hostnet_route){
+		{0, 0}, inet_addr("192.168.30.1"), "tap0", .metric = 1000};
+	cr_assert_not(hostnet_loops(&h, inet_addr("192.168.30.1"), why, sizeof(why)));
+	cr_assert(hostnet_loops(&h, inet_addr("192.168.1.1"), why, sizeof(why)));
+	h.route[3].metric = 50;
+	cr_assert(hostnet_loops(&h, inet_addr("192.168.30.1"), why, sizeof(why)));
+}
+
 Test(hostnet, overlap_both_ways)
 {
 	struct hostnet h = host();
