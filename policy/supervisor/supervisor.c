@@ -338,8 +338,8 @@ static void open_records(struct supervisor *s, struct hub *hub)
 	error = store_open(
 		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
 	if (error)
-		supervisor_note(
-			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+		supervisor_note(s, "leases cannot be stored in %s: %s. %s. Until then nobody gets one",
+			hub->store.path, strerror(-error), store_advice(error));
 }
 
 static int give_up_privileges(const struct supervisor *s, struct trouble *t)
