@@ -168,6 +168,16 @@ static void broker_writable(struct ev_loop *loop, struct ev_io *w, int events)
 	bridge_flush(&self->bridge, (unsigned int)(p - self->port));
 }
 
+/* dhcpd looks for other servers on each port. */
+static void broker_tell_dhcpd(struct broker *self, unsigned int slot)
+{
+	Nl__PortOpened m = NL__PORT_OPENED__INIT;
+	m.has_port = true;
+	m.port = self->bridge.port[slot].number;
+	m.name = self->port[slot].name;
+	dhcpd_send_port_opened(&self->actor->chan[BROKER_EDGE_DHCPD], &m, NULL, 0);
+}
+
 static void broker_port_closed(struct broker *self, uint32_t number, const char *why)
 {
 	Nl__PortClosed m = NL__PORT_CLOSED__INIT;
@@ -213,6 +223,10 @@ static void broker_forget_stations(struct broker *self, unsigned int slot)
 static void broker_detach(struct broker *self, unsigned int slot)
 {
 	uint64_t others = ~(UINT64_C(1) << slot);
+	Nl__PortGone m = NL__PORT_GONE__INIT;
+	m.has_port = true;
+	m.port = self->bridge.port[slot].number;
+	dhcpd_send_port_gone(&self->actor->chan[BROKER_EDGE_DHCPD], &m, NULL, 0);
 	broker_forget_stations(self, slot);
 	bridge_detach(&self->bridge, slot);
 	port_close(&self->port[slot], self->actor->loop);
@@ -375,6 +389,7 @@ int broker_on_port_attach(struct broker *self, const Nl__PortAttach *m, struct c
 		m->mtu);
 	port_watch(p, broker_readable, broker_writable, self);
 	port_want_read(p, self->actor->loop, self->started);
+	broker_tell_dhcpd(self, slot);
 	return 0;
 }
 
@@ -394,6 +409,8 @@ int broker_on_edge_renewed(struct broker *self, const Nl__EdgeRenewed *m, struct
 		return -EPROTO;
 	actor_renew(self->actor,
 		m->has_shard ? BROKER_EDGE_NETSTACK + (int)m->shard : BROKER_EDGE_DHCPD);
+	for (uint64_t left = m->has_shard ? 0 : self->bridge.attached; left; left &= left - 1)
+		broker_tell_dhcpd(self, (unsigned int)__builtin_ctzll(left));
 	return 0;
 }
 

@@ -18,7 +18,8 @@
  *
  * DHCP requests are not flooded while our own server serves the hub: a guest that plays DHCP server
  * must not even hear them. A request that a guest routes to a far server (destination IP not the
- * gateway's) is ordinary traffic.
+ * gateway's) is ordinary traffic. For the same reason what a guest says as a server reaches no other guest while ours
+ * serves: dhcpd alone hears it, and stops serving that port.
  *
  * Fixed offsets, one variable header length, no loops over guest data.
  */
@@ -30,6 +31,7 @@
 
 enum {
 	STEER_DHCP_PORT = 67,
+	STEER_CLIENT_PORT = 68,
 	IP_FRAGMENT_MASK = 0x3fff,
 	IP_HEADER_MIN = 20,
 	IP_SOURCE = ETH_HEADER_BYTES + 12,
@@ -50,21 +52,36 @@ static uint16_t steer_u16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* Whether the IPv4 packet is a DHCP request that is meant for this link: whole (not a fragment),
- * UDP, port 67. */
-static bool steer_is_dhcp(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+/* The UDP header of a whole IPv4 datagram (not a fragment) while our server serves; NULL if it is none. */
+static const uint8_t *steer_udp(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
 {
 	const uint8_t *ip = frame + ETH_HEADER_BYTES;
 	size_t left = bytes - ETH_HEADER_BYTES;
 	size_t header;
 	if (!g->dhcp || left < IP_HEADER_MIN || ip[0] >> 4 != 4)
-		return false;
+		return NULL;
 	header = (size_t)(ip[0] & 15) * 4;
-	if (header < IP_HEADER_MIN || left < header + 8 || ip[9] != IP_PROTO_UDP)
+	if (header < IP_HEADER_MIN || left < header + 8 || ip[9] != IP_PROTO_UDP ||
+		(steer_u16(ip + 6) & IP_FRAGMENT_MASK))
+		return NULL;
+	return ip + header;
+}
+
+/* A DHCP request that is meant for this link. */
+static bool steer_is_request(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *udp = steer_udp(g, frame, bytes);
+	if (!udp || steer_u16(udp + 2) != STEER_DHCP_PORT)
 		return false;
-	if (steer_u16(ip + 6) & IP_FRAGMENT_MASK || steer_u16(ip + header + 2) != STEER_DHCP_PORT)
-		return false;
-	return steer_is_group(frame) || memcmp(ip + 16, &g->ip_be, 4) == 0;
+	return steer_is_group(frame) || memcmp(frame + ETH_HEADER_BYTES + 16, &g->ip_be, 4) == 0;
+}
+
+/* What a DHCP server says to a client. */
+static bool steer_is_reply(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *udp =
+		steer_u16(frame + 12) == ETHERTYPE_IP4 ? steer_udp(g, frame, bytes) : NULL;
+	return udp && steer_u16(udp) == STEER_DHCP_PORT && steer_u16(udp + 2) == STEER_CLIENT_PORT;
 }
 
 static bool steer_claims_gateway(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
@@ -99,7 +116,7 @@ static struct steer steer_inside(
 {
 	switch (steer_u16(frame + 12)) {
 	case ETHERTYPE_IP4:
-		if (steer_is_dhcp(g, frame, bytes))
+		if (steer_is_request(g, frame, bytes))
 			return (struct steer){STEER_DHCPD, DROP_DHCP_BAD};
 		return (struct steer){STEER_NETSTACK | also, DROP_NO_PORT};
 	case ETHERTYPE_ARP_: return (struct steer){STEER_NETSTACK | also, DROP_NO_PORT};
@@ -118,6 +135,8 @@ struct steer steer_frame(const struct steer_gateway *g, const uint8_t *frame, si
 		return steer_drop(DROP_ETHERTYPE);
 	if (!g->off && steer_claims_gateway(g, frame, bytes))
 		return (struct steer){STEER_NETSTACK, DROP_ARP_SPOOF};
+	if (steer_is_reply(g, frame, bytes))
+		return (struct steer){STEER_DHCPD, DROP_DHCP_BAD};
 	if (steer_is_gateway(g, destination))
 		return steer_inside(g, frame, bytes, 0);
 	if (!g->off && !memcmp(destination, steer_broadcast, 6))

@@ -1,6 +1,6 @@
 /*
  * Where a frame goes, by its first bytes: the broker's whole knowledge of protocols. It reads
- * Ethernet, and of IPv4 only what tells a DHCP request (RFC 2131 4.1: UDP destination port 67) from
+ * Ethernet, and of IPv4 only what tells DHCP (RFC 2131 4.1: UDP ports 67 and 68) from
  * everything else. Pure.
  */
 #ifndef NATLOCK_BROKER_STEER_H

@@ -13,7 +13,7 @@
  *
  * Emission writes to three areas in turn. The main one keeps back room for what comes last: the
  * overload option, option 82 and the end mark. What fits nowhere is left out; the order of writing
- * is the order of importance.
+ * is the order of importance. Only routes may be longer than one option: they go in pieces, in that order of areas.
  */
 #include "codec.h"
 
@@ -48,7 +48,13 @@ enum {
 	CODE_T2 = 59,
 	CODE_CLIENT_ID = 61,
 	CODE_RELAY = 82,
+	CODE_SEARCH = 119,
+	CODE_ROUTES = 121,
+	CODE_ROUTES_MICROSOFT = 249,
 	CODE_END = 255,
+	OP_REQUEST = 1,
+	OP_REPLY = 2,
+	TYPE_AND_SERVER_BYTES = 3 + 6, /* what codec_emit puts before the times */
 	OVERLOAD_FILE = 1,
 	OVERLOAD_SNAME = 2,
 };
@@ -69,8 +75,8 @@ static const struct {
 };
 
 /* The client's DHCP message inside its headers; false with the reason. */
-static bool open_frame(struct codec_request *out, struct wire_in *frame, bool csum_ok,
-	struct wire_in *dhcp, enum drop *why)
+static bool open_frame(struct codec_request *out, struct wire_in *frame, uint16_t to_port,
+	bool csum_ok, struct wire_in *dhcp, enum drop *why)
 {
 	wire_bytes(frame, 6);
 	const uint8_t *source = wire_bytes(frame, 6);
@@ -103,7 +109,7 @@ static bool open_frame(struct codec_request *out, struct wire_in *frame, bool cs
 	uint16_t length = wire_u16(&udp);
 	uint16_t sum = wire_u16(&udp);
 	*why = DROP_UDP_BAD;
-	if (port != CODEC_SERVER_PORT || length < UDP_HEADER_BYTES || length > room)
+	if (port != to_port || length < UDP_HEADER_BYTES || length > room)
 		return false;
 	if (sum && !csum_ok &&
 		wire_fold(wire_sum(wire_pseudo_sum(out->source_be, to_be, IP_PROTO_UDP, length),
@@ -195,13 +201,14 @@ static void read_numbers(struct codec_request *out)
 				: size;
 }
 
-bool codec_parse(
-	struct codec_request *out, const uint8_t *frame, size_t bytes, bool csum_ok, enum drop *why)
+/* A message with this op for this port. */
+static bool parse(struct codec_request *out, struct wire_in frame, uint16_t to_port, uint8_t wanted,
+	bool csum_ok, enum drop *why)
 {
-	struct wire_in w = wire_in(frame, bytes), dhcp;
+	struct wire_in dhcp;
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		out->option[i].bytes = 0;
-	if (!open_frame(out, &w, csum_ok, &dhcp, why))
+	if (!open_frame(out, &frame, to_port, csum_ok, &dhcp, why))
 		return false;
 	*why = DROP_DHCP_BAD;
 	const uint8_t *fixed = dhcp.p;
@@ -216,13 +223,41 @@ bool codec_parse(
 	const uint8_t *chaddr = wire_bytes(&dhcp, sizeof(out->chaddr));
 	wire_bytes(&dhcp, SNAME_BYTES + FILE_BYTES);
 	uint32_t cookie = wire_u32(&dhcp);
-	if (!wire_ok(&dhcp) || op != 1 || htype != 1 || hlen != 6 || cookie != COOKIE)
+	if (!wire_ok(&dhcp) || op != wanted || htype != 1 || hlen != 6 || cookie != COOKIE)
 		return false;
 	memcpy(out->chaddr, chaddr, sizeof(out->chaddr));
 	if (!gather_all(out, fixed, dhcp) || !lengths_ok(out))
 		return false;
 	read_numbers(out);
 	return true;
+}
+
+bool codec_parse(
+	struct codec_request *out, const uint8_t *frame, size_t bytes, bool csum_ok, enum drop *why)
+{
+	return parse(out, wire_in(frame, bytes), CODEC_SERVER_PORT, OP_REQUEST, csum_ok, why);
+}
+
+bool codec_parse_foreign(struct codec_foreign *out, struct codec_request *q, const uint8_t *frame,
+	size_t bytes, bool csum_ok, enum drop *why)
+{
+	if (!parse(q, wire_in(frame, bytes), CODEC_CLIENT_PORT, OP_REPLY, csum_ok, why))
+		return false;
+	memcpy(out->source_mac, q->source_mac, sizeof(out->source_mac));
+	out->server_be = q->server_be;
+	*why = DROP_DHCP_BAD;
+	return out->server_be &&
+	       (q->type == CODEC_OFFER || q->type == CODEC_ACK || q->type == CODEC_NAK);
+}
+
+bool codec_is_foreign(const uint8_t *frame, size_t bytes)
+{
+	struct wire_in w = wire_in(frame, bytes);
+	wire_bytes(&w, ETH_HEADER_BYTES);
+	size_t header = (size_t)(wire_u8(&w) & 15) * 4;
+	w = wire_in(frame, bytes);
+	wire_bytes(&w, ETH_HEADER_BYTES + header + 2);
+	return wire_u16(&w) == CODEC_CLIENT_PORT && wire_ok(&w);
 }
 
 /* Where options may go: the options field, then `file`, then `sname`. */
@@ -257,6 +292,78 @@ static void put_text(struct areas *a, uint8_t code, const char *text)
 		put_option(a, code, text, n);
 }
 
+/* A value of any length: in pieces if it must be, joined by the reader (RFC 3396); or not at all. */
+static void put_long(struct areas *a, uint8_t code, const uint8_t *value, size_t bytes)
+{
+	size_t room = 0;
+	for (size_t i = 0; i < 3; i++) {
+		size_t left = (size_t)(a->area[i].end - a->area[i].p);
+		size_t heads = (left + CODEC_OPTION_BYTES + 1) / (CODEC_OPTION_BYTES + 2);
+		room += left > 2 * heads ? left - 2 * heads : 0;
+	}
+	for (size_t i = 0; i < 3 && bytes <= room && bytes;) {
+		size_t left = (size_t)(a->area[i].end - a->area[i].p);
+		size_t n = left > 2 ? left - 2 : 0;
+		n = n < CODEC_OPTION_BYTES ? n : CODEC_OPTION_BYTES;
+		n = n < bytes ? n : bytes;
+		if (!n) {
+			i++;
+			continue;
+		}
+		wire_put_u8(&a->area[i], code);
+		wire_put_u8(&a->area[i], (uint8_t)n);
+		wire_put(&a->area[i], value, n);
+		value += n;
+		bytes -= n;
+	}
+}
+
+static size_t put_route(uint8_t *at, uint32_t to_be, uint8_t prefix, uint32_t via_be)
+{
+	size_t octets = (prefix + 7u) / 8;
+	at[0] = prefix;
+	memcpy(at + 1, &to_be, octets);
+	memcpy(at + 1 + octets, &via_be, 4);
+	return 1 + octets + 4;
+}
+
+/* RFC 3442: a client that takes these ignores the router option, so the default route is among them. */
+static void put_routes(struct areas *a, uint8_t code, const struct codec_settings *s)
+{
+	uint8_t value[CODEC_ROUTES_BYTES];
+	size_t n = 0;
+	if (!s->route_count)
+		return;
+	for (unsigned int i = 0; i < s->route_count; i++)
+		n += put_route(
+			value + n, s->route[i].to_be, s->route[i].prefix, s->route[i].via_be);
+	if (s->router_be)
+		n += put_route(value + n, 0, 0, s->router_be);
+	if (n <= CODEC_OPTION_BYTES)
+		put_option(a, code, value, n);
+	else
+		put_long(a, code, value, n);
+}
+
+/* RFC 3397: a list of one domain, as DNS writes names (RFC 1035 3.1). */
+static void put_search(struct areas *a, const char *domain)
+{
+	uint8_t value[CODEC_DOMAIN_BYTES + 1];
+	size_t n = 0;
+	while (*domain) {
+		size_t label = strcspn(domain, ".");
+		if (!label || label > 63)
+			return;
+		value[n++] = (uint8_t)label;
+		memcpy(value + n, domain, label);
+		n += label;
+		domain += label + (domain[label] == '.');
+	}
+	value[n++] = 0;
+	if (n > 1)
+		put_option(a, CODE_SEARCH, value, n);
+}
+
 static void put_asked(
 	struct areas *a, const struct codec_settings *s, const struct codec_reply *r, uint8_t code)
 {
@@ -273,21 +380,30 @@ static void put_asked(
 		break;
 	case CODE_HOST_NAME: put_text(a, code, r->host_name); break;
 	case CODE_DOMAIN: put_text(a, code, s->domain); break;
+	case CODE_SEARCH: put_search(a, s->domain); break;
+	case CODE_ROUTES:
+	case CODE_ROUTES_MICROSOFT: put_routes(a, code, s); break;
 	case CODE_BROADCAST: put_option(a, code, &broadcast_be, 4); break;
 	default: break;
 	}
 }
 
-/* Each code once, in the order in which the client asked; all that we know if it did not say. */
+/*
+ * Each code once, in the order in which the client asked, but the netmask first (RFC 2132 3.3); all that we know if it
+ * did not say.
+ */
 static void put_parameters(
 	struct areas *a, const struct codec_settings *s, const struct codec_reply *r)
 {
 	static const uint8_t all[] = {
-		CODE_NETMASK, CODE_ROUTER, CODE_DNS, CODE_DOMAIN, CODE_HOST_NAME};
+		CODE_NETMASK, CODE_ROUTES, CODE_ROUTER, CODE_DNS, CODE_DOMAIN, CODE_HOST_NAME};
 	const struct codec_option *asked = &r->to->option[OPTION_ASKED];
 	const uint8_t *codes = asked->bytes ? asked->value : all;
 	size_t count = asked->bytes ? asked->bytes : sizeof(all);
 	bool seen[256] = {false};
+	if (memchr(codes, CODE_NETMASK, count))
+		put_asked(a, s, r, CODE_NETMASK);
+	seen[CODE_NETMASK] = true;
 	for (size_t i = 0; i < count; i++) {
 		if (!seen[codes[i]])
 			put_asked(a, s, r, codes[i]);
@@ -378,11 +494,24 @@ static void put_sum(uint8_t *at, uint16_t sum)
 	at[1] = (uint8_t)sum;
 }
 
-static void emit_headers(uint8_t *frame, size_t dhcp_bytes, const struct codec_settings *s,
-	const struct codec_reply *r)
+static void sum_udp(uint8_t *frame, size_t bytes)
+{
+	uint8_t *ip = frame + ETH_HEADER_BYTES, *udp = ip + IP_HEADER_BYTES;
+	size_t udp_bytes = bytes - ETH_HEADER_BYTES - IP_HEADER_BYTES;
+	uint32_t source_be, to_be;
+	memcpy(&source_be, ip + 12, 4);
+	memcpy(&to_be, ip + 16, 4);
+	put_sum(udp + 6, 0);
+	uint32_t sum = wire_pseudo_sum(source_be, to_be, IP_PROTO_UDP, (uint16_t)udp_bytes);
+	uint16_t folded = wire_fold(wire_sum(sum, udp, udp_bytes));
+	put_sum(udp + 6, folded ? folded : 0xffff); /* 0 would say "no checksum" (RFC 768) */
+}
+
+static void emit_headers(uint8_t *frame, size_t dhcp_bytes, uint16_t from_port,
+	const struct codec_settings *s, const struct codec_reply *r)
 {
 	uint16_t udp_bytes = (uint16_t)(dhcp_bytes + UDP_HEADER_BYTES);
-	uint8_t h[HEADERS_BYTES], *ip = h + ETH_HEADER_BYTES, *udp = ip + IP_HEADER_BYTES;
+	uint8_t h[HEADERS_BYTES], *ip = h + ETH_HEADER_BYTES;
 	struct wire_out w = wire_out(h, sizeof(h));
 	wire_put(&w, r->to_mac, 6);
 	wire_put(&w, s->mac, 6);
@@ -396,16 +525,13 @@ static void emit_headers(uint8_t *frame, size_t dhcp_bytes, const struct codec_s
 	wire_put_u16(&w, 0);
 	wire_put(&w, &s->server_be, 4);
 	wire_put(&w, &r->to_ip_be, 4);
-	wire_put_u16(&w, CODEC_SERVER_PORT);
+	wire_put_u16(&w, from_port);
 	wire_put_u16(&w, r->to_port);
 	wire_put_u16(&w, udp_bytes);
 	wire_put_u16(&w, 0);
 	put_sum(ip + 10, wire_fold(wire_sum(0, ip, IP_HEADER_BYTES)));
-	uint32_t sum = wire_pseudo_sum(s->server_be, r->to_ip_be, IP_PROTO_UDP, udp_bytes);
-	sum = wire_sum(sum, udp, UDP_HEADER_BYTES);
-	uint16_t folded = wire_fold(wire_sum(sum, frame + HEADERS_BYTES, dhcp_bytes));
-	put_sum(udp + 6, folded ? folded : 0xffff); /* 0 would say "no checksum" (RFC 768) */
 	memcpy(frame, h, sizeof(h));
+	sum_udp(frame, HEADERS_BYTES + dhcp_bytes);
 }
 
 size_t codec_emit(uint8_t *out, const struct codec_settings *s, const struct codec_reply *r)
@@ -419,6 +545,42 @@ size_t codec_emit(uint8_t *out, const struct codec_settings *s, const struct cod
 		memset(dhcp + bytes, 0, BOOTP_BYTES - bytes);
 		bytes = BOOTP_BYTES;
 	}
-	emit_headers(out, bytes, s, r);
+	emit_headers(out, bytes, CODEC_SERVER_PORT, s, r);
 	return HEADERS_BYTES + bytes;
+}
+
+void codec_set_lease(uint8_t *frame, size_t bytes, uint32_t lease_s)
+{
+	const uint32_t times[] = {lease_s, lease_s / 2, (uint32_t)((uint64_t)lease_s * 7 / 8)};
+	uint8_t *at = frame + HEADERS_BYTES + FIXED_BYTES + 4 + TYPE_AND_SERVER_BYTES;
+	for (size_t i = 0; i < 3; i++, at += 6) {
+		struct wire_out w = wire_out(at + 2, 4);
+		wire_put_u32(&w, times[i]);
+	}
+	sum_udp(frame, bytes);
+}
+
+size_t codec_emit_probe(uint8_t *out, const struct codec_settings *s, uint32_t xid)
+{
+	static const uint8_t asks[] = {
+		CODE_TYPE, 1, CODEC_DISCOVER, 55, 2, CODE_NETMASK, CODE_ROUTER, CODE_END};
+	uint8_t *dhcp = out + HEADERS_BYTES;
+	struct codec_settings from = *s;
+	from.server_be = 0;
+	memset(dhcp, 0, BOOTP_BYTES);
+	struct wire_out w = wire_out(dhcp, BOOTP_BYTES);
+	wire_put(&w, "\1\1\6", 4);
+	wire_put_u32(&w, xid);
+	wire_put_u16(&w, 0);
+	wire_put_u16(&w, CODEC_FLAG_BROADCAST);
+	memcpy(dhcp + 28, s->mac, 6);
+	w = wire_out(dhcp + FIXED_BYTES, BOOTP_BYTES - FIXED_BYTES);
+	wire_put_u32(&w, COOKIE);
+	wire_put(&w, asks, sizeof(asks));
+	const struct codec_reply r = {.to_mac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		.to_ip_be = 0xffffffff,
+		.to_port = CODEC_SERVER_PORT,
+		.ident = (uint16_t)xid};
+	emit_headers(out, BOOTP_BYTES, CODEC_CLIENT_PORT, &from, &r);
+	return HEADERS_BYTES + BOOTP_BYTES;
 }

@@ -18,6 +18,8 @@ enum {
 	CODEC_OPTION_BYTES = 255, /* the longest option kept, after joining its parts (RFC 3396) */
 	CODEC_DNS_MAX = 8,
 	CODEC_DOMAIN_BYTES = 254, /* with the terminator */
+	CODEC_ROUTES_MAX = 32,
+	CODEC_ROUTES_BYTES = (CODEC_ROUTES_MAX + 1) * 9, /* each width, prefix, router (RFC 3442) */
 	CODEC_DATAGRAM_MIN =
 		576, /* what every client must accept, IP header included (RFC 2131 2) */
 	CODEC_SERVER_PORT = 67,
@@ -68,6 +70,12 @@ struct codec_request {
 	struct codec_option option[OPTION_COUNT];
 };
 
+/* A route that clients are told. */
+struct codec_route {
+	uint32_t to_be, via_be; /* to: no bit set below the prefix */
+	uint8_t prefix;		/* 0..32 */
+};
+
 /* What does not change from answer to answer. */
 struct codec_settings {
 	uint8_t mac[6]; /* the gateway's */
@@ -76,6 +84,14 @@ struct codec_settings {
 	uint32_t dns_be[CODEC_DNS_MAX];
 	unsigned int dns_count;
 	char domain[CODEC_DOMAIN_BYTES]; /* "" = do not send */
+	struct codec_route route[CODEC_ROUTES_MAX];
+	unsigned int route_count;
+};
+
+/* Another server's message to a client: what is needed to know that there is one. */
+struct codec_foreign {
+	uint8_t source_mac[6];
+	uint32_t server_be; /* option 54, never 0 */
 };
 
 struct codec_reply {
@@ -100,11 +116,25 @@ bool codec_parse(struct codec_request *out, const uint8_t *frame, size_t bytes, 
 	enum drop *why);
 
 /*
+ * Reads a frame that goes to UDP port 68: true if it is a well-formed OFFER, ACK or NAK of some server. As
+ * codec_parse otherwise. q: where it is taken apart, of no meaning afterwards.
+ */
+bool codec_parse_foreign(struct codec_foreign *out, struct codec_request *q, const uint8_t *frame,
+	size_t bytes, bool csum_ok, enum drop *why);
+/* Whether a frame of any content goes to UDP port 68 by IPv4: from a server. */
+bool codec_is_foreign(const uint8_t *frame, size_t bytes);
+
+/* Writes a DISCOVER of the gateway's own, to hear which servers there are. As codec_emit. */
+size_t codec_emit_probe(uint8_t *out, const struct codec_settings *s, uint32_t xid);
+
+/*
  * Writes the answer's frame into out (CODEC_FRAME_BYTES). Always fits: type, server and times come
  * first; then the client id (RFC 6842) and what the client asked for (everything we know if it sent
- * no list) while the client's maximum size has room, in `file` and `sname` when `options` is full
+ * no list), the netmask before the router (RFC 2132 3.3), while the client's maximum size has room, in `file` and `sname` when `options` is full
  * (option overload); option 82 last (RFC 3046). Returns the frame's length.
  */
 size_t codec_emit(uint8_t *out, const struct codec_settings *s, const struct codec_reply *r);
+/* Gives an answer that codec_emit made, with a lease, another length of the lease. */
+void codec_set_lease(uint8_t *frame, size_t bytes, uint32_t lease_s);
 
 #endif

@@ -20,7 +20,8 @@
  *
  * While the commit of an ACK is under way its lease is `busy`: further messages of that client are
  * dropped and nobody else can get the address. If the supervisor answers late or "not stored", the
- * lease goes back to what it was.
+ * lease goes back to what it was. Nothing is promised that is not on disk: a renewal that could not be stored is
+ * answered with what is left of the lease that is.
  */
 #include "engine.h"
 
@@ -33,14 +34,20 @@
 
 static const uint8_t broadcast_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-void engine_init(struct engine *e, uint32_t from, uint32_t to)
+int engine_configure(struct engine *e, const struct engine_config *c, struct lease_time t)
 {
-	uint32_t netmask = ntohl(e->settings.netmask_be), server = ntohl(e->settings.server_be);
-	for (uint64_t ip = from; ip <= to; ip++) {
-		uint32_t host = (uint32_t)ip & ~netmask;
-		if (ip != server && host != 0 && host != ~netmask)
-			lease_add(&e->pool, htonl((uint32_t)ip));
-	}
+	const struct lease_plan plan = {
+		.from = c->from,
+		.to = c->to,
+		.netmask = ntohl(c->settings.netmask_be),
+		.server = ntohl(c->settings.server_be),
+		.reservation = c->reservation,
+		.reservations = c->reservations,
+	};
+	e->settings = c->settings;
+	e->lease_ms = c->lease_ms;
+	e->pool.per_port = c->leases_per_port;
+	return lease_plan(&e->pool, &plan, t);
 }
 
 static void drop(struct engine_out *out, enum drop why)
@@ -54,9 +61,10 @@ static bool in_subnet(const struct engine *e, uint32_t ip_be)
 	return !((ip_be ^ e->settings.server_be) & e->settings.netmask_be);
 }
 
-static struct lease_client client_of(const struct codec_request *q)
+static struct lease_client client_of(const struct codec_request *q, uint32_t port)
 {
 	struct lease_client c = {
+		.port = port,
 		.id = q->option[OPTION_CLIENT_ID].value,
 		.id_bytes = q->option[OPTION_CLIENT_ID].bytes,
 		.host = q->option[OPTION_HOST_NAME].value,
@@ -96,7 +104,7 @@ static size_t emit(struct engine *e, uint8_t *frame, enum codec_type type, const
 	if (type == CODEC_ACK)
 		r.ciaddr_be = e->request.ciaddr_be;
 	if (type == CODEC_NAK)
-		r.why = "address not available";
+		r.why = e->refused;
 	address_reply(&r);
 	return codec_emit(frame, &e->settings, &r);
 }
@@ -113,15 +121,21 @@ static uint32_t seconds(uint64_t ms)
 	return (uint32_t)((ms + 999) / 1000);
 }
 
-/* Takes a token of the port for an offer to a new client. */
+/* Takes a token of a bucket that holds `burst`. */
+static bool take_token(uint64_t *empty, uint64_t cost_ns, unsigned int burst, uint64_t now_ns)
+{
+	uint64_t from = *empty > now_ns ? *empty : now_ns;
+	if (from - now_ns > (burst - 1) * cost_ns)
+		return false;
+	*empty = from + cost_ns;
+	return true;
+}
+
+/* For an offer to a new client. */
 static bool take_offer(struct engine *e, uint32_t port, uint64_t now_ns)
 {
-	uint64_t *empty = &e->offers_ns[port % ENGINE_PORTS];
-	uint64_t from = *empty > now_ns ? *empty : now_ns;
-	if (from - now_ns > (ENGINE_OFFERS_BURST - 1) * ENGINE_OFFER_COST_NS)
-		return false;
-	*empty = from + ENGINE_OFFER_COST_NS;
-	return true;
+	return take_token(&e->offers_ns[port % ENGINE_PORTS], ENGINE_OFFER_COST_NS,
+		ENGINE_OFFERS_BURST, now_ns);
 }
 
 static void return_offer(struct engine *e, uint32_t port)
@@ -157,6 +171,15 @@ static void end_commit(struct engine *e, struct engine_pending *w)
 		e->settled++;
 }
 
+/* Whether a complaint is due again. */
+static bool say_again(uint64_t *said_ns, struct lease_time t)
+{
+	if (*said_ns && t.now_ns - *said_ns < ENGINE_SAY_NS)
+		return false;
+	*said_ns = t.now_ns;
+	return true;
+}
+
 static void on_discover(
 	struct engine *e, const struct lease_client *c, struct lease_time t, struct engine_out *out)
 {
@@ -173,10 +196,24 @@ static void on_discover(
 		return;
 	}
 	drop(out, why);
-	if (why == DROP_DHCP_POOL && (!e->said_ns || t.now_ns - e->said_ns >= ENGINE_SAY_NS)) {
-		e->said_ns = t.now_ns;
-		out->event = ENGINE_EXHAUSTED;
-	}
+	if (say_again(&e->said_ns, t))
+		out->event = why == DROP_DHCP_POOL ? ENGINE_EXHAUSTED : ENGINE_CROWDED;
+}
+
+/* Says no, and why; the log hears of so many a second. */
+static void refuse(struct engine *e, const struct lease_client *c, uint32_t wish_be,
+	struct lease_time t, struct engine_out *out)
+{
+	e->refused = lease_refusal(&e->pool, c, wish_be);
+	answer(e, out, CODEC_NAK, NULL, 0);
+	if (!take_token(&e->refused_ns[out->port % ENGINE_PORTS], ENGINE_REFUSED_COST_NS,
+		    ENGINE_REFUSED_BURST, t.now_ns))
+		return;
+	out->event = ENGINE_REFUSED;
+	out->refused = e->refused;
+	out->lease = (struct lease){.ip_be = wish_be};
+	memcpy(out->lease.mac, c->mac, 6);
+	lease_set_host(&out->lease, c);
 }
 
 /* Binds and commits; the ACK waits in the pending table. */
@@ -215,7 +252,7 @@ static void on_request_selecting(
 	if (l)
 		grant(e, l, c, t, out);
 	else
-		answer(e, out, CODEC_NAK, NULL, 0);
+		refuse(e, c, wish_be, t, out);
 }
 
 /*
@@ -243,7 +280,7 @@ static void on_request_existing(
 	if (l)
 		grant(e, l, c, t, out);
 	else
-		answer(e, out, CODEC_NAK, NULL, 0);
+		refuse(e, c, wish_be, t, out);
 }
 
 static void on_request(
@@ -268,15 +305,24 @@ static struct lease *own_lease(struct engine *e, const struct lease_client *c, u
 	return ours && l && l->ip_be == ip_be && !memcmp(l->mac, c->mac, 6) ? l : NULL;
 }
 
-/* Stores a lease that ended. Nobody waits for it: when no slot is free the journal learns it by
- * expiry. */
-static void commit_end(struct engine *e, struct lease *l, enum engine_event event,
-	struct lease_time t, struct engine_out *out)
+/*
+ * Stores a lease that ended as `state` until expires_ms. Nobody waits for it: when no slot is free the journal learns
+ * it by expiry.
+ */
+static void commit_end(struct engine *e, struct lease *l, enum lease_state state,
+	uint64_t expires_ms, struct lease_time t, struct engine_out *out)
 {
-	out->event = event;
+	out->event = state == LEASE_RELEASED ? ENGINE_RELEASED : ENGINE_DECLINED;
 	begin_commit(e, out, l, t);
-	out->lease.state = l->state;
-	out->lease.expires_ms = l->expires_ms;
+	out->lease.state = state;
+	out->lease.expires_ms = expires_ms;
+}
+
+static void release(struct engine *e, struct lease *l, struct lease_time t, struct engine_out *out)
+{
+	out->lease = *l;
+	commit_end(e, l, LEASE_RELEASED, t.wall_ms, t, out);
+	lease_release(&e->pool, l, t);
 }
 
 static void on_release(
@@ -287,9 +333,7 @@ static void on_release(
 		drop(out, DROP_DHCP_SPOOF);
 		return;
 	}
-	out->lease = *l;
-	lease_release(&e->pool, l, t);
-	commit_end(e, l, ENGINE_RELEASED, t, out);
+	release(e, l, t, out);
 }
 
 static void on_decline(
@@ -302,7 +346,7 @@ static void on_decline(
 	}
 	out->lease = *l;
 	lease_decline(&e->pool, l, t);
-	commit_end(e, l, ENGINE_DECLINED, t, out);
+	commit_end(e, l, LEASE_DECLINED, l->expires_ms, t, out);
 }
 
 static void on_inform(struct engine *e, struct engine_out *out)
@@ -350,7 +394,7 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 		drop(out, why);
 		return;
 	}
-	struct lease_client c = client_of(&e->request);
+	struct lease_client c = client_of(&e->request, port);
 	const struct lease *own = lease_of_client(&e->pool, &c);
 	if (own && own->busy)
 		return; /* the answer to its last message is on its way */
@@ -367,6 +411,22 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 	}
 }
 
+/*
+ * A lease that could not be stored goes back to what it was. A client that renews hears what is left of it, so that it
+ * keeps its address as long as it was promised.
+ */
+static void undo(struct engine *e, struct engine_pending *w, struct lease *l, struct lease_time t,
+	struct engine_out *out)
+{
+	uint64_t left_ms = w->expires_ns > t.now_ns ? (w->expires_ns - t.now_ns) / 1000000 : 0;
+	lease_unbind(&e->pool, l, w->state, w->expires_ns, w->expires_ms, t);
+	if (w->state != LEASE_BOUND || left_ms < 1000)
+		return;
+	codec_set_lease(w->frame, w->frame_bytes, (uint32_t)(left_ms / 1000));
+	out->frame = w->frame;
+	out->frame_bytes = w->frame_bytes;
+}
+
 /* A commit is over. What waits for it goes out, or is undone. */
 static void settle(struct engine *e, struct engine_pending *w, bool stored, struct lease_time t,
 	struct engine_out *out)
@@ -375,14 +435,14 @@ static void settle(struct engine *e, struct engine_pending *w, bool stored, stru
 	out->port = w->port;
 	l->busy = l->busy && !w->frame_bytes;
 	out->lease = *l;
-	if (!stored)
+	if (!stored && l->ip_be && say_again(&e->not_stored_ns, t))
 		out->event = ENGINE_NOT_STORED;
 	if (w->frame_bytes && stored) {
 		out->frame = w->frame;
 		out->frame_bytes = w->frame_bytes;
 		out->event = w->state == LEASE_BOUND ? ENGINE_RENEWED : ENGINE_CREATED;
 	} else if (w->frame_bytes) {
-		lease_unbind(&e->pool, l, w->state, w->expires_ns, w->expires_ms, t);
+		undo(e, w, l, t, out);
 	}
 	end_commit(e, w);
 }
@@ -399,21 +459,28 @@ int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct le
 	return 0;
 }
 
+bool engine_release(struct engine *e, const uint8_t *mac, uint32_t ip_be, struct lease_time t,
+	struct engine_out *out)
+{
+	struct lease *l = lease_held(&e->pool, mac, ip_be);
+	clear(out, LEASE_PORTS);
+	if (l)
+		release(e, l, t, out);
+	return l;
+}
+
 bool engine_timeout(struct engine *e, struct lease_time t, struct engine_out *out)
 {
 	struct engine_pending *w = &e->pending[(e->settled + 1) % ENGINE_PENDING];
-	struct lease *expired;
 	clear(out, 0);
 	if (w->sequence && w->deadline_ns <= t.now_ns) {
 		settle(e, w, false, t, out);
 		return true;
 	}
-	if (!lease_expire(&e->pool, t, &expired))
+	if (!lease_expire(&e->pool, t, &out->lease))
 		return false;
-	if (expired) {
+	if (out->lease.ip_be)
 		out->event = ENGINE_EXPIRED;
-		out->lease = *expired;
-	}
 	return true;
 }
 
@@ -422,6 +489,27 @@ uint64_t engine_deadline(const struct engine *e)
 	const struct engine_pending *w = &e->pending[(e->settled + 1) % ENGINE_PENDING];
 	uint64_t lease_ns = lease_next(&e->pool);
 	return w->sequence && w->deadline_ns < lease_ns ? w->deadline_ns : lease_ns;
+}
+
+static void describe_trouble(const struct engine *e, const struct engine_out *out, const char *mac,
+	const char *ip, char *text)
+{
+	if (out->event == ENGINE_EXHAUSTED)
+		snprintf(text, ENGINE_EVENT_BYTES,
+			"dhcp range is exhausted: %u of %u leased. See: natlockctl dhcp table; or "
+			"widen dhcp.range",
+			lease_taken(&e->pool), e->pool.count);
+	else if (out->event == ENGINE_CROWDED)
+		snprintf(text, ENGINE_EVENT_BYTES,
+			"dhcp: one port or station has all the leases that it may have (%u a port, "
+			"%d a "
+			"station). See: natlockctl dhcp table; or raise limits.macs_per_port",
+			e->pool.per_port, LEASE_PER_MAC);
+	else
+		snprintf(text, ENGINE_EVENT_BYTES,
+			"dhcp lease %s of %s could not be stored. Is the disk of natlock's state "
+			"folder full or read-only? See: natlockctl status",
+			ip, mac);
 }
 
 const char *engine_describe(const struct engine *e, const struct engine_out *out, char *text)
@@ -438,16 +526,14 @@ const char *engine_describe(const struct engine *e, const struct engine_out *out
 	log_mac(mac, l->mac, '-');
 	log_ip(ip, l->ip_be);
 	log_escape(host, sizeof(host), l->host, l->host_bytes);
-	if (out->event == ENGINE_EXHAUSTED) {
+	if (out->event >= ENGINE_EXHAUSTED) {
+		describe_trouble(e, out, mac, ip, text);
+	} else if (out->event == ENGINE_REFUSED) {
 		snprintf(text, ENGINE_EVENT_BYTES,
-			"dhcp range is exhausted: %u of %u leased. See: natlockctl dhcp table; or "
-			"widen dhcp.range",
-			lease_taken(&e->pool), e->pool.count);
-	} else if (out->event == ENGINE_NOT_STORED) {
-		snprintf(text, ENGINE_EVENT_BYTES,
-			"dhcp lease %s of %s could not be stored. Is the disk of natlock's state "
-			"folder full or read-only?",
-			ip, mac);
+			"SecureNAT: A DHCP request was refused. MAC address: %s, IP address: %s, "
+			"host "
+			"name: %s, reason: %s",
+			mac, ip, host, out->refused);
 	} else {
 		int n = snprintf(text, ENGINE_EVENT_BYTES,
 			"SecureNAT: The DHCP entry %u was %s. MAC address: %s, IP address: %s, "

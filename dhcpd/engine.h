@@ -18,16 +18,18 @@
 #include "lease.h"
 
 enum {
-	ENGINE_PENDING = 256,	  /* commits under way; a power of two */
-	ENGINE_PORTS = 64,	  /* rate buckets; ports beyond share them */
-	ENGINE_OFFERS_BURST = 64, /* offers to new clients that wait for their REQUEST, a port */
+	ENGINE_PENDING = 256,	   /* commits under way; a power of two */
+	ENGINE_PORTS = 64,	   /* rate buckets; ports beyond share them */
+	ENGINE_OFFERS_BURST = 64,  /* offers to new clients that wait for their REQUEST, a port */
+	ENGINE_REFUSED_BURST = 16, /* lines about refused requests, a port; then one a second */
 	ENGINE_EVENT_BYTES =
 		512, /* a log line: the host name may be escaped to four times its length */
 };
 
-#define ENGINE_OFFER_COST_NS (1000000000ull / 16) /* beyond the burst: 16 a second, a port */
-#define ENGINE_COMMIT_NS     (5 * 1000000000ull)  /* the supervisor's time to store a lease */
-#define ENGINE_SAY_NS	     (60 * 1000000000ull) /* "exhausted" at most once a minute */
+#define ENGINE_OFFER_COST_NS   (1000000000ull / 16) /* beyond the burst: 16 a second, a port */
+#define ENGINE_REFUSED_COST_NS (1000000000ull)
+#define ENGINE_COMMIT_NS       (5 * 1000000000ull) /* the supervisor's time to store a lease */
+#define ENGINE_SAY_NS	       (60 * 1000000000ull) /* complaints of one kind at most once a minute */
 
 enum engine_event {
 	ENGINE_NOTHING,
@@ -36,8 +38,20 @@ enum engine_event {
 	ENGINE_RELEASED,
 	ENGINE_DECLINED,
 	ENGINE_EXPIRED,
-	ENGINE_EXHAUSTED,  /* for the diagnostic log */
-	ENGINE_NOT_STORED, /* for the diagnostic log */
+	ENGINE_REFUSED,	  /* `refused` says why; lease: only address, MAC and host name */
+	ENGINE_EXHAUSTED, /* from here on for the diagnostic log */
+	ENGINE_CROWDED,	  /* the port has as many leases as it may */
+	ENGINE_NOT_STORED,
+};
+
+/* What can change while the server runs. */
+struct engine_config {
+	struct codec_settings settings;
+	uint64_t lease_ms;
+	uint32_t from, to;	  /* the range, in host order, inside the subnet */
+	uint32_t leases_per_port; /* 0 = any number */
+	struct lease_reservation reservation[LEASE_RESERVATIONS];
+	uint32_t reservations;
 };
 
 struct engine_out {
@@ -47,6 +61,7 @@ struct engine_out {
 	uint64_t sequence;  /* of the commit; 0 = no commit */
 	struct lease lease; /* a copy: what to commit, and what the event is about */
 	enum engine_event event;
+	const char *refused;
 	bool dropped;
 	enum drop why;
 };
@@ -66,21 +81,22 @@ struct engine {
 	struct codec_settings settings;
 	uint64_t lease_ms;
 	struct lease_pool pool;
-	uint64_t offers_ns[ENGINE_PORTS]; /* when the port's bucket will be empty again (GCRA) */
-	uint64_t sequence, settled;	  /* the last commit made; all up to `settled` are over */
-	uint64_t said_ns;
+	/* When the port's buckets will be empty again (GCRA): of offers, of lines about refusals. */
+	uint64_t offers_ns[ENGINE_PORTS], refused_ns[ENGINE_PORTS];
+	uint64_t sequence, settled;	 /* the last commit made; all up to `settled` are over */
+	uint64_t said_ns, not_stored_ns; /* the last complaints */
 	uint16_t ident;
+	const char *refused; /* the reason that a NAK gives */
 	struct codec_request request;
 	struct engine_pending pending[ENGINE_PENDING];
 	uint8_t frame[CODEC_FRAME_BYTES];
 };
 
 /*
- * Prepares a zeroed engine whose settings, lease_ms and pool (with its reservations) are filled in.
- * The range's addresses from..to (host order, inside the subnet) are added, but for the server's
- * own and the subnet's first and last.
+ * Applies a configuration to an engine whose pool is ready (lease_init): at the start, and whenever it changed. Leases
+ * stay (lease.h); new values are told to clients with their next answer. Errors as lease_plan.
  */
-void engine_init(struct engine *e, uint32_t from, uint32_t to);
+int engine_configure(struct engine *e, const struct engine_config *c, struct lease_time t);
 
 /* One frame from a port, any content. */
 void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t bytes, bool csum_ok,
@@ -90,6 +106,12 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
  * given up meanwhile is ignored.
  */
 int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct lease_time t,
+	struct engine_out *out);
+/*
+ * The operator ends a lease: that of an address, or with ip_be 0 one of a station's. False when there is none left; call
+ * until then.
+ */
+bool engine_release(struct engine *e, const uint8_t *mac, uint32_t ip_be, struct lease_time t,
 	struct engine_out *out);
 /* Does one thing that is due; false when nothing is. Call until then. */
 bool engine_timeout(struct engine *e, struct lease_time t, struct engine_out *out);

@@ -5,8 +5,6 @@
  */
 #include "expiry.h"
 
-#include <string.h>
-
 size_t expiry_bytes(uint32_t count)
 {
 	return (size_t)count * (sizeof(struct expiry_slot) + sizeof(uint64_t));
@@ -14,7 +12,6 @@ size_t expiry_bytes(uint32_t count)
 
 void expiry_init(struct expiry *e, void *memory, uint32_t count)
 {
-	memset(memory, 0, expiry_bytes(count));
 	e->slot = memory;
 	e->place = (uint32_t *)(void *)(e->slot + count);
 	e->count = 0;

@@ -1,7 +1,7 @@
 /*
  * Which lease runs out next: a binary heap of (time, lease index), in which each index occurs at
  * most once. Pure. O(log n) to set and clear, O(1) to ask. Memory is the caller's:
- * expiry_bytes(count), aligned for uint64_t.
+ * expiry_bytes(count), aligned for uint64_t and zeroed.
  */
 #ifndef NATLOCK_DHCPD_EXPIRY_H
 #define NATLOCK_DHCPD_EXPIRY_H
@@ -22,7 +22,7 @@ struct expiry {
 };
 
 size_t expiry_bytes(uint32_t count);
-/* Ids are 0..count-1; memory is zeroed here. */
+/* Ids are 0..count-1. */
 void expiry_init(struct expiry *e, void *memory, uint32_t count);
 /* Sets or moves the time of an id. */
 void expiry_set(struct expiry *e, uint32_t id, uint64_t at_ns);

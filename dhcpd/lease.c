@@ -7,14 +7,17 @@
  *    │                         │ └────────────▶ RELEASED ─▶ offered again, also to anyone
  *    └───────── DECLINED ◀─────┘ decline
  *
- * One array of leases, one for each address that may be given. A lease is in exactly one list, that
- * of its state, oldest first; in the hash by address always; in the hashes by client and by MAC
+ * One array of leases, one for each address that may be given, with room for as many as there may ever be: its
+ * memory is touched as it is used. A lease is in exactly one list, that of its state, oldest first; in the hash by address always; in the hashes by client and by MAC
  * while it has a client; in the expiry heap while a timer runs. All links are indices. So each
  * operation is a hash look-up and a constant number of list steps.
  *
  * A station can invent client ids but not MACs (the engine compares chaddr with the frame's
  * source), so LEASE_PER_MAC bounds what it can hold: beyond that it may only have one of its own
- * offers under the new name.
+ * offers under the new name. A port can invent MACs too, up to what the broker learns: per_port bounds that.
+ *
+ * A new plan marks what it has, retires what it has not and nobody holds, and adds what is new. What is
+ * retired later, when its lease ends, passes through vacate().
  */
 #include "lease.h"
 
@@ -32,25 +35,23 @@ static uint32_t buckets(uint32_t size)
 	return n;
 }
 
+/* Slot 0 is there too. */
 size_t lease_bytes(uint32_t size)
 {
-	return size * sizeof(struct lease) + TABLES * (size_t)buckets(size) * sizeof(uint32_t) +
-	       expiry_bytes(size);
+	return (size + 1) * sizeof(struct lease) +
+	       TABLES * (size_t)buckets(size) * sizeof(uint32_t) + expiry_bytes(size + 1);
 }
 
 void lease_init(struct lease_pool *p, void *memory, uint32_t size, const struct hash_key *key)
 {
 	uint32_t n = buckets(size);
-	memset(memory, 0, lease_bytes(size));
 	*p = (struct lease_pool){.lease = memory, .size = size, .mask = n - 1, .key = *key};
-	expiry_init(&p->expiry, p->lease + size, size);
-	p->by_client = (uint32_t *)(void *)((uint8_t *)(p->lease + size) + expiry_bytes(size));
+	expiry_init(&p->expiry, p->lease + size + 1, size + 1);
+	p->by_client =
+		(uint32_t *)(void *)((uint8_t *)(p->lease + size + 1) + expiry_bytes(size + 1));
 	p->by_mac = p->by_client + n;
 	p->by_address = p->by_mac + n;
 	p->by_reserved = p->by_address + n;
-	memset(p->by_client, 0xff, TABLES * n * sizeof(uint32_t));
-	for (size_t i = 0; i < LEASE_STATES; i++)
-		p->list[i] = (struct lease_list){LEASE_NONE, LEASE_NONE, 0};
 }
 
 uint32_t lease_index(const struct lease_pool *p, const struct lease *l)
@@ -105,12 +106,30 @@ static bool is_client(const struct lease *l, const struct lease_client *c)
 
 static bool has_client(const struct lease *l)
 {
-	return l->state != LEASE_FREE && l->state != LEASE_DECLINED;
+	return l->state != LEASE_FREE && l->state != LEASE_DECLINED && l->state != LEASE_UNUSED;
+}
+
+/* Whether the plan has the address at all, and for this station. */
+static bool is_given(const struct lease *l)
+{
+	return l->in_range || l->reserved;
+}
+
+static bool is_given_to(const struct lease *l, const uint8_t mac[6])
+{
+	return l->reserved ? !memcmp(l->reserved_mac, mac, 6) : l->in_range;
+}
+
+static void count_held(struct lease_pool *p, const struct lease *l, uint32_t by)
+{
+	if (is_live(l) && l->port < LEASE_PORTS)
+		p->held[l->port] += by;
 }
 
 static void list_remove(struct lease_pool *p, struct lease *l)
 {
 	struct lease_list *list = &p->list[l->state];
+	count_held(p, l, UINT32_MAX);
 	*(l->prev == LEASE_NONE ? &list->first : &p->lease[l->prev].next) = l->next;
 	*(l->next == LEASE_NONE ? &list->last : &p->lease[l->next].prev) = l->prev;
 	list->count--;
@@ -126,6 +145,7 @@ static void list_append(struct lease_pool *p, struct lease *l, enum lease_state 
 	*(list->last == LEASE_NONE ? &list->first : &p->lease[list->last].next) = index;
 	list->last = index;
 	list->count++;
+	count_held(p, l, 1);
 }
 
 static void set_state(
@@ -178,6 +198,34 @@ static void forget(
 	set_state(p, l, state, t);
 }
 
+/* The slot is free for another address. */
+static void retire(struct lease_pool *p, struct lease *l, struct lease_time t)
+{
+	uint32_t *link = address_bucket(p, l->ip_be), index = lease_index(p, l);
+	forget(p, l, LEASE_UNUSED, t);
+	while (*link != index)
+		link = &p->lease[*link].next_address;
+	*link = l->next_address;
+	l->ip_be = 0;
+	p->count--;
+}
+
+/* Makes the lease nobody's. */
+static void vacate(struct lease_pool *p, struct lease *l, struct lease_time t)
+{
+	if (is_given(l))
+		forget(p, l, LEASE_FREE, t);
+	else
+		retire(p, l, t);
+}
+
+static void set_port(struct lease_pool *p, struct lease *l, uint32_t port)
+{
+	count_held(p, l, UINT32_MAX);
+	l->port = (uint8_t)(port < LEASE_PORTS ? port : LEASE_PORTS);
+	count_held(p, l, 1);
+}
+
 /* Makes the lease this client's, OFFERED. */
 static void give(
 	struct lease_pool *p, struct lease *l, const struct lease_client *c, struct lease_time t)
@@ -186,9 +234,10 @@ static void give(
 		forget(p, l, LEASE_FREE, t);
 	struct lease *other = lease_of_client(p, c);
 	if (other && other != l)
-		forget(p, other, LEASE_FREE, t);
+		vacate(p, other, t);
 	if (has_client(l))
 		unindex(p, l);
+	set_port(p, l, c->port);
 	memcpy(l->mac, c->mac, 6);
 	l->id_bytes = (uint8_t)c->id_bytes;
 	if (c->id_bytes)
@@ -196,18 +245,6 @@ static void give(
 	set_state(p, l, LEASE_OFFERED, t);
 	index_client(p, l);
 	set_timer(p, l, LEASE_OFFER_NS, t);
-}
-
-void lease_add(struct lease_pool *p, uint32_t ip_be)
-{
-	if (p->count == p->size || lease_of_address(p, ip_be))
-		return;
-	struct lease *l = &p->lease[p->count++];
-	uint32_t *link = address_bucket(p, ip_be);
-	l->ip_be = ip_be;
-	l->next_address = *link;
-	*link = lease_index(p, l);
-	list_append(p, l, LEASE_FREE);
 }
 
 static struct lease *reservation_of(const struct lease_pool *p, const uint8_t mac[6])
@@ -218,20 +255,84 @@ static struct lease *reservation_of(const struct lease_pool *p, const uint8_t ma
 	return NULL;
 }
 
-int lease_reserve(struct lease_pool *p, uint32_t ip_be, const uint8_t mac[6], const char *name)
+static bool in_range(const struct lease_plan *plan, uint32_t ip)
 {
-	lease_add(p, ip_be);
+	uint32_t host = ip & ~plan->netmask;
+	return ip >= plan->from && ip <= plan->to && ip != plan->server && host != 0 &&
+	       host != ~plan->netmask;
+}
+
+/* The slot of an address, a new one if it has none; NULL when there is no room. */
+static struct lease *slot_of(struct lease_pool *p, uint32_t ip_be)
+{
 	struct lease *l = lease_of_address(p, ip_be);
+	if (l)
+		return l;
+	l = at(p, p->list[LEASE_UNUSED].first);
+	if (l)
+		list_remove(p, l);
+	else if (p->top < p->size)
+		l = &p->lease[++p->top];
+	else
+		return NULL;
+	uint32_t *link = address_bucket(p, ip_be);
+	l->ip_be = ip_be;
+	l->in_range = l->reserved = false;
+	l->name = NULL;
+	l->port = LEASE_PORTS;
+	l->next_address = *link;
+	*link = lease_index(p, l);
+	list_append(p, l, LEASE_FREE);
+	p->count++;
+	return l;
+}
+
+static int reserve(struct lease_pool *p, const struct lease_reservation *r, char *name)
+{
+	struct lease *l = slot_of(p, r->ip_be);
 	if (!l)
 		return -ENOSPC;
-	if (l->reserved || reservation_of(p, mac))
+	if (l->reserved || reservation_of(p, r->mac))
 		return -EEXIST;
+	memcpy(name, r->name, LEASE_NAME_BYTES);
 	l->reserved = true;
-	l->name = name;
-	memcpy(l->reserved_mac, mac, 6);
-	l->next_reserved = *reserved_bucket(p, mac);
-	*reserved_bucket(p, mac) = lease_index(p, l);
+	l->name = name[0] ? name : NULL;
+	memcpy(l->reserved_mac, r->mac, 6);
+	l->next_reserved = *reserved_bucket(p, r->mac);
+	*reserved_bucket(p, r->mac) = lease_index(p, l);
 	return 0;
+}
+
+/* What the old plan kept is unmarked; what the new one has no place for, and nobody holds, goes. */
+static void clear_plan(struct lease_pool *p, const struct lease_plan *plan, struct lease_time t)
+{
+	for (uint32_t i = 1; i <= p->top; i++) {
+		struct lease *l = &p->lease[i];
+		if (l->reserved)
+			*reserved_bucket(p, l->reserved_mac) = LEASE_NONE;
+		l->reserved = false;
+		l->name = NULL;
+		l->in_range = in_range(plan, ntohl(l->ip_be));
+		if (!l->in_range && l->state != LEASE_UNUSED && l->state != LEASE_BOUND && !l->busy)
+			retire(p, l, t);
+	}
+}
+
+int lease_plan(struct lease_pool *p, const struct lease_plan *plan, struct lease_time t)
+{
+	int error = 0;
+	clear_plan(p, plan, t);
+	for (uint32_t i = 0; i < plan->reservations; i++) {
+		int refused = reserve(p, &plan->reservation[i], p->name[i]);
+		error = refused ? refused : error;
+	}
+	for (uint64_t ip = plan->from; ip <= plan->to; ip++) {
+		struct lease *l =
+			in_range(plan, (uint32_t)ip) ? slot_of(p, htonl((uint32_t)ip)) : NULL;
+		if (l)
+			l->in_range = true;
+	}
+	return error;
 }
 
 struct lease *lease_of_client(const struct lease_pool *p, const struct lease_client *c)
@@ -262,8 +363,11 @@ static bool available(
 	if (l->busy)
 		return false;
 	if (l->reserved) /* the station may come under another client id, as firmware and then its
-			    system do */
-		return l->state != LEASE_DECLINED && !memcmp(l->reserved_mac, c->mac, 6);
+			    system do; who had it before it was reserved keeps it till it ends */
+		return l->state != LEASE_DECLINED && !memcmp(l->reserved_mac, c->mac, 6) &&
+		       (!is_live(l) || !memcmp(l->mac, c->mac, 6));
+	if (!l->in_range)
+		return false;
 	if (l->state == LEASE_EXPIRED)
 		return p->list[LEASE_EXPIRED].count > p->count / RESERVE_SHARE;
 	return l->state == LEASE_FREE || l->state == LEASE_RELEASED;
@@ -296,14 +400,25 @@ static bool crowded(const struct lease_pool *p, const uint8_t mac[6], struct lea
 	return held >= LEASE_PER_MAC;
 }
 
+static bool port_is_full(const struct lease_pool *p, const struct lease_client *c)
+{
+	return p->per_port && c->port < LEASE_PORTS && p->held[c->port] >= p->per_port;
+}
+
 /* An address for a client that has none; NULL with the reason. */
 static struct lease *pick(const struct lease_pool *p, const struct lease_client *c,
 	uint32_t wish_be, struct lease_time t, enum drop *why)
 {
 	struct lease *l;
-	*why = DROP_DHCP_RATE;
+	*why = DROP_DHCP_QUOTA;
 	if (crowded(p, c->mac, &l))
 		return l;
+	if (port_is_full(p, c)) {
+		l = oldest(p, LEASE_OFFERED);
+		return l && l->port == c->port && t.now_ns - l->since_ns >= LEASE_OFFER_GRACE_NS
+			       ? l
+			       : NULL;
+	}
 	*why = DROP_DHCP_POOL;
 	l = lease_of_address(p, wish_be);
 	if (l && available(p, l, c))
@@ -322,8 +437,10 @@ struct lease *lease_offer(struct lease_pool *p, const struct lease_client *c, ui
 {
 	struct lease *own = lease_of_client(p, c);
 	struct lease *kept = reservation_of(p, c->mac);
+	if (own && !is_given_to(own, c->mac))
+		own = NULL;
 	struct lease *l = kept && available(p, kept, c) ? kept : own;
-	if (!l)
+	if (!l || (l != kept && !is_live(l) && port_is_full(p, c)))
 		l = pick(p, c, wish_be, t, why);
 	if (l && (l != own || l->state != LEASE_BOUND))
 		give(p, l, c, t);
@@ -336,7 +453,10 @@ struct lease *lease_claim(
 	struct lease *own = lease_of_client(p, c);
 	struct lease *kept = reservation_of(p, c->mac);
 	struct lease *l = lease_of_address(p, ip_be), *other;
-	if (!l || (kept && kept != l && available(p, kept, c)))
+	if (own && !is_given_to(own, c->mac))
+		own = NULL;
+	if (!l || !is_given_to(l, c->mac) || (kept && kept != l && available(p, kept, c)) ||
+		(l != kept && !(l == own && is_live(l)) && port_is_full(p, c)))
 		return NULL;
 	if (l != own && (own || !available(p, l, c) || crowded(p, c->mac, &other)))
 		return NULL;
@@ -345,7 +465,26 @@ struct lease *lease_claim(
 	return l;
 }
 
-static void set_host(struct lease *l, const struct lease_client *c)
+const char *lease_refusal(const struct lease_pool *p, const struct lease_client *c, uint32_t ip_be)
+{
+	const struct lease *l = lease_of_address(p, ip_be), *own = lease_of_client(p, c);
+	const struct lease *kept = reservation_of(p, c->mac);
+	if (!l || !is_given(l))
+		return "the address is not in the range";
+	if (!is_given_to(l, c->mac))
+		return "the address is reserved for another station";
+	if (kept && kept != l)
+		return "another address is reserved for this station";
+	if (l != own && is_live(l))
+		return "the address is another client's";
+	if (l->state == LEASE_DECLINED)
+		return "the address is in use by an unknown station";
+	if (own && own != l)
+		return "the client has another address";
+	return "the limit of leases of its port or station is reached";
+}
+
+void lease_set_host(struct lease *l, const struct lease_client *c)
 {
 	l->host_bytes =
 		(uint8_t)(c->host_bytes < LEASE_HOST_BYTES ? c->host_bytes : LEASE_HOST_BYTES);
@@ -357,6 +496,7 @@ void lease_bind(struct lease_pool *p, struct lease *l, const struct lease_client
 	uint64_t lease_ms, struct lease_time t)
 {
 	unindex(p, l);
+	set_port(p, l, c->port);
 	memcpy(l->mac, c->mac, 6);
 	index_client(p, l);
 	if (l->state != LEASE_BOUND) {
@@ -364,7 +504,7 @@ void lease_bind(struct lease_pool *p, struct lease *l, const struct lease_client
 		l->entry = ++p->entries;
 	}
 	if (c->host_bytes)
-		set_host(l, c);
+		lease_set_host(l, c);
 	l->expires_ms = t.wall_ms + lease_ms;
 	set_state(p, l, LEASE_BOUND, t);
 	set_timer(p, l, lease_ms * 1000000, t);
@@ -384,14 +524,17 @@ void lease_release(struct lease_pool *p, struct lease *l, struct lease_time t)
 {
 	expiry_clear(&p->expiry, lease_index(p, l));
 	l->expires_ms = t.wall_ms;
-	set_state(p, l, LEASE_RELEASED, t);
+	if (is_given(l))
+		set_state(p, l, LEASE_RELEASED, t);
+	else
+		retire(p, l, t);
 }
 
 static void quarantine(struct lease_pool *p, struct lease *l, uint64_t for_ns, struct lease_time t)
 {
 	struct lease_list *list = &p->list[LEASE_DECLINED];
 	if (list->count && list->count >= p->count / QUARANTINE_SHARE)
-		forget(p, at(p, list->first), LEASE_FREE, t);
+		vacate(p, at(p, list->first), t);
 	forget(p, l, LEASE_DECLINED, t);
 	set_timer(p, l, for_ns, t);
 	l->expires_ms = t.wall_ms + for_ns / 1000000;
@@ -404,30 +547,47 @@ void lease_decline(struct lease_pool *p, struct lease *l, struct lease_time t)
 
 void lease_withdraw(struct lease_pool *p, struct lease *l, struct lease_time t)
 {
-	if (!l->entry) {
-		forget(p, l, LEASE_FREE, t);
+	if (!l->entry || !is_given(l)) {
+		vacate(p, l, t);
 		return;
 	}
 	expiry_clear(&p->expiry, lease_index(p, l));
 	set_state(p, l, LEASE_EXPIRED, t);
 }
 
-bool lease_expire(struct lease_pool *p, struct lease_time t, struct lease **was_bound)
+bool lease_expire(struct lease_pool *p, struct lease_time t, struct lease *ended)
 {
 	uint32_t index;
-	*was_bound = NULL;
+	ended->ip_be = 0;
 	if (!expiry_pop(&p->expiry, t.now_ns, &index))
 		return false;
 	struct lease *l = &p->lease[index];
-	if (l->state == LEASE_BOUND) {
-		*was_bound = l;
+	if (l->state == LEASE_BOUND)
+		*ended = *l;
+	if (l->state == LEASE_BOUND && is_given(l))
 		set_state(p, l, LEASE_EXPIRED, t);
-	} else if (l->state == LEASE_OFFERED) {
+	else if (l->state == LEASE_OFFERED)
 		lease_withdraw(p, l, t);
-	} else {
-		forget(p, l, LEASE_FREE, t);
-	}
+	else
+		vacate(p, l, t);
 	return true;
+}
+
+static bool is_held_by(const struct lease *l, const uint8_t *mac)
+{
+	return l->state == LEASE_BOUND && !l->busy && (!mac || !memcmp(l->mac, mac, 6));
+}
+
+struct lease *lease_held(const struct lease_pool *p, const uint8_t *mac, uint32_t ip_be)
+{
+	struct lease *l = NULL;
+	if (ip_be)
+		l = lease_of_address(p, ip_be);
+	else if (mac)
+		l = at(p, *mac_bucket(p, mac));
+	while (l && !is_held_by(l, mac))
+		l = ip_be ? NULL : at(p, l->next_mac);
+	return l;
 }
 
 uint64_t lease_next(const struct lease_pool *p)
@@ -464,11 +624,11 @@ int lease_restore(struct lease_pool *p, const struct lease_client *c, uint32_t i
 				t);
 		return 0;
 	}
-	if (l->reserved && memcmp(l->reserved_mac, c->mac, 6))
+	if (!is_given_to(l, c->mac))
 		return -ENOENT;
 	forget(p, l, LEASE_FREE, t);
 	give(p, l, c, t);
-	set_host(l, c);
+	lease_set_host(l, c);
 	left_ms = left_ms < longest_ms ? left_ms : longest_ms;
 	l->entry = entry;
 	l->created_ms = created_ms;

@@ -8,6 +8,9 @@
  * offered or bound, the same id from another MAC is another client: it gets an address of its own and can neither
  * have, renew, release nor decline that lease. Only when it is over does the id bring the address back whatever the
  * MAC, as RFC 4361 wants for a machine with a new interface.
+ *
+ * Which addresses may be given can change at any time (lease_plan). A lease that is no longer to be given stays with
+ * its holder until it runs out, but is not extended; then its slot is free for another address.
  */
 #ifndef NATLOCK_DHCPD_LEASE_H
 #define NATLOCK_DHCPD_LEASE_H
@@ -23,10 +26,12 @@
 enum {
 	LEASE_MAX = 65536, /* addresses in a pool, reservations included */
 	LEASE_RESERVATIONS = 256,
-	LEASE_PER_MAC = 16, /* addresses that one station may hold under several client ids */
+	LEASE_NAME_BYTES = 64, /* of a reservation, with the terminator */
+	LEASE_PORTS = 64,      /* ports whose leases are counted; as a lease's port: of none */
+	LEASE_PER_MAC = 16,    /* addresses that one station may hold under several client ids */
 	LEASE_CLIENT_BYTES = 255,
 	LEASE_HOST_BYTES = 63,
-	LEASE_NONE = 0xffffffff,
+	LEASE_NONE = 0, /* no index: slot 0 is never used, so that zeroed memory is an empty pool */
 };
 
 #define LEASE_OFFER_NS	     (30 * 1000000000ull)  /* an offer is kept for its client */
@@ -35,11 +40,12 @@ enum {
 
 /*
  * FREE      nobody's; no client. May be offered.
- * OFFERED   kept for its client until the offer runs out; then EXPIRED if the client had it before,
- * else FREE. BOUND     leased. Renewed, released, declined or expired. RELEASED  its client gave it
- * back: it gets it again if it asks first, but anyone may be offered it. EXPIRED   like RELEASED,
- * but the last count/32 of them are kept for the clients that had them. DECLINED  a client saw
- * somebody else use it: nobody's until the quarantine is over, then FREE.
+ * OFFERED   kept for its client until the offer runs out; then EXPIRED if the client had it before, else FREE.
+ * BOUND     leased. Renewed, released, declined or expired.
+ * RELEASED  its client gave it back: it gets it again if it asks first, but anyone may be offered it.
+ * EXPIRED   like RELEASED, but the last count/32 of them are kept for the clients that had them.
+ * DECLINED  a client saw somebody else use it: nobody's until the quarantine is over, then FREE.
+ * UNUSED    a slot whose address is given no more; it has neither address nor client.
  */
 enum lease_state {
 	LEASE_FREE,
@@ -48,6 +54,7 @@ enum lease_state {
 	LEASE_RELEASED,
 	LEASE_EXPIRED,
 	LEASE_DECLINED,
+	LEASE_UNUSED,
 	LEASE_STATES
 };
 
@@ -62,6 +69,7 @@ struct lease_client {
 	size_t id_bytes;   /* at most LEASE_CLIENT_BYTES */
 	const uint8_t *host;
 	size_t host_bytes; /* what is over LEASE_HOST_BYTES is cut off */
+	uint32_t port;	   /* where it is heard; LEASE_PORTS or more is not counted */
 };
 
 struct lease {
@@ -69,8 +77,9 @@ struct lease {
 	enum lease_state state;
 	uint32_t entry; /* number in the log; 0 = never bound */
 	uint8_t mac[6], reserved_mac[6];
-	bool reserved;
-	bool busy; /* a commit is under way: owned by engine.c */
+	bool in_range, reserved; /* neither: to be given no more */
+	bool busy;		 /* a commit is under way: owned by engine.c */
+	uint8_t port;		 /* where its client was heard last; LEASE_PORTS: not counted */
 	uint8_t id_bytes, host_bytes;
 	uint8_t id[LEASE_CLIENT_BYTES];
 	uint8_t host[LEASE_HOST_BYTES];
@@ -85,9 +94,28 @@ struct lease_list {
 	uint32_t first, last, count; /* oldest first */
 };
 
+/* An address kept for a station. */
+struct lease_reservation {
+	uint32_t ip_be;
+	uint8_t mac[6];
+	char name[LEASE_NAME_BYTES]; /* "" = none */
+};
+
+/* Which addresses may be given: from..to (host order) without the subnet's own two and the server's; the reservations. */
+struct lease_plan {
+	uint32_t from, to;
+	uint32_t netmask, server;
+	const struct lease_reservation *reservation;
+	uint32_t reservations; /* at most LEASE_RESERVATIONS */
+};
+
 struct lease_pool {
-	struct lease *lease;
-	uint32_t count, size; /* in use, room */
+	struct lease *lease; /* [1..top] were in use, [0] never */
+	uint32_t top, size;  /* size: room */
+	uint32_t count;	     /* addresses: top without the UNUSED */
+	uint32_t per_port;   /* live leases that a port may have; 0 = any number */
+	uint32_t held[LEASE_PORTS];
+	char name[LEASE_RESERVATIONS][LEASE_NAME_BYTES];
 	uint32_t mask, *by_client, *by_mac, *by_address, *by_reserved;
 	struct lease_list list[LEASE_STATES];
 	struct expiry expiry;
@@ -97,17 +125,17 @@ struct lease_pool {
 
 /* Memory for a pool of `size` addresses, 16-byte aligned. */
 size_t lease_bytes(uint32_t size);
-/* An empty pool. size is 1..LEASE_MAX; memory (lease_bytes(size)) is zeroed here and stays the
- * caller's. */
-void lease_init(struct lease_pool *p, void *memory, uint32_t size, const struct hash_key *key);
-/* Adds an address to the pool; one that is already there or finds no room is left out. */
-void lease_add(struct lease_pool *p, uint32_t ip_be);
 /*
- * Keeps an address for a station, adding it if the range does not have it. name must outlive the
- * pool; may be NULL. 0, -EEXIST if the address is kept for another station or the station has one,
- * -ENOSPC. Before any lease is made.
+ * An empty pool. size is 1..LEASE_MAX; memory (lease_bytes(size)) is zeroed and stays the caller's. Of a large one
+ * only what is used is ever touched.
  */
-int lease_reserve(struct lease_pool *p, uint32_t ip_be, const uint8_t mac[6], const char *name);
+void lease_init(struct lease_pool *p, void *memory, uint32_t size, const struct hash_key *key);
+/*
+ * The addresses that may be given from now on. Those of live leases that the plan does not have stay until they end;
+ * addresses that find no room because of them are left out. 0, -EEXIST when two reservations share an address or a
+ * station, -ENOSPC when reservations found no room: all others are then as planned.
+ */
+int lease_plan(struct lease_pool *p, const struct lease_plan *plan, struct lease_time t);
 
 /* The address that this client has, else had last (under its own MAC first); NULL. */
 struct lease *lease_of_client(const struct lease_pool *p, const struct lease_client *c);
@@ -117,8 +145,8 @@ uint32_t lease_index(const struct lease_pool *p, const struct lease *l);
 /*
  * What to offer this client (RFC 2131 4.3.1): its reservation, its present or last address, wish_be
  * (0 = none) if it is to be had, the address longest free, an offer nobody took up, an address
- * longest expired. NULL with the reason: DROP_DHCP_POOL exhausted, DROP_DHCP_RATE the station holds
- * LEASE_PER_MAC already.
+ * longest expired. NULL with the reason: DROP_DHCP_POOL exhausted, DROP_DHCP_QUOTA the station holds
+ * LEASE_PER_MAC already, or its port per_port.
  */
 struct lease *lease_offer(struct lease_pool *p, const struct lease_client *c, uint32_t wish_be,
 	struct lease_time t, enum drop *why);
@@ -126,6 +154,11 @@ struct lease *lease_offer(struct lease_pool *p, const struct lease_client *c, ui
 struct lease *lease_claim(
 	struct lease_pool *p, const struct lease_client *c, uint32_t ip_be, struct lease_time t);
 
+/* Why lease_claim refuses an address to this client: for people, without names of others. */
+const char *lease_refusal(const struct lease_pool *p, const struct lease_client *c, uint32_t ip_be);
+
+/* Notes the client's host name. */
+void lease_set_host(struct lease *l, const struct lease_client *c);
 /* Binds or extends; the client's MAC and host name are taken over. A new binding gets a number. */
 void lease_bind(struct lease_pool *p, struct lease *l, const struct lease_client *c,
 	uint64_t lease_ms, struct lease_time t);
@@ -139,9 +172,9 @@ void lease_decline(struct lease_pool *p, struct lease *l, struct lease_time t);
 /* Takes an offer back before its time. */
 void lease_withdraw(struct lease_pool *p, struct lease *l, struct lease_time t);
 
-/* Handles one timer that is due. False when none is; *was_bound is set to a lease that has just
- * expired, else NULL. */
-bool lease_expire(struct lease_pool *p, struct lease_time t, struct lease **was_bound);
+/* Handles one timer that is due. False when none is; *ended becomes a copy of a lease that has just
+ * expired, else its ip_be is 0. */
+bool lease_expire(struct lease_pool *p, struct lease_time t, struct lease *ended);
 /* Time of the next timer, UINT64_MAX for none. */
 uint64_t lease_next(const struct lease_pool *p);
 
@@ -154,6 +187,9 @@ uint64_t lease_next(const struct lease_pool *p);
 int lease_restore(struct lease_pool *p, const struct lease_client *c, uint32_t ip_be,
 	enum lease_state state, uint32_t entry, uint64_t created_ms, uint64_t expires_ms,
 	uint64_t longest_ms, struct lease_time t);
+
+/* A lease in force: of an address, or with ip_be 0 the next one of a station; NULL when there is none. mac NULL: whoever has it. */
+struct lease *lease_held(const struct lease_pool *p, const uint8_t *mac, uint32_t ip_be);
 
 /* Addresses that nobody else can have now: BOUND, OFFERED and DECLINED. */
 uint32_t lease_taken(const struct lease_pool *p);

@@ -4,11 +4,11 @@
  *   broker ── DhcpHeard ──▶ engine_input ──┬── DhcpAnswer ──▶ broker
  *   supervisor ◀── LeaseCommit ────────────┘
  *   supervisor ─── LeaseCommitted ─▶ engine_committed ── DhcpAnswer ──▶ broker
+ *   broker ── PortOpened, another server's message ──▶ rival ── a probe ──▶ broker
  *
- * Everything that decides is in engine.c; this shell carries messages and turns the configuration
- * into settings.
+ * Everything that decides is in engine.c and rival.c; this shell carries messages. Leases are kept, restored and run
+ * out while the server is switched off too: it may be switched on again.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,20 @@
 #include "dhcpd_dispatch.h"
 #include "engine.h"
 #include "log.h"
+#include "rival.h"
+#include "settings.h"
 
-enum { NAME_BYTES = 64, DUMP_SCAN = 1024, LEASE_LONGEST_S = 10 * 365 * 86400 };
+enum { DUMP_SCAN = 1024 };
 
 struct dhcpd {
 	struct actor *actor;
-	bool enabled, log;
+	const char *host_domain;
+	struct settings settings;
 	struct engine engine;
 	struct engine_out out;
+	struct rivals rivals;
+	struct codec_request foreign;
 	uint32_t restored, refused;
-	char names[LEASE_RESERVATIONS][NAME_BYTES];
 };
 
 static struct lease_time now(const struct dhcpd *self)
@@ -82,14 +86,14 @@ static int send_commit(struct dhcpd *self, const struct engine_out *out)
 	return super_send_lease_commit(&self->actor->chan[0], &m, NULL, 0);
 }
 
-static void send_answer(struct dhcpd *self, const struct engine_out *out)
+static void send_frame(struct dhcpd *self, uint32_t port, const uint8_t *bytes, size_t count)
 {
 	uint8_t frame[CODEC_FRAME_BYTES];
 	Nl__DhcpAnswer m = NL__DHCP_ANSWER__INIT;
-	memcpy(frame, out->frame, out->frame_bytes);
+	memcpy(frame, bytes, count);
 	m.has_port = m.has_frame = true;
-	m.port = out->port;
-	m.frame = (ProtobufCBinaryData){out->frame_bytes, frame};
+	m.port = port;
+	m.frame = (ProtobufCBinaryData){count, frame};
 	if (broker_send_dhcp_answer(&self->actor->chan[1], &m, NULL, 0) < 0)
 		drop_count(&self->actor->drops, DROP_RING_FULL);
 }
@@ -101,9 +105,9 @@ static void report(struct dhcpd *self)
 	if (out->event == ENGINE_NOTHING)
 		return;
 	engine_describe(&self->engine, out, text);
-	if (out->event == ENGINE_EXHAUSTED || out->event == ENGINE_NOT_STORED)
+	if (out->event >= ENGINE_EXHAUSTED)
 		actor_diagnostic(self->actor, "%s", text);
-	else if (self->log)
+	else if (self->settings.log)
 		actor_security(self->actor, "%s", text);
 }
 
@@ -114,20 +118,115 @@ static void carry_out(struct dhcpd *self)
 	if (out->dropped)
 		drop_count(&self->actor->drops, out->why);
 	if (out->frame_bytes)
-		send_answer(self, out);
+		send_frame(self, out->port, out->frame, out->frame_bytes);
 	report(self);
 	if (!out->sequence || !send_commit(self, out))
 		return;
-	if (!engine_committed(&self->engine, out->sequence, false, now(self), out))
-		report(self);
+	if (engine_committed(&self->engine, out->sequence, false, now(self), out))
+		return;
+	if (out->frame_bytes)
+		send_frame(self, out->port, out->frame, out->frame_bytes);
+	report(self);
+}
+
+static bool is_serving(const struct dhcpd *self)
+{
+	return self->settings.enable && self->actor->started && !self->actor->draining;
+}
+
+static bool watches_rivals(const struct dhcpd *self)
+{
+	return is_serving(self) && !self->settings.force;
+}
+
+/* What became of another server on a port, for the security log and for `natlockctl status`. */
+static void say_rival(struct dhcpd *self, const struct rival *p, bool answers)
+{
+	char ip[16], mac[18], name[4 * RIVAL_NAME_BYTES + 1];
+	log_ip(ip, p->server_be);
+	log_mac(mac, p->mac, '-');
+	log_escape(name, sizeof(name), (const uint8_t *)p->name, strlen(p->name));
+	if (self->settings.log)
+		actor_security(self->actor,
+			"SecureNAT: Another DHCP server %s on %s. MAC address: %s, IP address: %s",
+			answers ? "answers" : "is silent", name, mac, ip);
+	if (answers)
+		actor_diagnostic(self->actor,
+			"another DHCP server %s answers on %s. Not serving DHCP there. To serve "
+			"anyway: "
+			"dhcp.force: true",
+			ip, name);
+	else
+		actor_diagnostic(self->actor,
+			"the other DHCP server on %s is silent. Serving DHCP there again.", name);
+}
+
+static void hear_foreign(struct dhcpd *self, const Nl__DhcpHeard *m)
+{
+	const struct codec_settings *s = &self->engine.settings;
+	struct codec_foreign f;
+	enum drop why = DROP_DHCP_SPOOF;
+	if (!codec_parse_foreign(
+		    &f, &self->foreign, m->frame.data, m->frame.len, m->csum_ok, &why) ||
+		f.server_be == s->server_be || !memcmp(f.source_mac, s->mac, 6))
+		drop_count(&self->actor->drops, why);
+	else if (rival_heard(&self->rivals, m->port, &f, actor_now_ns(self->actor)))
+		say_rival(self, &self->rivals.port[m->port], true);
+}
+
+static void probe(struct dhcpd *self, uint32_t port)
+{
+	uint8_t frame[CODEC_FRAME_BYTES];
+	uint64_t at_ns[2] = {actor_now_ns(self->actor), port};
+	uint32_t xid = (uint32_t)hash_sip(&self->engine.pool.key, at_ns, sizeof(at_ns));
+	send_frame(self, port, frame, codec_emit_probe(frame, &self->engine.settings, xid));
+}
+
+/* The server on this port was there until now; its row still says which it was. */
+static void rivals_due(struct dhcpd *self, uint64_t now_ns)
+{
+	uint32_t port;
+	enum rival_due due;
+	while (watches_rivals(self) &&
+		(due = rival_timeout(&self->rivals, now_ns, &port)) != RIVAL_NOTHING) {
+		if (due == RIVAL_PROBE)
+			probe(self, port);
+		else
+			say_rival(self, &self->rivals.port[port], false);
+	}
+}
+
+int dhcpd_on_port_opened(struct dhcpd *self, const Nl__PortOpened *m, struct chan_in *in)
+{
+	if (m->port >= RIVAL_PORTS)
+		return -EPROTO;
+	rival_open(&self->rivals, m->port, m->name ? m->name : "", actor_now_ns(self->actor));
+	return 0;
+}
+
+int dhcpd_on_port_gone(struct dhcpd *self, const Nl__PortGone *m, struct chan_in *in)
+{
+	if (m->port >= RIVAL_PORTS)
+		return -EPROTO;
+	rival_close(&self->rivals, m->port);
+	return 0;
 }
 
 int dhcpd_on_dhcp_heard(struct dhcpd *self, const Nl__DhcpHeard *m, struct chan_in *in)
 {
 	if (!m->has_port || !m->has_frame || m->frame.len > CODEC_FRAME_BYTES)
 		return -EPROTO;
-	if (!self->enabled || !self->actor->started || self->actor->draining)
+	if (!is_serving(self))
 		return 0;
+	if (codec_is_foreign(m->frame.data, m->frame.len)) {
+		hear_foreign(self, m);
+		return 0;
+	}
+	if (watches_rivals(self) &&
+		rival_blocks(&self->rivals, m->port, actor_now_ns(self->actor))) {
+		drop_count(&self->actor->drops, DROP_DHCP_RIVAL);
+		return 0;
+	}
 	engine_input(&self->engine, m->port, m->frame.data, m->frame.len, m->csum_ok, now(self),
 		&self->out);
 	carry_out(self);
@@ -149,6 +248,7 @@ static int restore(struct dhcpd *self, const Nl__Lease *m)
 		.id_bytes = m->has_client_id ? m->client_id.len : 0,
 		.host = (const uint8_t *)m->host_name,
 		.host_bytes = m->host_name ? strlen(m->host_name) : 0,
+		.port = LEASE_PORTS,
 	};
 	enum lease_state state = LEASE_BOUND;
 	if (m->has_mac && m->mac.len == sizeof(c.mac))
@@ -167,7 +267,7 @@ int dhcpd_on_lease_restore(struct dhcpd *self, const Nl__LeaseRestore *m, struct
 {
 	if (self->actor->started)
 		return -EPROTO;
-	for (size_t i = 0; self->enabled && i < m->n_leases; i++) {
+	for (size_t i = 0; i < m->n_leases; i++) {
 		if (restore(self, m->leases[i]))
 			self->refused++;
 		else
@@ -190,7 +290,9 @@ static int dhcpd_on_record(void *opaque, int edge, struct chan_in *in)
 static uint64_t dhcpd_deadline(void *opaque)
 {
 	const struct dhcpd *self = opaque;
-	return self->enabled ? engine_deadline(&self->engine) : UINT64_MAX;
+	uint64_t lease_ns = engine_deadline(&self->engine);
+	uint64_t rival_ns = watches_rivals(self) ? rival_deadline(&self->rivals) : UINT64_MAX;
+	return rival_ns < lease_ns ? rival_ns : lease_ns;
 }
 
 static void dhcpd_timeout(void *opaque, uint64_t now_ns)
@@ -199,12 +301,13 @@ static void dhcpd_timeout(void *opaque, uint64_t now_ns)
 	struct lease_time t = {now_ns, actor_wall_ms(self->actor)};
 	for (int i = 0; i < ACTOR_BUDGET && engine_timeout(&self->engine, t, &self->out); i++)
 		carry_out(self);
+	rivals_due(self, now_ns);
 }
 
 static bool send_row(struct dhcpd *self, const struct lease *l)
 {
 	static const char *const names[LEASE_STATES] = {
-		"free", "offered", "leased", "released", "expired", "declined"};
+		"free", "offered", "leased", "released", "expired", "declined", "unused"};
 	Nl__DhcpRow row = NL__DHCP_ROW__INIT;
 	Nl__Address address = NL__ADDRESS__INIT;
 	char mac[18], host[4 * LEASE_HOST_BYTES + 1], state[16];
@@ -236,116 +339,91 @@ static void dump_hub(struct dhcpd *self)
 	actor_row(self->actor, &row.base);
 }
 
+static bool is_shown(const struct lease *l)
+{
+	return l->state != LEASE_FREE && l->state != LEASE_UNUSED;
+}
+
 static uint64_t dhcpd_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 {
 	struct dhcpd *self = opaque;
 	const struct lease_pool *p = &self->engine.pool;
-	if (topic == NL__TOPIC__HUBS && self->enabled)
+	if (topic == NL__TOPIC__HUBS && self->settings.enable)
 		dump_hub(self);
-	if (topic != NL__TOPIC__DHCP || !self->enabled)
+	if (topic != NL__TOPIC__DHCP)
 		return 0;
-	for (uint64_t end = cursor + DUMP_SCAN; cursor < p->count; cursor++)
-		if (cursor == end || (p->lease[cursor].state != LEASE_FREE &&
-					     !send_row(self, &p->lease[cursor])))
+	cursor += cursor == 0; /* slot 0 is never used */
+	for (uint64_t end = cursor + DUMP_SCAN; cursor <= p->top; cursor++)
+		if (cursor == end ||
+			(is_shown(&p->lease[cursor]) && !send_row(self, &p->lease[cursor])))
 			return cursor;
 	return 0;
 }
 
-/* "an address | none"; 0 for none, INADDR_NONE for neither. */
-static uint32_t address_or_none(const char *text)
+/* An address is left out when two reservations want it, or live leases outside the range have all the room. */
+static void plan(struct dhcpd *self)
 {
-	struct in_addr a;
-	if (!text || !strcmp(text, "none"))
-		return 0;
-	return inet_pton(AF_INET, text, &a) == 1 ? a.s_addr : INADDR_NONE;
+	if (engine_configure(&self->engine, &self->settings.engine, now(self)))
+		actor_diagnostic(self->actor,
+			"some dhcp.reservations have no effect: their address or station is in "
+			"another "
+			"one, or too many leases outside dhcp.range are in force");
 }
 
-static int set_domain(struct codec_settings *s, const char *configured, const char *host_domain)
-{
-	const char *text = configured && !strcmp(configured, "host") ? host_domain : configured;
-	if (!text || !strcmp(text, "none"))
-		return 0;
-	if (strlen(text) >= sizeof(s->domain))
-		return -EINVAL;
-	strcpy(s->domain, text);
-	return 0;
-}
-
-static int set_options(struct codec_settings *s, const Nl__Hub *hub, const char *host_domain)
-{
-	const Nl__Dhcp *d = hub->dhcp;
-	const Nl__VirtualHost *host = hub->host;
-	if (!host || !host->address || !host->mac || host->mac->octets.len != sizeof(s->mac))
-		return -EINVAL;
-	memcpy(s->mac, host->mac->octets.data, sizeof(s->mac));
-	s->server_be = host->address->be;
-	s->netmask_be = d->netmask ? d->netmask->be : host->netmask ? host->netmask->be : 0;
-	s->router_be = address_or_none(d->gateway);
-	if (!s->server_be || !s->netmask_be || s->router_be == INADDR_NONE ||
-		d->n_dns > CODEC_DNS_MAX)
-		return -EINVAL;
-	for (size_t i = 0; i < d->n_dns; i++)
-		s->dns_be[i] = d->dns[i]->be;
-	s->dns_count = (unsigned int)d->n_dns;
-	return set_domain(s, d->domain, host_domain);
-}
-
-static int set_reservations(struct dhcpd *self, const Nl__Dhcp *d)
-{
-	if (d->n_reservations > LEASE_RESERVATIONS)
-		return -E2BIG;
-	for (size_t i = 0; i < d->n_reservations; i++) {
-		const Nl__Reservation *r = d->reservations[i];
-		if (!r->address || !r->mac || r->mac->octets.len != 6)
-			return -EINVAL;
-		if (r->name && strlen(r->name) < NAME_BYTES)
-			strcpy(self->names[i], r->name);
-		int error = lease_reserve(&self->engine.pool, r->address->be, r->mac->octets.data,
-			self->names[i][0] ? self->names[i] : NULL);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-static int make_pool(struct dhcpd *self, const Nl__Dhcp *d, const struct hash_key *key)
-{
-	const struct codec_settings *s = &self->engine.settings;
-	if (!d->range || !d->range->from || !d->range->to)
-		return -EINVAL;
-	uint32_t from_be = d->range->from->be, to_be = d->range->to->be;
-	uint32_t from = ntohl(from_be), to = ntohl(to_be);
-	if (from > to || to - from >= LEASE_MAX - LEASE_RESERVATIONS ||
-		((from_be ^ s->server_be) & s->netmask_be) ||
-		((to_be ^ s->server_be) & s->netmask_be))
-		return -EINVAL;
-	uint32_t size = to - from + 1 + (uint32_t)d->n_reservations;
-	void *memory = malloc(lease_bytes(size));
-	if (!memory)
-		return -ENOMEM;
-	lease_init(&self->engine.pool, memory, size, key);
-	engine_init(&self->engine, from, to);
-	return set_reservations(self, d);
-}
-
+/* Memory for the largest range that may ever come; it is touched as leases use it. */
 static int dhcpd_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 {
 	struct dhcpd *self = opaque;
 	struct hash_key key;
+	void *memory = calloc(1, lease_bytes(LEASE_MAX));
 	self->actor = a;
-	if (!boot->hub || !boot->hub->dhcp || boot->entropy.len < sizeof(key))
+	self->host_domain = boot->domain;
+	if (!boot->hub || boot->entropy.len < sizeof(key))
 		return -EINVAL;
-	const Nl__Dhcp *d = boot->hub->dhcp;
+	if (!memory)
+		return -ENOMEM;
 	memcpy(&key, boot->entropy.data, sizeof(key));
-	self->enabled = d->enable;
-	self->log = d->log;
-	if (!self->enabled)
+	lease_init(&self->engine.pool, memory, LEASE_MAX, &key);
+	int error = settings_read(&self->settings, boot->hub, self->host_domain);
+	if (!error)
+		plan(self);
+	return error;
+}
+
+static void dhcpd_start(void *opaque)
+{
+	struct dhcpd *self = opaque;
+	rival_restart(&self->rivals, actor_now_ns(self->actor));
+}
+
+static int dhcpd_configure(void *opaque, const Nl__Hub *hub)
+{
+	static struct settings settings;
+	struct dhcpd *self = opaque;
+	bool watched = watches_rivals(self);
+	int error = settings_read(&settings, hub, self->host_domain);
+	if (error)
+		return error;
+	self->settings = settings;
+	plan(self);
+	if (!watched && watches_rivals(self))
+		rival_restart(&self->rivals, actor_now_ns(self->actor));
+	return 0;
+}
+
+/* A lease that was released is not found again, so this ends. */
+static uint32_t dhcpd_order(void *opaque, const Nl__Order *order)
+{
+	struct dhcpd *self = opaque;
+	const Nl__LeaseRelease *m = order->lease_release;
+	uint32_t count = 0;
+	if (order->what_case != NL__ORDER__WHAT_LEASE_RELEASE || (m->has_mac && m->mac.len != 6))
 		return 0;
-	self->engine.lease_ms = d->lease ? d->lease->ms : 0;
-	if (self->engine.lease_ms < 1000 || self->engine.lease_ms / 1000 > LEASE_LONGEST_S)
-		return -EINVAL;
-	int error = set_options(&self->engine.settings, boot->hub, boot->domain);
-	return error ? error : make_pool(self, d, &key);
+	for (; engine_release(&self->engine, m->has_mac ? m->mac.data : NULL, m->ip_be, now(self),
+		     &self->out);
+		count++)
+		carry_out(self);
+	return count;
 }
 
 int main(void)
@@ -353,8 +431,11 @@ int main(void)
 	static const struct actor_ops ops = {
 		.id = ACTOR_DHCPD,
 		.boot = dhcpd_boot,
+		.start = dhcpd_start,
 		.on_record = dhcpd_on_record,
 		.dump = dhcpd_dump,
+		.configure = dhcpd_configure,
+		.order = dhcpd_order,
 		.deadline = dhcpd_deadline,
 		.timeout = dhcpd_timeout,
 	};

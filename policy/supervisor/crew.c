@@ -94,16 +94,29 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 	return 0;
 }
 
+/* The operator hears when storing begins to fail, and when it is over. */
+static int sync_leases(struct hub *hub)
+{
+	struct store *s = &hub->store;
+	bool failed = s->failing;
+	int error = store_sync(s);
+
+	if (error < 0 && !failed)
+		supervisor_note(hub->super,
+			"leases cannot be stored in %s: %s. %s. Until then nobody gets a new one",
+			s->path, strerror(-error), store_advice(error));
+	else if (failed && !s->failing)
+		supervisor_note(hub->super, "leases are stored again in %s", s->path);
+	return error;
+}
+
 void crew_sync(struct hub *hub)
 {
 	struct commits *c = &commits[hub->index];
 	struct worker *w = hub_worker(hub, ACTOR_DHCPD, 0);
-	int error = store_sync(&hub->store);
+	int error = sync_leases(hub);
 	unsigned int i;
 
-	if (error < 0)
-		supervisor_note(hub->super, "leases cannot be stored in %s: %s", hub->store.path,
-			strerror(-error));
 	for (i = 0; i < c->count; i++) {
 		Nl__LeaseCommitted m = NL__LEASE_COMMITTED__INIT;
 

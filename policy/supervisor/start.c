@@ -46,6 +46,7 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaddset(&ours, numbers[i]);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a journal at its limit is an error to be told, not the end */
 	sigprocmask(SIG_BLOCK, &ours, before);
 	s->signal_fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
 	tzset();

@@ -1,9 +1,11 @@
 /*
- * Theory of operation. The journal is read once, at the start, into a table sorted by address; from
- * then on the table is the truth and the file follows. A write that failed half-way (full disk) may
- * leave a torn line: the next write begins with a newline, so the torn line damages only itself.
- * Until a write succeeds again, commits are answered stored = false and dhcpd decides what it dares
- * to promise.
+ * Theory of operation. The journal is read once, at the start, into a table; from then on the table is the truth and
+ * the file follows. Commits of one turn are written together and synced once; only then do they enter the table.
+ *
+ * A write that failed half-way (full disk) is cut off again, so that no lease is found there that nobody was
+ * promised. Where even that fails the next write begins with a newline: the torn line damages only itself. Until
+ * a write succeeds commits are answered stored = false, and dhcpd promises nothing new (docs/decisions/0016).
+ * A journal that cannot be opened is tried again with each commit: no restart is needed once its cause is gone.
  *
  * The rewrite goes to leases-HUB.new, is synced, and takes the old name; a crash in between leaves
  * the old file.
@@ -121,45 +123,74 @@ int store_parse(const char *line, size_t n, struct store_lease *l)
 	return parse_body(text + used, l);
 }
 
-/* Index of an address in the sorted table, or where it would go. */
-static size_t find(const struct store *s, uint32_t ip_be)
+/* The place of an address in the hash: taken by it, or free for it. There is always a free one. */
+static uint32_t *slot_of(const struct store *s, uint32_t ip_be)
 {
-	size_t low = 0, high = s->leases;
+	size_t at = ip_be * 2654435761u >> 8 & (s->slots - 1);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
+	while (s->slot[at] && s->lease[s->slot[at] - 1].ip_be != ip_be)
+		at = (at + 1) & (s->slots - 1);
+	return &s->slot[at];
+}
 
-		if (memcmp(&s->lease[middle].ip_be, &ip_be, sizeof(ip_be)) < 0)
-			low = middle + 1;
-		else
-			high = middle;
+static int grow(struct store *s)
+{
+	size_t capacity = s->capacity ? 2 * s->capacity : 64, i;
+	struct store_lease *bigger = reallocarray(s->lease, capacity, sizeof(*bigger));
+	uint32_t *slot = calloc(4 * capacity, sizeof(*slot));
+
+	if (bigger)
+		s->lease = bigger;
+	if (!bigger || !slot) {
+		free(slot);
+		return -ENOMEM;
 	}
-	return low;
+	free(s->slot);
+	s->slot = slot;
+	s->slots = 4 * capacity;
+	s->capacity = capacity;
+	for (i = 0; i < s->leases; i++)
+		*slot_of(s, s->lease[i].ip_be) = (uint32_t)i + 1;
+	return 0;
 }
 
 static int remember(struct store *s, const struct store_lease *l)
 {
-	size_t at = find(s, l->ip_be);
+	uint32_t *slot;
 
-	if (at < s->leases && s->lease[at].ip_be == l->ip_be) {
-		s->lease[at] = *l;
-		return 0;
-	}
-	if (s->leases == STORE_LEASES)
+	if (s->leases == s->capacity && grow(s) < 0)
+		return -ENOMEM;
+	slot = slot_of(s, l->ip_be);
+	if (*slot == 0 && s->leases == STORE_LEASES)
 		return -ENOSPC;
-	if (s->leases == s->capacity) {
-		size_t capacity = s->capacity ? 2 * s->capacity : 64;
-		struct store_lease *bigger = reallocarray(s->lease, capacity, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		s->lease = bigger;
-		s->capacity = capacity;
-	}
-	memmove(&s->lease[at + 1], &s->lease[at], (s->leases - at) * sizeof(s->lease[0]));
-	s->lease[at] = *l;
-	s->leases++;
+	if (*slot == 0)
+		*slot = (uint32_t)++s->leases;
+	s->lease[*slot - 1] = *l;
 	return 0;
+}
+
+/* Leases of other days make room, where networks were renumbered again and again. */
+static void forget_ended(struct store *s, uint64_t now_ms)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < s->leases; i++)
+		if (s->lease[i].expires_ms > now_ms)
+			s->lease[kept++] = s->lease[i];
+	s->leases = kept;
+	if (s->slots)
+		memset(s->slot, 0, s->slots * sizeof(s->slot[0]));
+	for (i = 0; i < s->leases; i++)
+		*slot_of(s, s->lease[i].ip_be) = (uint32_t)i + 1;
+}
+
+static void load_line(struct store *s, const char *line, size_t n)
+{
+	struct store_lease l;
+
+	if (store_parse(line, n, &l) == 0)
+		remember(s, &l);
+	s->lines++;
 }
 
 static void load(struct store *s)
@@ -172,12 +203,9 @@ static void load(struct store *s)
 		char *line = buffer, *end;
 
 		have += (size_t)n;
+		s->bytes += n;
 		while ((end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
-			struct store_lease l;
-
-			if (store_parse(line, (size_t)(end - line), &l) == 0)
-				remember(s, &l);
-			s->lines++;
+			load_line(s, line, (size_t)(end - line));
 			line = end + 1;
 		}
 		have -= (size_t)(line - buffer);
@@ -185,7 +213,31 @@ static void load(struct store *s)
 		if (have == sizeof(buffer)) /* no line is that long */
 			have = 0;
 	}
-	s->broken = have > 0;
+	s->torn = have > 0;
+	if (s->torn) /* only its newline may be missing */
+		load_line(s, buffer, have);
+}
+
+static void sync_folder(const struct store *s)
+{
+	int fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+static int open_journal(struct store *s)
+{
+	s->fd = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->fd < 0)
+		return -errno;
+	s->bytes = 0;
+	load(s);
+	if (s->bytes == 0)
+		sync_folder(s); /* a new file's name must be on disk too */
+	return 0;
 }
 
 int store_open(struct store *s, const char *folder, const char *hub)
@@ -201,13 +253,10 @@ int store_open(struct store *s, const char *folder, const char *hub)
 	if (snprintf(s->path, sizeof(s->path), "%s/leases-%s", folder, hub) >= (int)sizeof(s->path))
 		return -ENAMETOOLONG;
 	error = places_make(folder, 0700, geteuid(), getegid());
-	if (error < 0)
-		return error;
-	s->fd = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->fd < 0)
-		return -errno;
-	load(s);
-	return 0;
+	if (error == 0)
+		error = open_journal(s);
+	s->failing = error < 0;
+	return error;
 }
 
 static int from_message(const Nl__Lease *m, struct store_lease *l)
@@ -230,68 +279,70 @@ static int from_message(const Nl__Lease *m, struct store_lease *l)
 	return 0;
 }
 
+/* Whether one more address is too many. */
+static bool is_over_full(const struct store *s, uint32_t ip_be)
+{
+	return s->leases + s->queued >= STORE_LEASES && (!s->slots || *slot_of(s, ip_be) == 0);
+}
+
 int store_commit(struct store *s, const Nl__Lease *m)
 {
 	struct store_lease l;
 	int error = from_message(m, &l);
 
-	if (error == 0)
-		error = remember(s, &l);
-	if (error < 0 || !s->path[0])
+	if (error < 0)
 		return error;
-	if (s->pending_capacity - s->pending_bytes < STORE_LINE) {
-		size_t capacity = s->pending_capacity + 64 * STORE_LINE;
-		char *bigger = realloc(s->pending, capacity);
+	if (is_over_full(s, l.ip_be))
+		forget_ended(s, l.created_ms);
+	if (is_over_full(s, l.ip_be))
+		return -ENOSPC;
+	if (s->queued == s->queue_capacity) {
+		size_t capacity = s->queue_capacity + 64;
+		struct store_lease *bigger = reallocarray(s->queue, capacity, sizeof(*bigger));
 
 		if (!bigger)
 			return -ENOMEM;
-		s->pending = bigger;
-		s->pending_capacity = capacity;
+		s->queue = bigger;
+		s->queue_capacity = capacity;
 	}
-	s->pending_bytes += store_line(s->pending + s->pending_bytes, STORE_LINE, &l);
-	s->lines++;
+	s->queue[s->queued++] = l;
 	return 0;
 }
 
 bool store_has_pending(const struct store *s)
 {
-	return s->pending_bytes > 0;
+	return s->queued > 0;
 }
 
-static int write_table(const struct store *s, int fd)
+static int write_table(const struct store *s, int fd, off_t *bytes)
 {
 	char line[STORE_LINE];
 	size_t i;
 	int error = 0;
 
-	for (i = 0; i < s->leases && error == 0; i++)
-		error = files_write_all(fd, line, store_line(line, sizeof(line), &s->lease[i]));
+	for (i = 0; i < s->leases && error == 0; i++) {
+		size_t n = store_line(line, sizeof(line), &s->lease[i]);
+
+		error = files_write_all(fd, line, n);
+		*bytes += (off_t)n;
+	}
 	if (error == 0 && fsync(fd) < 0)
 		error = -errno;
 	return error;
-}
-
-static void sync_folder(const struct store *s)
-{
-	int fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
 }
 
 /* Only what is in the table is worth a line. On failure the old journal stays in use. */
 static void rewrite(struct store *s)
 {
 	char path[320];
+	off_t bytes = 0;
 	int fd, error;
 
 	snprintf(path, sizeof(path), "%s.new", s->path);
 	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
-	error = write_table(s, fd);
+	error = write_table(s, fd, &bytes);
 	if (error == 0 && rename(path, s->path) < 0)
 		error = -errno;
 	if (error < 0) {
@@ -301,29 +352,87 @@ static void rewrite(struct store *s)
 	}
 	close(s->fd);
 	s->fd = fd;
+	s->bytes = bytes;
 	s->lines = s->leases;
 	sync_folder(s);
+}
+
+/* The queued leases as lines; their length, or -ENOMEM. */
+static ssize_t make_lines(struct store *s)
+{
+	size_t used = 0, i;
+
+	if (s->text_capacity < s->queued * STORE_LINE + 1) {
+		size_t capacity = s->queue_capacity * STORE_LINE + 1;
+		char *bigger = realloc(s->text, capacity);
+
+		if (!bigger)
+			return -ENOMEM;
+		s->text = bigger;
+		s->text_capacity = capacity;
+	}
+	if (s->torn)
+		s->text[used++] = '\n';
+	for (i = 0; i < s->queued; i++)
+		used += store_line(s->text + used, STORE_LINE, &s->queue[i]);
+	return (ssize_t)used;
+}
+
+/* Puts the lines of the queue on disk, all or none. */
+static int append(struct store *s)
+{
+	ssize_t n;
+	int error = s->fd < 0 ? open_journal(s) : 0;
+
+	if (error < 0)
+		return error;
+	n = make_lines(s);
+	if (n < 0)
+		return (int)n;
+	error = files_write_all(s->fd, s->text, (size_t)n);
+	if (error == 0 && fdatasync(s->fd) < 0)
+		error = -errno;
+	if (error < 0) {
+		s->torn = ftruncate(s->fd, s->bytes) < 0 || s->torn;
+		return error;
+	}
+	s->torn = false;
+	s->bytes += n;
+	s->lines += s->queued;
+	return 0;
 }
 
 int store_sync(struct store *s)
 {
 	int error = 0;
+	size_t i;
 
-	if (!s->path[0] || s->pending_bytes == 0)
+	if (s->queued == 0)
 		return 0;
-	if (s->fd < 0)
-		error = -EBADF;
-	if (error == 0 && s->broken)
-		error = files_write_all(s->fd, "\n", 1);
-	if (error == 0)
-		error = files_write_all(s->fd, s->pending, s->pending_bytes);
-	if (error == 0 && fdatasync(s->fd) < 0)
-		error = -errno;
-	s->pending_bytes = 0;
-	s->broken = error < 0;
-	if (error == 0 && s->lines > 4 * s->leases + STORE_SLACK)
+	if (s->path[0])
+		error = append(s);
+	for (i = 0; i < s->queued && error == 0; i++)
+		error = remember(s, &s->queue[i]);
+	s->queued = 0;
+	s->failing = error < 0;
+	if (error == 0 && s->path[0] && s->lines > 4 * s->leases + STORE_SLACK)
 		rewrite(s);
 	return error;
+}
+
+const char *store_advice(int error)
+{
+	switch (-error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG: return "Make room on that disk, or raise its quota or limit";
+	case EROFS: return "Remount it for writing, or choose another folder by STATE_DIRECTORY";
+	case EACCES:
+	case EPERM:
+	case ENOTDIR:
+	case ENOENT: return "Make that folder one that natlock's user may enter and write";
+	default: return "See the kernel's log";
+	}
 }
 
 size_t store_in_force(const struct store *s, uint64_t wall_ms)
@@ -342,7 +451,9 @@ void store_close(struct store *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s->lease);
-	free(s->pending);
+	free(s->slot);
+	free(s->queue);
+	free(s->text);
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
 }

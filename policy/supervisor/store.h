@@ -9,7 +9,7 @@
  * it is history.
  *
  * A commit is on disk before it is answered: store_commit collects, store_sync writes and syncs
- * once a turn.
+ * once a turn. What could not be stored leaves no trace, neither in the file nor here.
  */
 #ifndef NATLOCK_SUPERVISOR_STORE_H
 #define NATLOCK_SUPERVISOR_STORE_H
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "super.pb-c.h"
 
@@ -41,30 +42,38 @@ struct store_lease {
 
 struct store {
 	char folder[256], path[300]; /* empty: nothing is kept */
-	int fd;
-	struct store_lease *lease; /* sorted by address (big-endian bytes) */
+	int fd;			     /* -1: not open; tried again with each commit */
+	struct store_lease *lease;   /* what is on disk, in the order of first mention */
 	size_t leases, capacity;
-	size_t lines;  /* in the journal */
-	char *pending; /* lines not yet written */
-	size_t pending_bytes, pending_capacity;
-	bool broken; /* the last write failed: the file's end may be torn */
+	uint32_t *slot;		   /* hash by address: 1 + index into lease, 0 = free */
+	size_t slots;		   /* a power of two, more than twice `leases`; or 0 */
+	struct store_lease *queue; /* committed, not yet written */
+	size_t queued, queue_capacity;
+	char *text; /* their lines */
+	size_t text_capacity;
+	size_t lines; /* in the journal */
+	off_t bytes;  /* of it that count */
+	bool torn;    /* what follows them may be half a line */
+	bool failing; /* the last store_sync that had something to write failed */
 };
 
 /*
  * Opens (or makes) the journal of a hub and reads it. folder NULL or empty: leases are not kept,
- * commits succeed. 0 or -errno: then commits are answered with stored = false. Syscalls: mkdirat
- * openat read close
+ * commits succeed. 0 or -errno: then commits are answered with stored = false until it can be opened. Syscalls: mkdirat
+ * openat read close fsync
  */
 int store_open(struct store *s, const char *folder, const char *hub);
-/* Remembers a change and queues its line. -EINVAL: not a lease. */
+/* Queues a change. -EINVAL: not a lease; -ENOSPC, -ENOMEM. */
 int store_commit(struct store *s, const Nl__Lease *lease);
 /* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
- * queued is on disk for certain. Syscalls: write fdatasync openat fsync renameat close */
+ * queued is stored, and it is not tried again. Syscalls: write fdatasync openat fsync ftruncate renameat close */
 int store_sync(struct store *s);
 bool store_has_pending(const struct store *s);
 /* How many leases are in force at wall_ms. */
 size_t store_in_force(const struct store *s, uint64_t wall_ms);
 void store_close(struct store *s);
+/* What a person can do about an error of store_open or store_sync. */
+const char *store_advice(int error);
 
 /* One line with its newline; its length. Pure. */
 size_t store_line(char *out, size_t cap, const struct store_lease *l);

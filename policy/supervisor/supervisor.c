@@ -351,8 +351,8 @@ int supervisor_open_store(struct hub *hub)
 	error = store_open(
 		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
 	if (error)
-		supervisor_note(
-			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+		supervisor_note(s, "leases cannot be stored in %s: %s. %s. Until then nobody gets one",
+			hub->store.path, strerror(-error), store_advice(error));
 	return error;
 }
 

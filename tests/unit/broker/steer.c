@@ -136,6 +136,24 @@ Test(steer, dhcp_requests_go_to_dhcpd_alone)
 	cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_STATION);
 }
 
+Test(steer, what_a_guest_says_as_a_dhcp_server_reaches_no_other)
+{
+	uint8_t frame[300];
+	struct steer_gateway g = gateway(true), off = gateway(false);
+	const uint8_t *to[] = {broadcast, gateway_mac, station, multicast};
+	for (int i = 0; i < 4; i++) {
+		request(frame, to[i], 77);
+		memcpy(frame + 34, (uint8_t[]){0, 67, 0, 68}, 4);
+		cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_DHCPD, "%d", i);
+		cr_assert_neq(steer_frame(&off, frame, 300).to, STEER_DHCPD, "%d", i);
+		frame[12] = 0x86;
+		cr_assert_neq(steer_frame(&g, frame, 300).to, STEER_DHCPD, "not IPv4 %d", i);
+	}
+	request(frame, station, 77);
+	memcpy(frame + 34, (uint8_t[]){0, 66, 0, 68}, 4);
+	cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_STATION, "not from a server's port");
+}
+
 Test(steer, dhcp_needs_a_whole_header_at_every_length)
 {
 	uint8_t frame[300];

@@ -354,6 +354,15 @@ Test(worker, end_of_a_port_is_told_to_supervisor_and_netstack, .timeout = 60)
 	drain();
 }
 
+/* dhcpd hears of a port when it comes, and again when dhcpd itself is new. */
+static void dhcpd_hears_of_port(uint32_t port)
+{
+	Nl__BrokerToDhcpd *m = nl__broker_to_dhcpd__unpack(NULL, hear(dhcpd), record);
+	cr_assert(m && m->msg_case == NL__BROKER_TO_DHCPD__MSG_PORT_OPENED);
+	cr_assert_eq(m->port_opened->port, port);
+	nl__broker_to_dhcpd__free_unpacked(m, NULL);
+}
+
 Test(worker, dhcp_goes_to_dhcpd_and_back, .timeout = 60)
 {
 	static const uint8_t ip[] = {0x45, 0, 1, 30, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255,
@@ -365,6 +374,7 @@ Test(worker, dhcp_goes_to_dhcpd_and_back, .timeout = 60)
 	int kept, fd;
 	start_worker();
 	fd = attach(3, NL__PORT_KIND__QEMU_DGRAM, &kept);
+	dhcpd_hears_of_port(3);
 	make_frame(1, 0x0800, (uint8_t[]){255, 255, 255, 255, 255, 255});
 	memcpy(frame + 14, ip, sizeof ip);
 	cr_assert_eq(write(fd, frame, 300), 300);
@@ -385,6 +395,7 @@ Test(worker, dhcp_goes_to_dhcpd_and_back, .timeout = 60)
 	cr_assert_str_eq(hear_super(NL__BROKER_TO_SUPER__MSG_INCIDENT)->incident->actor, "dhcpd");
 	round_trip(fd, 3);
 	say_super(NL__SUPER_TO_BROKER__MSG_EDGE_RENEWED, &renewed, NULL, 0);
+	dhcpd_hears_of_port(3);
 	memcpy(frame + 6, gateway, 6);
 	answer.frame.len = 342;
 	say(dhcpd, &m, NULL, 0);

@@ -287,3 +287,166 @@ Test(codec, answers_keep_to_576_and_overflow_into_file_and_sname)
 	cr_expect(a.ip_bytes > 576 && !a.overload && a.option[61] && a.option[82] && a.option[15],
 		"room was offered");
 }
+
+static void add_route(struct codec_settings *s, const char *to, uint8_t prefix, const char *via)
+{
+	s->route[s->route_count++] = (struct codec_route){inet_addr(to), inet_addr(via), prefix};
+}
+
+/* The routes as RFC 3442 shows them, and the router as the last of them. */
+Test(codec, static_routes_bring_the_default_route_along)
+{
+	struct codec_settings s = settings();
+	struct frame f = frame_new(CODEC_REQUEST, 9);
+	frame_option(&f, 55, "\171\3\371\1", 4);
+	frame_end(&f);
+	struct answer a = emit(&f, &s, 7200);
+	cr_expect(!a.option[121] && !a.option[249] && a.option[3], "none configured");
+	add_route(&s, "10.0.0.0", 8, "192.168.30.2");
+	add_route(&s, "10.27.129.0", 24, "192.168.30.3");
+	add_route(&s, "10.229.0.128", 25, "192.168.30.4");
+	static const uint8_t expected[] = {8, 10, 192, 168, 30, 2, 24, 10, 27, 129, 192, 168, 30, 3,
+		25, 10, 229, 0, 128, 192, 168, 30, 4, 0, 192, 168, 30, 1};
+	a = emit(&f, &s, 7200);
+	cr_assert(a.option[121] && a.option[121][0] == sizeof(expected));
+	cr_expect_arr_eq(a.option[121] + 1, expected, sizeof(expected));
+	cr_assert(a.option[249], "as Microsoft numbers it");
+	cr_expect_arr_eq(a.option[249] + 1, expected, sizeof(expected));
+	cr_expect(a.option[3] && a.option[1] < a.option[3], "the mask before the router");
+	s.router_be = 0;
+	a = emit(&f, &s, 7200);
+	cr_expect_eq(a.option[121][0], sizeof(expected) - 5, "no router: no default route");
+}
+
+/* Appends the pieces of one option in one field. */
+static size_t gather_from(
+	const uint8_t *p, const uint8_t *end, uint8_t code, uint8_t *value, unsigned int *pieces)
+{
+	size_t n = 0;
+	for (; p < end && *p != 255; p += *p ? 2 + p[1] : 1) {
+		if (*p != code)
+			continue;
+		memcpy(value + n, p + 2, p[1]);
+		n += p[1];
+		++*pieces;
+	}
+	return n;
+}
+
+/* Joins them in the order of RFC 3396: options, file, sname. */
+static size_t joined(
+	const uint8_t *frame, size_t bytes, uint8_t code, uint8_t *value, unsigned int *pieces)
+{
+	const uint8_t *d = frame + 42;
+	size_t n = gather_from(d + 240, frame + bytes, code, value, pieces);
+	uint8_t overload = 0;
+	unsigned int there = 0;
+	gather_from(d + 240, frame + bytes, 52, &overload, &there);
+	if (overload & 1)
+		n += gather_from(d + 108, d + 236, code, value + n, pieces);
+	if (overload & 2)
+		n += gather_from(d + 44, d + 108, code, value + n, pieces);
+	return n;
+}
+
+Test(codec, more_routes_than_one_option_holds_are_split)
+{
+	static struct codec_request q;
+	static uint8_t out[CODEC_FRAME_BYTES];
+	struct codec_settings s = settings();
+	uint8_t value[2 * CODEC_ROUTES_BYTES];
+	unsigned int pieces = 0;
+	enum drop why;
+	for (unsigned int i = 0; i < CODEC_ROUTES_MAX; i++)
+		add_route(&s, "10.1.2.3", 32, "192.168.30.2");
+	struct frame f = frame_new(CODEC_REQUEST, 9);
+	frame_option(&f, 55, "\171", 1);
+	frame_end(&f);
+	cr_assert(codec_parse(&q, f.b, f.n, false, &why));
+	struct codec_reply r = {.to = &q, .type = CODEC_ACK, .lease_s = 60, .to_port = 68};
+	size_t bytes = codec_emit(out, &s, &r);
+	cr_expect_leq(bytes, 14 + 576);
+	cr_expect_eq(joined(out, bytes, 121, value, &pieces), CODEC_ROUTES_MAX * 9 + 5);
+	cr_expect_eq(pieces, 3);
+	cr_expect_eq(memcmp(value + 9 * 31, "\40\12\1\2\3\300\250\36\2\0\300\250\36\1", 14), 0);
+	struct frame g = frame_new(CODEC_REQUEST, 9);
+	static const uint8_t big[200];
+	frame_option(&g, 55, "\171", 1);
+	frame_option(&g, 61, big, 200);
+	frame_end(&g);
+	struct answer a = emit(&g, &s, 7200);
+	cr_expect(!a.option[121] && a.option[61], "all of them or none");
+}
+
+Test(codec, the_search_list_is_in_dns_form)
+{
+	struct codec_settings s = settings();
+	struct frame f = frame_new(CODEC_REQUEST, 9);
+	frame_option(&f, 55, "\167", 1);
+	frame_end(&f);
+	struct answer a = emit(&f, &s, 7200);
+	cr_assert(a.option[119] && a.option[119][0] == 14);
+	cr_expect_eq(memcmp(a.option[119] + 1, "\7example\4test", 14), 0);
+	const char *bad[] = {"", ".", "a..b", ".a"};
+	for (size_t i = 0; i < 4; i++) {
+		strcpy(s.domain, bad[i]);
+		a = emit(&f, &s, 7200);
+		cr_expect_null(a.option[119], "\"%s\"", bad[i]);
+	}
+	strcpy(s.domain, "a.");
+	a = emit(&f, &s, 7200);
+	cr_expect(a.option[119] && a.option[119][0] == 3);
+	memset(s.domain, 'x', 64);
+	strcpy(s.domain + 64, ".test");
+	a = emit(&f, &s, 7200);
+	cr_expect_null(a.option[119], "a label of 64");
+}
+
+Test(codec, a_probe_is_a_discover_that_servers_answer)
+{
+	static struct codec_request q;
+	uint8_t out[CODEC_FRAME_BYTES];
+	struct codec_settings s = settings();
+	enum drop why;
+	size_t bytes = codec_emit_probe(out, &s, 0x12345678);
+	cr_assert(codec_parse(&q, out, bytes, false, &why), "why %d", why);
+	cr_expect(
+		q.type == CODEC_DISCOVER && q.xid == 0x12345678 && q.flags == CODEC_FLAG_BROADCAST);
+	cr_expect(!memcmp(q.chaddr, s.mac, 6) && !memcmp(q.source_mac, s.mac, 6) && !q.source_be);
+	cr_expect_eq(out[34] << 8 | out[35], 68);
+	cr_expect_not(codec_is_foreign(out, bytes));
+}
+
+Test(codec, another_servers_messages_are_recognised)
+{
+	static struct codec_request q;
+	static uint8_t out[CODEC_FRAME_BYTES];
+	struct codec_settings s = settings();
+	struct codec_foreign foreign;
+	enum drop why;
+	struct frame f = frame_new(CODEC_DISCOVER, 1);
+	frame_end(&f);
+	cr_assert(codec_parse(&q, f.b, f.n, false, &why));
+	struct codec_reply r = {.to = &q, .type = CODEC_OFFER, .lease_s = 60, .to_port = 68};
+	size_t bytes = codec_emit(out, &s, &r);
+	cr_assert(codec_is_foreign(out, bytes));
+	cr_assert(codec_parse_foreign(&foreign, &q, out, bytes, false, &why));
+	cr_expect_eq(foreign.server_be, s.server_be);
+	cr_expect_eq(memcmp(foreign.source_mac, s.mac, 6), 0);
+	out[42 + 240 + 5]++;
+	cr_expect_not(codec_parse_foreign(&foreign, &q, out, bytes, false, &why), "the checksum");
+	out[42 + 240 + 5]--;
+	for (size_t n = 0; n < bytes; n++) {
+		uint8_t *copy = malloc(n + 1);
+		memcpy(copy, out, n);
+		cr_expect_not(codec_is_foreign(copy, n) &&
+				      codec_parse_foreign(&foreign, &q, copy, n, true, &why),
+			"cut at %zu", n);
+		free(copy);
+	}
+	s.server_be = 0;
+	cr_assert(codec_parse(&q, f.b, f.n, false, &why));
+	bytes = codec_emit(out, &s, &r);
+	cr_expect_not(
+		codec_parse_foreign(&foreign, &q, out, bytes, false, &why), "no server's name");
+}

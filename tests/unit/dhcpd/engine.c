@@ -11,23 +11,31 @@ static struct engine e;
 static struct engine_out out;
 static struct lease_time t;
 
+static struct engine_config config;
+
+static int configure(uint32_t first, uint32_t last)
+{
+	config.from = 0xc0a81e00 + first;
+	config.to = 0xc0a81e00 + last;
+	return engine_configure(&e, &config, t);
+}
+
 static void start(uint32_t first, uint32_t last)
 {
 	struct hash_key key = {3, 4};
 	memset(&e, 0, sizeof(e));
-	e.settings = (struct codec_settings){
+	config = (struct engine_config){.lease_ms = 7200000};
+	config.settings = (struct codec_settings){
 		.mac = {0, 0xac, 1, 2, 3, 4},
 		.server_be = inet_addr("192.168.30.1"),
 		.netmask_be = inet_addr("255.255.255.0"),
 		.router_be = inet_addr("192.168.30.1"),
 		.dns_count = 1,
 	};
-	e.settings.dns_be[0] = e.settings.server_be;
-	e.lease_ms = 7200000;
+	config.settings.dns_be[0] = config.settings.server_be;
 	t = (struct lease_time){1000 * SECOND_NS, 1700000000000ull};
-	uint32_t size = last - first + 5;
-	lease_init(&e.pool, malloc(lease_bytes(size)), size, &key);
-	engine_init(&e, 0xc0a81e00 + first, 0xc0a81e00 + last);
+	lease_init(&e.pool, calloc(1, lease_bytes(512)), 512, &key);
+	cr_assert_eq(configure(first, last), 0);
 }
 
 static void hear(struct frame *f)
@@ -344,8 +352,9 @@ Test(engine, no_ack_without_a_stored_lease)
 	cr_expect(out.sequence);
 	later(ENGINE_COMMIT_NS);
 	cr_expect_leq(engine_deadline(&e), t.now_ns);
-	cr_expect(
-		engine_timeout(&e, t, &out) && out.event == ENGINE_NOT_STORED, "no answer at all");
+	cr_expect(engine_timeout(&e, t, &out), "no answer at all");
+	cr_expect_eq(out.event, ENGINE_NOTHING, "said once a minute");
+	expect_silence();
 	cr_expect_eq(engine_committed(&e, 2, true, t, &out), 0, "too late: ignored");
 	expect_silence();
 	hear(&h);
@@ -365,6 +374,10 @@ Test(engine, a_failed_renewal_leaves_the_old_lease)
 	cr_assert_eq(engine_committed(&e, out.sequence, false, t, &out), 0);
 	const struct lease *l = lease_of_address(&e.pool, mine);
 	cr_expect(l->state == LEASE_BOUND && l->expires_ns == until && l->entry == 1);
+	struct answer a = heard();
+	cr_expect(a.type == CODEC_ACK && a.yiaddr_be == mine && answer_u32(&a, 51) == 3600 &&
+			  answer_u32(&a, 58) == 1800 && answer_u32(&a, 59) == 3150,
+		"what is left of it is confirmed");
 }
 
 Test(engine, commits_under_way_are_bounded)
@@ -490,6 +503,176 @@ Test(engine, expiry_is_reported)
 	cr_expect(engine_timeout(&e, t, &out) && out.event == ENGINE_EXPIRED &&
 		  out.lease.ip_be == mine);
 	cr_expect_not(engine_timeout(&e, t, &out));
+}
+
+static struct frame renewal(uint32_t n, uint32_t ip_be)
+{
+	struct frame f = frame_new(CODEC_REQUEST, n);
+	memcpy(f.b + 42 + 12, &ip_be, 4);
+	return f;
+}
+
+Test(engine, a_lease_outside_a_new_range_ends_with_its_time)
+{
+	start(10, 20);
+	uint32_t mine = dora(1);
+	dora(2);
+	cr_assert_eq(configure(100, 110), 0);
+	cr_expect_eq(e.pool.count, 13, "two that are leased, eleven new ones");
+	const struct lease *l = lease_of_address(&e.pool, mine);
+	cr_assert(l && l->state == LEASE_BOUND);
+	later(3600 * SECOND_NS);
+	struct frame f = renewal(1, mine);
+	hear(&f);
+	struct answer a = heard();
+	cr_expect(a.type == CODEC_NAK && a.option[56]);
+	cr_expect(out.event == ENGINE_REFUSED && out.lease.ip_be == mine);
+	cr_expect_eq(l->state, LEASE_BOUND, "but nobody else gets it");
+	cr_expect_eq(dora(1), inet_addr("192.168.30.100"));
+	later(3600 * SECOND_NS);
+	while (engine_timeout(&e, t, &out))
+		;
+	cr_expect_null(lease_of_address(&e.pool, inet_addr("192.168.30.11")));
+	cr_expect_eq(e.pool.count, 11);
+	cr_assert_eq(configure(10, 20), 0);
+	later(1800 * SECOND_NS);
+	f = renewal(1, inet_addr("192.168.30.100"));
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK);
+	cr_expect_eq(dora(1), mine);
+}
+
+Test(engine, a_change_under_way_of_a_commit_is_safe)
+{
+	start(10, 20);
+	struct answer a = discover(1);
+	struct frame f = request(1, a.yiaddr_be);
+	hear(&f);
+	uint64_t sequence = out.sequence;
+	cr_assert_eq(configure(100, 110), 0);
+	cr_assert_eq(engine_committed(&e, sequence, false, t, &out), 0);
+	later(31 * SECOND_NS);
+	while (engine_timeout(&e, t, &out))
+		;
+	cr_expect_null(lease_of_address(&e.pool, inet_addr("192.168.30.10")));
+	cr_expect_eq(e.pool.count, 11);
+}
+
+Test(engine, what_clients_are_told_changes_with_their_next_answer)
+{
+	start(10, 20);
+	uint32_t mine = dora(1);
+	config.settings.router_be = 0;
+	config.settings.dns_count = 0;
+	strcpy(config.settings.domain, "lab.example");
+	config.lease_ms = 60000;
+	cr_assert_eq(configure(10, 20), 0);
+	later(3600 * SECOND_NS);
+	struct frame f = renewal(1, mine);
+	hear(&f);
+	struct answer a = stored();
+	cr_expect(a.type == CODEC_ACK && a.yiaddr_be == mine && answer_u32(&a, 51) == 60);
+	cr_expect(!a.option[3] && !a.option[6] && a.option[15]);
+}
+
+Test(engine, reservations_change)
+{
+	start(10, 20);
+	uint32_t mine = dora(1), theirs = dora(2);
+	config.reservation[0] = (struct lease_reservation){mine, {2, 0, 0, 0, 0, 2}, "nt4"};
+	config.reservations = 1;
+	cr_assert_eq(configure(10, 20), 0);
+	struct frame f = frame_new(CODEC_DISCOVER, 2);
+	hear(&f);
+	cr_expect_eq(heard().yiaddr_be, theirs, "who has it keeps it until it runs out");
+	later(3600 * SECOND_NS);
+	f = renewal(1, mine);
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK);
+	cr_expect_str_eq(out.refused, "the address is reserved for another station");
+	cr_expect_neq(dora(1), mine);
+	f = renewal(2, theirs);
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK);
+	cr_expect_str_eq(out.refused, "another address is reserved for this station");
+	f = frame_new(CODEC_DISCOVER, 2);
+	frame_option(&f, 55, "\14", 1);
+	hear(&f);
+	struct answer a = heard();
+	cr_expect(a.yiaddr_be == mine && a.option[12] && !memcmp(a.option[12] + 1, "nt4", 3));
+	config.reservations = 0;
+	cr_assert_eq(configure(10, 20), 0);
+	f = request(2, mine);
+	hear(&f);
+	cr_expect_eq(stored().type, CODEC_ACK);
+	cr_expect_null(lease_of_address(&e.pool, mine)->name);
+}
+
+Test(engine, the_operator_releases_by_address_and_by_mac)
+{
+	start(10, 20);
+	uint32_t mine = dora(1), other = dora(2);
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, 2};
+	cr_expect_not(engine_release(&e, NULL, 0, t, &out));
+	cr_expect_not(engine_release(&e, mac, mine, t, &out), "another's");
+	cr_assert(engine_release(&e, NULL, mine, t, &out));
+	cr_expect(out.event == ENGINE_RELEASED && out.sequence && out.lease.ip_be == mine &&
+		  out.lease.state == LEASE_RELEASED && out.lease.expires_ms == t.wall_ms);
+	cr_expect_eq(engine_committed(&e, out.sequence, true, t, &out), 0);
+	cr_expect_not(engine_release(&e, NULL, mine, t, &out), "once");
+	cr_expect(engine_release(&e, mac, 0, t, &out) && out.lease.ip_be == other);
+	cr_expect_not(engine_release(&e, mac, 0, t, &out));
+	cr_expect_eq(lease_taken(&e.pool), 0);
+}
+
+Test(engine, refusals_in_the_log_say_why_and_are_limited)
+{
+	start(10, 20);
+	char text[ENGINE_EVENT_BYTES];
+	unsigned int lines = 0;
+	for (int i = 0; i < 100; i++) {
+		struct frame f = request(1, inet_addr("10.0.0.9"));
+		frame_option(&f, 12, "a\nb", 3);
+		hear(&f);
+		cr_expect_eq(heard().type, CODEC_NAK);
+		lines += out.event == ENGINE_REFUSED;
+		if (i == 0)
+			cr_expect_str_eq(engine_describe(&e, &out, text),
+				"SecureNAT: A DHCP request was refused. MAC address: "
+				"02-00-00-00-00-01, IP "
+				"address: 10.0.0.9, host name: a\\x0ab, reason: the address is not "
+				"in the range");
+	}
+	cr_expect_eq(lines, ENGINE_REFUSED_BURST);
+}
+
+Test(engine, a_port_has_its_share_and_known_clients_of_others_theirs)
+{
+	start(10, 200);
+	config.leases_per_port = 20;
+	cr_assert_eq(configure(10, 200), 0);
+	for (uint32_t i = 1; i <= 20; i++)
+		dora(i);
+	struct frame f = frame_new(CODEC_DISCOVER, 21);
+	hear(&f);
+	cr_expect(out.dropped && out.why == DROP_DHCP_QUOTA && out.event == ENGINE_CROWDED);
+	f = request(21, inet_addr("192.168.30.100"));
+	hear(&f);
+	cr_expect_eq(heard().type, CODEC_NAK);
+	cr_expect_eq(e.pool.held[5], 20);
+	f = frame_new(CODEC_DISCOVER, 22);
+	frame_end(&f);
+	engine_input(&e, 6, f.b, f.n, false, t, &out);
+	cr_expect_gt(out.frame_bytes, 0, "another port");
+	later(3600 * SECOND_NS);
+	f = renewal(3, inet_addr("192.168.30.12"));
+	hear(&f);
+	cr_expect_eq(stored().type, CODEC_ACK, "who has one renews");
+	f = frame_new(CODEC_RELEASE, 3);
+	memcpy(f.b + 42 + 12, &(uint32_t){inet_addr("192.168.30.12")}, 4);
+	hear(&f);
+	cr_expect_eq(e.pool.held[5], 19);
+	dora(21);
 }
 
 Test(engine, mutated_messages_then_a_lease)

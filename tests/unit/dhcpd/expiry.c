@@ -10,7 +10,7 @@ enum { IDS = 64 };
 static struct expiry heap(void)
 {
 	struct expiry e;
-	expiry_init(&e, malloc(expiry_bytes(IDS)), IDS);
+	expiry_init(&e, calloc(1, expiry_bytes(IDS)), IDS);
 	return e;
 }
 

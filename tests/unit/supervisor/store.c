@@ -1,10 +1,13 @@
 /* The lease journal: what a crash, a full disk or a bad byte may leave behind must not lose or
  * invent a lease. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,10 +176,12 @@ Test(store, a_disk_that_takes_nothing_is_told)
 	cr_assert_eq(store_commit(&s, &l), 0);
 	cr_assert_lt(store_sync(&s), 0);
 	cr_assert_not(store_has_pending(&s), "it is not tried again behind dhcpd's back");
+	cr_assert(s.failing);
+	cr_assert_eq(s.leases, 0, "and not remembered");
 	store_close(&s);
 	cr_assert_lt(store_open(&s, "/proc/nowhere", "h"), 0);
 	cr_assert_eq(store_commit(&s, &l), 0);
-	cr_assert_lt(store_sync(&s), 0);
+	cr_assert_eq(store_sync(&s), -ENOENT, "the reason, not that a descriptor is bad");
 	store_close(&s);
 }
 
@@ -195,4 +200,163 @@ Test(store, nonsense_is_refused)
 	cr_assert_eq(store_commit(&s, &l), 0);
 	cr_assert_eq(store_sync(&s), 0);
 	store_close(&s);
+}
+
+static size_t file_bytes(void)
+{
+	struct stat st;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/leases-h", folder);
+	cr_assert_eq(stat(path, &st), 0);
+	return (size_t)st.st_size;
+}
+
+/* kill -9 in the middle of a write leaves any prefix of the journal. */
+Test(store, every_point_of_truncation, .timeout = 120)
+{
+	enum { LEASES = 5 };
+	struct store s;
+	char path[128], whole[LEASES * STORE_LINE];
+	size_t end[LEASES + 1] = {0}, n, cut, complete = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/leases-h", folder);
+	store_open(&s, folder, "h");
+	for (n = 0; n < LEASES; n++) {
+		commit(&s, 0x0a1ea8c0 + ((uint32_t)n << 24), "a host");
+		end[n + 1] = file_bytes();
+	}
+	store_close(&s);
+	fd = open(path, O_RDONLY);
+	cr_assert_eq(read(fd, whole, sizeof(whole)), (ssize_t)end[LEASES]);
+	close(fd);
+	for (cut = 0; cut <= end[LEASES]; cut++) {
+		fd = open(path, O_WRONLY | O_TRUNC);
+		cr_assert_eq(write(fd, whole, cut), (ssize_t)cut);
+		close(fd);
+		while (complete < LEASES && end[complete + 1] - 1 <= cut)
+			complete++;
+		cr_assert_eq(store_open(&s, folder, "h"), 0);
+		cr_assert_eq(s.leases, complete, "cut at %zu", cut);
+		commit(&s, 0x631ea8c0, "after");
+		store_close(&s);
+		cr_assert_eq(store_open(&s, folder, "h"), 0);
+		cr_assert_eq(s.leases, complete + 1, "cut at %zu, then written", cut);
+		store_close(&s);
+	}
+}
+
+/* A disk that fills up in the middle of a line, and has room again. */
+Test(store, a_limit_in_mid_write_leaves_nothing_of_it)
+{
+	struct store s;
+	struct rlimit limit = {0, RLIM_INFINITY};
+	Nl__Lease l = lease(0x0b1ea8c0, "refused");
+	size_t before, line;
+
+	signal(SIGXFSZ, SIG_IGN);
+	store_open(&s, folder, "h");
+	commit(&s, 0x0a1ea8c0, "kept");
+	before = line = file_bytes();
+	for (limit.rlim_cur = before; limit.rlim_cur < before + line; limit.rlim_cur++) {
+		cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		cr_assert_eq(store_commit(&s, &l), 0);
+		cr_assert_eq(store_sync(&s), -EFBIG);
+		cr_assert_eq(file_bytes(), before);
+		cr_assert_eq(s.leases, 1);
+	}
+	limit.rlim_cur = RLIM_INFINITY;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	commit(&s, 0x0c1ea8c0, "room again");
+	cr_assert_not(s.failing);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 2);
+	store_close(&s);
+}
+
+/* Once the cause is gone leases are stored: no restart. */
+Test(store, a_journal_that_could_not_be_opened_is_tried_again)
+{
+	struct store s;
+	char path[128];
+	Nl__Lease l = lease(0x0a1ea8c0, "x");
+
+	snprintf(path, sizeof(path), "%s/leases-h", folder);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(store_open(&s, folder, "h"), -EISDIR);
+	cr_assert(s.failing);
+	cr_assert_eq(store_commit(&s, &l), 0);
+	cr_assert_eq(store_sync(&s), -EISDIR);
+	cr_assert_eq(rmdir(path), 0);
+	commit(&s, 0x0a1ea8c0, "now");
+	cr_assert_not(s.failing);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 1);
+	store_close(&s);
+}
+
+Test(store, a_crash_in_a_rewrite_leaves_the_old_journal)
+{
+	struct store s;
+	char path[128];
+	int fd;
+
+	store_open(&s, folder, "h");
+	commit(&s, 0x0a1ea8c0, "kept");
+	store_close(&s);
+	snprintf(path, sizeof(path), "%s/leases-h.new", folder);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	cr_assert_eq(write(fd, "L1 half", 7), 7);
+	close(fd);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 1);
+	for (int i = 0; i < STORE_SLACK + 100; i++) {
+		Nl__Lease l = lease(0x0a1ea8c0, "same");
+		cr_assert_eq(store_commit(&s, &l), 0);
+	}
+	cr_assert_eq(store_sync(&s), 0);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 1);
+	cr_assert_eq(s.lines, 1, "rewritten over what the crash left");
+	store_close(&s);
+}
+
+/* More addresses than are remembered: those whose lease is over make room. */
+Test(store, old_days_make_room, .timeout = 120)
+{
+	struct store s;
+	Nl__Lease l = lease(0, "x");
+	uint32_t i;
+
+	store_open(&s, NULL, "h");
+	for (i = 1; i <= STORE_LEASES; i++) {
+		l.ip_be = i;
+		cr_assert_eq(store_commit(&s, &l), 0);
+		cr_assert_eq(store_sync(&s), 0);
+	}
+	l.ip_be = STORE_LEASES + 1;
+	cr_assert_eq(store_commit(&s, &l), -ENOSPC, "all in force");
+	l.ip_be = 7;
+	cr_assert_eq(store_commit(&s, &l), 0, "a renewal");
+	cr_assert_eq(store_sync(&s), 0);
+	l.ip_be = STORE_LEASES + 1;
+	l.created_ms = l.expires_ms;
+	l.expires_ms *= 2;
+	cr_assert_eq(store_commit(&s, &l), 0);
+	cr_assert_eq(store_sync(&s), 0);
+	cr_assert_eq(s.leases, 1);
+	store_close(&s);
+}
+
+Test(store, each_cause_has_its_advice)
+{
+	static const int causes[] = {ENOSPC, EFBIG, EROFS, EACCES, EIO};
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		cr_assert_gt(strlen(store_advice(-causes[i])), 10);
+	cr_assert_str_neq(store_advice(-ENOSPC), store_advice(-EROFS));
 }
