@@ -211,6 +211,7 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	nat_init(&np->nat, &limits, &keys[1]);
 	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
+	dnsnames_init(&np->dns_names, &keys[1]);
 	read_nat(np, hub);
 	return 0;
 }

@@ -21,6 +21,7 @@
 
 #include "access.h"
 #include "arena.h"
+#include "dnsnames.h"
 #include "dnsredir.h"
 #include "drop.h"
 #include "flow.h"
@@ -164,6 +165,7 @@ struct natproxy {
 	struct portpick ports;
 	struct pinholes pinholes;
 	struct dnsredir dns;
+	struct dnsnames dns_names;
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;
