@@ -289,9 +289,9 @@ size_t dnsmsg_refusal(const uint8_t *query, size_t n, enum dnsmsg_rcode rcode, u
 	return end;
 }
 
-size_t dnsmsg_truncate(uint8_t *answer, size_t n, const struct dnsmsg_question *q)
+size_t dnsmsg_truncate(uint8_t *answer, size_t n, const struct dnsmsg_question *q, uint16_t room)
 {
-	if (n <= q->room)
+	if (n <= room)
 		return n;
 	const size_t end = DNSMSG_HEADER_BYTES + q->name_bytes + 4U;
 	memset(answer + 6, 0, 6);

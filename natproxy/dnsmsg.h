@@ -91,9 +91,9 @@ void dnsmsg_answer(const uint8_t *bytes, size_t n, struct dnsmsg_answer *a);
  * header. `out` has room for DNSMSG_PLAIN_BYTES; the length. n >= DNSMSG_HEADER_BYTES.
  */
 size_t dnsmsg_refusal(const uint8_t *query, size_t n, enum dnsmsg_rcode rcode, uint8_t *out);
-/* Cuts an answer to a plain question down to `room` bytes: its question with TC set; the new
- * length. */
-size_t dnsmsg_truncate(uint8_t *answer, size_t n, const struct dnsmsg_question *q);
+/* Cuts an answer to q down to a message of its question with TC set if it is longer than `room`, which is
+ * at least DNSMSG_NO_EDNS_BYTES; the length. */
+size_t dnsmsg_truncate(uint8_t *answer, size_t n, const struct dnsmsg_question *q, uint16_t room);
 
 uint16_t dnsmsg_field(const uint8_t *bytes, size_t at);
 void dnsmsg_put_field(uint8_t *bytes, size_t at, uint16_t value);

@@ -29,6 +29,7 @@
 #include "conf.h"
 #include "crew.h"
 #include "files.h"
+#include "names.h"
 #include "port.h"
 #include "supervisor.h"
 #include "tell.h"
@@ -340,6 +341,7 @@ static void open_records(struct supervisor *s, struct hub *hub)
 	if (error)
 		supervisor_note(
 			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+	names_build(hub);
 }
 
 static int give_up_privileges(const struct supervisor *s, struct trouble *t)
