@@ -82,14 +82,16 @@ static void leave_guest(struct dnsredir *d, uint16_t i)
 	d->guests_free = i;
 }
 
+/* A guest may take as much as it leaves free for all others together: however many of them ask without
+ * end, there is room for the first question of one more. */
 static bool has_too_many(struct dnsredir *d, uint32_t ip_be)
 {
 	uint16_t i = *guest_bucket(d, ip_be);
 	while (i && d->guest[i].ip_be != ip_be)
 		i = d->guest[i].next;
 	const uint32_t n = i ? d->guest[i].askers : 0;
-	return n >= d->guest_limit ||
-	       (d->askers >= DNSREDIR_ASKERS / 2 && n >= DNSREDIR_FAIR_ASKERS);
+	return n >= d->guest_limit || n >= DNSREDIR_QUERIES - d->live ||
+	       n >= DNSREDIR_ASKERS - d->askers;
 }
 
 static void add_asker(struct dnsredir *d, uint32_t ref, const struct dnsredir_ask *ask)
@@ -178,7 +180,7 @@ enum dnsredir_opened dnsredir_open(struct dnsredir *d, const struct dnsredir_ask
 	const uint32_t same = same_question(d, ask);
 	if (same && asks_already(d, same, ask))
 		return DNSREDIR_AGAIN;
-	if (d->askers == DNSREDIR_ASKERS || has_too_many(d, ask->guest_ip_be) ||
+	if (has_too_many(d, ask->guest_ip_be) ||
 		(same && d->query[same].askers == DNSREDIR_QUERY_ASKERS))
 		return DNSREDIR_FULL;
 	*ref = same ? same : new_query(d, ask, wire_id, now_ns);

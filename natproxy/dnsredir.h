@@ -11,10 +11,9 @@
 
 enum {
 	DNSREDIR_UPSTREAMS = 8,
-	DNSREDIR_QUERIES = 512,	    /* in flight */
-	DNSREDIR_ASKERS = 1024,	    /* guests' questions that wait for them */
+	DNSREDIR_QUERIES = 1024,	    /* in flight */
+	DNSREDIR_ASKERS = 2048,	    /* guests' questions that wait for them */
 	DNSREDIR_QUERY_ASKERS = 64, /* of one question */
-	DNSREDIR_FAIR_ASKERS = 64,  /* of one guest, once half of all are in use */
 	DNSREDIR_BUCKETS = 1024,    /* power of two */
 	DNSREDIR_TRY_MS = 1000,	    /* silence after which the next server is asked */
 	DNSREDIR_PROBE_MS =
