@@ -1,165 +1,330 @@
 /*
- * Theory of operation. A question in flight has a socket of its own on a random port that is
- * connected to one resolver (so the kernel drops what comes from elsewhere) and a random id: with
- * the question compared too, an off-path forger has to guess about 32 bits (RFC 5452 9). Each
- * resolver is asked at most once a question. One that was silent while preferred loses the
- * preference, so later questions do not wait for it.
+ * Theory of operation.
+ *
+ *   asker ─▶ asker ─▶ query ─▶ upstream, upstream, ...
+ *
+ * A question in flight has a socket of its own on a random port that is connected to one server (so
+ * the kernel drops what comes from elsewhere) and a random id: with the question compared too, an
+ * off-path forger has to guess about 31 bits (RFC 5452 9). Whoever asks the same meanwhile waits with
+ * the first. A guest's share is counted by asker.
+ *
+ * Servers are tried in their order. One that was silent or unreachable is avoided for a while, longer
+ * each time; when that is over the next question goes to it again, for a short try. While all are
+ * avoided, the one whose time ends first is asked: nobody is told "no" without a question having gone
+ * out. A server that has nothing to say to one question (SERVFAIL) is not asked it again.
  */
+#include "dnsredir.h"
+
 #include <string.h>
 
-#include "dnsredir.h"
-#include "wire/wire.h"
-
 enum {
-	HEADER_BYTES = 12,
-	FLAG_QR = 0x8000,
-	FLAG_RA = 0x0080,
-	MASK_OPCODE = 0x7800,
-	FLAG_RD = 0x0100,
-	MASK_RCODE = 0x000f,
-	RCODE_SERVFAIL = 2,
-	RCODE_REFUSED = 5,
-	LABEL_MAX = 63,
-	NAME_MAX_BYTES = 255,
+	FLAG_QR = 0x80, /* of the third byte */
+	MASK_RCODE = 0x0f,
 };
-static const uint64_t try_ns = (uint64_t)DNSREDIR_TRY_MS * 1000000;
+static const uint64_t ms_ns = 1000000;
 
-void dnsredir_resolvers(struct dnsredir *d, const uint32_t *ip_be, size_t count)
+void dnsredir_init(struct dnsredir *d, const struct hash_key *key)
 {
-	d->resolver_count = count < DNSREDIR_RESOLVERS ? (uint32_t)count : DNSREDIR_RESOLVERS;
-	for (uint32_t i = 0; i < d->resolver_count; i++)
-		d->resolver_ip_be[i] = ip_be[i];
-	d->preferred = 0;
+	d->key = *key;
 }
 
-/* Length of header and first question, or 0 when it is malformed. Questions are never compressed
- * (RFC 1035 4.1.4). */
-static size_t question_end(const uint8_t *bytes, size_t n)
+bool dnsredir_upstreams(struct dnsredir *d, const uint32_t *ip_be, size_t count)
 {
-	struct wire_in w = wire_in(bytes, n);
-	wire_bytes(&w, HEADER_BYTES);
-	for (size_t name = 0; wire_ok(&w);) {
-		const uint8_t label = wire_u8(&w);
-		if (label > LABEL_MAX || (name += label + 1U) > NAME_MAX_BYTES)
-			return 0;
-		if (!label)
-			break;
-		wire_bytes(&w, label);
-	}
-	wire_bytes(&w, 4);
-	return wire_ok(&w) ? n - wire_left(&w) : 0;
-}
-
-static uint16_t field(const uint8_t *bytes, size_t at)
-{
-	return (uint16_t)(bytes[at] << 8 | bytes[at + 1]);
-}
-
-static void put_field(uint8_t *bytes, size_t at, uint16_t value)
-{
-	bytes[at] = (uint8_t)(value >> 8);
-	bytes[at + 1] = (uint8_t)value;
-}
-
-bool dnsredir_is_query(const uint8_t *bytes, size_t n)
-{
-	if (n < HEADER_BYTES || (field(bytes, 2) & FLAG_QR) || field(bytes, 4) != 1)
+	bool changed;
+	if (count > DNSREDIR_UPSTREAMS)
+		count = DNSREDIR_UPSTREAMS;
+	changed = count != d->upstream_count;
+	for (uint32_t i = 0; i < count && !changed; i++)
+		changed = d->upstream[i].ip_be != ip_be[i];
+	if (!changed)
 		return false;
-	return question_end(bytes, n) != 0;
-}
-
-static bool guest_has_too_many(const struct dnsredir *d, uint32_t guest_ip_be)
-{
-	uint32_t n = 0;
-	if (d->live < DNSREDIR_QUERIES / 2)
-		return false;
+	d->upstream_count = (uint32_t)count;
+	d->generation++;
+	for (uint32_t i = 0; i < count; i++)
+		d->upstream[i] = (struct dnsredir_upstream){.ip_be = ip_be[i]};
 	for (uint32_t ref = 1; ref <= d->fresh; ref++)
-		n += d->query[ref].used && d->query[ref].guest_ip_be == guest_ip_be;
-	return n >= DNSREDIR_GUEST_QUERIES;
+		d->query[ref].useless = 0;
+	return true;
 }
 
-uint32_t dnsredir_open(struct dnsredir *d, uint32_t flow, uint32_t guest_ip_be,
-	const uint8_t *bytes, size_t n, uint16_t wire_id)
+static uint16_t *guest_bucket(struct dnsredir *d, uint32_t ip_be)
+{
+	return &d->guest_bucket[hash_sip(&d->key, &ip_be, sizeof(ip_be)) & (DNSREDIR_BUCKETS - 1)];
+}
+
+/* The guest's account; one that is made if need be. There are as many as askers. */
+static uint16_t guest_of(struct dnsredir *d, uint32_t ip_be)
+{
+	uint16_t *bucket = guest_bucket(d, ip_be), i = *bucket;
+	while (i && d->guest[i].ip_be != ip_be)
+		i = d->guest[i].next;
+	if (i)
+		return i;
+	i = d->guests_free ? d->guests_free : (uint16_t)(d->guests_fresh + 1);
+	if (d->guests_free)
+		d->guests_free = d->guest[i].next;
+	else
+		d->guests_fresh = i;
+	d->guest[i] = (struct dnsredir_guest){.ip_be = ip_be, .next = *bucket};
+	*bucket = i;
+	return i;
+}
+
+static void leave_guest(struct dnsredir *d, uint16_t i)
+{
+	if (--d->guest[i].askers)
+		return;
+	uint16_t *at = guest_bucket(d, d->guest[i].ip_be);
+	while (*at != i)
+		at = &d->guest[*at].next;
+	*at = d->guest[i].next;
+	d->guest[i].next = d->guests_free;
+	d->guests_free = i;
+}
+
+/* A guest may take as much as it leaves free for all others together: however many of them ask without
+ * end, there is room for the first question of one more. */
+static bool has_too_many(struct dnsredir *d, uint32_t ip_be)
+{
+	uint16_t i = *guest_bucket(d, ip_be);
+	while (i && d->guest[i].ip_be != ip_be)
+		i = d->guest[i].next;
+	const uint32_t n = i ? d->guest[i].askers : 0;
+	return n >= d->guest_limit || n >= DNSREDIR_QUERIES - d->live ||
+	       n >= DNSREDIR_ASKERS - d->askers;
+}
+
+static void add_asker(struct dnsredir *d, uint32_t ref, const struct dnsredir_ask *ask)
+{
+	const uint32_t i = d->askers_free ? d->askers_free : ++d->askers_fresh;
+	struct dnsredir_asker *a = &d->asker[i];
+	if (d->askers_free)
+		d->askers_free = a->next;
+	a->flow = ask->flow;
+	a->id = dnsmsg_field(ask->bytes, 0);
+	a->guest = guest_of(d, ask->guest_ip_be);
+	a->room = ask->question ? ask->question->room : UINT16_MAX;
+	a->name_bytes = ask->question ? ask->question->name_bytes : 0;
+	memcpy(a->name, ask->bytes + DNSMSG_HEADER_BYTES, a->name_bytes);
+	a->next = d->query[ref].asker;
+	d->query[ref].asker = i;
+	d->query[ref].askers++;
+	d->guest[a->guest].askers++;
+	d->askers++;
+}
+
+static uint32_t *bucket_of(struct dnsredir *d, uint64_t hash)
+{
+	return &d->bucket[hash & (DNSREDIR_BUCKETS - 1)];
+}
+
+static uint32_t same_question(struct dnsredir *d, const struct dnsredir_ask *ask)
+{
+	if (!ask->question)
+		return DNSREDIR_NONE;
+	uint32_t ref = *bucket_of(d, ask->hash);
+	for (; ref; ref = d->query[ref].next) {
+		const struct dnsredir_query *q = &d->query[ref];
+		if (q->plain && q->hash == ask->hash && q->generation == d->generation &&
+			dnsmsg_same(&q->question, ask->question))
+			break;
+	}
+	return ref;
+}
+
+static bool asks_already(const struct dnsredir *d, uint32_t ref, const struct dnsredir_ask *ask)
+{
+	for (uint32_t i = d->query[ref].asker; i; i = d->asker[i].next)
+		if (d->asker[i].flow == ask->flow && d->asker[i].id == dnsmsg_field(ask->bytes, 0))
+			return true;
+	return false;
+}
+
+static uint32_t new_query(
+	struct dnsredir *d, const struct dnsredir_ask *ask, uint16_t wire_id, uint64_t now_ns)
 {
 	uint32_t ref = d->free;
-	if (guest_has_too_many(d, guest_ip_be))
-		return DNSREDIR_NONE;
 	if (ref)
 		d->free = d->query[ref].next;
 	else if (d->fresh < DNSREDIR_QUERIES)
 		ref = ++d->fresh;
 	else
 		return DNSREDIR_NONE;
-	d->query[ref] = (struct dnsredir_query){.used = true,
-		.resolver = (uint8_t)d->preferred,
-		.guest_id = field(bytes, 0),
+	struct dnsredir_query *q = &d->query[ref];
+	*q = (struct dnsredir_query){.used = true,
+		.plain = ask->question != NULL,
+		.upstream = DNSREDIR_UPSTREAMS,
 		.wire_id = wire_id,
-		.length = (uint16_t)n,
-		.flow = flow,
-		.guest_ip_be = guest_ip_be,
+		.generation = d->generation,
 		.fd = -1,
-		.deadline_ns = UINT64_MAX};
-	memcpy(d->bytes[ref], bytes, n);
-	put_field(d->bytes[ref], 0, wire_id);
+		.hash = ask->question ? ask->hash : wire_id,
+		.deadline_ns = UINT64_MAX,
+		.give_up_ns = now_ns + DNSREDIR_PATIENCE_MS * ms_ns};
+	if (q->plain) {
+		q->question = *ask->question;
+		q->length = (uint16_t)dnsmsg_ask(ask->question, wire_id, d->bytes[ref]);
+	} else {
+		q->length = (uint16_t)ask->n;
+		memcpy(d->bytes[ref], ask->bytes, ask->n);
+		dnsmsg_put_field(d->bytes[ref], 0, wire_id);
+	}
+	q->next = *bucket_of(d, q->hash);
+	*bucket_of(d, q->hash) = ref;
 	d->live++;
 	return ref;
 }
 
-uint32_t dnsredir_ask(struct dnsredir *d, uint32_t ref, uint64_t now_ns)
+enum dnsredir_opened dnsredir_open(struct dnsredir *d, const struct dnsredir_ask *ask,
+	uint16_t wire_id, uint64_t now_ns, uint32_t *ref)
 {
-	struct dnsredir_query *q = &d->query[ref];
-	q->tried++;
-	q->deadline_ns = now_ns + try_ns;
-	if (d->live == 1 || q->deadline_ns < d->soonest_ns)
-		d->soonest_ns = q->deadline_ns;
-	return d->resolver_ip_be[q->resolver];
+	const uint32_t same = same_question(d, ask);
+	if (same && asks_already(d, same, ask))
+		return DNSREDIR_AGAIN;
+	if (has_too_many(d, ask->guest_ip_be) ||
+		(same && d->query[same].askers == DNSREDIR_QUERY_ASKERS))
+		return DNSREDIR_FULL;
+	*ref = same ? same : new_query(d, ask, wire_id, now_ns);
+	if (!*ref)
+		return DNSREDIR_FULL;
+	add_asker(d, *ref, ask);
+	return same ? DNSREDIR_WAIT : DNSREDIR_ASK;
 }
 
-bool dnsredir_next_resolver(struct dnsredir *d, uint32_t ref)
+/*
+ * The first server that is not avoided, else the one whose time ends first; DNSREDIR_UPSTREAMS when
+ * all are in `useless`. *others: how many more are not avoided.
+ */
+static uint32_t choose(
+	const struct dnsredir *d, uint32_t useless, uint64_t now_ns, uint32_t *others)
+{
+	uint32_t best = DNSREDIR_UPSTREAMS, good = 0;
+	for (uint32_t i = 0; i < d->upstream_count; i++) {
+		const uint64_t until = d->upstream[i].avoid_until_ns;
+		if (useless >> i & 1)
+			continue;
+		if (best == DNSREDIR_UPSTREAMS)
+			best = i;
+		else if (d->upstream[best].avoid_until_ns > now_ns &&
+			 until < d->upstream[best].avoid_until_ns)
+			best = i;
+		good += until <= now_ns;
+	}
+	*others = good > 1 ? good - 1 : 0;
+	return best;
+}
+
+uint32_t dnsredir_next(struct dnsredir *d, uint32_t ref, uint64_t now_ns, bool *again)
 {
 	struct dnsredir_query *q = &d->query[ref];
-	if (q->tried >= d->resolver_count)
-		return false;
-	const uint8_t next = (uint8_t)((q->resolver + 1U) % d->resolver_count);
-	if (d->preferred == q->resolver)
-		d->preferred = next;
-	q->resolver = next;
-	return true;
+	uint32_t others;
+	const uint32_t i = choose(d, q->useless, now_ns, &others);
+	if (i == DNSREDIR_UPSTREAMS || now_ns >= q->give_up_ns)
+		return 0;
+	const bool probe = d->upstream[i].failures && others;
+	const uint64_t until = now_ns + (probe ? DNSREDIR_PROBE_MS : DNSREDIR_TRY_MS) * ms_ns;
+	*again = q->upstream == i && q->generation == d->generation;
+	q->upstream = (uint8_t)i;
+	q->generation = d->generation;
+	q->deadline_ns = until < q->give_up_ns ? until : q->give_up_ns;
+	if (d->live == 1 || q->deadline_ns < d->soonest_ns)
+		d->soonest_ns = q->deadline_ns;
+	return d->upstream[i].ip_be;
+}
+
+uint32_t dnsredir_server(const struct dnsredir *d, uint32_t tried, uint64_t now_ns)
+{
+	uint32_t useless = 0, others, i = DNSREDIR_UPSTREAMS;
+	for (uint32_t n = 0; n <= tried; n++) {
+		i = choose(d, useless, now_ns, &others);
+		useless |= 1U << i;
+	}
+	return i < DNSREDIR_UPSTREAMS ? d->upstream[i].ip_be : 0;
 }
 
 void dnsredir_close(struct dnsredir *d, uint32_t ref)
 {
-	d->query[ref] = (struct dnsredir_query){.fd = -1, .next = d->free};
+	struct dnsredir_query *q = &d->query[ref];
+	uint32_t *at = bucket_of(d, q->hash);
+	while (*at != ref)
+		at = &d->query[*at].next;
+	*at = q->next;
+	while (q->asker) {
+		const uint32_t i = q->asker;
+		q->asker = d->asker[i].next;
+		leave_guest(d, d->asker[i].guest);
+		d->asker[i].next = d->askers_free;
+		d->askers_free = i;
+		d->askers--;
+	}
+	q->used = false;
+	q->fd = -1;
+	q->next = d->free;
 	d->free = ref;
 	d->live--;
 }
 
-enum dnsredir_reply dnsredir_reply(const struct dnsredir *d, uint32_t ref, uint8_t *bytes, size_t n)
+/* The server that was asked, if it still is one. */
+static struct dnsredir_upstream *asked(struct dnsredir *d, const struct dnsredir_query *q)
 {
-	const struct dnsredir_query *q = &d->query[ref];
-	if (n < HEADER_BYTES || field(bytes, 0) != q->wire_id || !(field(bytes, 2) & FLAG_QR))
-		return DNSREDIR_FOREIGN;
-	const size_t asked = question_end(d->bytes[ref], q->length);
-	const uint16_t rcode = field(bytes, 2) & MASK_RCODE;
-	/* a refusal may leave the question out; anything else must repeat it */
-	if (field(bytes, 4) == 0
-			? rcode == 0
-			: (n < asked || memcmp(bytes + HEADER_BYTES, d->bytes[ref] + HEADER_BYTES,
-						asked - HEADER_BYTES)))
-		return DNSREDIR_FOREIGN;
-	put_field(bytes, 0, q->guest_id);
-	return rcode == RCODE_SERVFAIL || rcode == RCODE_REFUSED ? DNSREDIR_USELESS
-								 : DNSREDIR_ANSWER;
+	return q->generation == d->generation && q->upstream < d->upstream_count
+		       ? &d->upstream[q->upstream]
+		       : NULL;
 }
 
-size_t dnsredir_servfail(const uint8_t *query, size_t n, uint8_t *out)
+void dnsredir_failed(struct dnsredir *d, uint32_t ref, enum dnsredir_failure how, uint64_t now_ns)
 {
-	const size_t end = question_end(query, n);
-	memcpy(out, query, end);
-	put_field(out, 2,
-		(field(query, 2) & (MASK_OPCODE | FLAG_RD)) | FLAG_QR | FLAG_RA | RCODE_SERVFAIL);
-	memset(out + 6, 0, 6);
-	return end;
+	struct dnsredir_query *q = &d->query[ref];
+	struct dnsredir_upstream *u = asked(d, q);
+	if (!u)
+		return;
+	if (how != DNSREDIR_SILENT)
+		q->useless |= (uint8_t)(1U << q->upstream);
+	if (how == DNSREDIR_CLUELESS || u->avoid_until_ns > now_ns)
+		return; /* of many questions that found it silent, the first counts */
+	const uint32_t doubled =
+		u->failures < DNSREDIR_AVOID_DOUBLED ? u->failures : DNSREDIR_AVOID_DOUBLED;
+	u->avoid_until_ns = now_ns + (DNSREDIR_AVOID_MS * ms_ns << doubled);
+	u->failures++;
+}
+
+void dnsredir_worked(struct dnsredir *d, uint32_t ref)
+{
+	struct dnsredir_upstream *u = asked(d, &d->query[ref]);
+	if (u)
+		*u = (struct dnsredir_upstream){.ip_be = u->ip_be};
+}
+
+enum dnsredir_reply dnsredir_reply(
+	const struct dnsredir *d, uint32_t ref, const uint8_t *bytes, size_t n)
+{
+	const struct dnsredir_query *q = &d->query[ref];
+	const uint8_t *query = d->bytes[ref];
+	if (n < DNSMSG_HEADER_BYTES || dnsmsg_field(bytes, 0) != q->wire_id ||
+		!(bytes[2] & FLAG_QR))
+		return DNSREDIR_FOREIGN;
+	const size_t end = dnsmsg_question_end(query, q->length);
+	const uint8_t rcode = bytes[3] & MASK_RCODE;
+	const bool repeats =
+		n >= end && memcmp(bytes + DNSMSG_HEADER_BYTES, query + DNSMSG_HEADER_BYTES,
+				    end - DNSMSG_HEADER_BYTES) == 0;
+	/* a refusal may leave the question out; anything else must repeat it */
+	if (dnsmsg_field(bytes, 4) == 0 ? rcode == DNSMSG_NOERROR
+					: dnsmsg_field(bytes, 4) != 1 || !repeats)
+		return DNSREDIR_FOREIGN;
+	return rcode == DNSMSG_SERVFAIL || rcode == DNSMSG_REFUSED ? DNSREDIR_USELESS
+								   : DNSREDIR_ANSWER;
+}
+
+size_t dnsredir_address(
+	const struct dnsredir *d, uint32_t ref, uint32_t asker, uint8_t *bytes, size_t n)
+{
+	const struct dnsredir_asker *a = &d->asker[asker];
+	dnsmsg_put_field(bytes, 0, a->id);
+	if (!a->name_bytes)
+		return n;
+	if (dnsmsg_field(bytes, 4) == 1)
+		memcpy(bytes + DNSMSG_HEADER_BYTES, a->name, a->name_bytes);
+	return dnsmsg_truncate(bytes, n, &d->query[ref].question, a->room);
 }
 
 uint32_t dnsredir_expired(struct dnsredir *d, uint64_t now_ns)

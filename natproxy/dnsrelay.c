@@ -1,10 +1,19 @@
 /*
- * Theory of operation. A question is copied (it may have to be asked again), gets a random id and a
- * socket on a random port that is connected to the resolver. Silence, a refusal or an ICMP error
- * moves it to the next resolver; when all have been asked the last answer goes through as it is, or
- * a SERVFAIL of our own, so that a guest is told at once rather than left waiting. The answer seems
- * to come from the gateway.
+ * Theory of operation.
+ *
+ *   datagram ─▶ dnsmsg_query ─┬▶ dnslocal ─▶ answer
+ *                             ├▶ dnscache ─▶ answer                        no socket, no system call
+ *                             └▶ dnsredir ─▶ socket ─▶ server ─▶ dnscache, answer to all who wait
+ *
+ * Silence, a refusal or an ICMP error moves a question to the next server; when all have been asked
+ * the last answer goes through as it is, or a SERVFAIL of our own, so that a guest is told rather than
+ * left waiting. The answer seems to come from the gateway, and goes nowhere but to the flow that asked.
+ *
+ * What is no question is answered by no more bytes than it had, or not at all. Updates and
+ * notifications are refused here: they would reach a server under this computer's address, which may
+ * be allowed more than a guest is.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -12,8 +21,9 @@
 #include "dnsrelay.h"
 #include "gather.h"
 
-enum { ANSWER_TTL = 64 };
+enum { ANSWER_TTL = 64, SILENCE_TTL_S = 1 /* RFC 9520 3.2: at least */ };
 
+/* Hands a guest its answer. Takes the buffers. */
 static void hand_over(
 	struct natproxy *np, uint32_t flow, uint32_t small, uint32_t large, uint32_t bytes)
 {
@@ -36,15 +46,54 @@ static void hand_over(
 		arena_untake(np->arena, large);
 }
 
-static void servfail(struct natproxy *np, uint32_t flow, const uint8_t *query, size_t n)
+static uint32_t take_buffer(struct natproxy *np, enum buf_class c)
 {
-	const uint32_t small = arena_take(np->arena, BUF_SMALL, false);
-	if (!small) {
+	const uint32_t id = arena_take(np->arena, c, false);
+	if (!id)
 		drop_count(np->drops, DROP_NO_BUFFER);
-		return;
+	return id;
+}
+
+static void refuse(
+	struct natproxy *np, uint32_t flow, const uint8_t *query, size_t n, enum dnsmsg_rcode rcode)
+{
+	const uint32_t small = take_buffer(np, BUF_SMALL);
+	if (small)
+		hand_over(np, flow, small, 0,
+			(uint32_t)dnsmsg_refusal(query, n, rcode, arena_ptr(np->arena, small)));
+}
+
+static void note_addresses(struct natproxy *np, uint32_t guest_ip_be,
+	const struct dnsmsg_question *q, const uint8_t *answer, const uint16_t *at, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t ip_be;
+		memcpy(&ip_be, answer + at[i], sizeof(ip_be));
+		dnsnames_note(&np->dns_names, guest_ip_be, ip_be, q->name, q->name_bytes);
 	}
-	hand_over(np, flow, small, 0,
-		(uint32_t)dnsredir_servfail(query, n, arena_ptr(np->arena, small)));
+}
+
+/* A message that answers question `ref` goes to one of those who wait for it. */
+static void deliver(
+	struct natproxy *np, uint32_t ref, uint32_t asker, const uint8_t *bytes, size_t n)
+{
+	const size_t first = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
+	const uint32_t small = take_buffer(np, BUF_SMALL);
+	uint32_t large = 0;
+	if (!small)
+		return;
+	uint8_t *out = arena_ptr(np->arena, small);
+	memcpy(out, bytes, first);
+	n = dnsredir_address(&np->dns, ref, asker, out, n);
+	if (n > first) {
+		large = take_buffer(np, BUF_LARGE);
+		if (!large) {
+			arena_untake(np->arena, small);
+			return;
+		}
+		memcpy(arena_ptr(np->arena, large), bytes + first, n - first);
+	}
+	hand_over(np, np->dns.asker[asker].flow, small, large, (uint32_t)n);
 }
 
 static void hang_up(struct natproxy *np, uint32_t ref)
@@ -55,54 +104,72 @@ static void hang_up(struct natproxy *np, uint32_t ref)
 	q->fd = -1;
 }
 
-static void give_up(struct natproxy *np, uint32_t ref)
+/* The end of a question: everybody gets this message, and it is kept if that is worth it. */
+static void answer_all(struct natproxy *np, uint32_t ref, const uint8_t *bytes, size_t n,
+	const struct dnsmsg_answer *a)
 {
-	const struct dnsredir_query *q = &np->dns.query[ref];
-	uint8_t *bytes = np->dns.bytes[ref];
-	bytes[0] = (uint8_t)(q->guest_id >> 8);
-	bytes[1] = (uint8_t)q->guest_id;
-	drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
-	servfail(np, q->flow, bytes, q->length);
+	const struct dnsredir *d = &np->dns;
+	const struct dnsredir_query *q = &d->query[ref];
+	uint32_t first_ip_be = 0;
 	hang_up(np, ref);
+	for (uint32_t i = q->asker; i; i = d->asker[i].next) {
+		first_ip_be = d->guest[d->asker[i].guest].ip_be;
+		deliver(np, ref, i, bytes, n);
+		if (q->plain)
+			note_addresses(
+				np, first_ip_be, &q->question, bytes, a->address_at, a->addresses);
+	}
+	if (q->plain && a->keep && q->generation == d->generation)
+		dnscache_put(&np->dns_cache, &q->question, first_ip_be, bytes, n, a, np->now_ns);
 	dnsredir_close(&np->dns, ref);
 }
 
-static bool ask_once(struct natproxy *np, uint32_t ref)
+static void give_up(struct natproxy *np, uint32_t ref)
+{
+	static const struct dnsmsg_answer failure = {
+		.rcode = DNSMSG_SERVFAIL, .keep = true, .ttl_s = SILENCE_TTL_S};
+	uint8_t bytes[DNSMSG_PLAIN_BYTES];
+	const size_t n = dnsmsg_refusal(
+		np->dns.bytes[ref], np->dns.query[ref].length, DNSMSG_SERVFAIL, bytes);
+	drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
+	answer_all(np, ref, bytes, n, &failure);
+}
+
+/* Sends the question; by the socket it has when the server is the same as before. */
+static bool ask_once(struct natproxy *np, uint32_t ref, uint32_t ip_be, bool again)
 {
 	struct dnsredir_query *q = &np->dns.query[ref];
-	const struct sock_address to = {dnsredir_ask(&np->dns, ref, np->now_ns), ACCESS_DNS_PORT};
+	const struct sock_address to = {ip_be, ACCESS_DNS_PORT};
 	struct iovec piece = {np->dns.bytes[ref], q->length};
 	struct sock_datagram d = {.piece = &piece, .pieces = 1};
-	if (!natproxy_fd_room(np, true))
-		return false;
-	const int fd = sock_udp_to(np->sock, &to);
-	if (fd < 0 || !natproxy_own(np, fd, OWNER_QUERY, ref))
-		return false;
-	q->fd = fd;
-	if (sock_send(np->sock, fd, &d, 1) != 1) {
+	if (!again || q->fd < 0) {
 		hang_up(np, ref);
-		return false;
+		const int fd = sock_udp_to(np->sock, &to);
+		if (fd < 0 || !natproxy_own(np, fd, OWNER_QUERY, ref))
+			return false;
+		q->fd = fd;
+		sock_watch(np->sock, fd, SOCK_READ);
 	}
-	sock_watch(np->sock, fd, SOCK_READ);
-	return true;
+	return sock_send(np->sock, q->fd, &d, 1) == 1;
 }
 
-/* Asks the resolver whose turn it is, and on failure those after it. */
-static void ask(struct natproxy *np, uint32_t ref)
+/* Asks the server whose turn it is, and on failure those after it; false when none is left. */
+static bool ask(struct natproxy *np, uint32_t ref)
 {
-	while (!ask_once(np, ref))
-		if (!dnsredir_next_resolver(&np->dns, ref)) {
-			give_up(np, ref);
-			return;
-		}
+	bool again = false;
+	uint32_t ip_be;
+	while (natproxy_fd_room(np, true) &&
+		(ip_be = dnsredir_next(&np->dns, ref, np->now_ns, &again))) {
+		if (ask_once(np, ref, ip_be, again))
+			return true;
+		dnsredir_failed(&np->dns, ref, DNSREDIR_BROKEN, np->now_ns);
+	}
+	return false;
 }
 
-static void ask_next(struct natproxy *np, uint32_t ref)
+static void ask_or_give_up(struct natproxy *np, uint32_t ref)
 {
-	hang_up(np, ref);
-	if (dnsredir_next_resolver(&np->dns, ref))
-		ask(np, ref);
-	else
+	if (!ask(np, ref))
 		give_up(np, ref);
 }
 
@@ -111,7 +178,7 @@ static size_t copy_query(
 	struct natproxy *np, const struct ring_desc *d, uint32_t at, uint32_t bytes, uint8_t *out)
 {
 	size_t n = 0;
-	if (bytes > DNSREDIR_QUERY_BYTES)
+	if (bytes > DNSMSG_QUERY_BYTES)
 		return 0;
 	for (unsigned int i = 0; i < d->nseg && n < bytes; i++) {
 		const struct ring_seg *s = &d->seg[i];
@@ -127,30 +194,83 @@ static size_t copy_query(
 	return n;
 }
 
+size_t dnsrelay_known(struct natproxy *np, uint32_t guest_ip_be, const struct dnsmsg_question *q,
+	const uint8_t *query, uint8_t *out)
+{
+	struct dnscache_served served;
+	const size_t n = dnslocal_answer(&np->dns_local, q, query, np->wall_ms, out);
+	if (n)
+		return n;
+	if (!dnscache_get(&np->dns_cache, q, query, np->now_ns, out, &served))
+		return 0;
+	note_addresses(np, guest_ip_be, q, out, served.address_at, served.addresses);
+	return served.bytes;
+}
+
+static bool answer_known(
+	struct natproxy *np, struct flow *f, const struct dnsmsg_question *q, const uint8_t *query)
+{
+	const uint32_t small = arena_take(np->arena, BUF_SMALL, false);
+	if (!small)
+		return false;
+	uint8_t *out = arena_ptr(np->arena, small);
+	const size_t n = dnsrelay_known(np, f->guest.ip_be, q, query, out);
+	if (!n) {
+		arena_untake(np->arena, small);
+		return false;
+	}
+	hand_over(np, f->id, small, 0, (uint32_t)dnsmsg_truncate(out, n, q, q->room));
+	return true;
+}
+
+static void ask_upstream(struct natproxy *np, const struct flow *f, const uint8_t *query, size_t n,
+	const struct dnsmsg_question *q)
+{
+	const struct dnsredir_ask a = {.flow = f->id,
+		.guest_ip_be = f->guest.ip_be,
+		.bytes = query,
+		.n = n,
+		.question = q,
+		.hash = q ? dnscache_hash(&np->dns_cache, q) : 0};
+	uint32_t ref;
+	if (!np->dns.upstream_count) {
+		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
+		refuse(np, f->id, query, n, DNSMSG_SERVFAIL);
+		return;
+	}
+	switch (dnsredir_open(&np->dns, &a, (uint16_t)natproxy_random(np), np->now_ns, &ref)) {
+	case DNSREDIR_ASK: ask_or_give_up(np, ref); return;
+	case DNSREDIR_WAIT:
+	case DNSREDIR_AGAIN: return;
+	case DNSREDIR_FULL: drop_count(np->drops, DROP_DNS_LIMIT); return;
+	}
+}
+
 static void take_query(struct natproxy *np, struct flow *f, const uint8_t *query, size_t n)
 {
-	if (!dnsredir_is_query(query, n)) {
+	struct dnsmsg_question q;
+	switch (dnsmsg_query(query, n, &q)) {
+	case DNSMSG_NOISE: drop_count(np->drops, DROP_DNS_BAD); return;
+	case DNSMSG_MALFORMED:
 		drop_count(np->drops, DROP_DNS_BAD);
+		refuse(np, f->id, query, n, DNSMSG_FORMERR);
+		return;
+	case DNSMSG_FOREIGN_OPCODE:
+		drop_count(np->drops, DROP_DNS_BAD);
+		refuse(np, f->id, query, n, DNSMSG_NOTIMP);
+		return;
+	case DNSMSG_ODD: ask_upstream(np, f, query, n, NULL); return;
+	case DNSMSG_PLAIN:
+		if (!answer_known(np, f, &q, query))
+			ask_upstream(np, f, query, n, &q);
 		return;
 	}
-	if (!np->dns.resolver_count) {
-		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
-		servfail(np, f->id, query, n);
-		return;
-	}
-	const uint32_t ref = dnsredir_open(
-		&np->dns, f->id, f->guest.ip_be, query, n, (uint16_t)natproxy_random(np));
-	if (!ref) {
-		drop_count(np->drops, DROP_RATE_LIMIT);
-		return;
-	}
-	ask(np, ref);
 }
 
 void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc *d)
 {
 	const uint32_t bytes = dgram_bytes(d), each = d->hlen ? d->hlen : bytes;
-	uint8_t query[DNSREDIR_QUERY_BYTES];
+	uint8_t query[DNSMSG_QUERY_BYTES];
 	uint32_t at = 0;
 	do {
 		const uint32_t n = bytes - at < each ? bytes - at : each;
@@ -160,49 +280,55 @@ void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc 
 	natproxy_return_payload(np, d);
 }
 
+/* A server said that it cannot help: somebody else may. */
+static void useless(struct natproxy *np, uint32_t ref, const uint8_t *bytes, size_t n,
+	const struct dnsmsg_answer *a)
+{
+	const bool refused = a->rcode == DNSMSG_REFUSED;
+	if (!refused)
+		dnsredir_worked(&np->dns, ref);
+	dnsredir_failed(&np->dns, ref, refused ? DNSREDIR_BROKEN : DNSREDIR_CLUELESS, np->now_ns);
+	if (!ask(np, ref))
+		answer_all(np, ref, bytes, n, a);
+}
+
 void dnsrelay_ready(struct natproxy *np, uint32_t ref)
 {
 	struct datagram_slot *slot = &np->slot[0];
-	struct dnsredir_query *q = &np->dns.query[ref];
 	if (!gather_buffers(np, slot)) {
 		drop_count(np->drops, DROP_NO_BUFFER);
-		ask_next(np, ref);
+		ask_or_give_up(np, ref);
 		return;
 	}
-	/* an answer is judged as one piece of memory: the small buffer, or the large one when it
-	 * was long */
-	struct iovec piece = {arena_ptr(np->arena, slot->large), ARENA_LARGE_BYTES};
+	uint8_t *bytes = arena_ptr(np->arena, slot->large);
+	struct iovec piece = {bytes, ARENA_LARGE_BYTES};
 	struct sock_datagram d = {.piece = &piece, .pieces = 1};
-	const int r = sock_receive(np->sock, q->fd, &d, 1);
+	const int r = sock_receive(np->sock, np->dns.query[ref].fd, &d, 1);
 	if (r == -EAGAIN)
 		return;
-	uint8_t *bytes = arena_ptr(np->arena, slot->large);
-	const enum dnsredir_reply reply =
-		r == 1 ? dnsredir_reply(&np->dns, ref, bytes, d.bytes) : DNSREDIR_USELESS;
+	if (r != 1) {
+		dnsredir_failed(&np->dns, ref, DNSREDIR_BROKEN, np->now_ns);
+		ask_or_give_up(np, ref);
+		return;
+	}
+	struct dnsmsg_answer a;
+	const enum dnsredir_reply reply = dnsredir_reply(&np->dns, ref, bytes, d.bytes);
 	if (reply == DNSREDIR_FOREIGN)
 		return;
-	if (r != 1 || (reply == DNSREDIR_USELESS && q->tried < np->dns.resolver_count)) {
-		ask_next(np, ref);
+	dnsmsg_answer(bytes, d.bytes, &a);
+	if (reply == DNSREDIR_USELESS) {
+		useless(np, ref, bytes, d.bytes, &a);
 		return;
 	}
-	const uint32_t flow = q->flow, small = slot->small, n = d.bytes;
-	const uint32_t first = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
-	memcpy(arena_ptr(np->arena, small), bytes, first);
-	slot->small = 0;
-	uint32_t large = 0;
-	if (n > first) {
-		memmove(bytes, bytes + first, n - first);
-		large = slot->large;
-		slot->large = 0;
-	}
-	hang_up(np, ref);
-	dnsredir_close(&np->dns, ref);
-	hand_over(np, flow, small, large, n);
+	dnsredir_worked(&np->dns, ref);
+	answer_all(np, ref, bytes, d.bytes, &a);
 }
 
 void dnsrelay_timeout(struct natproxy *np)
 {
 	uint32_t ref;
-	while ((ref = dnsredir_expired(&np->dns, np->now_ns)))
-		ask_next(np, ref);
+	while ((ref = dnsredir_expired(&np->dns, np->now_ns))) {
+		dnsredir_failed(&np->dns, ref, DNSREDIR_SILENT, np->now_ns);
+		ask_or_give_up(np, ref);
+	}
 }

@@ -1,5 +1,5 @@
-/* The DNS redirect's UDP side: questions to the gateway's port 53, each with a socket of its own.
- */
+/* The DNS redirect's UDP side: questions to the gateway's port 53, answered from what is known here or by
+ * an upstream server. */
 #ifndef NATLOCK_NATPROXY_DNSRELAY_H
 #define NATLOCK_NATPROXY_DNSRELAY_H
 
@@ -7,9 +7,16 @@
 
 /* A guest asks. Takes the payload. */
 void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc *d);
-/* The socket of question `ref` is ready. */
+/*
+ * What is known here without asking: a local name, or an answer that is kept. `out` has room for
+ * DNSCACHE_BYTES; the length, 0 when upstream is to be asked. The addresses in it are noted for the
+ * operator.
+ */
+size_t dnsrelay_known(struct natproxy *np, uint32_t guest_ip_be, const struct dnsmsg_question *q,
+	const uint8_t *query, uint8_t *out);
+/* The socket of a question in flight is ready. */
 void dnsrelay_ready(struct natproxy *np, uint32_t ref);
-/* Asks the next resolver where one was silent for too long. */
+/* Servers that were silent for too long. */
 void dnsrelay_timeout(struct natproxy *np);
 
 #endif

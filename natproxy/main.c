@@ -118,6 +118,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.sockets_max = b->sockets_max,
 		.echo_allowed = b->echo_allowed,
 		.entropy = b->entropy.data,
+		.domain = b->domain,
 	};
 	const int error = natproxy_init(&self->core, &setup, inspects);
 	if (error)

@@ -16,6 +16,7 @@
 #include "chan.h"
 #include "burst.h"
 #include "dgram.h"
+#include "dns.h"
 #include "dnsrelay.h"
 #include "download.h"
 #include "expect.h"
@@ -212,7 +213,9 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	nat_init(&np->nat, &limits, &keys[1]);
 	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
+	dns_init(np, &keys[1], s->domain);
 	read_nat(np, hub);
+	dns_configure(np, hub);
 	return 0;
 }
 
@@ -222,7 +225,7 @@ static void tell_uplink(struct natproxy *np)
 	m.has_up = m.has_echo = m.has_dns = true;
 	m.up = !(np->access.loop && np->access.loop_guard);
 	m.echo = np->config.echo_allowed;
-	m.dns = np->dns.resolver_count > 0;
+	m.dns = np->dns.upstream_count > 0;
 	np->shell.uplink_state(np->shell.context, &m);
 }
 
@@ -361,7 +364,7 @@ int natproxy_on_guest_gone(struct natproxy *np, const Nl__GuestGone *m, struct c
 
 int natproxy_on_resolvers(struct natproxy *np, const Nl__Resolvers *m, struct chan_in *in)
 {
-	dnsredir_resolvers(&np->dns, m->ip_be, m->n_ip_be);
+	dns_resolvers(np, m->ip_be, m->n_ip_be);
 	if (np->started)
 		tell_uplink(np);
 	return 0;

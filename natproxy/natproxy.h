@@ -6,9 +6,9 @@
  *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
  *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
- *      supervisor ──── natproxy_on_* ───┤ dnsrelay     gateway's port 53 │
+ *      supervisor ──── natproxy_on_* ───┤ dns, dnsrelay  gateway's port 53│
  *                                       └ publish        open ports ─────┘
- *      pure: nat portpick access pinhole edit dnsredir
+ *      pure: nat portpick access pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
  *
  * Calls never block. Handlers only note work; natproxy_flush, once a turn, reads and writes
  * sockets.
@@ -21,6 +21,9 @@
 
 #include "access.h"
 #include "arena.h"
+#include "dnscache.h"
+#include "dnslocal.h"
+#include "dnsnames.h"
 #include "dnsredir.h"
 #include "drop.h"
 #include "flow.h"
@@ -83,6 +86,7 @@ struct natproxy_setup {
 	uint32_t sockets_max; /* highest number of descriptors, all included */
 	bool echo_allowed;
 	const uint8_t *entropy; /* 32 bytes */
+	const char *domain;	/* this computer's, or NULL */
 };
 
 enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE };
@@ -135,6 +139,12 @@ struct burst {	       /* datagrams of one flow waiting for sendmmsg */
 	uint32_t id[NATPROXY_BURST_PIECES]; /* buffers to be given back */
 };
 
+struct dns_servers { /* where questions go: those configured, if there are any */
+	uint32_t hosts, configured;
+	uint32_t host_ip_be[DNSREDIR_UPSTREAMS], configured_ip_be[DNSREDIR_UPSTREAMS];
+	char domain[256]; /* this computer's, for dhcp.domain = host */
+};
+
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
 	bool closed; /* no new sessions */
@@ -165,6 +175,10 @@ struct natproxy {
 	struct portpick ports;
 	struct pinholes pinholes;
 	struct dnsredir dns;
+	struct dns_servers dns_servers;
+	struct dnscache dns_cache;
+	struct dnslocal dns_local;
+	struct dnsnames dns_names;
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;

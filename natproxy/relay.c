@@ -101,20 +101,12 @@ static void start(struct natproxy *np, struct flow *f, const struct sock_address
 	flow_watch(np, f);
 }
 
-static bool dns_target(const struct natproxy *np, const struct flow *f, struct sock_address *to)
-{
-	if (f->dns_tried >= np->dns.resolver_count)
-		return false;
-	const uint32_t which = (np->dns.preferred + f->dns_tried) % np->dns.resolver_count;
-	*to = (struct sock_address){np->dns.resolver_ip_be[which], ACCESS_DNS_PORT};
-	return true;
-}
-
 static void start_dns(struct natproxy *np, struct flow *f)
 {
 	const struct sock_age usual = {0, 0};
-	struct sock_address to;
-	if (!dns_target(np, f, &to)) {
+	const struct sock_address to = {
+		dnsredir_server(&np->dns, f->dns_tried, np->now_ns), ACCESS_DNS_PORT};
+	if (!to.ip_be) {
 		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
 		fail(np, f, RING_FAIL_REFUSED);
 		return;
@@ -221,7 +213,7 @@ static void connected(struct natproxy *np, struct flow *f)
 		run(np, f);
 		return;
 	}
-	if (f->dns && f->dns_tried < np->dns.resolver_count) {
+	if (f->dns && f->dns_tried < np->dns.upstream_count) {
 		natproxy_close_fd(np, f->fd, true);
 		f->fd = -1;
 		f->watched = 0;

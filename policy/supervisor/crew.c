@@ -14,6 +14,7 @@
 #include "birth.h"
 #include "crew.h"
 #include "edges.h"
+#include "names.h"
 #include "port.h"
 #include "super_dispatch.h"
 #include "supervisor.h"
@@ -90,7 +91,9 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 	if (c->count == RECORDS_A_TURN)
 		crew_sync(hub);
 	c->sequence[c->count] = m->sequence;
-	c->refused[c->count++] = store_commit(&hub->store, m->lease) < 0;
+	c->refused[c->count] = store_commit(&hub->store, m->lease) < 0;
+	if (!c->refused[c->count++])
+		names_learn(hub, m->lease);
 	return 0;
 }
 

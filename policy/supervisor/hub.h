@@ -13,6 +13,7 @@
 #include "chan.h"
 #include "config.pb-c.h"
 #include "hash.h"
+#include "hostnames.h"
 #include "operator.pb-c.h"
 #include "seclog.h"
 #include "share.h"
@@ -105,6 +106,7 @@ struct hub {
 		   [2]; /* both ends of each instance of an edge: its a, its b */
 	struct port port[HUB_PORTS];
 	struct store store;
+	struct hostnames names;
 	struct seclog log;
 	uint32_t generation; /* of the edges; a restart of anything is a new one */
 	bool born;	     /* all workers were started once */

@@ -29,6 +29,7 @@
 #include "configure.h"
 #include "crew.h"
 #include "files.h"
+#include "names.h"
 #include "port.h"
 #include "supervisor.h"
 #include "tell.h"
@@ -372,6 +373,7 @@ static int open_records(struct supervisor *s, struct hub *hub, struct trouble *t
 		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
 	hub->store.fd = -1;
 	error = supervisor_open_store(hub);
+	names_build(hub);
 	if (!is_forbidden(error))
 		return 0;
 	trouble(t, EXIT_FAILED, "E0310", "leases cannot be stored in %s", hub->store.path);

@@ -10,6 +10,7 @@
 #include "../filters.h"
 #include "birth.h"
 #include "conf.h"
+#include "names.h"
 #include "shard.h"
 #include "super_dispatch.h"
 #include "supervisor.h"
@@ -299,6 +300,7 @@ void tell_first(struct worker *w)
 	if (w->id == ACTOR_NATPROXY) {
 		tell_resolvers(hub);
 		tell_host_network(hub);
+		names_tell(w);
 	}
 	for (i = 0; i < HUB_PORTS && w->id == ACTOR_BROKER; i++)
 		if (hub->port[i].used)

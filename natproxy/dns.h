@@ -1,0 +1,18 @@
+/* What natproxy's DNS is told: configuration, servers, names of leased hosts. The rest of it is
+ * dnsrelay.h. */
+#ifndef NATLOCK_NATPROXY_DNS_H
+#define NATLOCK_NATPROXY_DNS_H
+
+#include "natproxy.h"
+
+/* Part of natproxy_init, before dns_configure. domain: this computer's, or NULL. */
+void dns_init(struct natproxy *np, const struct hash_key *key, const char *domain);
+/*
+ * The hub's dns part, limits.dns_sessions_per_host, dhcp.domain and the gateway's address, at boot and
+ * whenever they change. Questions in flight stay; what is kept is forgotten if the servers changed.
+ */
+void dns_configure(struct natproxy *np, const Nl__Hub *hub);
+/* This computer's nameservers, at most DNSREDIR_UPSTREAMS of them; used unless dns.upstreams are. */
+void dns_resolvers(struct natproxy *np, const uint32_t *ip_be, size_t count);
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * Theory of operation. The table changes with each stored lease, and the same change goes to every
+ * natproxy. What expires is not told: each knows the time. A claim that loses (the name is another's)
+ * costs its address the name it had before, and no more.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "names.h"
+#include "super_dispatch.h"
+#include "supervisor.h"
+
+enum { NAMES_BATCH = 256 };
+
+static bool hears(const struct worker *w)
+{
+	return w->id == ACTOR_NATPROXY && (w->state == WORKER_LOCKED || w->state == WORKER_RUNNING);
+}
+
+static void host_message(const struct hostnames_host *host, Nl__HostName *m)
+{
+	nl__host_name__init(m);
+	m->name = (char *)(uintptr_t)host->name;
+	m->has_ip_be = true;
+	m->ip_be = host->ip_be;
+	m->has_expires_ms = host->expires_ms != hostnames_for_ever;
+	m->expires_ms = host->expires_ms;
+}
+
+void names_tell(struct worker *w)
+{
+	const struct hostnames *h = &w->hub->names;
+	Nl__HostName name[NAMES_BATCH], *pointer[NAMES_BATCH];
+	bool first = true;
+	uint32_t i = 1;
+
+	do {
+		Nl__HostNames m = NL__HOST_NAMES__INIT;
+
+		m.names = pointer;
+		m.has_all = first;
+		m.all = first;
+		for (; i <= h->fresh && m.n_names < NAMES_BATCH; i++) {
+			if (!h->host[i].used)
+				continue;
+			host_message(&h->host[i], &name[m.n_names]);
+			pointer[m.n_names] = &name[m.n_names];
+			m.n_names++;
+		}
+		natproxy_send_host_names(&w->chan, &m, NULL, 0);
+		first = false;
+	} while (i <= h->fresh);
+}
+
+static void tell_change(struct hub *hub, Nl__HostName *name)
+{
+	Nl__HostNames m = NL__HOST_NAMES__INIT;
+	unsigned int i;
+
+	m.n_names = 1;
+	m.names = &name;
+	for (i = 0; i < hub->workers; i++)
+		if (hears(&hub->worker[i]))
+			natproxy_send_host_names(&hub->worker[i].chan, &m, NULL, 0);
+}
+
+/* Whether the address got the name that its host claims. */
+static bool claim(struct hub *hub, uint32_t ip_be, const char *claimed, uint64_t expires_ms)
+{
+	char label[HOSTNAMES_LABEL];
+
+	return claimed && hostnames_label(claimed, label) &&
+	       hostnames_set(&hub->names, ip_be, label, expires_ms, supervisor_wall_ms(hub->super));
+}
+
+void names_learn(struct hub *hub, const Nl__Lease *lease)
+{
+	const uint64_t now_ms = supervisor_wall_ms(hub->super);
+	Nl__HostName m = NL__HOST_NAME__INIT;
+	bool claimed = lease->state == NL__LEASE__STATE__LEASED &&
+		       claim(hub, lease->ip_be, lease->host_name, lease->expires_ms);
+	uint32_t host;
+
+	if (!claimed)
+		hostnames_remove(&hub->names, lease->ip_be);
+	host = hostnames_by_ip(&hub->names, lease->ip_be, now_ms);
+	m.has_ip_be = true;
+	m.ip_be = lease->ip_be;
+	m.has_removed = m.removed = host == HOSTNAMES_NONE;
+	if (host)
+		host_message(&hub->names.host[host], &m);
+	tell_change(hub, &m);
+}
+
+static int older_first(const void *a, const void *b)
+{
+	const struct store_lease *const *x = a, *const *y = b;
+
+	return ((*x)->created_ms > (*y)->created_ms) - ((*x)->created_ms < (*y)->created_ms);
+}
+
+static void claim_leases(struct hub *hub)
+{
+	const struct store *s = &hub->store;
+	const struct store_lease **lease = calloc(s->leases + 1, sizeof(*lease));
+	size_t i;
+
+	if (!lease)
+		return;
+	for (i = 0; i < s->leases; i++)
+		lease[i] = &s->lease[i];
+	qsort(lease, s->leases, sizeof(*lease), older_first);
+	for (i = 0; i < s->leases; i++)
+		if (lease[i]->state == NL__LEASE__STATE__LEASED &&
+			lease[i]->expires_ms > supervisor_wall_ms(hub->super))
+			claim(hub, lease[i]->ip_be, lease[i]->host_name, lease[i]->expires_ms);
+	free(lease);
+}
+
+void names_build(struct hub *hub)
+{
+	const Nl__Dhcp *dhcp = hub->conf->dhcp;
+	struct hash_key key;
+	size_t i;
+
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		abort();
+	hostnames_clear(&hub->names);
+	hostnames_init(&hub->names, &key);
+	for (i = 0; dhcp && i < dhcp->n_reservations; i++)
+		if (dhcp->reservations[i]->address)
+			claim(hub, dhcp->reservations[i]->address->be, dhcp->reservations[i]->name,
+				hostnames_for_ever);
+	claim_leases(hub);
+	for (i = 0; i < hub->workers; i++)
+		if (hears(&hub->worker[i]))
+			names_tell(&hub->worker[i]);
+}
