@@ -104,18 +104,31 @@ static int tell_super(struct actor *a, Nl__ActorToSuper__MsgCase kind, const Pro
 	return chan_send_message(&a->chan[0], &w.base, NULL, 0);
 }
 
-static void note(struct actor *a, Nl__ActorNote__Kind kind, const char *fmt, va_list ap)
+static void tell_note(struct actor *a, Nl__ActorNote__Kind kind, char *text, Nl__EventRow *event)
 {
 	Nl__ActorNote m = NL__ACTOR_NOTE__INIT;
+
+	m.has_kind = true;
+	m.kind = kind;
+	m.text = text;
+	m.event = event;
+	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
+		drop_count(&a->drops, DROP_LOG_LOST);
+}
+
+static void note(struct actor *a, Nl__ActorNote__Kind kind, const char *fmt, va_list ap)
+{
 	char text[NOTE_BYTES];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	m.has_kind = m.has_at_ms = true;
-	m.kind = kind;
-	m.text = text;
-	m.at_ms = actor_wall_ms(a);
-	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
-		drop_count(&a->drops, DROP_LOG_LOST);
+	tell_note(a, kind, text, NULL);
+}
+
+void actor_event(struct actor *a, const Nl__EventRow *event)
+{
+	Nl__EventRow copy = *event;
+
+	tell_note(a, NL__ACTOR_NOTE__KIND__SECURITY, NULL, &copy);
 }
 
 void actor_security(struct actor *a, const char *fmt, ...)

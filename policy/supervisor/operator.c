@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "../filters.h"
+#include "answer.h"
+#include "events.h"
 #include "operator.h"
 #include "operator_dispatch.h"
 #include "port.h"
@@ -31,6 +33,7 @@ static void end_client(struct operator_peer *p)
 {
 	struct ev_loop *loop = p->op->super->loop;
 
+	events_forget(p->op->super, p);
 	ev_io_stop(loop, &p->in_io);
 	ev_io_stop(loop, &p->out_io);
 	ev_timer_stop(loop, &p->patience);
@@ -47,7 +50,7 @@ static void answer(struct operator_peer *p, const Nl__OperatorAnswer *a)
 		ev_io_start(p->op->super->loop, &p->out_io);
 }
 
-static int answer_failure(struct operator_peer *p, const struct trouble *t)
+int answer_failure(struct operator_peer *p, const struct trouble *t)
 {
 	Nl__OperatorAnswer a = NL__OPERATOR_ANSWER__INIT;
 	Nl__Failure f = NL__FAILURE__INIT;
@@ -230,7 +233,7 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events
 	answer_failure(p, &t);
 }
 
-static int no_hub(struct operator_peer *p, const char *name)
+int answer_no_hub(struct operator_peer *p, const char *name)
 {
 	struct trouble t;
 
@@ -249,7 +252,7 @@ int operator_on_table_request(
 	if (p->worker || (unsigned int)m->topic > NL__TOPIC__FORWARDS)
 		return -EPROTO;
 	if (!hub)
-		return no_hub(p, m->hub);
+		return answer_no_hub(p, m->hub);
 	p->topic = m->topic;
 	if (holders(m->topic)) {
 		p->hub = m->topic == NL__TOPIC__HUBS ? s->hub : hub;
@@ -310,7 +313,7 @@ int operator_on_attach_request(
 	if (refused(p))
 		return 0;
 	if (!hub)
-		return no_hub(p, m->hub);
+		return answer_no_hub(p, m->hub);
 	offer.fd = chan_take_fd(in, 0);
 	snprintf(offer.name, sizeof(offer.name), "%s", m->name ? m->name : "port");
 	if (port_recognise(&offer, &t) < 0) {
@@ -365,7 +368,7 @@ int operator_on_restart_request(
 	if (refused(p))
 		return 0;
 	if (!hub)
-		return no_hub(p, m->hub);
+		return answer_no_hub(p, m->hub);
 	w = hub_worker_by_name(hub, m->process);
 	if (!w)
 		return no_process(p, hub, m->process);
@@ -419,12 +422,6 @@ int operator_on_kick_request(
 
 int operator_on_order_request(
 	struct operator_peer *p, const Nl__OrderRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
-}
-
-int operator_on_events_request(
-	struct operator_peer *p, const Nl__EventsRequest *m, struct chan_in *in)
 {
 	return not_yet(p);
 }

@@ -16,10 +16,12 @@
 #include <time.h>
 
 #include "config.pb-c.h"
+#include "events.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
 #include "identity.h"
+#include "logsock.h"
 #include "operator.h"
 #include "places.h"
 #include "pool.h"
@@ -54,6 +56,8 @@ struct supervisor {
 	char resolv_conf[PLACES_PATH]; /* is_run: what the guest has as /etc/resolv.conf */
 	int ready_fd;		       /* is_run: --ready-fd, -1 */
 	struct operator op;
+	struct events events;
+	struct logsock logsock;
 	struct hostnet hostnet;
 	struct resolvers resolvers;
 	char note[SUPERVISOR_NOTES]
