@@ -43,7 +43,7 @@ int super_on_actor_answer(struct super_peer *p, const Nl__ActorAnswer *m, struct
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
 	if (m->kind == NL__ACTOR_NOTE__KIND__SECURITY)
-		return hublog_note(p->w, m);
+		return hublog_note(p->w, m, in->pool);
 	if (!m->text || strlen(m->text) > SECLOG_TEXT)
 		return -EPROTO;
 	supervisor_note_of(p->w, m->text);

@@ -218,20 +218,15 @@ static void say_too_many(struct worker *w, uint64_t lines)
 	hublog_event(w->hub, &e);
 }
 
-int hublog_note(struct worker *w, const Nl__ActorNote *m)
+static int say_of(struct worker *w, Nl__EventRow *e)
 {
-	Nl__EventRow e = NL__EVENT_ROW__INIT;
 	uint64_t lost;
 
-	if (m->event)
-		e = *m->event;
-	else
-		e.text = m->text;
-	e.process = w->name;
-	if (!e.text || !clean(&e))
+	e->process = w->name;
+	if (!e->text || !clean(e))
 		return -EPROTO;
 	if (!seclog_quota_take(&w->quota, supervisor_boot_clock_ms(),
-		    nl__event_row__get_packed_size(&e) + SECLOG_STAMP_BYTES, &lost)) {
+		    nl__event_row__get_packed_size(e) + SECLOG_STAMP_BYTES, &lost)) {
 		supervisor_note(w->hub->super,
 			"%s writes more than the security log takes from one process: lines are "
 			"lost",
@@ -240,7 +235,21 @@ int hublog_note(struct worker *w, const Nl__ActorNote *m)
 	}
 	if (lost)
 		say_too_many(w, lost);
-	hublog_event(w->hub, &e);
+	hublog_event(w->hub, e);
+	return 0;
+}
+
+int hublog_note(struct worker *w, const Nl__ActorNote *m, struct pool *pool)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_events; i++) {
+		Nl__EventRow *e = nl__event_row__unpack(
+			&pool->allocator, m->events[i].len, m->events[i].data);
+
+		if (!e || say_of(w, e) < 0)
+			return -EPROTO;
+	}
 	return 0;
 }
 

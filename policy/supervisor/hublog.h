@@ -27,10 +27,10 @@ void hublog_say(struct hub *hub, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void hublog_event(struct hub *hub, Nl__EventRow *e);
 /*
- * What a worker says: cleaned, and as far as its share of the log goes (seclog_quota_take). -EPROTO: no worker of
- * ours says that (no text, or more than a line holds).
+ * What a worker says: cleaned, and as far as its share of the log goes (seclog_quota_take). Unpacked in `pool`. -EPROTO: no worker
+ * of ours says that (no EventRow, no text, or more than a line holds).
  */
-int hublog_note(struct worker *w, const Nl__ActorNote *m);
+int hublog_note(struct worker *w, const Nl__ActorNote *m, struct pool *pool);
 
 void hublog_started(struct hub *hub);
 void hublog_stopped(struct hub *hub);
