@@ -98,6 +98,35 @@ static void send_frame(struct dhcpd *self, uint32_t port, const uint8_t *bytes, 
 		drop_count(&self->actor->drops, DROP_RING_FULL);
 }
 
+/* An event of a lease, with its parts. */
+static void log_lease(struct dhcpd *self, const struct engine_out *out, char *text)
+{
+	static const char *const names[] = {
+		[ENGINE_CREATED] = "dhcp_created",
+		[ENGINE_RENEWED] = "dhcp_renewed",
+		[ENGINE_RELEASED] = "dhcp_released",
+		[ENGINE_DECLINED] = "dhcp_declined",
+		[ENGINE_EXPIRED] = "dhcp_expired",
+	};
+	char mac[18], host[4 * LEASE_HOST_BYTES + 1];
+	Nl__EventRow e = NL__EVENT_ROW__INIT;
+	Nl__Address address = NL__ADDRESS__INIT;
+	log_mac(mac, out->lease.mac, ':');
+	escape_host(host, &out->lease);
+	address.has_ip_be = true;
+	address.ip_be = out->lease.ip_be;
+	e.event = (char *)(uintptr_t)names[out->event];
+	e.text = text;
+	e.has_entry = true;
+	e.entry = out->lease.entry;
+	e.mac = mac;
+	e.address = &address;
+	e.host_name = host;
+	e.has_lease_seconds = out->event == ENGINE_CREATED || out->event == ENGINE_RENEWED;
+	e.lease_seconds = (uint32_t)(self->engine.lease_ms / 1000);
+	actor_event(self->actor, &e);
+}
+
 static void report(struct dhcpd *self)
 {
 	char text[ENGINE_EVENT_BYTES];
@@ -108,7 +137,7 @@ static void report(struct dhcpd *self)
 	if (out->event >= ENGINE_EXHAUSTED)
 		actor_diagnostic(self->actor, "%s", text);
 	else if (self->settings.log)
-		actor_security(self->actor, "%s", text);
+		log_lease(self, out, text);
 }
 
 /* Does what the engine decided. A commit that cannot even be sent is one that was not stored. */

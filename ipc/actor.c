@@ -72,7 +72,7 @@ static struct slice {
 	ProtobufCBinaryData rows[SLICE_ROWS];
 	size_t count, used;
 	uint8_t bytes[SLICE_BYTES];
-} slice;
+} slice, said; /* of the table being dumped; of the security log since the last flush */
 
 static uint64_t clock_ns(void)
 {
@@ -104,36 +104,71 @@ static int tell_super(struct actor *a, Nl__ActorToSuper__MsgCase kind, const Pro
 	return chan_send_message(&a->chan[0], &w.base, NULL, 0);
 }
 
-static void note(struct actor *a, Nl__ActorNote__Kind kind, const char *fmt, va_list ap)
+/* Packs a row behind the others; false when it does not fit. */
+static bool add_row(struct slice *s, const ProtobufCMessage *row)
+{
+	size_t bytes = protobuf_c_message_get_packed_size(row);
+
+	if (s->count == SLICE_ROWS || bytes > SLICE_BYTES - s->used)
+		return false;
+	s->rows[s->count].data = s->bytes + s->used;
+	s->rows[s->count++].len = protobuf_c_message_pack(row, s->bytes + s->used);
+	s->used += bytes;
+	return true;
+}
+
+/* The events since the last time, as one note: a busy turn has many, and each record costs both processes a system call. */
+static void flush_events(struct actor *a)
 {
 	Nl__ActorNote m = NL__ACTOR_NOTE__INIT;
-	char text[NOTE_BYTES];
 
-	vsnprintf(text, sizeof(text), fmt, ap);
-	m.has_kind = m.has_at_ms = true;
-	m.kind = kind;
-	m.text = text;
-	m.at_ms = actor_wall_ms(a);
+	if (said.count == 0)
+		return;
+	m.has_kind = true;
+	m.kind = NL__ACTOR_NOTE__KIND__SECURITY;
+	m.n_events = said.count;
+	m.events = said.rows;
 	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
+		drop_count_many(&a->drops, DROP_LOG_LOST, said.count);
+	said.count = said.used = 0;
+}
+
+void actor_event(struct actor *a, const Nl__EventRow *event)
+{
+	if (add_row(&said, &event->base))
+		return;
+	flush_events(a);
+	if (!add_row(&said, &event->base))
 		drop_count(&a->drops, DROP_LOG_LOST);
 }
 
 void actor_security(struct actor *a, const char *fmt, ...)
 {
+	Nl__EventRow event = NL__EVENT_ROW__INIT;
+	char text[NOTE_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	note(a, NL__ACTOR_NOTE__KIND__SECURITY, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	event.text = text;
+	actor_event(a, &event);
 }
 
 void actor_diagnostic(struct actor *a, const char *fmt, ...)
 {
+	Nl__ActorNote m = NL__ACTOR_NOTE__INIT;
+	char text[NOTE_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	note(a, NL__ACTOR_NOTE__KIND__DIAGNOSTIC, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	m.has_kind = true;
+	m.kind = NL__ACTOR_NOTE__KIND__DIAGNOSTIC;
+	m.text = text;
+	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
+		drop_count(&a->drops, DROP_LOG_LOST);
 }
 
 void actor_incident(struct actor *a, int edge, const char *what)
@@ -185,14 +220,7 @@ void actor_renew(struct actor *a, int edge)
 
 bool actor_row(struct actor *a, const ProtobufCMessage *row)
 {
-	size_t bytes = protobuf_c_message_get_packed_size(row);
-
-	if (slice.count == SLICE_ROWS || bytes > SLICE_BYTES - slice.used)
-		return false;
-	slice.rows[slice.count].data = slice.bytes + slice.used;
-	slice.rows[slice.count++].len = protobuf_c_message_pack(row, slice.bytes + slice.used);
-	slice.used += bytes;
-	return true;
+	return add_row(&slice, row);
 }
 
 static bool drop_row(struct actor *a, const char *reason, uint64_t count, const char *meaning)
@@ -445,6 +473,7 @@ static void flush_rings(struct actor *a)
 
 static void flush_channels(struct actor *a)
 {
+	flush_events(a);
 	for (int e = 0; e < a->edges; e++) {
 		struct ev_io *io = &a->chan_io[e];
 		int want;
@@ -464,6 +493,7 @@ static void finish_drain(struct actor *a)
 {
 	Nl__ActorDrained m = NL__ACTOR_DRAINED__INIT;
 
+	flush_events(a);
 	tell_super(a, NL__ACTOR_TO_SUPER__MSG_DRAINED, &m.base);
 	chan_flush(&a->chan[0]);
 	_exit(0);

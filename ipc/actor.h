@@ -132,6 +132,9 @@ uint64_t actor_wall_ms(const struct actor *a);
 /* A security or diagnostic line; printf form, guest bytes must be escaped (log_escape). Dropped and
  * counted when the channel is full. */
 void actor_security(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same with its parts: event, text and what else applies; the supervisor adds time, hub and process. A text
+ * is at most 1024 bytes, guest bytes escaped. */
+void actor_event(struct actor *a, const Nl__EventRow *event);
 void actor_diagnostic(struct actor *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds one row (a protobuf-c message) to the slice being dumped; false when the slice is full:
  * return this row's cursor. */

@@ -44,6 +44,11 @@ static bool in_hub(const struct access *a, uint32_t ip_be)
 	return ((ip_be ^ a->gateway_ip_be) & a->netmask_be) == 0;
 }
 
+const char *access_reason(enum access_verdict verdict)
+{
+	return verdict == ACCESS_LOOP ? "loop guard" : "denied by policy";
+}
+
 enum access_verdict access_check(const struct access *a, const struct sock_address *to)
 {
 	if (a->loop && a->loop_guard)

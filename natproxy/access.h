@@ -32,6 +32,8 @@ struct access {
 	uint32_t own_ip_be[ACCESS_OWN_MAX];
 };
 
+/* Why a verdict refuses, for the log. */
+const char *access_reason(enum access_verdict verdict);
 enum access_verdict access_check(const struct access *a, const struct sock_address *to);
 /* Whether an address is a guest's: inside the hub's subnet, neither the gateway nor network or
  * broadcast address. */

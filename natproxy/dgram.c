@@ -197,6 +197,8 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 	const uint32_t count = ring_run_count(dgram_bytes(d), d->hlen);
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
 		drop_count_many(np->drops, DROP_DENIED, count);
+		session_refused(np, f->kind == FLOW_UDP ? NAT_UDP : NAT_ICMP, &f->guest, to,
+			access_reason(verdict));
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}

@@ -24,15 +24,44 @@ static void shut(struct natproxy *np, uint32_t ref)
 	pinhole_close(&np->pinholes, ref);
 }
 
+/* The parts of an event of an expectation; `name` and `reason` are not written to. */
+static Nl__EventRow event_of(const struct pinhole *p, const char *name, const char *reason)
+{
+	Nl__EventRow e = NL__EVENT_ROW__INIT;
+	e.event = (char *)(uintptr_t)name;
+	e.reason = (char *)(uintptr_t)reason;
+	e.has_session = p->parent != 0;
+	e.session = p->parent;
+	e.has_expectation = p->number != 0;
+	e.expectation = p->number;
+	return e;
+}
+
 static void log_end(struct natproxy *np, const struct pinhole *p, const char *why)
 {
-	natproxy_security(np, "SecureNAT: The ALG expectation %u was deleted: %s.", p->number, why);
+	Nl__EventRow e = event_of(p, "expectation_deleted", why);
+	natproxy_event(
+		np, &e, "SecureNAT: The ALG expectation %u was deleted: %s.", p->number, why);
+}
+
+static void log_used(struct natproxy *np, const struct pinhole *p, const struct sock_address *peer)
+{
+	char ip[IP_TEXT];
+	Nl__Address src = NL__ADDRESS__INIT;
+	Nl__EventRow e = event_of(p, "expectation_used", NULL);
+	src.has_ip_be = src.has_port = true;
+	src.ip_be = peer->ip_be;
+	src.port = peer->port;
+	e.src = &src;
+	natproxy_event(np, &e, "SecureNAT: The ALG expectation %u was used by %s:%u.", p->number,
+		log_ip(ip, peer->ip_be), peer->port);
 }
 
 static void log_granted(struct natproxy *np, const struct pinhole *p)
 {
 	char guest[IP_TEXT], outside[IP_TEXT], peer[IP_TEXT];
-	natproxy_security(np,
+	Nl__EventRow e = event_of(p, "expectation_created", NULL);
+	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation %u was created. Protocol ftp, TCP session %u, "
 		"guest %s:%u, outside %s:%u, "
 		"peer %s, expiration %u seconds",
@@ -66,11 +95,13 @@ static void refuse(
 	struct natproxy *np, struct flow *f, const Nl__PinholeOpen *m, enum pinhole_refusal why)
 {
 	char guest[IP_TEXT];
+	const struct pinhole none = {.parent = nat_session(&np->nat, f->sessions)->number};
+	Nl__EventRow e = event_of(&none, "expectation_refused", pinhole_refusal_text(why));
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
-	natproxy_security(np,
+	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, TCP session %u, "
 		"guest %s:%u",
-		pinhole_refusal_text(why), nat_session(&np->nat, f->sessions)->number,
+		e.reason, e.session,
 		log_ip(guest, f->guest.ip_be), m->guest_port);
 	answer(np, f, m, NULL, why);
 }
@@ -145,7 +176,6 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 	for (int i = 0; i < ACCEPTS; i++) {
 		struct pinhole *p = &np->pinholes.entry[ref];
 		struct sock_address peer;
-		char ip[IP_TEXT];
 		const int fd = sock_accept(np->sock, p->fd, &peer);
 		if (fd < 0)
 			return;
@@ -156,8 +186,7 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 			natproxy_close_fd(np, fd, true);
 			continue;
 		}
-		natproxy_security(np, "SecureNAT: The ALG expectation %u was used by %s:%u.",
-			p->number, log_ip(ip, peer.ip_be), peer.port);
+		log_used(np, p, &peer);
 		publish_announce(np, fd, &p->guest, &peer);
 		shut(np, ref);
 		return;

@@ -30,9 +30,9 @@ static struct chan *alg(struct shell *self)
 	return &self->actor->chan[EDGE_ALG];
 }
 
-static void say_security(void *context, const char *line)
+static void say_security(void *context, const Nl__EventRow *event)
 {
-	actor_security(((struct shell *)context)->actor, "%s", line);
+	actor_event(((struct shell *)context)->actor, event);
 }
 
 static void say_diagnostic(void *context, const char *line)

@@ -38,14 +38,30 @@ uint64_t natproxy_random(struct natproxy *np)
 	return hash_sip(&np->key, &n, sizeof(n));
 }
 
-void natproxy_security(struct natproxy *np, const char *format, ...)
+static void say(struct natproxy *np, Nl__EventRow *event, const char *format, va_list args)
 {
 	char line[LINE_BYTES];
+	vsnprintf(line, sizeof(line), format, args);
+	event->text = line;
+	np->shell.security(np->shell.context, event);
+	event->text = NULL;
+}
+
+void natproxy_security(struct natproxy *np, const char *format, ...)
+{
+	Nl__EventRow event = NL__EVENT_ROW__INIT;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	say(np, &event, format, args);
 	va_end(args);
-	np->shell.security(np->shell.context, line);
+}
+
+void natproxy_event(struct natproxy *np, Nl__EventRow *event, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say(np, event, format, args);
+	va_end(args);
 }
 
 void natproxy_diagnostic(struct natproxy *np, const char *format, ...)

@@ -57,7 +57,7 @@ enum {
 /* How the core reaches the rest of its process. None may be NULL. */
 struct natproxy_shell {
 	void *context;
-	void (*security)(void *context, const char *line);
+	void (*security)(void *context, const Nl__EventRow *event);
 	void (*diagnostic)(void *context, const char *line);
 	void (*uplink_state)(void *context, const Nl__UplinkState *m);
 	/* the first message of an edge's life: AlgEdge */
@@ -170,6 +170,7 @@ struct natproxy {
 	uint32_t sockets_open, generation;
 	uint32_t shortages; /* sessions refused since the last line about it */
 	uint64_t shortage_said_ns;
+	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (session.c) */
 	struct access access;
 	struct nat nat;
 	struct portpick ports;
@@ -236,8 +237,11 @@ uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__Expe
 
 /* Shared by the core's files. */
 uint64_t natproxy_random(struct natproxy *np);
+/* A line for the security log; with its parts where `event` holds some: its text is set here. */
 void natproxy_security(struct natproxy *np, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+void natproxy_event(struct natproxy *np, Nl__EventRow *event, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 void natproxy_diagnostic(struct natproxy *np, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Counts a refused session; says so at most every ten seconds. `guest` 0: the process is out of

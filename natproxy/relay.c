@@ -48,9 +48,23 @@ static enum ring_failure failure_of(int error)
 	}
 }
 
+static const char *failure_text(enum ring_failure why)
+{
+	switch (why) {
+	case RING_FAIL_REFUSED: return "refused";
+	case RING_FAIL_NET: return "network unreachable";
+	case RING_FAIL_PROHIBITED: return "prohibited";
+	case RING_FAIL_TIMEOUT: return "timed out";
+	case RING_FAIL_SHORTAGE: return "out of resources";
+	case RING_FAIL_EXCEEDED: return "time to live exceeded";
+	case RING_FAIL_HOST: break;
+	}
+	return "host unreachable";
+}
+
 static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
 {
-	session_connected(np, f, false);
+	session_failed(np, f, failure_text(why));
 	flow_stop(np, f, true, "not connected");
 	f->failure = (uint8_t)why;
 	flow_owe(np, f, OWED_FAILED);
@@ -128,6 +142,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	if (verdict == ACCESS_LOOP || verdict == ACCESS_DENIED ||
 		!access_is_guest(&np->access, f->guest.ip_be) || !np->config.enabled) {
 		drop_count(np->drops, DROP_DENIED);
+		session_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
@@ -137,6 +152,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	}
 	if (!natproxy_fd_room(np, false)) {
 		natproxy_shortage(np, 0, NAT_TCP);
+		session_refused(np, NAT_TCP, &f->guest, &f->remote, "out of descriptors");
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return false;
 	}
@@ -187,7 +203,7 @@ static void run(struct natproxy *np, struct flow *f)
 	if (f->traced)
 		sock_forgive(np->sock, f->fd);
 	f->state = FLOW_RUNNING;
-	session_connected(np, f, true);
+	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
 	inspect_start(np, f);
 	flow_watch(np, f);
@@ -253,7 +269,7 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	f->fd = in->fd;
 	np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
 	sock_local(np->sock, f->fd, &f->outside);
-	session_connected(np, f, true);
+	session_connected(np, f);
 	flow_watch(np, f);
 }
 

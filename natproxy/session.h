@@ -10,9 +10,16 @@
  */
 uint32_t session_open(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting);
-/* The connection attempt of a TCP session ended: logs it, and where it succeeded the session runs.
+/*
+ * A session that the guest wanted and did not get, with the reason: a line in the log, but no more
+ * than a few a second.
  */
-void session_connected(struct natproxy *np, struct flow *f, bool successful);
+void session_refused(struct natproxy *np, enum nat_protocol protocol,
+	const struct sock_address *guest, const struct sock_address *remote, const char *why);
+/* The connection of a TCP session was made: it runs. */
+void session_connected(struct natproxy *np, struct flow *f);
+/* It was not. */
+void session_failed(struct natproxy *np, struct flow *f, const char *why);
 /* Bytes went through. */
 void session_count(struct natproxy *np, uint32_t ref, uint64_t to_guest, uint64_t from_guest);
 /* A datagram came from outside: counted, and the session is young again if nat.udp_inbound_refresh. */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "configure.h"
+#include "hublog.h"
 #include "saved.h"
 #include "start.h"
 #include "tell.h"
@@ -126,26 +127,19 @@ static void tell_workers(struct hub *hub, const Nl__Hub *before)
 	}
 }
 
-static void log_switch(struct hub *hub, bool was, bool is, const char *what)
-{
-	char text[64];
-
-	if (was == is)
-		return;
-	snprintf(text, sizeof(text), "%s was %s", what, is ? "enabled" : "disabled");
-	supervisor_log_hub(hub, text);
-}
-
 static void log_changes(struct hub *hub, const Nl__Hub *before, const Nl__Hub *now)
 {
-	char names[CHANGE_TEXT], text[SECLOG_LINE / 2];
+	char names[CHANGE_TEXT];
 
-	log_switch(hub, before->enable, now->enable, "SecureNAT");
-	log_switch(hub, before->nat->enable, now->nat->enable, "NAT");
-	log_switch(hub, before->dhcp->enable, now->dhcp->enable, "DHCP");
-	snprintf(text, sizeof(text), "configuration was changed: %.400s",
-		change_names(before, now, names));
-	supervisor_log_hub(hub, text);
+	if (before->enable && !now->enable)
+		hublog_stopped(hub);
+	if (!before->enable && now->enable)
+		hublog_started(hub);
+	if (before->nat->enable != now->nat->enable)
+		hublog_switched(hub, "nat_switched", "virtual NAT function", now->nat->enable);
+	if (before->dhcp->enable != now->dhcp->enable)
+		hublog_switched(hub, "dhcp_switched", "virtual DHCP server function", now->dhcp->enable);
+	hublog_config_changed(hub, change_names(before, now, names));
 }
 
 /* One hub takes what it now is in its workers' form. */

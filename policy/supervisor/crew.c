@@ -14,6 +14,7 @@
 #include "birth.h"
 #include "crew.h"
 #include "edges.h"
+#include "hublog.h"
 #include "names.h"
 #include "port.h"
 #include "super_dispatch.h"
@@ -42,20 +43,11 @@ int super_on_actor_answer(struct super_peer *p, const Nl__ActorAnswer *m, struct
 
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
-	struct hub *hub = p->w->hub;
-	const char *name = p->w->name;
-	uint64_t wall_ms = m->has_at_ms ? m->at_ms : supervisor_wall_ms(hub->super);
-
-	if (!m->text || strlen(m->text) > SECLOG_LINE)
+	if (m->kind == NL__ACTOR_NOTE__KIND__SECURITY)
+		return hublog_note(p->w, m, in->pool);
+	if (!m->text || strlen(m->text) > SECLOG_TEXT)
 		return -EPROTO;
-	if (m->kind != NL__ACTOR_NOTE__KIND__SECURITY)
-		supervisor_note_of(p->w, m->text);
-	else if (!seclog_write_of(&hub->log, &p->w->quota, name, supervisor_boot_clock_ms(),
-			 wall_ms, m->text))
-		supervisor_note(hub->super,
-			"%s writes more than the security log takes from one process: lines are "
-			"lost",
-			name);
+	supervisor_note_of(p->w, m->text);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "configure.h"
 #include "drain.h"
+#include "hublog.h"
 #include "rows.h"
 #include "tell.h"
 
@@ -57,7 +58,8 @@ void drain_begin(struct supervisor *s, uint64_t for_ms)
 	d->on = true;
 	configure_refresh(s);
 	for (i = 0; i < s->hubs; i++)
-		supervisor_log_hub(&s->hub[i], "takes no new sessions: natlock is to end");
+		hublog_say(&s->hub[i], "draining",
+			"SecureNAT: No new sessions are taken: natlock is to end.");
 	supervisor_note(s, "draining: no new sessions");
 	start_timer(s, &d->tick, on_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }

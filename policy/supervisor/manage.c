@@ -10,6 +10,7 @@
 #include "../filters.h"
 #include "answer.h"
 #include "drain.h"
+#include "hublog.h"
 #include "operator_dispatch.h"
 #include "port.h"
 #include "supervisor.h"
@@ -110,7 +111,7 @@ int operator_on_kick_request(
 	snprintf(text, sizeof(text), "session %s was kicked", name);
 	if (tell_detach(hub, port) < 0)
 		port_remove(hub, port);
-	supervisor_log_hub(hub, text);
+	hublog_say(hub, "session_kicked", "SecureNAT: The %s.", text);
 	return answer_done(p, text);
 }
 

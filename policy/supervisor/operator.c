@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "events.h"
 #include "operator.h"
 #include "operator_dispatch.h"
 #include "order.h"
@@ -46,6 +47,7 @@ static void end_client(struct operator_peer *p)
 {
 	struct ev_loop *loop = p->op->super->loop;
 
+	events_forget(p->op->super, p);
 	ev_io_stop(loop, &p->in_io);
 	ev_io_stop(loop, &p->out_io);
 	ev_timer_stop(loop, &p->patience);
@@ -53,20 +55,6 @@ static void end_client(struct operator_peer *p)
 	free(p->queue);
 	free(p->text);
 	memset(p, 0, sizeof(*p));
-}
-
-static int not_yet(struct operator_peer *p)
-{
-	struct trouble t;
-
-	trouble(&t, EXIT_FAILED, "E0508", "this natlock cannot do that");
-	return answer_failure(p, &t);
-}
-
-int operator_on_events_request(
-	struct operator_peer *p, const Nl__EventsRequest *m, struct chan_in *in)
-{
-	return not_yet(p);
 }
 
 void operator_on_rows(struct operator* op, struct worker *from, const Nl__ActorRows *rows)

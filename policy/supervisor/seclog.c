@@ -1,89 +1,30 @@
 /*
- * Theory of operation. The day is the local one, as the operator's calendar and the seed's have it.
- * A disk that takes nothing costs lines, never service: they are counted. A line is one write, so
- * lines of one file never mix.
+ * Theory of operation. The day is the local one, as the operator's calendar and the seed's have it, and that of the line: a clock
+ * set back writes into the earlier day's file again. A record is one write, so lines of one file never mix.
+ *
+ * A disk that takes nothing costs lines, never service: they are counted. A write cut
+ * short leaves a torn line; the next one begins with a line end. Files are looked for by name below a folder that stays open, so a
+ * link put in their place is refused (O_NOFOLLOW) and nothing outside of it is ever touched.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "places.h"
 #include "seclog.h"
 
-static void local_time(uint64_t wall_ms, struct tm *tm)
-{
-	time_t seconds = (time_t)(wall_ms / 1000);
-
-	localtime_r(&seconds, tm);
-}
-
-/* Text for a quoted field: quotes and backslashes escaped. */
-static void quote(char *out, size_t cap, const char *text)
-{
-	size_t n = 0;
-
-	for (; *text && n + 2 < cap; text++) {
-		if (*text == '"' || *text == '\\')
-			out[n++] = '\\';
-		out[n++] = *text;
-	}
-	out[n] = '\0';
-}
-
-void seclog_clean(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-size_t seclog_format(char *out, size_t cap, Nl__Log__Style style, const char *hub, uint64_t wall_ms,
-	const char *text)
-{
-	char stamp[32], plain[SECLOG_LINE + 1], quoted[SECLOG_LINE];
-	struct tm tm;
-	int n = 0;
-
-	local_time(wall_ms, &tm);
-	strftime(stamp, sizeof(stamp),
-		style == NL__LOG__STYLE__securenat ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%dT%H:%M:%S",
-		&tm);
-	snprintf(plain, sizeof(plain), "%s", text);
-	seclog_clean(plain);
-	quote(quoted, sizeof(quoted), plain);
-	switch (style) {
-	case NL__LOG__STYLE__json:
-		n = snprintf(out, cap, "{\"time\":\"%s.%03u\",\"hub\":\"%s\",\"text\":\"%s\"}\n",
-			stamp, (unsigned int)(wall_ms % 1000), hub, quoted);
-		break;
-	case NL__LOG__STYLE__logfmt:
-		n = snprintf(out, cap, "time=%s.%03u hub=%s text=\"%s\"\n", stamp,
-			(unsigned int)(wall_ms % 1000), hub, quoted);
-		break;
-	case NL__LOG__STYLE__securenat:
-	case _NL__LOG__STYLE_IS_INT_SIZE:
-		n = snprintf(
-			out, cap, "%s.%03u %s\n", stamp, (unsigned int)(wall_ms % 1000), plain);
-		break;
-	}
-	if (n < 0 || (size_t)n < cap)
-		return n < 0 ? 0 : (size_t)n;
-	out[cap - 2] = '\n';
-	return cap - 1;
-}
+enum { RETRY_MS = 1000, NAME_BYTES = 24 };
 
 int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log__Style style)
 {
 	int n, error;
 
-	memset(log, 0, sizeof(*log));
-	log->fd = -1;
-	log->style = style;
-	snprintf(log->hub, sizeof(log->hub), "%s", hub);
+	*log = (struct seclog){.style = style, .folder_fd = -1, .fd = -1};
 	if (!folder || !folder[0])
 		return 0;
 	n = snprintf(log->folder, sizeof(log->folder), "%s/security_log/%s", folder, hub);
@@ -91,80 +32,130 @@ int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log
 		error = -ENAMETOOLONG;
 	else
 		error = places_make(log->folder, 0750, geteuid(), getegid());
+	if (error == 0)
+		log->folder_fd = open(log->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (error == 0 && log->folder_fd < 0)
+		error = -errno;
 	if (error < 0)
 		log->folder[0] = '\0';
 	return error;
 }
 
-static void rotate(struct seclog *log, int day)
+/* YYYYMMDD of a name that is one of ours, 0 of any other. */
+static int day_of_name(const char *name)
 {
-	char path[300];
+	char again[NAME_BYTES];
+	int day = strncmp(name, "sec_", 4) == 0 ? atoi(name + 4) : 0;
 
-	if (log->fd >= 0)
-		close(log->fd);
-	snprintf(path, sizeof(path), "%s/sec_%08d.log", log->folder, day);
-	log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	log->day = day;
+	snprintf(again, sizeof(again), "sec_%08d.log", day);
+	return day > 0 && strcmp(again, name) == 0 ? day : 0;
 }
 
-void seclog_write(struct seclog *log, uint64_t wall_ms, const char *text)
+unsigned int seclog_expire(struct seclog *log, int day)
 {
-	char line[2 * SECLOG_LINE];
-	struct tm tm;
-	size_t n;
-	int day;
+	const int oldest = seclog_day_before(day, log->keep_days);
+	const int fd = openat(log->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	unsigned int looked = 0, deleted = 0;
+	const struct dirent *entry;
 
-	if (!log->folder[0])
-		return;
-	local_time(wall_ms, &tm);
-	day = (tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
-	if (log->fd < 0 || day != log->day)
-		rotate(log, day);
-	n = seclog_format(line, sizeof(line), log->style, log->hub, wall_ms, text);
-	if (log->fd < 0 || write(log->fd, line, n) != (ssize_t)n)
-		log->lost++;
+	if (!folder && fd >= 0)
+		close(fd);
+	while (folder && looked++ < SECLOG_FILES && (entry = readdir(folder))) {
+		int of = day_of_name(entry->d_name);
+
+		if (of && of < oldest && unlinkat(log->folder_fd, entry->d_name, 0) == 0)
+			deleted++;
+	}
+	if (folder)
+		closedir(folder);
+	return deleted;
 }
 
-void seclog_close(struct seclog *log)
+static void close_day(struct seclog *log)
 {
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = -1;
 }
 
+static void open_day(struct seclog *log, int day)
+{
+	char name[NAME_BYTES];
+
+	close_day(log);
+	snprintf(name, sizeof(name), "sec_%08d.log", day);
+	log->fd = openat(log->folder_fd, name,
+		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	log->error = log->fd < 0 ? -errno : 0;
+	log->day = day;
+	log->torn = false;
+	if (log->keep_days)
+		seclog_expire(log, day);
+}
+
+/* A file that could not be opened is not asked for with every line. */
+static bool may_open(struct seclog *log, uint64_t wall_ms)
+{
+	if (log->retry_ms > wall_ms && log->retry_ms - wall_ms <= RETRY_MS)
+		return false;
+	log->retry_ms = wall_ms + RETRY_MS;
+	return true;
+}
+
+static int write_record(struct seclog *log, const struct seclog_record *r)
+{
+	ssize_t n;
+
+	if (log->torn && write(log->fd, "\n", 1) != 1)
+		return -errno;
+	log->torn = false;
+	n = write(log->fd, r->text, r->bytes);
+	if (n == (ssize_t)r->bytes)
+		return 0;
+	log->torn = n > 0;
+	return n < 0 ? -errno : -ENOSPC;
+}
+
+bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_record *r)
+{
+	const int day = seclog_day(wall_ms);
+
+	if (!log->folder[0])
+		return true;
+	if (log->fd >= 0 ? day != log->day : may_open(log, wall_ms))
+		open_day(log, day);
+	if (log->fd >= 0)
+		log->error = write_record(log, r);
+	if (log->error) {
+		log->lost++;
+		return false;
+	}
+	return true;
+}
+
+void seclog_close(struct seclog *log)
+{
+	close_day(log);
+	if (log->folder_fd >= 0)
+		close(log->folder_fd);
+	log->folder_fd = -1;
+}
+
 bool seclog_quota_take(struct seclog_quota *q, uint64_t now_ms, size_t bytes, uint64_t *lost)
 {
 	uint64_t earned = (now_ms - q->at_ms) * SECLOG_BYTES_A_SECOND / 1000;
-	uint64_t wanted = bytes + SECLOG_STAMP_BYTES;
 
 	if (earned) {
 		q->used = q->used > earned ? q->used - earned : 0;
 		q->at_ms = now_ms;
 	}
-	if (q->used + wanted > SECLOG_BURST_BYTES) {
+	if (q->used + bytes > SECLOG_BURST_BYTES) {
 		*lost = ++q->lost;
 		return false;
 	}
-	q->used += wanted;
+	q->used += bytes;
 	*lost = q->lost;
 	q->lost = 0;
-	return true;
-}
-
-bool seclog_write_of(struct seclog *log, struct seclog_quota *q, const char *process,
-	uint64_t now_ms, uint64_t wall_ms, const char *text)
-{
-	char line[160];
-	uint64_t lost;
-
-	if (!seclog_quota_take(q, now_ms, strlen(text), &lost))
-		return false;
-	if (lost) {
-		snprintf(line, sizeof(line),
-			"SecureNAT: %llu log lines of the process %s were lost: it wrote too many.",
-			(unsigned long long)lost, process);
-		seclog_write(log, wall_ms, line);
-	}
-	seclog_write(log, wall_ms, text);
 	return true;
 }

@@ -1,7 +1,6 @@
 /*
- * The security log of a hub (seed 3.7.8): FOLDER/security_log/HUB/sec_YYYYMMDD.log, one file a day
- * of local time, each line `YYYY-MM-DD HH:MM:SS.mmm TEXT`. Styles json and logfmt carry the same
- * text as a field.
+ * The files of a hub's security log (seed 3.7.8): FOLDER/security_log/HUB/sec_YYYYMMDD.log, one a day of local time. What a line looks
+ * like is seclog_line.h's, which lines there are hublog.h's.
  */
 #ifndef NATLOCK_SUPERVISOR_SECLOG_H
 #define NATLOCK_SUPERVISOR_SECLOG_H
@@ -11,12 +10,13 @@
 #include <stdint.h>
 
 #include "config.pb-c.h"
+#include "seclog_line.h"
 
 enum {
-	SECLOG_LINE = 1024,
 	SECLOG_BURST_BYTES = 64 << 20,	  /* what one process may write at once */
 	SECLOG_BYTES_A_SECOND = 64 << 10, /* and for ever: 5.3 GiB a day */
-	SECLOG_STAMP_BYTES = 80,	  /* counted for what a line has beside its text */
+	SECLOG_STAMP_BYTES = 80,	  /* counted for what a line has beside its event */
+	SECLOG_FILES = 4096, /* of a folder that are looked at when old days are deleted */
 };
 
 /* A process's share of the log, so that one in a stranger's hands cannot fill the disk in minutes. Zeroed: full. */
@@ -28,10 +28,14 @@ struct seclog_quota {
 struct seclog {
 	char folder[256]; /* empty: no log is kept */
 	Nl__Log__Style style;
-	char hub[64];
-	int fd;	       /* today's file, -1 */
-	int day;       /* YYYYMMDD of fd */
-	uint64_t lost; /* lines that the disk did not take */
+	uint32_t keep_days; /* 0: for ever */
+	int folder_fd;	    /* -1 */
+	int fd;		    /* the day's file, -1 */
+	int day;	    /* YYYYMMDD of fd */
+	int error;	    /* why the last line was not written, -errno; 0: it was */
+	bool torn;	    /* the file ends in the middle of a line */
+	uint64_t lost;	    /* lines since the last that was written */
+	uint64_t retry_ms;  /* wall clock: when a file is looked for again */
 };
 
 /*
@@ -39,27 +43,19 @@ struct seclog {
  * made; then nothing is logged. Syscalls: mkdirat openat
  */
 int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log__Style style);
-/* Writes one line; wall_ms is milliseconds since the epoch. Rotates by day. Syscalls: openat write
- * close */
-void seclog_write(struct seclog *log, uint64_t wall_ms, const char *text);
+/*
+ * Writes one record into the file of its day. False: the disk did not take it, log->error says why and log->lost counts. A day that
+ * was left by the clock, forwards or back, is opened again when the clock is there again. Syscalls: openat write close
+ */
+bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_record *r);
+/* Deletes the files of days more than keep_days before `day`: entries of the folder named as ours, never what a link points to.
+ * Returns how many. Syscalls: openat getdents64 unlinkat close */
+unsigned int seclog_expire(struct seclog *log, int day);
 void seclog_close(struct seclog *log);
 
-/* Replaces what is no printable ASCII by '?': a process in a stranger's hands may send line ends or worse. Pure. */
-void seclog_clean(char *text);
-/* The line as it goes to the file, with its newline. `text` is cleaned. Pure but for the time zone. Returns its
- * length. */
-size_t seclog_format(char *out, size_t cap, Nl__Log__Style style, const char *hub, uint64_t wall_ms,
-	const char *text);
-
 /*
- * Writes a line of a process as far as its share goes; now_ms is monotonic. Lines that were refused before it are said
- * in a line of their own. False: this one was refused.
- */
-bool seclog_write_of(struct seclog *log, struct seclog_quota *q, const char *process,
-	uint64_t now_ms, uint64_t wall_ms, const char *text);
-/*
- * Whether a process may write so many bytes of text now. true: *lost is how many lines were refused since the last one
- * taken; false: *lost counts this one too. Pure.
+ * Whether a process may write a record of so many bytes now (monotonic clock). true: *lost is how many lines were refused since the
+ * last one taken; false: *lost counts this one too. Pure.
  */
 bool seclog_quota_take(struct seclog_quota *q, uint64_t now_ms, size_t bytes, uint64_t *lost);
 

@@ -29,6 +29,7 @@
 #include "configure.h"
 #include "crew.h"
 #include "files.h"
+#include "hublog.h"
 #include "names.h"
 #include "port.h"
 #include "supervisor.h"
@@ -117,14 +118,6 @@ struct hub *supervisor_hub(struct supervisor *s, const char *name)
 	return NULL;
 }
 
-void supervisor_log_hub(struct hub *hub, const char *what)
-{
-	char line[SECLOG_LINE];
-
-	snprintf(line, sizeof(line), "SecureNAT: The hub \"%.64s\" %.800s.", hub->conf->name, what);
-	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
-}
-
 /* Seed 3.7.4, ICMP: which way echo requests go. */
 static const char *ping_mode(const struct hub *hub)
 {
@@ -179,7 +172,8 @@ void supervisor_hub_born(struct hub *hub)
 	struct supervisor *s = hub->super;
 	unsigned int i;
 
-	supervisor_log_hub(hub, "was started");
+	if (hub->conf->enable)
+		hublog_started(hub);
 	note_icmp(hub);
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
@@ -334,15 +328,6 @@ static void watch_host(struct supervisor *s)
 	note_resolvers(s);
 }
 
-static const char *log_folder(const struct supervisor *s)
-{
-	const char *file = s->config->log->file;
-
-	if (strcmp(file, "none") == 0)
-		return NULL;
-	return strcmp(file, "auto") == 0 ? s->places.log : file;
-}
-
 int supervisor_open_store(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
@@ -367,10 +352,9 @@ static bool is_forbidden(int error)
 /* Without a place for its leases a hub would give none: better not to start at all. */
 static int open_records(struct supervisor *s, struct hub *hub, struct trouble *t)
 {
-	int error = seclog_open(&hub->log, log_folder(s), hub->conf->name, s->config->log->style);
+	int error;
 
-	if (error)
-		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
+	hublog_open(hub);
 	hub->store.fd = -1;
 	error = supervisor_open_store(hub);
 	names_build(hub);
@@ -418,15 +402,16 @@ static void close_all(struct supervisor *s)
 		struct hub *hub = &s->hub[i];
 
 		if (hub->born)
-			supervisor_log_hub(hub, "was stopped");
+			hublog_stopped(hub);
 		crew_sync(hub);
 		crew_close(hub);
 		port_close_all(hub);
 		store_close(&hub->store);
-		seclog_close(&hub->log);
+		hublog_close(hub);
 		nl__hub__free_unpacked(hub->conf, NULL);
 		hub->conf = NULL;
 	}
+	hublog_end(s);
 	operator_close(&s->op);
 	if (s->is_run)
 		guest_end(&s->guest);
@@ -470,6 +455,7 @@ int supervisor_main(struct supervisor *s, struct trouble *t)
 	s->sync.data = s;
 	ev_prepare_start(s->loop, &s->sync);
 	operator_begin(&s->op, s);
+	hublog_begin(s);
 	if (open_crews(s, t) < 0) {
 		trouble_say(t);
 		supervisor_drain(s, s->is_run ? EXIT_GATEWAY : EXIT_FAILED);

@@ -17,10 +17,12 @@
 
 #include "config.pb-c.h"
 #include "drain.h"
+#include "events.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
 #include "identity.h"
+#include "logsock.h"
 #include "operator.h"
 #include "places.h"
 #include "pool.h"
@@ -62,6 +64,8 @@ struct supervisor {
 	int ready_fd;		       /* is_run: --ready-fd, -1 */
 	struct operator op;
 	struct drain drain;
+	struct events events;
+	struct logsock logsock;
 	struct hostnet hostnet;
 	struct resolvers resolvers;
 	char note[SUPERVISOR_NOTES]
@@ -91,8 +95,6 @@ void supervisor_note_of(struct worker *w, const char *text);
 /* By name; NULL or "" is the first one. NULL: no such hub. */
 struct hub *supervisor_hub(struct supervisor *s, const char *name);
 
-/* "SecureNAT: The hub "NAME" WHAT." into its security log. */
-void supervisor_log_hub(struct hub *hub, const char *what);
 /* Opens the hub's leases on disk, or closes them, as its configuration says. 0 or -errno, of which a note was made. */
 int supervisor_open_store(struct hub *hub);
 

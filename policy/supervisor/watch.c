@@ -21,6 +21,7 @@
 #include "birth.h"
 #include "crew.h"
 #include "edges.h"
+#include "hublog.h"
 #include "port.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -62,14 +63,9 @@ static const char *manner(int status, char *out, size_t cap)
 
 static void log_end(struct worker *w, int status)
 {
-	struct hub *hub = w->hub;
-	char how[64], line[320];
+	char how[64];
 
-	snprintf(line, sizeof(line), "SecureNAT: The process %s %s and will be restarted.%s%s",
-		w->name, manner(status, how, sizeof(how)), w->blame[0] ? " Reason: " : "",
-		w->blame);
-	seclog_write(&hub->log, supervisor_wall_ms(hub->super), line);
-	supervisor_note(hub->super, "%s", line + strlen("SecureNAT: "));
+	hublog_process_ended(w, manner(status, how, sizeof(how)), w->blame);
 }
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events);

@@ -209,6 +209,9 @@ void sock_forget(struct sock_host *h, int fd)
 {
 }
 
+static void on_event(void *context, const Nl__EventRow *event)
+{
+}
 static void on_line(void *context, const char *line)
 {
 }
@@ -318,7 +321,7 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 		link_arenas(DATA_PATH_SHARED, ACTOR_NATPROXY, ACTOR_NETSTACK),
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	struct natproxy_setup s = {
-		.shell = {NULL, on_line, on_line, on_uplink, on_edge, on_inspect, on_bytes,
+		.shell = {NULL, on_event, on_line, on_uplink, on_edge, on_inspect, on_bytes,
 			on_answer, on_end, on_alg_silent},
 		.sock = &host,
 		.link = &inside,

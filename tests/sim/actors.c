@@ -274,6 +274,13 @@ void actor_security(struct actor *a, const char *fmt, ...)
 	gateway_note(a->ops->id, line);
 }
 
+void actor_event(struct actor *a, const Nl__EventRow *event)
+{
+	gateway_note(a->ops->id, event->text);
+	if (event->more)
+		gateway_note(a->ops->id, event->more);
+}
+
 void actor_diagnostic(struct actor *a, const char *fmt, ...)
 {
 	char line[LINE_BYTES];

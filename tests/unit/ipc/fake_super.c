@@ -256,8 +256,17 @@ int super_on_actor_rows(struct super_peer *p, const Nl__ActorRows *m, struct cha
 
 int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct chan_in *in)
 {
-	p->notes++;
-	snprintf(p->note, sizeof(p->note), "%s", m->text);
+	for (size_t i = 0; i < m->n_events; i++) {
+		Nl__EventRow *e = nl__event_row__unpack(NULL, m->events[i].len, m->events[i].data);
+
+		cr_assert_not_null(e);
+		p->notes++;
+		snprintf(p->note, sizeof(p->note), "%s", e->text);
+		nl__event_row__free_unpacked(e, NULL);
+	}
+	p->notes += m->text != NULL;
+	if (m->text)
+		snprintf(p->note, sizeof(p->note), "%s", m->text);
 	return 0;
 }
 

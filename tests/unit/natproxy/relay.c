@@ -193,8 +193,8 @@ Test(relay, refused_is_told_with_its_reason)
 	cr_assert(rig_has_line(r,
 		"SecureNAT: The TCP session 1 was created. Connection source 192.168.30.10:40000, "
 		"Connection destination 127.0.0.1:"));
-	cr_assert(rig_has_line(r, "SecureNAT: The connection to TCP session 1: Host \"127.0.0.1 "
-				  "(127.0.0.1)\", Port "));
+	cr_assert(rig_has_line(
+		r, "SecureNAT: The connection to TCP session 1: Host \"127.0.0.1\", Port "));
 	cr_assert(rig_has_line(r, " failed."));
 	cr_assert(rig_has_line(r, "SecureNAT: The TCP session 1 was deleted."));
 	/* the id is dead, so it may be used again */

@@ -48,6 +48,27 @@ static void on_line(void *context, const char *line)
 	snprintf(r->line[r->lines++ % RIG_LINES], RIG_LINE_BYTES, "%s", line);
 }
 
+static void on_event(void *context, const Nl__EventRow *event)
+{
+	struct rig *r = context;
+	on_line(r, event->text);
+	if (event->more)
+		on_line(r, event->more);
+	r->event_bytes[r->events % RIG_LINES] = nl__event_row__pack(event, r->event[r->events % RIG_LINES]);
+	r->events++;
+}
+
+Nl__EventRow *rig_event(struct rig *r, const char *name)
+{
+	for (uint32_t i = 0; i < r->events && i < RIG_LINES; i++) {
+		Nl__EventRow *e = nl__event_row__unpack(NULL, r->event_bytes[i], r->event[i]);
+		if (e->event && strcmp(e->event, name) == 0)
+			return e;
+		nl__event_row__free_unpacked(e, NULL);
+	}
+	return NULL;
+}
+
 static void on_uplink(void *context, const Nl__UplinkState *m)
 {
 	((struct rig *)context)->uplink = *m;
@@ -212,7 +233,7 @@ struct rig *rig_new(const struct rig_options *o)
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);
-	struct natproxy_setup s = {.shell = {r, on_line, on_line, on_uplink, on_edge, on_inspect,
+	struct natproxy_setup s = {.shell = {r, on_event, on_line, on_uplink, on_edge, on_inspect,
 					   on_bytes, on_answer, on_end, on_alg_silent},
 		.sock = &r->sock,
 		.link = &r->inside,

@@ -11,7 +11,7 @@
 #include "natproxy.h"
 #include "watch.h"
 
-enum { RIG_LINES = 64, RIG_LINE_BYTES = 384, RIG_ALG_BYTES = 65536 };
+enum { RIG_LINES = 64, RIG_LINE_BYTES = 384, RIG_EVENT_BYTES = 2048, RIG_ALG_BYTES = 65536 };
 
 struct rig {
 	struct natproxy *np;
@@ -26,6 +26,9 @@ struct rig {
 	uint64_t skew_ns; /* added to the clock */
 	char line[RIG_LINES][RIG_LINE_BYTES];
 	uint32_t lines;
+	uint8_t event[RIG_LINES][RIG_EVENT_BYTES]; /* packed EventRow */
+	size_t event_bytes[RIG_LINES];
+	uint32_t events;
 	/* what alg was told */
 	uint32_t inspected, ended, answers, edges, alg_silent;
 	int alg_error; /* what the channel to alg answers */
@@ -82,6 +85,8 @@ void rig_open(struct rig *r, uint32_t flow, uint16_t guest_port, uint16_t remote
 void rig_credit(struct rig *r, uint32_t flow, uint64_t offset);
 void rig_op(struct rig *r, uint8_t op, uint32_t flow);
 bool rig_has_line(const struct rig *r, const char *text);
+/* The first event of this name, or NULL; freed with nl__event_row__free_unpacked(e, NULL). */
+Nl__EventRow *rig_event(struct rig *r, const char *name);
 
 /* Kernel sockets for the far end, blocking, on 127.0.0.1. */
 int rig_listener(uint16_t *port);

@@ -1,103 +1,212 @@
-/* The security log: the seed's form to the byte, one file a day. */
+/* The files of the security log: one a day, old ones deleted, full and unwritable disks survived. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+#include <sched.h>
 
 #include "files.h"
 #include "seclog.h"
 
-static const char entry[] = "SecureNAT: The TCP session 1 was deleted.";
-enum { WALL_S = 1354808692 }; /* 2012-12-06 15:44:52 UTC */
+enum { WALL_S = 1354808692, DAY_S = 86400 }; /* 2012-12-06 15:44:52 UTC */
+static char folder[] = "/tmp/natlock-test-XXXXXX";
+static struct seclog sink;
 
-static void utc(void)
+static void set_up(void)
 {
 	setenv("TZ", "UTC", 1);
 	tzset();
-}
-TestSuite(seclog, .init = utc);
-
-Test(seclog, the_seeds_prefix)
-{
-	char line[256];
-	size_t n = seclog_format(
-		line, sizeof(line), NL__LOG__STYLE__securenat, "h", WALL_S * 1000ULL + 557, entry);
-
-	cr_assert_str_eq(
-		line, "2012-12-06 15:44:52.557 SecureNAT: The TCP session 1 was deleted.\n");
-	cr_assert_eq(n, strlen(line));
+	cr_assert_not_null(mkdtemp(folder));
+	cr_assert_eq(seclog_open(&sink, folder, "VPN", NL__LOG__STYLE__securenat), 0);
 }
 
-Test(seclog, other_styles_quote)
+static void tear_down(void)
 {
-	char line[256];
+	char command[64];
 
-	seclog_format(
-		line, sizeof(line), NL__LOG__STYLE__json, "h", WALL_S * 1000ULL, "a \"b\" \\ c");
-	cr_assert_str_eq(line, "{\"time\":\"2012-12-06T15:44:52.000\",\"hub\":\"h\",\"text\":\"a "
-			       "\\\"b\\\" \\\\ c\"}\n");
-	seclog_format(line, sizeof(line), NL__LOG__STYLE__logfmt, "h", WALL_S * 1000ULL + 1, "x");
-	cr_assert_str_eq(line, "time=2012-12-06T15:44:52.001 hub=h text=\"x\"\n");
+	seclog_close(&sink);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	cr_assert_eq(system(command), 0);
+}
+TestSuite(seclog, .init = set_up, .fini = tear_down);
+
+static bool say(int64_t seconds, const char *text)
+{
+	static struct seclog_record r;
+
+	r.bytes = (size_t)snprintf(r.text, sizeof(r.text), "%s\n", text);
+	return seclog_write(&sink, (uint64_t)(WALL_S + seconds) * 1000, &r);
 }
 
-Test(seclog, a_worker_forges_no_line)
+static const char *path_of(const char *name)
 {
-	char line[256];
-	size_t n = seclog_format(line, sizeof(line), NL__LOG__STYLE__securenat, "h", 0,
-		"SecureNAT: x\n1970-01-01 00:00:00.000 SecureNAT: y\r\x1b[2J\xc2\x9b\t");
+	static char path[160];
 
-	cr_assert_eq(strchr(line, '\n'), line + n - 1);
-	cr_assert_str_eq(line,
-		"1970-01-01 00:00:00.000 SecureNAT: x?1970-01-01 00:00:00.000 SecureNAT: "
-		"y??[2J???\n");
-	seclog_format(line, sizeof(line), NL__LOG__STYLE__json, "h", 0, "a\nb");
-	cr_assert_str_eq(
-		line, "{\"time\":\"1970-01-01T00:00:00.000\",\"hub\":\"h\",\"text\":\"a?b\"}\n");
+	snprintf(path, sizeof(path), "%s/security_log/VPN/%s", folder, name);
+	return path;
 }
 
-Test(seclog, a_long_line_is_cut_and_still_a_line)
+static const char *text_of(const char *name)
 {
-	char line[64], text[300];
-	size_t n;
+	static char text[512];
 
-	memset(text, 'x', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	n = seclog_format(line, sizeof(line), NL__LOG__STYLE__securenat, "h", 0, text);
-	cr_assert_eq(n, sizeof(line) - 1);
-	cr_assert_eq(line[n - 1], '\n');
+	cr_assert_geq(files_read(path_of(name), text, sizeof(text)), 0, "%s", name);
+	return text;
+}
+
+static void make(const char *name)
+{
+	int fd = open(path_of(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+}
+
+static bool there(const char *name)
+{
+	struct stat st;
+
+	return lstat(path_of(name), &st) == 0;
 }
 
 Test(seclog, one_file_a_day)
 {
-	char folder[] = "/tmp/natlock-test-XXXXXX", path[128], text[256], command[64];
-	struct seclog log;
-
-	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_eq(seclog_open(&log, folder, "VPN", NL__LOG__STYLE__securenat), 0);
-	seclog_write(&log, WALL_S * 1000ULL, "one");
-	seclog_write(&log, (WALL_S + 86400) * 1000ULL, "two");
-	seclog_close(&log);
-	snprintf(path, sizeof(path), "%s/security_log/VPN/sec_20121206.log", folder);
-	cr_assert_gt(files_read(path, text, sizeof(text)), 0);
-	cr_assert_str_eq(text, "2012-12-06 15:44:52.000 one\n");
-	snprintf(path, sizeof(path), "%s/security_log/VPN/sec_20121207.log", folder);
-	cr_assert_gt(files_read(path, text, sizeof(text)), 0);
-	cr_assert_str_eq(text, "2012-12-07 15:44:52.000 two\n");
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	cr_assert_eq(system(command), 0);
+	say(0, "one");
+	say(DAY_S, "two");
+	cr_assert_str_eq(text_of("sec_20121206.log"), "one\n");
+	cr_assert_str_eq(text_of("sec_20121207.log"), "two\n");
 }
 
-Test(seclog, no_folder_no_log)
+Test(seclog, midnight_is_the_local_one)
 {
-	struct seclog log;
+	setenv("TZ", "JST-9", 1);
+	tzset();
+	say(0, "next day in Tokyo");
+	cr_assert(there("sec_20121207.log"));
+	cr_assert_not(there("sec_20121206.log"));
+}
 
-	cr_assert_eq(seclog_open(&log, NULL, "h", NL__LOG__STYLE__securenat), 0);
-	seclog_write(&log, 0, "lost on purpose");
-	cr_assert_eq(log.fd, -1);
-	cr_assert_lt(seclog_open(&log, "/proc/nowhere", "h", NL__LOG__STYLE__securenat), 0);
-	seclog_write(&log, 0, "x");
-	cr_assert_eq(log.fd, -1);
+Test(seclog, a_clock_that_is_set_back_goes_on_in_the_earlier_file)
+{
+	say(0, "one");
+	say(DAY_S, "two");
+	say(60, "back");
+	say(DAY_S + 60, "forth");
+	cr_assert_str_eq(text_of("sec_20121206.log"), "one\nback\n");
+	cr_assert_str_eq(text_of("sec_20121207.log"), "two\nforth\n");
+}
+
+Test(seclog, old_days_are_deleted_and_nothing_else)
+{
+	static const char *const stay[] = {"sec_20121130.log", "sec_20121201.log",
+		"sec_20991231.log", "sec_20120101.log.gz", "sec_2012010.log", "sec_020120101.log",
+		"xsec_20120101.log", "sec_-0120101.log", "notes"};
+
+	for (size_t i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
+		make(stay[i]);
+	make("sec_20121129.log");
+	make("sec_19990101.log");
+	sink.keep_days = 6;
+	say(0, "today");
+	for (size_t i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
+		cr_assert(there(stay[i]), "%s", stay[i]);
+	cr_assert_not(there("sec_20121129.log"));
+	cr_assert_not(there("sec_19990101.log"));
+	say(2 * DAY_S, "two days later");
+	cr_assert_not(there("sec_20121130.log"));
+	cr_assert_not(there("sec_20121201.log"));
+	cr_assert(there("sec_20121206.log"));
+}
+
+Test(seclog, zero_keeps_all)
+{
+	make("sec_19990101.log");
+	say(0, "today");
+	cr_assert(there("sec_19990101.log"));
+}
+
+/* A link among the days goes itself; what it points to stays, and today's is not written through. */
+Test(seclog, links_are_not_followed)
+{
+	char target[160];
+
+	snprintf(target, sizeof(target), "%s/precious", folder);
+	close(open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cr_assert_eq(symlink(target, path_of("sec_19990101.log")), 0);
+	cr_assert_eq(symlink(target, path_of("sec_20121206.log")), 0);
+	sink.keep_days = 1;
+	cr_assert_not(say(0, "through the link"));
+	cr_assert_eq(sink.error, -ELOOP);
+	cr_assert_not(there("sec_19990101.log"));
+	cr_assert_eq(access(target, F_OK), 0);
+	cr_assert_eq(unlink(path_of("sec_20121206.log")), 0);
+	cr_assert_not(say(0, "asked again once a second only"));
+	cr_assert(say(1, "here again"));
+	cr_assert_eq(sink.lost, 2);
+	cr_assert_str_eq(text_of("sec_20121206.log"), "here again\n");
+}
+
+Test(seclog, a_folder_is_not_deleted)
+{
+	cr_assert_eq(mkdir(path_of("sec_19990101.log"), 0700), 0);
+	sink.keep_days = 1;
+	cr_assert(say(0, "x"));
+	cr_assert(there("sec_19990101.log"));
+}
+
+/* A file system of one page. */
+static void small_disk(void)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		cr_skip_test("needs a mount namespace");
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	seclog_close(&sink);
+	cr_assert_eq(mount("none", folder, "tmpfs", 0, "size=4096,nr_inodes=16"), 0);
+	cr_assert_eq(seclog_open(&sink, folder, "VPN", NL__LOG__STYLE__securenat), 0);
+}
+
+static void mend_disk(void)
+{
+	cr_assert_eq(mount("none", folder, "tmpfs", MS_REMOUNT, "size=65536"), 0);
+}
+
+Test(seclog, a_full_disk_loses_lines_and_no_more)
+{
+	static char longest[3001], text[20000];
+	char *torn;
+
+	small_disk();
+	memset(longest, 'x', sizeof(longest) - 1);
+	cr_assert(say(0, longest));
+	cr_assert_not(say(0, longest), "what fits of it is a torn line");
+	cr_assert_eq(sink.error, -ENOSPC);
+	cr_assert_not(say(0, "no room"));
+	cr_assert_eq(sink.lost, 2);
+	mend_disk();
+	cr_assert(say(0, "room"));
+	cr_assert_eq(sink.error, 0);
+	cr_assert_gt(files_read(path_of("sec_20121206.log"), text, sizeof(text)), 0);
+	torn = strchr(text, '\n') + 1;
+	cr_assert_str_eq(strchr(torn, '\n'), "\nroom\n");
+	umount2(folder, MNT_DETACH);
+}
+
+Test(seclog_none, no_folder_no_log)
+{
+	static struct seclog_record r = {2, "x\n"};
+
+	cr_assert_eq(seclog_open(&sink, NULL, "h", NL__LOG__STYLE__securenat), 0);
+	cr_assert(seclog_write(&sink, 0, &r));
+	cr_assert_eq(sink.fd, -1);
+	cr_assert_lt(seclog_open(&sink, "/proc/nowhere", "h", NL__LOG__STYLE__securenat), 0);
+	cr_assert(seclog_write(&sink, 0, &r));
+	cr_assert_eq(sink.fd, -1);
 }
 
 /* The share of one process. */
@@ -114,7 +223,7 @@ static uint64_t flood(struct seclog_quota *q, uint64_t now_ms, size_t lines, uin
 Test(seclog_quota, a_flood_is_cut_at_the_burst)
 {
 	struct seclog_quota q = {0};
-	uint64_t lost, fit = SECLOG_BURST_BYTES / (1000 + SECLOG_STAMP_BYTES);
+	uint64_t lost, fit = SECLOG_BURST_BYTES / 1000;
 
 	cr_assert_eq(flood(&q, 5, fit + 1000, &lost), fit);
 	cr_assert_eq(lost, 1000);
@@ -145,7 +254,7 @@ Test(seclog_quota, small_steps_of_time_add_up)
 	for (ms = 2; ms <= 10001; ms++)
 		taken += seclog_quota_take(&q, ms, 1000, &lost) ? 1 : 0;
 	cr_assert_geq(taken, 590);
-	cr_assert_leq(taken, 10 * SECLOG_BYTES_A_SECOND / (1000 + SECLOG_STAMP_BYTES) + 1);
+	cr_assert_leq(taken, 10 * SECLOG_BYTES_A_SECOND / 1000 + 1);
 }
 
 Test(seclog_quota, a_busy_gateway_loses_nothing)
@@ -155,28 +264,5 @@ Test(seclog_quota, a_busy_gateway_loses_nothing)
 
 	for (second = 1; second <= 60; second++)
 		cr_assert_eq(flood(&q, second * 1000, 900, &lost), 900,
-			"300 connections a second, three lines each, for a minute");
-}
-
-Test(seclog_quota, the_log_says_what_it_lost)
-{
-	char folder[] = "/tmp/natlock-test-XXXXXX", path[128], text[512], command[64];
-	struct seclog_quota q = {0};
-	struct seclog log;
-
-	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_eq(seclog_open(&log, folder, "VPN", NL__LOG__STYLE__securenat), 0);
-	q.used = SECLOG_BURST_BYTES;
-	q.at_ms = 1000;
-	cr_assert_not(seclog_write_of(&log, &q, "alg", 1000, WALL_S * 1000ULL, "one"));
-	cr_assert_not(seclog_write_of(&log, &q, "alg", 1000, WALL_S * 1000ULL, "two"));
-	cr_assert(seclog_write_of(&log, &q, "alg", 2000, WALL_S * 1000ULL, "three"));
-	seclog_close(&log);
-	snprintf(path, sizeof(path), "%s/security_log/VPN/sec_20121206.log", folder);
-	cr_assert_gt(files_read(path, text, sizeof(text)), 0);
-	cr_assert_str_eq(text, "2012-12-06 15:44:52.000 SecureNAT: 2 log lines of the process alg "
-			       "were lost: it wrote "
-			       "too many.\n2012-12-06 15:44:52.000 three\n");
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	cr_assert_eq(system(command), 0);
+			"300 connections a second, three events each, for a minute");
 }
