@@ -1,7 +1,7 @@
 """What natlock says of a configuration before anything runs, and of a host it does not fit."""
 import os, pathlib
 import pytest
-from conftest import HUB, OUTSIDE, Gateway, Namespace, act, program, sh, wait_for
+from conftest import HUB, OUTSIDE, TOP, Gateway, Namespace, act, program, sh, wait_for
 
 WRONG = {
     "unknown key": ("hubs:\n  default:\n    nat:\n      mtuu: 1400\n", '4:7: unknown key "mtuu" in nat. Did you mean "mtu"?'),
@@ -115,3 +115,17 @@ def test_loop_guard_refuses_sessions(world, spawn):
     assert answer["errno"] is not None and answer["seconds"] < 2, answer
     wait_for(lambda: [r for r in gateway.table("drops") if r["reason"] == "DENIED" and int(r["count"])], 2, "the refusal in natlockctl drops")
     host.run("ip", "route", "del", "default")
+
+
+def test_softethers_configuration_is_imported(tmp_path):
+    """A real vpn_server.config: what comes out is accepted, what has no counterpart is told, and a file that is none is refused."""
+    result = sh(program("natlockctl"), "import", "softether", TOP / "tests/vectors/import/vpn_server.config")
+    (tmp_path / "natlock.yaml").write_text(result.stdout)
+    checked = sh(program("natlock"), "check", "-c", tmp_path / "natlock.yaml").stdout
+    for key in ("10.30.0.1", "00:AC:85:40:B5:50", "mtu: 1400", "udp_timeout: 120s", "lab.example", "{to: 203.0.113.0/24, via: 10.30.0.253}"):
+        assert key in result.stdout and key.split()[-1].strip("}") in checked, (key, checked)
+    assert "1 users: no counterpart" in result.stderr and "SecureNAT_RandomizeAssignIp" in result.stderr
+    wrong = sh(program("natlockctl"), "import", "softether", tmp_path / "natlock.yaml", check=False)
+    assert wrong.returncode == 6 and f"{tmp_path}/natlock.yaml:2: not a configuration of SoftEther VPN" in wrong.stderr and not wrong.stdout
+    missing = sh(program("natlockctl"), "import", "softether", "/nonexistent", check=False)
+    assert missing.returncode == 1 and "No such file" in missing.stderr
