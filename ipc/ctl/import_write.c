@@ -32,16 +32,20 @@ static bool is_tap_name(const char *device)
 		       length;
 }
 
-static bool is_tap_of(const struct import *im, const struct import_hub *hub, uint32_t i)
+/* The hub that gets the TAP of a bridge; NULL: none, or an earlier bridge has it. */
+static const struct import_hub *owner_of(const struct import *im, uint32_t i)
 {
 	const struct import_bridge *bridge = &im->bridge[i];
 
-	if (strcasecmp(bridge->hub, hub->name) != 0 || !bridge->tap || !is_tap_name(bridge->device))
-		return false;
+	if (!bridge->tap || !is_tap_name(bridge->device))
+		return NULL;
 	for (uint32_t other = 0; other < i; other++)
 		if (im->bridge[other].tap && strcmp(im->bridge[other].device, bridge->device) == 0)
-			return false;
-	return true;
+			return NULL;
+	for (uint32_t h = 0; h < im->hubs; h++)
+		if (strcasecmp(bridge->hub, im->hub[h].name) == 0)
+			return &im->hub[h];
+	return NULL;
 }
 
 static void write_attach(FILE *out, const struct import *im, const struct import_hub *hub)
@@ -50,7 +54,7 @@ static void write_attach(FILE *out, const struct import *im, const struct import
 
 	fputs("    attach: [", out);
 	for (uint32_t i = 0; i < im->bridges; i++)
-		if (is_tap_of(im, hub, i)) {
+		if (owner_of(im, i) == hub) {
 			fprintf(out, "%s\"veth:tap_%s\"", comma, im->bridge[i].device);
 			comma = ", ";
 		}
@@ -156,7 +160,7 @@ static void note_hub(const struct import *im, const struct import_hub *hub)
 	bool bridged = false;
 
 	for (uint32_t i = 0; i < im->bridges; i++)
-		bridged |= is_tap_of(im, hub, i);
+		bridged |= owner_of(im, i) == hub;
 	if (bridged)
 		fprintf(im->notes,
 			"hub %s: its TAP stays SoftEther's. Switch off what natlock does now: "
@@ -182,11 +186,8 @@ static void note_bridges(const struct import *im)
 
 	for (uint32_t i = 0; i < im->bridges; i++) {
 		const struct import_bridge *bridge = &im->bridge[i];
-		bool taken = false;
 
-		for (uint32_t h = 0; h < im->hubs; h++)
-			taken |= is_tap_of(im, &im->hub[h], i);
-		if (!taken)
+		if (owner_of(im, i) == NULL)
 			fprintf(im->notes,
 				"local bridge of %s to %s: no counterpart. Put the device into a "
 				"Linux bridge and attach bridge:NAME\n",

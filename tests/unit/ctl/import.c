@@ -12,6 +12,8 @@ static int import(const char *text, size_t bytes)
 	struct failure f = {0};
 	int code;
 
+	free(yaml);
+	free(notes);
 	capture_open(&out);
 	capture_open(&told);
 	code = import_softether("vpn_server.config", text, bytes, out.file, told.file, &f);
