@@ -1,6 +1,7 @@
 /* natlock: which command. The supervisor's order of birth is in start.c. */
 #include <stdio.h>
 
+#include "advice.h"
 #include "attach.h"
 #include "conf.h"
 #include "doctor.h"
@@ -9,6 +10,9 @@
 
 static int check(const struct options *o)
 {
+	static struct hostnet net; /* too large for a stack */
+	static struct resolvers resolvers;
+	struct advice_host host;
 	struct conf_error error;
 	char text[800];
 	Nl__Config *config = conf_load(o->config, &error);
@@ -19,6 +23,9 @@ static int check(const struct options *o)
 	}
 	if (!conf_print_diff(stdout, config))
 		say("the configuration is valid and equals the defaults");
+	fflush(stdout);
+	advice_look(&host, &net, &resolvers);
+	advice_give(stderr, config, &host);
 	conf_free(config);
 	return EXIT_OK;
 }

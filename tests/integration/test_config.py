@@ -82,6 +82,17 @@ def test_check_prints_what_differs(tmp_path):
     assert "9000" in result.stdout and "lease" not in result.stdout
 
 
+def test_check_warns_of_what_is_probably_not_meant(world, tmp_path):
+    """Seed 3.7.6: without NAT the defaults for gateway and DNS mean nothing. And what this host cannot give."""
+    file = tmp_path / "natlock.yaml"
+    file.write_text("hubs:\n  lab:\n    host: {address: 198.18.1.9}\n    nat: {enable: false, vrfs: {blue: {device: nl-nothing}}}\n"
+                    "    dhcp: {range: 198.18.1.100-198.18.1.120, gateway: 198.18.1.9, dns: [198.18.1.9]}\n")
+    result = world.gateway.run(program("natlock"), "check", "-c", file)
+    for words in ("guests are told that 198.18.1.9 is their gateway. Set dhcp.gateway: none", "their nameserver, but nat.enable is false",
+                  "there is no device nl-nothing here now", "overlaps the host's route 198.18.1.0/24 dev w0"):
+        assert words in result.stderr, (words, result.stderr)
+
+
 def test_a_missing_file_is_named(world):
     result = sh(program("natlock"), "up", "-c", "/nonexistent/natlock.yaml", check=False)
     assert result.returncode == 6 and "/nonexistent/natlock.yaml" in result.stderr
