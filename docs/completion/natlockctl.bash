@@ -22,7 +22,7 @@ _natlockctl()
 	done
 	line="${typed[*]}"
 	case $line in
-	'') COMPREPLY=($(compgen -W "status process process hub session nat dhcp alg alg policy drops version shutdown completion help" -- "$word"));;
+	'') COMPREPLY=($(compgen -W "status process process hub session nat dhcp alg alg policy drops version shutdown import completion help" -- "$word"));;
 	process) COMPREPLY+=($(compgen -W "list" -- "$word"));;&
 	process) COMPREPLY+=($(compgen -W "restart" -- "$word"));;&
 	hub) COMPREPLY+=($(compgen -W "list" -- "$word"));;&
@@ -32,6 +32,7 @@ _natlockctl()
 	alg) COMPREPLY+=($(compgen -W "expectations" -- "$word"));;&
 	alg) COMPREPLY+=($(compgen -W "stats" -- "$word"));;&
 	policy) COMPREPLY+=($(compgen -W "show" -- "$word"));;&
+	import) COMPREPLY+=($(compgen -W "softether" -- "$word"));;&
 	completion) COMPREPLY+=($(compgen -W "bash" -- "$word"));;&
 	esac
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "import.h"
 #include "lockdown.h"
 
 /* stdio would ask the kernel about its descriptor before it chose a buffer; the filter allows no
@@ -21,6 +22,10 @@ int main(int argc, char **argv)
 	code = ctl_parse(&ctl, argc, argv);
 	if (code != CTL_GO_ON)
 		return code;
+	if (ctl.choice.verb->kind == VERB_IMPORT) {
+		code = import_command(ctl.choice.argument, stdout, stderr, &f);
+		return code == CTL_OK && fflush(stdout) == 0 ? CTL_OK : ctl_fail(&ctl, &f);
+	}
 	fd = client_connect(ctl.api, &f);
 	if (fd < 0)
 		return ctl_fail(&ctl, &f);

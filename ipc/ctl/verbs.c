@@ -39,6 +39,8 @@ const struct verb verbs[] = {
 	TEXT("version", NULL, VERB_VERSION, "version",
 		"version of the tool and of the running gateway"),
 	TEXT("shutdown", NULL, VERB_SHUTDOWN, "shutdown", "end the gateway in good order"),
+	TEXT("import softether", "FILE", VERB_IMPORT, "import",
+		"natlock's configuration from SoftEther's vpn_server.config"),
 	TEXT("completion bash", NULL, VERB_COMPLETION, "completion", "print a completion script"),
 	TEXT("help", NULL, VERB_HELP, "help", "print this list"),
 };

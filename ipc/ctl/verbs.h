@@ -31,6 +31,7 @@ enum verb_kind {
 	VERB_RESTART,
 	VERB_COMPLETION, /* these two: without a supervisor */
 	VERB_HELP,
+	VERB_IMPORT, /* without a supervisor, confined */
 };
 
 struct verb {

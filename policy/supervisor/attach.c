@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #include "plumb.h"
 #include "sockname.h"
 
-enum { DEFAULT_MTU = 1500, ANSWER_SECONDS = 10, LISTEN_BACKLOG = 8 };
+enum { DEFAULT_MTU = 1500, ANSWER_SECONDS = 10, LISTEN_BACKLOG = 8, BRIDGE_PORTS = 1024 };
 
 static int cannot(struct trouble *t, const char *target, int error)
 {
@@ -94,7 +95,8 @@ static int attach_tap(const char *rest, const char *target, uint32_t mtu, struct
 	if (plumb_tap(rest, offer, t) < 0)
 		return -1;
 	error = netlink_configure(&want);
-	if (error == 0)
+	/* Moved to another namespace meanwhile: who moved it sets it up there. */
+	if (error == 0 || if_nametoindex(rest) == 0)
 		return 0;
 	close(offer->fd);
 	trouble(t, EXIT_FAILED, "E0406", "cannot set up %s", rest);
@@ -105,6 +107,46 @@ static int attach_veth(const char *rest, const char *target, uint32_t mtu, struc
 	struct trouble *t)
 {
 	return plumb_packet(rest, offer, t);
+}
+
+static int no_bridge(struct trouble *t, const char *target, const char *bridge, int found)
+{
+	trouble(t, EXIT_FAILED, "E0410", "cannot attach %s", target);
+	if (found < 0) {
+		trouble_cause(t, "there is no %.15s here: %s", bridge, netlink_error(found));
+		return trouble_fix(t,
+			"Make it: ip link add %.15s type bridge; ip link set %.15s up", bridge,
+			bridge);
+	}
+	trouble_cause(t, "%.15s is not a bridge", bridge);
+	return trouble_fix(t,
+		"Attach veth:%.15s instead, or put it into a bridge: ip link set "
+		"%.15s master BRIDGE",
+		bridge, bridge);
+}
+
+/* A TAP, else a veth pair, of our own that ends with its descriptor. */
+static int attach_bridge(const char *rest, const char *target, uint32_t mtu,
+	struct port_offer *offer, struct trouble *t)
+{
+	struct plumb_order order = {
+		.user_ns = -1, .mtu = mtu, .tap_in_place = true, .bridge = rest};
+	int found = netlink_is_bridge(rest), r;
+	unsigned int n = 0;
+
+	if (found != 1)
+		return no_bridge(t, target, rest, found);
+	do {
+		snprintf(order.interface, sizeof(order.interface), "nlb%u", n);
+	} while (if_nametoindex(order.interface) != 0 && ++n < BRIDGE_PORTS);
+	order.net_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (order.net_ns < 0)
+		return cannot(t, target, errno);
+	r = plumb(&order, offer, NULL, 0, t);
+	close(order.net_ns);
+	if (r < 0 && geteuid() != 0)
+		trouble_fix(t, "A port of a bridge needs root: sudo natlock attach %s", target);
+	return r;
 }
 
 static int attach_unix(
@@ -160,6 +202,7 @@ static const struct word attach_words[] = {
 	{"netns:", attach_netns},
 	{"tap:", attach_tap},
 	{"veth:", attach_veth},
+	{"bridge:", attach_bridge},
 	{"qemu:", attach_qemu},
 	{"qemu-dgram:", attach_qemu_dgram},
 	{"fd:", attach_fd},
@@ -188,7 +231,8 @@ static int open_word(const char *target, const char *hub, uint32_t mtu, struct p
 	}
 	trouble(t, EXIT_USAGE, "E0411", "cannot attach %s: not a target of this version", target);
 	return trouble_fix(t,
-		"Targets are pid:N netns:NAME tap:NAME veth:NAME qemu:PATH qemu-dgram:PATH fd:N.");
+		"Targets are pid:N netns:NAME tap:NAME veth:NAME bridge:NAME qemu:PATH "
+		"qemu-dgram:PATH fd:N.");
 }
 
 int attach_open(const char *target, const char *hub, uint32_t mtu, struct port_offer *offer,

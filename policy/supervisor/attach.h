@@ -16,6 +16,7 @@
  *   netns:NAME|PATH the same, /run/netns/NAME
  *   tap:NAME        a TAP here, made or joined
  *   veth:NAME       an interface here, as a raw packet port
+ *   bridge:NAME     a new port of a Linux bridge here (TAP nlbN, else veth), gone with natlock
  *   qemu:PATH       a unix stream socket that QEMU connects to (-netdev stream); absolute
  *   qemu-dgram:PATH a unix datagram socket that QEMU sends to (-netdev dgram)
  *   fd:N            an open descriptor

@@ -20,7 +20,14 @@ enum {
 	CONF_PUBLISH_MAX = 256,
 	CONF_PORTS_MAX = 16,
 	CONF_DNS_MAX = 8,
-	CONF_POOL_MAX = 65280, /* addresses of dhcp.range; with the reservations 2^16 */
+	CONF_STATIC_MAX = 256,
+	CONF_VRFS_MAX = 16,
+	CONF_ACCESS_LISTS_MAX = 99,    /* lists, and the highest number of one */
+	CONF_ACCESS_SUBNETS_MAX = 256, /* of one list, permitted or denied */
+	CONF_ROUTES_MAX = 32,
+	CONF_UPSTREAMS_MAX = 8,
+	CONF_CACHE_MAX = 65536, /* answers */
+	CONF_POOL_MAX = 65280,	/* addresses of dhcp.range; with the reservations 2^16 */
 };
 
 struct conf_error {

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "doctor_host.h"
 #include "files.h"
 #include "identity.h"
 #include "places.h"
@@ -25,12 +26,6 @@
 #include "spawn.h"
 
 enum need { NEEDED, BETTER };
-
-struct finding {
-	bool ok;
-	char detail[160];
-	const char *fix;
-};
 
 /* Runs a trial in a child with new namespaces; its exit status is an errno. */
 static int try_in_child(uint64_t flags, int (*trial)(void))
@@ -72,17 +67,17 @@ static int make_ping_socket(void)
 	return fd < 0 ? errno : 0;
 }
 
-static struct finding from_errno(int error, const char *fix)
+/* In a user namespace of its own a process has no privilege over the host's network. */
+static int bind_to_device(void)
 {
-	struct finding f = {.ok = error == 0, .fix = fix};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	snprintf(f.detail, sizeof(f.detail), "%s", error ? strerror(error) : "");
-	return f;
+	return fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0 ? errno : 0;
 }
 
 static struct finding look_namespaces(void)
 {
-	return from_errno(try_in_child(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
+	return finding_of(try_in_child(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
 					       CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 				  nothing),
 		"sysctl -w user.max_user_namespaces=10000; on Ubuntu also "
@@ -91,19 +86,17 @@ static struct finding look_namespaces(void)
 
 static struct finding look_seccomp(void)
 {
-	return from_errno(try_in_child(0, make_filter), "use a kernel with CONFIG_SECCOMP_FILTER");
+	return finding_of(try_in_child(0, make_filter), "use a kernel with CONFIG_SECCOMP_FILTER");
 }
 
 static struct finding look_landlock(void)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct finding f = {.ok = abi > 0,
-		.fix = "boot with landlock in lsm=; workers run without it meanwhile"};
+	struct finding f = finding_of(abi > 0 ? 0 : errno,
+		"boot with landlock in lsm=; workers run without it meanwhile");
 
 	if (abi > 0)
 		snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
-	else
-		snprintf(f.detail, sizeof(f.detail), "%s", strerror(errno));
 	return f;
 }
 
@@ -114,13 +107,13 @@ static struct finding look_sealing(void)
 
 	if (fd >= 0)
 		close(fd);
-	return from_errno(error, "use Linux 5.10 or newer");
+	return finding_of(error, "use Linux 5.10 or newer");
 }
 
 static struct finding look_tun(void)
 {
-	struct finding f = {
-		.fix = "not needed: veth is used instead. To allow it: chmod 0666 /dev/net/tun"};
+	struct finding f = finding_of(
+		0, "not needed: veth is used instead. To allow it: chmod 0666 /dev/net/tun");
 
 	f.ok = plumb_tun_usable(f.detail, sizeof(f.detail));
 	return f;
@@ -128,15 +121,13 @@ static struct finding look_tun(void)
 
 static struct finding look_veth(void)
 {
-	return from_errno(try_in_child(CLONE_NEWUSER | CLONE_NEWNET, make_packet_socket),
+	return finding_of(try_in_child(CLONE_NEWUSER | CLONE_NEWNET, make_packet_socket),
 		"load the module af_packet");
 }
 
 static struct finding look_ping(void)
 {
-	return from_errno(try_in_child(0, make_ping_socket),
-		"sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"; pings end at the gateway "
-		"meanwhile, or let it answer them: nat.icmp: dummy");
+	return doctor_ping(try_in_child(0, make_ping_socket));
 }
 
 static struct finding look_uids(void)
@@ -144,13 +135,14 @@ static struct finding look_uids(void)
 	struct places places;
 	struct identity id;
 	struct trouble t;
-	struct finding f = {.fix = "usermod --add-subuids 100000-165535 --add-subgids "
-				   "100000-165535 YOU, and install uidmap"};
+	struct finding f = finding_of(0, "usermod --add-subuids 100000-165535 --add-subgids "
+					 "100000-165535 YOU, and install uidmap");
 
 	places_find(&places);
 	if (places_make_runtime(&places, geteuid(), getegid(), &t) < 0 ||
 		identity_choose(&id, NULL, &places, &t) < 0) {
 		trouble_text(&t, f.detail, sizeof(f.detail));
+		f.ok = false;
 		return f;
 	}
 	f.ok = id.has_private;
@@ -169,12 +161,18 @@ static struct finding look_binaries(void)
 {
 	struct spawn_binaries binaries;
 	struct trouble t;
-	struct finding f = {.fix = "reinstall natlock"};
+	struct finding f = finding_of(0, "reinstall natlock");
 
 	f.ok = spawn_open_binaries(&binaries, geteuid() == 0, &t) == 0;
 	if (!f.ok)
 		trouble_text(&t, f.detail, sizeof(f.detail));
 	return f;
+}
+
+static struct finding look_bind_to_device(void)
+{
+	return finding_of(try_in_child(geteuid() == 0 ? 0 : CLONE_NEWUSER, bind_to_device),
+		"use Linux 5.7 or newer: nat.vrf and other devices need it");
 }
 
 struct line {
@@ -189,9 +187,20 @@ static const struct line lines[] = {
 	{"worker files", look_binaries, NEEDED},
 	{"veth and packet sockets", look_veth, NEEDED},
 	{"Landlock", look_landlock, BETTER},
-	{"/dev/net/tun", look_tun, BETTER},
 	{"a uid for each worker", look_uids, BETTER},
-	{"ping sockets", look_ping, BETTER},
+	{"attach tap:, auto", look_tun, BETTER},
+	{"attach pid:, netns:, veth:", look_veth, BETTER},
+	{"attach bridge:", doctor_bridge, BETTER},
+	{"attach qemu:", doctor_qemu, BETTER},
+	{"real ping", look_ping, BETTER},
+	{"sockets bound to devices", look_bind_to_device, BETTER},
+	{"ports below 1024", doctor_low_ports, BETTER},
+	{"resolvers", doctor_resolvers, BETTER},
+	{"192.168.30.0/24 is free", doctor_subnet, BETTER},
+	{"leases are kept", doctor_state, BETTER},
+	{"security log", doctor_log, BETTER},
+	{"journal", doctor_journal, BETTER},
+	{"syslog", doctor_syslog, BETTER},
 };
 
 int doctor(void)
@@ -202,9 +211,9 @@ int doctor(void)
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct finding f = lines[i].look();
 
-		printf("%-24s %-4s %s\n", lines[i].what, f.ok ? "OK" : "no", f.detail);
+		printf("%-27s %-4s %s\n", lines[i].what, f.ok ? "OK" : "no", f.detail);
 		if (!f.ok)
-			printf("%-24s      %s\n", "", f.fix);
+			printf("%-27s      %s\n", "", f.fix);
 		if (!f.ok && lines[i].need == NEEDED)
 			result = 1;
 	}

@@ -1,6 +1,7 @@
 /* natlock: which command. The supervisor's order of birth is in start.c. */
 #include <stdio.h>
 
+#include "advice.h"
 #include "attach.h"
 #include "conf.h"
 #include "doctor.h"
@@ -31,6 +32,9 @@ static Nl__Config *load(const struct options *o, struct conf_error *error)
 
 static int check(const struct options *o)
 {
+	static struct hostnet net; /* too large for a stack */
+	static struct resolvers resolvers;
+	struct advice_host host;
 	struct conf_error error;
 	char text[800];
 	Nl__Config *config = load(o, &error);
@@ -41,6 +45,9 @@ static int check(const struct options *o)
 	}
 	if (!conf_print_diff(stdout, config))
 		say("the configuration is valid and equals the defaults");
+	fflush(stdout);
+	advice_look(&host, &net, &resolvers);
+	advice_give(stderr, config, &host);
 	conf_free(config);
 	return EXIT_OK;
 }

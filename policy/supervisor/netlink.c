@@ -210,3 +210,37 @@ int netlink_configure(const struct netlink_interface *want)
 	nl_socket_free(sk);
 	return error;
 }
+
+int netlink_enslave(const char *name, const char *bridge)
+{
+	struct nl_sock *sk = open_socket();
+	struct rtnl_link *change = rtnl_link_alloc();
+	int error = -NLE_NOMEM;
+
+	if (sk && change) {
+		silence_ipv6(sk, name);
+		rtnl_link_set_master(change, (int)if_nametoindex(bridge));
+		error = change_link(sk, name, change);
+	}
+	if (change)
+		rtnl_link_put(change);
+	nl_socket_free(sk);
+	return error;
+}
+
+int netlink_is_bridge(const char *name)
+{
+	struct nl_sock *sk = open_socket();
+	struct rtnl_link *present = NULL;
+	int error = sk ? rtnl_link_get_kernel(sk, 0, name, &present) : -NLE_NOMEM;
+
+	if (error == 0) {
+		const char *type = rtnl_link_get_type(present);
+
+		error = type != NULL && strcmp(type, "bridge") == 0;
+	}
+	if (present)
+		rtnl_link_put(present);
+	nl_socket_free(sk);
+	return error;
+}

@@ -30,6 +30,10 @@ int netlink_make_veth(const char *here, const char *there, int net_ns, uint32_t 
 int netlink_move(const char *name, int net_ns);
 /* Sets an existing interface up as wanted. */
 int netlink_configure(const struct netlink_interface *want);
+/* Makes an interface a port of a bridge, without IPv6 of its own. */
+int netlink_enslave(const char *name, const char *bridge);
+/* Whether an interface is a bridge: 1, 0, or the error -NLE_OBJ_NOTFOUND and the like. */
+int netlink_is_bridge(const char *name);
 const char *netlink_error(int error);
 
 #endif

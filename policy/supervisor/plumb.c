@@ -169,6 +169,8 @@ static int configure(const struct plumb_order *o, struct trouble *t)
 
 	if (error == 0)
 		error = netlink_configure(&want);
+	if (error == 0 && o->bridge != NULL)
+		error = netlink_enslave(o->interface, o->bridge);
 	if (error == 0)
 		return 0;
 	trouble(t, EXIT_FAILED, "E0406", "cannot set up %s for the guest", o->interface);

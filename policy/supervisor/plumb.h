@@ -28,6 +28,9 @@ struct plumb_order {
 	uint32_t mtu;
 	bool tap_in_place; /* no backstage for a TAP: its descriptor keeps the guest's namespace alive.
 			      For a guest that ends with natlock; saves moving the interface */
+	const char *
+		bridge; /* a bridge of the guest's namespace that the guest's end becomes a port of;
+			       NULL: none */
 	bool configure; /* address, default route, lo up; otherwise the interface is only set up */
 	uint32_t address_be, gateway_be;
 	uint8_t prefix;

@@ -66,8 +66,49 @@ def test_veth(world, hub, spawn):
     works(guest)
 
 
+def bridge(where, name, *guests):
+    """A Linux bridge with a veth to each guest's eth0."""
+    where.run("ip", "link", "add", name, "type", "bridge")
+    where.run("ip", "link", "set", name, "up")
+    for n, guest in enumerate(guests):
+        sh("ip", "link", "add", f"{name}p{n}", "netns", where.name, "type", "veth", "peer", "name", "eth0", "netns", guest.name)
+        where.run("ip", "link", "set", f"{name}p{n}", "master", name, "up")
+        guest.run("ip", "link", "set", "eth0", "up")
+
+
+def ports_of(where, name):
+    return [link["ifname"] for link in json.loads(where.run("ip", "-j", "link", "show", "master", name).stdout)]
+
+
+@pytest.mark.parametrize("tun", [True, False], ids=["tap", "veth"])
+def test_bridge(world, spawn, tun):
+    """Two guests behind a bridge of the host; the port is natlock's own and ends with it."""
+    kind = "tap" if tun else "veth"
+    guests = [spawn.guest(f"b{kind}{n}") for n in range(2)]
+    bridge(world.gateway, f"br{kind}", *guests)
+    hide = () if tun else ("unshare", "-m", "--propagation", "private", "sh", "-c", "mount --bind /dev/null /dev/net/tun; exec \"$@\"", "sh")
+    gateway = spawn.gateway(f"bridge{kind}", prefix=hide, config=f"hubs:\n  default:\n    attach: [\"bridge:br{kind}\"]\n")
+    assert "nlb0" in ports_of(world.gateway, f"br{kind}")
+    for guest in guests:
+        works(guest)
+    made = json.loads(world.gateway.run("ip", "-j", "-d", "link", "show", "nlb0").stdout)[0]["linkinfo"]["info_kind"]
+    assert made == ("tun" if tun else "veth")
+    gateway.end()
+    wait_for(lambda: "nlb0" not in ports_of(world.gateway, f"br{kind}"), 5, "the end of the port")
+    world.gateway.run("ip", "link", "del", f"br{kind}")
+
+
+def test_bridge_while_running(world, hub, spawn):
+    guest = spawn.guest("br")
+    bridge(world.gateway, "brrun", guest)
+    assert "on hub default" in hub.attach("bridge:brrun").stdout
+    works(guest)
+    world.gateway.run("ip", "link", "del", "brrun")
+
+
 @pytest.mark.parametrize("target,cause", [("netns:nl-nothing", "No such file"), ("pid:0", "No such file"), ("pid:x", "Invalid argument"), ("veth:nl-nothing", ""),
-                                          ("fd:99", "Bad file descriptor"), ("qemu:relative", "Invalid argument"), ("bridge:br0", "not a target of this version")])
+                                          ("fd:99", "Bad file descriptor"), ("qemu:relative", "Invalid argument"), ("bridge:br9", "there is no br9 here"),
+                                          ("bridge:w0", "w0 is not a bridge"), ("vde:/run/vde", "not a target of this version")])
 def test_a_wrong_target_is_explained_and_the_hub_goes_on(world, hub, target, cause):
     result = world.gateway.run(program("natlock"), "attach", target, env=hub.environment, check=False)
     assert result.returncode in (1, 2) and "cannot " in result.stderr and cause in result.stderr, result.stderr

@@ -171,3 +171,242 @@ Test(conf_check, too_many)
 	cr_assert_str_eq(
 		conf_says(text, strlen(text)), "natlock.yaml:1:7: hubs has 17 entries: at most 16");
 }
+
+Test(conf_check, devices_and_static_addresses)
+{
+	static const struct golden cases[] = {
+		{HUB("nat: {vrfs: [{name: blue}]}"),
+			"natlock.yaml:3:18: nat.vrfs needs {name: blue, device: eth1}"},
+		{HUB("nat: {vrfs: [{name: blue, device: this-is-much-too-long}]}"),
+			"natlock.yaml:3:39: nat.vrfs: \"this-is-much-too-long\" is no device's "
+			"name: "
+			"1 to 15 bytes without / : or blanks. See: ip link"},
+		{HUB("nat: {vrfs: [{name: blue, device: ../eth1}]}"),
+			"natlock.yaml:3:39: nat.vrfs: \"../eth1\" is no device's name: 1 to 15 "
+			"bytes "
+			"without / : or blanks. See: ip link"},
+		{HUB("nat: {vrfs: [{name: none, device: eth1}]}"),
+			"natlock.yaml:3:18: nat.vrfs: \"none\" is no name for a vrf: 1 to 32 "
+			"letters, digits, - _ . and not none"},
+		{HUB("nat: {vrfs: [{name: blue, device: eth1}, {name: blue, device: eth2}]}"),
+			"natlock.yaml:3:46: nat.vrfs: \"blue\" is given twice (line 3)"},
+		{HUB("nat: {vrf: blue}"), "natlock.yaml:3:16: vrf \"blue\" is not in nat.vrfs. Add "
+					  "it there: {name: blue, device: eth1}"},
+		{HUB("nat:\n      vrf: bleu\n      vrfs: {blue: {device: eth1}}"),
+			"natlock.yaml:4:12: vrf \"bleu\" is not in nat.vrfs. Did you mean "
+			"\"blue\"?"},
+		{HUB("nat:\n      vrfs: {blue: {device: eth1}}\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7, vrf: red}"),
+			"natlock.yaml:6:61: vrf \"red\" is not in nat.vrfs. It is one of none, "
+			"blue."},
+		{HUB("nat: {static: [{inside: 192.168.30.5}]}"),
+			"natlock.yaml:3:20: nat.static needs {inside: 192.168.30.50, outside: "
+			"203.0.113.7}"},
+		{HUB("nat: {static: [{inside: 10.0.0.5, outside: 203.0.113.7}]}"),
+			"natlock.yaml:3:29: nat.static: inside 10.0.0.5 is not inside "
+			"192.168.30.0/24 (host.address, default)"},
+		{HUB("nat: {static: [{inside: 192.168.30.1, outside: 203.0.113.7}]}"),
+			"natlock.yaml:3:29: nat.static: inside 192.168.30.1 is the gateway's own "
+			"(host.address, default): give a guest's"},
+		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 192.168.30.1}]}"),
+			"natlock.yaml:3:52: nat.static: outside 192.168.30.1 must be an address of "
+			"this computer that is not in 192.168.30.0/24. See: ip address"},
+		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 224.0.0.1}]}"),
+			"natlock.yaml:3:52: nat.static: outside 224.0.0.1 must be an address of "
+			"this computer that is not in 192.168.30.0/24. See: ip address"},
+		{HUB("nat:\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}\n"
+		     "        - {inside: 192.168.30.6, outside: 203.0.113.7}"),
+			"natlock.yaml:6:43: nat.static: 203.0.113.7 has a static address already "
+			"(line 5): one inside is one outside"},
+		{HUB("nat:\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.8}"),
+			"natlock.yaml:6:20: nat.static: 192.168.30.5 has a static address already "
+			"(line 5): one inside is one outside"},
+		{HUB("nat:\n      vrfs: {blue: {device: eth1}}\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}\n"
+		     "        - {inside: 192.168.30.6, outside: 203.0.113.7, vrf: blue}"),
+			""},
+	};
+	CHECK(cases);
+}
+
+Test(conf_check, published_ports_beyond_one_rule)
+{
+	static const struct golden cases[] = {
+		{HUB("nat: {publish: [{proto: tcp, listen: \"224.0.0.1:80\", to: "
+		     "\"192.168.30.9:80\"}]}"),
+			"natlock.yaml:3:21: nat.publish: no computer can listen on 224.0.0.1. Give "
+			"127.0.0.1, 0.0.0.0 or an address of this computer"},
+		{HUB("nat: {publish: [{proto: tcp, listen: \"192.168.30.1:80\", to: "
+		     "\"192.168.30.9:80\"}]}"),
+			"natlock.yaml:3:21: nat.publish: 192.168.30.1 is the hub's own side "
+			"(host.address), where guests are. Listen on an address of this computer"},
+		{HUB("nat: {publish: [{proto: tcp, listen: \"127.0.0.1:80\", to: "
+		     "\"192.168.30.1:80\"}]}"),
+			"natlock.yaml:3:21: nat.publish: to 192.168.30.1 is the gateway's own "
+			"(host.address, default): give a guest's"},
+		{HUB("nat:\n      vrfs: {blue: {device: eth1}}\n      publish:\n"
+		     "        - {proto: tcp, listen: \"0.0.0.0:80\", to: \"192.168.30.9:80\"}\n"
+		     "        - {proto: tcp, listen: \"0.0.0.0:80\", to: \"192.168.30.8:80\", vrf: "
+		     "blue}"),
+			""},
+		{HUB("nat:\n      publish:\n"
+		     "        - {proto: tcp, listen: \"0.0.0.0:80\", to: \"192.168.30.9:80\"}\n"
+		     "  other:\n    attach: []\n    nat:\n      publish:\n"
+		     "        - {proto: tcp, listen: \"127.0.0.1:80\", to: \"192.168.30.8:80\"}"),
+			"natlock.yaml:10:11: nat.publish: 127.0.0.1:80 is already published by hub "
+			"default (line 5). Choose another port"},
+		{HUB("nat:\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}\n"
+		     "  other:\n    nat:\n      static:\n"
+		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}"),
+			"natlock.yaml:9:43: nat.static: 203.0.113.7 is already an outside address "
+			"of hub default (line 5)"},
+	};
+	CHECK(cases);
+}
+
+Test(conf_check, access_lists)
+{
+	static const struct golden cases[] = {
+		{HUB("nat: {access_lists: [{number: 100, permit: [10.0.0.0/8]}]}"),
+			"natlock.yaml:3:35: nat.access_lists: number 100 is out of range: 1 to 99. "
+			"Write {number: 10, permit: [192.168.30.0/25]}"},
+		{HUB("nat: {access_lists: [{permit: [10.0.0.0/8]}]}"),
+			"natlock.yaml:3:26: nat.access_lists: number 0 is out of range: 1 to 99. "
+			"Write {number: 10, permit: [192.168.30.0/25]}"},
+		{HUB("nat: {access_lists: [{number: 9, deny: [10.0.0.0/8]}, {number: 9, permit: "
+		     "[10.0.0.0/8]}]}"),
+			"natlock.yaml:3:68: nat.access_lists: number 9 is given twice (line 3). "
+			"Choose another one"},
+		{HUB("nat: {access_lists: [{number: 9}]}"),
+			"natlock.yaml:3:26: nat.access_lists: list 9 is empty and would deny "
+			"everything: give it permit: [192.168.30.0/24]"},
+		{HUB("nat: {access_lists: [{number: 9, deny: [10.0.0.7/8]}]}"),
+			"natlock.yaml:3:45: nat.access_lists: deny: 10.0.0.7/8 is one address and "
+			"a "
+			"length. Write the subnet: 10.0.0.0/8"},
+		{HUB("nat: {access_lists: [{number: 9, deny: [10.0.0.0/8, 10.0.0.0/8]}]}"),
+			"natlock.yaml:3:57: nat.access_lists: deny: 10.0.0.0/8 is given twice"},
+		{HUB("nat: {source_list: 7}"),
+			"natlock.yaml:3:24: nat.source_list: there is no list 7 in "
+			"nat.access_lists. Add {number: 7, permit: [192.168.30.0/24]}, or say 0"},
+		{HUB("nat: {destination_list: 7, access_lists: [{number: 9, deny: [0.0.0.0/0]}]}"),
+			"natlock.yaml:3:29: nat.destination_list: there is no list 7 in "
+			"nat.access_lists. Add {number: 7, permit: [192.168.30.0/24]}, or say 0"},
+		{HUB("nat: {source_list: 99, access_lists: [{number: 99, deny: [0.0.0.0/0]}]}"),
+			""},
+	};
+	CHECK(cases);
+}
+
+Test(conf_check, what_guests_are_told)
+{
+	static const struct golden cases[] = {
+		{HUB("dhcp: {push_routes: [{to: 10.0.0.0/8}]}"),
+			"natlock.yaml:3:26: dhcp.push_routes needs {to: 10.0.0.0/8, via: "
+			"192.168.30.2}"},
+		{HUB("dhcp: {push_routes: [{to: 10.0.0.1/8, via: 192.168.30.2}]}"),
+			"natlock.yaml:3:31: dhcp.push_routes: to: 10.0.0.1/8 is one address and a "
+			"length. Write the subnet: 10.0.0.0/8"},
+		{HUB("dhcp: {push_routes: [{to: 10.0.0.0/8, via: 10.0.0.2}]}"),
+			"natlock.yaml:3:48: dhcp.push_routes: via 10.0.0.2 is not inside "
+			"192.168.30.0/24 (host.address, default)"},
+		{HUB("dhcp:\n      push_routes:\n        - {to: 10.0.0.0/8, via: 192.168.30.2}\n"
+		     "        - {to: 10.0.0.0/8, via: 192.168.30.3}"),
+			"natlock.yaml:6:16: dhcp.push_routes: 10.0.0.0/8 has a route already (line "
+			"5)"},
+		{HUB("dhcp: {reservations: [{mac: 00:AC:00:00:00:01, address: 192.168.30.20, name: "
+		     "nt4}, {mac: 00:AC:00:00:00:02, address: 192.168.30.21, name: NT4}]}"),
+			"natlock.yaml:3:88: dhcp.reservations: the name NT4 is already given (line "
+			"3)"},
+		{HUB("dns: {upstreams: [192.168.30.1]}"),
+			"natlock.yaml:3:23: dns.upstreams: 192.168.30.1 is the gateway itself "
+			"(host.address, default), which would ask itself. Name a resolver, or [] "
+			"for this computer's"},
+		{HUB("dns: {upstreams: [224.0.0.251]}"),
+			"natlock.yaml:3:23: dns.upstreams: no resolver can be at 224.0.0.251"},
+		{HUB("dns: {upstreams: [9.9.9.9, 9.9.9.9]}"),
+			"natlock.yaml:3:32: dns.upstreams: 9.9.9.9 is given twice"},
+		{HUB("dns: {upstreams: [127.0.0.53]}"), ""},
+		{HUB("dns: {cache: 65537}"),
+			"natlock.yaml:3:18: dns.cache 65537 is out of range: 0 to 65536"},
+	};
+	CHECK(cases);
+}
+
+/* 32 routes of 9 bytes do not fit into one option. */
+Test(conf_check, routes_that_do_not_fit)
+{
+	char text[2048] = "hubs: {default: {dhcp: {push_routes: [";
+
+	for (int i = 0; i < 32; i++)
+		sprintf(text + strlen(text), "{to: 10.0.0.%d/32, via: 192.168.30.2}, ", i);
+	strcat(text, "]}}}\n");
+	cr_assert_str_eq(conf_says(text, strlen(text)), "natlock.yaml:1:38: dhcp.push_routes take "
+							"293 bytes of the option, which holds 255: "
+							"give fewer or wider subnets");
+}
+
+Test(conf_check, ports_of_the_hub)
+{
+	static const struct golden cases[] = {
+		{HUB("attach: [\"vde:/run/vde\"]"),
+			"natlock.yaml:3:14: attach: \"vde:/run/vde\": vde is not supported. Join a "
+			"VDE switch by a TAP: vde_plug2tap and tap:NAME"},
+		{HUB("attach: [\"tap:a/b\"]"),
+			"natlock.yaml:3:14: attach: \"tap:a/b\" names no device: 1 to 15 bytes "
+			"without / : or blanks. See: ip link"},
+		{HUB("attach: [\"bridge:sixteen-letters-\"]"),
+			"natlock.yaml:3:14: attach: \"bridge:sixteen-letters-\" names no device: 1 "
+			"to "
+			"15 bytes without / : or blanks. See: ip link"},
+		{HUB("attach: [\"qemu:vm.sock\"]"),
+			"natlock.yaml:3:14: attach: \"qemu:vm.sock\" should name an absolute path, "
+			"such as qemu:/run/vm1.sock"},
+		{HUB("attach: [\"pid:x\"]"),
+			"natlock.yaml:3:14: attach: \"pid:x\" should end with a number"},
+		{HUB("attach: [\"tap:nl0\", \"veth:nl0\"]"),
+			"natlock.yaml:3:25: attach: \"veth:nl0\" is given twice"},
+		{HUB("attach: [\"tap:nl0\"]\n  other:\n    attach: [\"tap:nl0\"]"),
+			"natlock.yaml:5:14: attach: \"tap:nl0\" is a port of hub default already "
+			"(line 3). A port belongs to one hub: name another one"},
+		{"hubs:\n  laboratory-of-one: {}\n  laboratory-of-two: {}\n",
+			"natlock.yaml: attach: \"auto\" is a port of hub laboratory-of-one already "
+			"(default). Give the hubs names that differ in the first 12 letters"},
+		{"hubs:\n  laboratory-of-one: {}\n  laboratory-of-two: {enable: false}\n", ""},
+		{HUB("attach: [auto, \"bridge:br0\", \"netns:a\", \"fd:7\"]"), ""},
+	};
+	CHECK(cases);
+}
+
+Test(conf_check, what_is_natlocks_own)
+{
+	static const struct golden cases[] = {
+		{"log: {journal: yes}\n",
+			"natlock.yaml:1:16: log.journal: unknown word \"yes\". It "
+			"is one of auto, true, false."},
+		{"log: {journal: ture}\n", "natlock.yaml:1:16: log.journal: unknown word \"ture\". "
+					   "Did you mean \"true\"?"},
+		{"log: {keep_days: 40000}\n",
+			"natlock.yaml:1:18: log.keep_days 40000 is out of range: 0 to 36500"},
+		{"log: {style: sekurenat}\n", "natlock.yaml:1:14: log.style: unknown word "
+					      "\"sekurenat\". Did you mean \"securenat\"?"},
+		{"api: {socket: /run/natlock/}\n",
+			"natlock.yaml:1:15: api.socket is a folder: name "
+			"a file in it, as in /run/natlock/api"},
+		{"api: {socket: /123456789012345678901234567890123456789012345678901234567890123456"
+		 "7890123456789012345678901234567890x}\n",
+			"natlock.yaml:1:15: api.socket is too long: at most 101 bytes, as in "
+			"/run/natlock/api"},
+		{HUB("limits: {dns_sessions_per_host: 0}"),
+			"natlock.yaml:3:37: limits.dns_sessions_per_host 0 is out of range: 1 to "
+			"65536"},
+		{HUB("optoins: {no_securenat: true}"),
+			"natlock.yaml:3:5: unknown key \"optoins\" in hubs.default. Did you mean "
+			"\"options\"?"},
+	};
+	CHECK(cases);
+}

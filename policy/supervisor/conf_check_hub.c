@@ -1,0 +1,102 @@
+/*
+ * Theory of operation. The smaller sections of a hub: resolvers, gateways of applications, limits,
+ * shards. Each is a few ranges and words.
+ */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "conf_check.h"
+#include "topology.h"
+
+/* Loopback is allowed: many a resolv.conf names 127.0.0.53. */
+static int check_upstream(
+	struct conf_check *c, const Nl__Dns *dns, size_t i, const struct conf_hub_subnet *s)
+{
+	uint32_t address = ntohl(dns->upstreams[i]->be);
+	struct conf_place here = conf_at_element(&dns->base, "upstreams", i);
+	char text[INET_ADDRSTRLEN], line[CONF_WHERE_BYTES];
+
+	conf_ip(text, dns->upstreams[i]->be);
+	if (address == s->address)
+		return conf_fault(c, here,
+			"dns.upstreams: %s is the gateway itself (host.address, %s), which would "
+			"ask itself. Name a resolver, or [] for this computer's",
+			text, conf_where(c, conf_at(&s->host->base, "address"), line));
+	if (address >> 24 != 127 && !conf_is_unicast(address))
+		return conf_fault(c, here, "dns.upstreams: no resolver can be at %s", text);
+	for (size_t other = 0; other < i; other++)
+		if (dns->upstreams[other]->be == dns->upstreams[i]->be)
+			return conf_fault(c, here, "dns.upstreams: %s is given twice", text);
+	return 0;
+}
+
+int conf_check_dns(struct conf_check *c, const Nl__Dns *dns, const struct conf_hub_subnet *s)
+{
+	const struct conf_range cache = {"cache", dns->cache, 0, CONF_CACHE_MAX, false};
+	int error = conf_count(c, conf_at(&dns->base, "upstreams"), "dns.upstreams",
+		dns->n_upstreams, CONF_UPSTREAMS_MAX);
+
+	for (size_t i = 0; i < dns->n_upstreams && error == 0; i++)
+		error = check_upstream(c, dns, i, s);
+	return error == 0 ? conf_ranges(c, &dns->base, "dns", &cache, 1) : error;
+}
+
+static int check_ports(struct conf_check *c, const Nl__AlgSwitch *alg, const char *title)
+{
+	char what[32];
+	int error;
+
+	snprintf(what, sizeof(what), "%s.ports", title);
+	error = conf_count(c, conf_at(&alg->base, "ports"), what, alg->n_ports, CONF_PORTS_MAX);
+	if (error == 0 && alg->enable && alg->n_ports == 0)
+		error = conf_fault(c, conf_at(&alg->base, "ports"),
+			"%s is empty: name a port, or say enable: false", what);
+	for (size_t i = 0; i < alg->n_ports && error == 0; i++) {
+		struct conf_place here = conf_at_element(&alg->base, "ports", i);
+
+		if (alg->ports[i] < 1 || alg->ports[i] > UINT16_MAX)
+			return conf_fault(c, here, "%s: %" PRIu32 " is out of range: 1 to 65535",
+				what, alg->ports[i]);
+		for (size_t other = 0; other < i; other++)
+			if (alg->ports[other] == alg->ports[i])
+				return conf_fault(c, here, "%s: %" PRIu32 " is given twice", what,
+					alg->ports[i]);
+	}
+	return error;
+}
+
+int conf_check_alg(struct conf_check *c, const Nl__Alg *alg)
+{
+	const struct conf_range segment = {"segment_max", alg->segment_max, 64, 65536, false};
+	int error = check_ports(c, alg->ftp, "alg.ftp");
+
+	return error == 0 ? conf_ranges(c, &alg->base, "alg", &segment, 1) : error;
+}
+
+int conf_check_limits(struct conf_check *c, const Nl__Limits *limits)
+{
+	const struct conf_range ranges[] = {
+		{"tcp_sessions_per_host", limits->tcp_sessions_per_host, 1, 65536, false},
+		{"udp_sessions_per_host", limits->udp_sessions_per_host, 1, 65536, false},
+		{"icmp_sessions_per_host", limits->icmp_sessions_per_host, 1, 65536, false},
+		{"syn_sent_per_host", limits->syn_sent_per_host, 1, 65536, false},
+		{"dns_sessions_per_host", limits->dns_sessions_per_host, 1, 65536, false},
+		{"macs_per_port", limits->macs_per_port, 1, 4096, false},
+	};
+
+	return conf_ranges(c, &limits->base, "limits", ranges, sizeof(ranges) / sizeof(ranges[0]));
+}
+
+int conf_check_shards(struct conf_check *c, const Nl__Hub *hub)
+{
+	const char *shards = hub->shards;
+	char shown[CONF_SHOWN_BYTES];
+
+	if (strcmp(shards, "auto") == 0 ||
+		(shards[0] >= '1' && shards[0] <= '0' + SHARD_MAX && !shards[1]))
+		return 0;
+	return conf_fault(c, conf_at(&hub->base, "shards"),
+		"shards \"%s\" should be auto or a number from 1 to %d",
+		reflect_printable(shown, sizeof(shown), shards), SHARD_MAX);
+}
