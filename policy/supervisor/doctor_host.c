@@ -71,8 +71,8 @@ struct finding doctor_low_ports(void)
 struct finding doctor_ping(int error)
 {
 	struct finding f = finding_of(error, "sysctl -w net.ipv4.ping_group_range=\"0 "
-					     "2147483647\"; pings are answered by the gateway "
-					     "meanwhile");
+					     "2147483647\"; pings end at the gateway meanwhile, "
+					     "or let it answer them: nat.icmp: dummy");
 	char text[64];
 	unsigned long from, to;
 
