@@ -10,6 +10,10 @@
  */
 uint32_t session_open(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting);
+/* The same for one that its far end begins: by the published port of this rule (place + 1), or 0 where filtering let it
+ * in. It counts apart from those that the guest begins. */
+uint32_t session_open_incoming(
+	struct natproxy *np, struct flow *f, const struct sock_address *remote, uint16_t rule);
 /* The connection attempt of a TCP session ended: logs it, and where it succeeded the session runs.
  */
 void session_connected(struct natproxy *np, struct flow *f, bool successful);

@@ -18,6 +18,7 @@ enum {
 	CONF_HUBS_MAX = 16,
 	CONF_RESERVATIONS_MAX = 256,
 	CONF_PUBLISH_MAX = 256,
+	CONF_STATIC_MAX = 256,
 	CONF_PORTS_MAX = 16,
 	CONF_DNS_MAX = 8,
 	CONF_POOL_MAX = 65280, /* addresses of dhcp.range; with the reservations 2^16 */
