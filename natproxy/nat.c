@@ -243,8 +243,8 @@ static uint32_t session_take(struct nat *n)
 /* Incoming connections that a guest may have; 65,535 is what a peer's count holds. */
 static uint32_t incoming_limit(const struct nat *n)
 {
-	const uint32_t own = n->limits.sessions[NAT_TCP];
-	return own < UINT16_MAX / 2 ? own * 2 : UINT16_MAX;
+	const uint64_t limit = (uint64_t)n->limits.sessions[NAT_TCP] * 5 / 2;
+	return limit < UINT16_MAX ? (uint32_t)limit : UINT16_MAX;
 }
 
 bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint32_t of_rule)
@@ -252,7 +252,8 @@ bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, 
 	const uint32_t guest = guest_find(n, guest_ip_be), limit = incoming_limit(n);
 	const uint32_t used = guest ? n->guest[guest].incomings[NAT_TCP] : 0;
 	const uint32_t left = used < limit ? limit - used : 0;
-	return of_rule < 4 * left && peer_sessions(n, guest_ip_be, peer_ip_be) < left;
+	const uint32_t of_port = 4 * left > of_rule ? (4 * left - of_rule) / 5 : 0;
+	return peer_sessions(n, guest_ip_be, peer_ip_be) < of_port;
 }
 
 static bool guest_may(const struct nat *n, const struct nat_guest *g, const struct nat_request *r)

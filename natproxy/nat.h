@@ -125,9 +125,9 @@ uint32_t nat_gives_way(const struct nat *n, uint32_t ref);
 
 /*
  * Whether one more TCP connection from `peer` to this guest may come in by a published port that has `of_rule` of them.
- * A guest may have twice as many as it may begin itself. Of those a peer may have as many as are still free, and a port four
- * times as many: one peer gets a half at most, each further one a part of the rest, so that a port which somebody fills
- * stays open to everybody else, and the guest's other ports too.
+ * A guest may have two and a half times as many as it may begin itself. A port that is filled gets four fifths of them, and
+ * a peer that fills it half of what the port may still get: alone as many as the guest may begin, the next one
+ * half of that, and so on. So somebody else still gets in, there and by the guest's other ports.
  */
 bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint32_t of_rule);
 

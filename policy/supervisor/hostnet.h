@@ -23,6 +23,7 @@ struct hostnet_route {
 	struct hostnet_subnet to; /* prefix 0: default */
 	uint32_t gateway_be;	  /* 0: directly connected */
 	char device[HOSTNET_DEVICE];
+	int device_index; /* a device that was made anew has another: sockets bound to the old are stranded */
 };
 
 struct hostnet {

@@ -212,7 +212,7 @@ Test(publish, who_fills_a_port_leaves_the_guest_its_own_connections)
 	uint32_t got = 0;
 	while (gets_in(r, port, 1, FLOW + got))
 		got++;
-	cr_assert_eq(got, 8, "half of sixteen");
+	cr_assert_eq(got, 8);
 	cr_assert_eq(r->np->publish[0].sessions, 8);
 	const int listener = rig_listener(&outside);
 	for (uint32_t i = 0; i < 8; i++) {
