@@ -19,7 +19,9 @@
 #include "dgram.h"
 #include "dnsrelay.h"
 #include "publish.h"
+#include "refuse.h"
 #include "session.h"
+#include "source.h"
 
 enum {
 	UDP_MAX_BYTES = 65507,
@@ -56,25 +58,39 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 
 static int open_udp(struct natproxy *np, struct flow *f)
 {
+	struct sock_place at = source_of(np, f->guest.ip_be);
 	for (unsigned int n = 0;; n++) {
-		const struct sock_address at = {
-			0, portpick_candidate(&np->ports, NAT_UDP, &f->guest, n)};
+		at.at.port = source_port(np, NAT_UDP, &f->guest, n);
 		const int fd = sock_udp(np->sock, &at);
-		if (fd >= 0 || !at.port || fd != -EADDRINUSE)
+		if (fd >= 0 || !at.at.port || fd != -EADDRINUSE)
 			return fd;
 	}
 }
 
-static bool open_socket(struct natproxy *np, struct flow *f)
+static int open_echo(struct natproxy *np, struct flow *f)
 {
-	const bool room = natproxy_fd_room(np, false);
+	struct sock_place at = source_of(np, f->guest.ip_be);
+	at.at.port = f->guest.port;
+	return sock_echo(np->sock, &at);
+}
+
+static enum nat_protocol protocol_of(const struct flow *f)
+{
+	return f->kind == FLOW_ECHO ? NAT_ICMP : NAT_UDP;
+}
+
+/* 0, or -errno. */
+static int open_socket(struct natproxy *np, struct flow *f)
+{
 	int fd = -EMFILE;
-	if (room)
-		fd = f->kind == FLOW_ECHO ? sock_echo(np->sock, f->guest.port) : open_udp(np, f);
+	if (natproxy_fd_room(np, false))
+		fd = f->kind == FLOW_ECHO ? open_echo(np, f) : open_udp(np, f);
 	if (fd == -EMFILE || fd == -ENFILE)
-		natproxy_shortage(np, 0, f->kind == FLOW_ECHO ? NAT_ICMP : NAT_UDP);
-	if (fd < 0 || !natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id)))
-		return false;
+		natproxy_shortage(np, 0, protocol_of(f));
+	if (fd < 0)
+		return fd;
+	if (!natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id)))
+		return -EMFILE;
 	f->fd = fd;
 	sock_local(np->sock, fd, &f->outside);
 	if (f->kind == FLOW_UDP) {
@@ -82,7 +98,7 @@ static bool open_socket(struct natproxy *np, struct flow *f)
 		f->charged = true;
 	}
 	flow_watch(np, f);
-	return true;
+	return 0;
 }
 
 /* The session of this flow with a far endpoint, if there is one. */
@@ -138,7 +154,7 @@ void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagr
 	drop_count_many(np->drops, DROP_SOCKET, ring_run_count(d->bytes, d->segment));
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM)
 		return;
-	if (error == -ENETUNREACH)
+	if (error == -ENETUNREACH || error == -ENETDOWN || error == -ENODEV)
 		e.code = CODE_NET;
 	if (error == -EACCES || error == -EPERM)
 		e.code = CODE_PROHIBITED;
@@ -196,9 +212,13 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 {
 	const uint32_t count = ring_run_count(dgram_bytes(d), d->hlen);
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
-		drop_count_many(np->drops, DROP_DENIED, count);
-		session_refused(np, f->kind == FLOW_UDP ? NAT_UDP : NAT_ICMP, &f->guest, to,
-			access_reason(verdict));
+		if (verdict == ACCESS_LOOP) {
+			refuse_session(np, REFUSED_LOOP, protocol_of(f), &f->guest, to);
+		} else {
+			drop_count_many(np->drops, DROP_DENIED, count);
+			session_refused(
+				np, protocol_of(f), &f->guest, to, access_reason(verdict));
+		}
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
 	}
@@ -240,9 +260,12 @@ static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc 
 		dnsrelay_query(np, f, d);
 		return;
 	}
-	if (f->fd < 0 && !open_socket(np, f)) {
+	const int error = f->fd < 0 ? open_socket(np, f) : 0;
+	if (error) {
+		const bool unplaced =
+			refuse_unplaced(np, protocol_of(f), &f->guest, &s->remote, error);
 		drop_count(np->drops, DROP_SOCKET);
-		say_unreachable(np, f, d, CODE_HOST);
+		say_unreachable(np, f, d, unplaced ? CODE_NET : CODE_HOST);
 		session_close(np, f, session, "no socket to be had");
 		natproxy_return_payload(np, d);
 		end_unused(np, f, "no socket to be had");
@@ -272,14 +295,15 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		end_unused(np, f, "refused");
 		return 0;
 	}
-	if (!session)
+	const bool unlisted = !session && refuse_unlisted(np, protocol_of(f), &f->guest, &to);
+	if (!session && !unlisted)
 		session = session_open(np, f, &to, false);
 	f->last_used = session;
 	if (session) {
 		send_on(np, f, d, session, verdict);
 		return 0;
 	}
-	say_unreachable(np, f, d, CODE_HOST); /* RFC 6888 REQ-8 */
+	say_unreachable(np, f, d, unlisted ? CODE_PROHIBITED : CODE_HOST); /* RFC 6888 REQ-8 */
 	natproxy_return_payload(np, d);
 	end_unused(np, f, "refused");
 	return 0;
@@ -290,11 +314,11 @@ int natproxy_op_dgram_whole(struct natproxy *np, const struct ring_desc *d)
 	return natproxy_op_dgram_data(np, d);
 }
 
-void dgram_expired(struct natproxy *np, struct flow *f, uint32_t ref)
+void dgram_ended(struct natproxy *np, struct flow *f, uint32_t ref, const char *why)
 {
-	session_close(np, f, ref, "idle");
+	session_close(np, f, ref, why);
 	if (f->sessions)
 		return;
-	flow_stop(np, f, false, "idle");
+	flow_stop(np, f, false, why);
 	flow_owe(np, f, OWED_CLOSED);
 }

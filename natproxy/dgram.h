@@ -16,7 +16,7 @@ int dgram_errors(struct natproxy *np, struct flow *f);
  * it is more than a lack of room.
  */
 void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error);
-/* Session `ref` of a datagram flow was idle for too long; the last one takes the flow with it. */
-void dgram_expired(struct natproxy *np, struct flow *f, uint32_t ref);
+/* Ends session `ref` of a datagram flow; the last one takes the flow with it. `why` goes to the log. */
+void dgram_ended(struct natproxy *np, struct flow *f, uint32_t ref, const char *why);
 
 #endif

@@ -13,6 +13,7 @@
 #include "inspect.h"
 #include "log.h"
 #include "publish.h"
+#include "source.h"
 
 enum { IP_TEXT = 16, ACCEPTS = 8, MS_NS = 1000000 };
 
@@ -109,14 +110,15 @@ static void refuse(
 static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t ref)
 {
 	struct pinhole *p = &np->pinholes.entry[ref];
-	struct sock_address at = {f->outside.ip_be, p->guest.port};
+	struct sock_place at = source_of(np, f->guest.ip_be);
 	if (!natproxy_fd_room(np, true))
 		return false;
-	const bool other =
-		portpick_is_ours(&np->ports, NAT_TCP, at.port) || portpick_is_service(at.port);
+	at.at = (struct sock_address){f->outside.ip_be, p->guest.port};
+	const bool other = portpick_is_ours(&np->ports, NAT_TCP, p->guest.port) ||
+			   portpick_is_service(p->guest.port);
 	int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at, np->config.shards > 1);
 	if (fd < 0) {
-		at.port = 0;
+		at.at.port = 0;
 		fd = sock_tcp_listen(np->sock, &at, np->config.shards > 1);
 	}
 	if (fd < 0 || !natproxy_own(np, fd, OWNER_PINHOLE, ref))
@@ -187,7 +189,7 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 			continue;
 		}
 		log_used(np, p, &peer);
-		publish_announce(np, fd, &p->guest, &peer);
+		publish_announce(np, fd, &p->guest, &peer, 0);
 		shut(np, ref);
 		return;
 	}

@@ -63,6 +63,7 @@ struct flow {
 	bool charged : 1;	   /* holds a port mapping */
 	int fd;			   /* -1 none */
 	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
+	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */
 	uint8_t dns_tried;
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */

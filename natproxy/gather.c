@@ -6,7 +6,7 @@
  *                                               └▶ alone: by reference                   ┘
  *
  * Filtering (RFC 4787 REQ-8) asks the session table: has this endpoint talked to that address, or
- * address and port? An outside peer that passes gets a session of its own.
+ * address and port? A published port and a guest that has an outside address of its own are open to all. An outside peer that passes gets a session of its own.
  *
  * Datagrams that lie next to each other in one batch, from one peer, with the same TTL and TOS, all
  * as long as the first (the last may be shorter), go on as one run: one descriptor, one frame to the
@@ -26,7 +26,9 @@
 
 #include "dgram.h"
 #include "download.h"
+#include "refuse.h"
 #include "session.h"
+#include "source.h"
 
 enum {
 	ECHO_HEADER_BYTES = 8,
@@ -57,11 +59,11 @@ struct run {
 /* A session that a stranger begins; it may cost another of that kind its place. */
 static uint32_t open_incoming(struct natproxy *np, struct flow *f, const struct sock_address *peer)
 {
-	const uint32_t session = session_open(np, f, peer, false);
-	const uint32_t oldest = session ? nat_incoming(&np->nat, session) : NAT_NONE;
+	const uint32_t session = session_open_incoming(np, f, peer, f->published ? f->rule : 0);
+	const uint32_t oldest = session ? nat_gives_way(&np->nat, session) : NAT_NONE;
 	struct flow *of = oldest ? flow_live(np, nat_session(&np->nat, oldest)->flow) : NULL;
 	if (of)
-		dgram_expired(np, of, oldest);
+		dgram_ended(np, of, oldest, "gave way to a younger one from outside");
 	return session;
 }
 
@@ -78,11 +80,11 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		return session;
 	shown->ip_be = access_shown_as(&np->access, peer->ip_be);
 	session = nat_find(&np->nat, f->id, shown);
-	bool open = session || f->published ||
+	bool open = session || f->published || source_fixed(np, f->guest.ip_be) ||
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
-	if (open && !session)
+	if (open && !session && !refuse_unlisted(np, NAT_UDP, &f->guest, peer))
 		session = open_incoming(np, f, shown);
 	if (session && shown->ip_be != peer->ip_be)
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;

@@ -117,6 +117,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.ports = a->ports,
 		.sockets_max = b->sockets_max,
 		.echo_allowed = b->echo_allowed,
+		.name = a->name,
 		.entropy = b->entropy.data,
 		.domain = b->domain,
 	};
@@ -180,6 +181,7 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		Nl__NatRow nat;
 		Nl__HubRow hub;
 		Nl__ExpectationRow expectation;
+		Nl__ForwardRow forward;
 	} row;
 	for (;;) {
 		uint64_t next = 0;
@@ -190,10 +192,26 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		else if (topic == NL__TOPIC__EXPECTATIONS)
 			next = natproxy_expectation_row(
 				&self->core, cursor, &row.expectation, &space);
+		else if (topic == NL__TOPIC__FORWARDS)
+			next = natproxy_forward_row(&self->core, cursor, &row.forward, &space);
 		if (!next || !actor_row(self->actor, &row.base))
 			return next ? cursor : 0;
 		cursor = next;
 	}
+}
+
+static int configure(void *opaque, const Nl__Hub *hub)
+{
+	struct shell *self = opaque;
+	tick(self);
+	return natproxy_configure(&self->core, hub);
+}
+
+static uint32_t order(void *opaque, const Nl__Order *order)
+{
+	struct shell *self = opaque;
+	tick(self);
+	return natproxy_order(&self->core, order);
 }
 
 static uint64_t deadline(void *opaque)
@@ -218,6 +236,8 @@ int main(void)
 		.turn = turn,
 		.on_record = on_record,
 		.dump = dump,
+		.configure = configure,
+		.order = order,
 		.deadline = deadline,
 		.timeout = timeout,
 	};

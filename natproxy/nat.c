@@ -9,7 +9,7 @@
  *   idle     per protocol, oldest use first: the timeout is constant per protocol, so the head
  *            expires first and neither a heap nor a scan is needed; touches are noted once a second
  *   sibling  sessions of one flow, anchored in the flow
- *   incoming per guest, those that a stranger began, oldest use first: who gives way to the next one
+ *   incoming per guest, UDP sessions that a stranger began, oldest use first: who gives way to the next
  *
  * Guests are counted in a second small table that holds an entry only while the guest has sessions.
  */
@@ -142,7 +142,6 @@ static void incoming_link(struct nat *n, uint32_t ref)
 	else
 		g->incoming.first = ref;
 	g->incoming.last = ref;
-	g->incomings++;
 }
 
 static void incoming_unlink(struct nat *n, const struct nat_session *s)
@@ -156,21 +155,52 @@ static void incoming_unlink(struct nat *n, const struct nat_session *s)
 		n->session[s->incoming_prev].incoming_next = s->incoming_next;
 	else
 		g->incoming.first = s->incoming_next;
-	g->incomings--;
 }
 
-static uint32_t *guest_head(struct nat *n, uint32_t ip_be)
+/* Where a guest's connections from a peer are counted. */
+static void peer_places(
+	const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint16_t place[2])
 {
-	return &n->guest_bucket[hash_sip(&n->key, &ip_be, sizeof(ip_be)) & (NAT_GUEST_BUCKETS - 1)];
+	const uint32_t words[2] = {guest_ip_be, peer_ip_be};
+	const uint64_t hash = hash_sip(&n->key, words, sizeof(words));
+	place[0] = (uint16_t)hash;
+	place[1] = (uint16_t)(hash >> 16);
+}
+
+static void count_peer(struct nat *n, const struct nat_session *s, int by)
+{
+	uint16_t place[2];
+	peer_places(n, s->guest.ip_be, s->remote.ip_be, place);
+	for (int i = 0; i < 2; i++)
+		n->peer_count[i][place[i]] = (uint16_t)(n->peer_count[i][place[i]] + by);
+}
+
+static uint32_t peer_sessions(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be)
+{
+	uint16_t place[2];
+	peer_places(n, guest_ip_be, peer_ip_be, place);
+	const uint16_t a = n->peer_count[0][place[0]], b = n->peer_count[1][place[1]];
+	return a < b ? a : b;
+}
+
+static uint32_t guest_place(const struct nat *n, uint32_t ip_be)
+{
+	return (uint32_t)hash_sip(&n->key, &ip_be, sizeof(ip_be)) & (NAT_GUEST_BUCKETS - 1);
+}
+
+static uint32_t guest_find(const struct nat *n, uint32_t ip_be)
+{
+	uint32_t ref = n->guest_bucket[guest_place(n, ip_be)];
+	while (ref && n->guest[ref].ip_be != ip_be)
+		ref = n->guest[ref].next;
+	return ref;
 }
 
 /* The guest's entry, made if it has none; NAT_NONE when there are too many guests. */
 static uint32_t guest_get(struct nat *n, uint32_t ip_be)
 {
-	uint32_t *head = guest_head(n, ip_be);
-	uint32_t ref = *head;
-	while (ref && n->guest[ref].ip_be != ip_be)
-		ref = n->guest[ref].next;
+	uint32_t *head = &n->guest_bucket[guest_place(n, ip_be)];
+	uint32_t ref = guest_find(n, ip_be);
 	if (ref)
 		return ref;
 	if (n->guest_free) {
@@ -189,9 +219,10 @@ static uint32_t guest_get(struct nat *n, uint32_t ip_be)
 static void guest_put(struct nat *n, uint32_t ref)
 {
 	struct nat_guest *g = &n->guest[ref];
-	if (g->sessions[NAT_TCP] || g->sessions[NAT_UDP] || g->sessions[NAT_ICMP])
-		return;
-	uint32_t *at = guest_head(n, g->ip_be);
+	for (enum nat_protocol p = 0; p < NAT_PROTOCOLS; p++)
+		if (g->sessions[p] || g->incomings[p])
+			return;
+	uint32_t *at = &n->guest_bucket[guest_place(n, g->ip_be)];
 	while (*at != ref)
 		at = &n->guest[*at].next;
 	*at = g->next;
@@ -209,11 +240,50 @@ static uint32_t session_take(struct nat *n)
 	return ref;
 }
 
+/* Incoming connections that a guest may have; 65,535 is what a peer's count holds. */
+static uint32_t incoming_limit(const struct nat *n)
+{
+	const uint64_t limit = (uint64_t)n->limits.sessions[NAT_TCP] * 5 / 2;
+	return limit < UINT16_MAX ? (uint32_t)limit : UINT16_MAX;
+}
+
+bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint32_t of_rule)
+{
+	const uint32_t guest = guest_find(n, guest_ip_be), limit = incoming_limit(n);
+	const uint32_t used = guest ? n->guest[guest].incomings[NAT_TCP] : 0;
+	const uint32_t left = used < limit ? limit - used : 0;
+	const uint32_t of_port = 4 * left > of_rule ? (4 * left - of_rule) / 5 : 0;
+	return peer_sessions(n, guest_ip_be, peer_ip_be) < of_port;
+}
+
 static bool guest_may(const struct nat *n, const struct nat_guest *g, const struct nat_request *r)
 {
+	if (r->incoming)
+		return r->protocol != NAT_TCP || g->incomings[NAT_TCP] < incoming_limit(n);
 	if (g->sessions[r->protocol] >= n->limits.sessions[r->protocol])
 		return false;
 	return !r->connecting || g->connecting < n->limits.connecting;
+}
+
+static void incoming_begin(struct nat *n, uint32_t ref)
+{
+	const struct nat_session *s = &n->session[ref];
+	if (s->protocol == NAT_UDP)
+		incoming_link(n, ref);
+	if (s->protocol != NAT_TCP)
+		return;
+	count_peer(n, s, 1);
+	n->incoming_tcp++;
+}
+
+static void incoming_end(struct nat *n, const struct nat_session *s)
+{
+	if (s->protocol == NAT_UDP)
+		incoming_unlink(n, s);
+	if (s->protocol != NAT_TCP)
+		return;
+	count_peer(n, s, -1);
+	n->incoming_tcp--;
 }
 
 int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64_t wall_ms,
@@ -237,13 +307,15 @@ int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64
 	n->session[ref] = (struct nat_session){.number = n->last_number,
 		.state = r->connecting ? NAT_CONNECTING : NAT_RUNNING,
 		.protocol = (uint8_t)r->protocol,
+		.incoming = r->incoming,
+		.rule = r->rule,
 		.flow = r->flow,
 		.guest = r->guest,
 		.remote = r->remote,
 		.created_wall_ms = wall_ms,
 		.used_ns = now_ns,
 		.guest_ref = guest};
-	g->sessions[r->protocol]++;
+	(r->incoming ? g->incomings : g->sessions)[r->protocol]++;
 	g->connecting += r->connecting;
 	n->live++;
 	n->count[r->protocol]++;
@@ -251,6 +323,8 @@ int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64
 	address_link(n, ref);
 	idle_link(n, ref);
 	sibling_link(n, ref, siblings);
+	if (r->incoming)
+		incoming_begin(n, ref);
 	*out = ref;
 	return 0;
 }
@@ -264,8 +338,8 @@ void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings)
 	idle_unlink(n, s);
 	sibling_unlink(n, s, siblings);
 	if (s->incoming)
-		incoming_unlink(n, s);
-	g->sessions[s->protocol]--;
+		incoming_end(n, s);
+	(s->incoming ? g->incomings : g->sessions)[s->protocol]--;
 	g->connecting -= s->state == NAT_CONNECTING;
 	guest_put(n, s->guest_ref);
 	n->live--;
@@ -293,19 +367,16 @@ void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns)
 	idle_unlink(n, s);
 	s->used_ns = now_ns;
 	idle_link(n, ref);
-	if (s->incoming) {
+	if (s->incoming && s->protocol == NAT_UDP) {
 		incoming_unlink(n, s);
 		incoming_link(n, ref);
 	}
 }
 
-uint32_t nat_incoming(struct nat *n, uint32_t ref)
+uint32_t nat_gives_way(const struct nat *n, uint32_t ref)
 {
-	struct nat_session *s = &n->session[ref];
-	const struct nat_guest *g = &n->guest[s->guest_ref];
-	s->incoming = true;
-	incoming_link(n, ref);
-	if (g->incomings <= (n->limits.sessions[s->protocol] + 1) / 2)
+	const struct nat_guest *g = &n->guest[n->session[ref].guest_ref];
+	if (g->incomings[NAT_UDP] <= (n->limits.sessions[NAT_UDP] + 1) / 2)
 		return NAT_NONE;
 	return g->incoming.first == ref ? NAT_NONE : g->incoming.first;
 }
@@ -360,6 +431,16 @@ uint32_t nat_next(const struct nat *n, uint32_t ref)
 		if (n->session[ref].state != NAT_FREE)
 			return ref;
 	return NAT_NONE;
+}
+
+uint32_t nat_guest_sessions(const struct nat *n, uint32_t guest_ip_be)
+{
+	const struct nat_guest *g =
+		&n->guest[guest_find(n, guest_ip_be)]; /* entry 0 is always empty */
+	uint32_t sum = 0;
+	for (enum nat_protocol p = 0; p < NAT_PROTOCOLS; p++)
+		sum += g->sessions[p] + g->incomings[p];
+	return sum;
 }
 
 const char *nat_protocol_name(enum nat_protocol p)

@@ -31,10 +31,15 @@ enum {
 	NAT_BUCKETS = 65536,
 	NAT_GUEST_BUCKETS = 4096,
 	NAT_NONE = 0, /* no session; references are 1..NAT_SESSIONS */
+	NAT_PEER_COUNTS = 65536,
 };
 
+/*
+ * What a guest begins and what others begin with it (`incoming`: by way of a published port, or let in by an open filter)
+ * are limited apart, so that strangers never use up what a guest needs for itself.
+ */
 struct nat_limits {
-	uint32_t sessions[NAT_PROTOCOLS]; /* per guest */
+	uint32_t sessions[NAT_PROTOCOLS]; /* per guest, begun by it */
 	uint32_t connecting;		  /* per guest */
 	uint64_t idle_ns[NAT_PROTOCOLS];
 };
@@ -44,6 +49,7 @@ struct nat_session {
 	uint8_t state, protocol;
 	bool inspected;
 	bool incoming; /* its far end began */
+	uint16_t rule; /* of the published port that let it in: its place + 1; else 0 */
 	uint32_t flow; /* id, ring.h */
 	struct sock_address guest, remote, outside;
 	uint32_t real_ip_be; /* where `remote` really is, when the guest is shown the gateway's
@@ -65,10 +71,10 @@ struct nat_list {
 
 struct nat_guest {
 	uint32_t ip_be;
-	uint32_t sessions[NAT_PROTOCOLS];
+	uint32_t sessions[NAT_PROTOCOLS];  /* that it began */
+	uint32_t incomings[NAT_PROTOCOLS]; /* that their far ends began */
 	uint32_t connecting;
-	uint32_t incomings; /* UDP sessions that their far ends began */
-	struct nat_list incoming;
+	struct nat_list incoming; /* of UDP */
 	uint32_t next;
 };
 
@@ -78,11 +84,14 @@ struct nat {
 	uint32_t last_number, live, fresh, free; /* fresh: references above it were never used */
 	uint32_t guest_fresh, guest_free;
 	uint32_t count[NAT_PROTOCOLS]; /* live, by protocol */
+	uint32_t incoming_tcp;	       /* live, of all guests */
 	struct nat_list idle[NAT_PROTOCOLS];
 	uint32_t exact[NAT_BUCKETS], address[NAT_BUCKETS];
 	uint32_t guest_bucket[NAT_GUEST_BUCKETS];
 	struct nat_session session[NAT_SESSIONS + 1];
 	struct nat_guest guest[NAT_GUESTS + 1];
+	/* incoming TCP sessions of each (guest, peer): two counts under different hashes, the lesser is the better */
+	uint16_t peer_count[2][NAT_PEER_COUNTS];
 };
 
 /* Memory must be zeroed; only used entries are ever touched. */
@@ -91,6 +100,8 @@ void nat_init(struct nat *n, const struct nat_limits *limits, const struct hash_
 struct nat_request {
 	enum nat_protocol protocol;
 	bool connecting; /* TCP towards the outside: the far end has not answered */
+	bool incoming;	 /* as in struct nat_session */
+	uint16_t rule;
 	uint32_t flow;
 	struct sock_address guest, remote;
 };
@@ -107,11 +118,18 @@ void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outsi
 void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns);
 
 /*
- * Marks a session just opened as begun by its far end. When more than half of the sessions that the
- * guest may have are such, the longest unused of them is returned, to be closed, so that strangers
- * never use up what the guest needs for itself; else NAT_NONE.
+ * After an incoming UDP session was opened: which one must give way to it, or NAT_NONE. A guest has at most half as many
+ * as it may begin itself; the longest unused goes.
  */
-uint32_t nat_incoming(struct nat *n, uint32_t ref);
+uint32_t nat_gives_way(const struct nat *n, uint32_t ref);
+
+/*
+ * Whether one more TCP connection from `peer` to this guest may come in by a published port that has `of_rule` of them.
+ * A guest may have two and a half times as many as it may begin itself. A port that is filled gets four fifths of them, and
+ * a peer that fills it half of what the port may still get: alone as many as the guest may begin, the next one
+ * half of that, and so on. So somebody else still gets in, there and by the guest's other ports.
+ */
+bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint32_t of_rule);
 
 /* The session of this flow with this far endpoint, or NAT_NONE. */
 uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote);
@@ -128,6 +146,8 @@ static inline struct nat_session *nat_session(struct nat *n, uint32_t ref)
 {
 	return &n->session[ref];
 }
+/* How many a guest has, whoever began them. */
+uint32_t nat_guest_sessions(const struct nat *n, uint32_t guest_ip_be);
 const char *nat_protocol_name(enum nat_protocol p); /* "TCP" */
 const char *nat_state_name(enum nat_state s);	    /* "RUNNING" */
 

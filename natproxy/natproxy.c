@@ -1,5 +1,5 @@
 /*
- * Theory of operation. This file is what holds the core together: configuration, descriptors and
+ * Theory of operation. This file is what holds the core together: changes of configuration, descriptors and
  * their owners, the turn, the timers, and the messages that concern no single flow. Everything else
  * is in the file that natproxy.h names.
  *
@@ -15,22 +15,27 @@
 
 #include "chan.h"
 #include "burst.h"
+#include "configure.h"
 #include "dgram.h"
 #include "dns.h"
 #include "dnsrelay.h"
 #include "download.h"
 #include "expect.h"
+#include "forward.h"
 #include "gather.h"
 #include "inspect.h"
 #include "log.h"
 #include "publish.h"
 #include "relay.h"
 #include "session.h"
+#include "sweep.h"
 #include "topology.h"
 #include "upload.h"
 
-enum { LINE_BYTES = 384, RETRY_NS = 1000000, MS_NS = 1000000 };
-static const uint64_t shortage_say_ns = 10000000000, icmp_idle_ns = 60000000000;
+enum { LINE_BYTES = 384, RETRY_NS = 1000000, ORDER_NUMBERS = 4096 };
+static const uint64_t shortage_say_ns = 10000000000;
+/* An address that is taken away and given back at once, as DHCP clients do, ends nothing. */
+static const uint64_t address_grace_ns = 500000000;
 
 uint64_t natproxy_random(struct natproxy *np)
 {
@@ -133,83 +138,9 @@ void natproxy_return_payload(struct natproxy *np, const struct ring_desc *d)
 		link_release(np->link, d->seg[i].id);
 }
 
-static uint32_t limit_or(protobuf_c_boolean has, uint32_t value, uint32_t fallback)
-{
-	return has && value ? value : fallback;
-}
-
-static uint64_t duration_or(const Nl__Duration *d, uint64_t fallback_ns)
-{
-	return d && d->has_ms ? d->ms * MS_NS : fallback_ns;
-}
-
-static void read_limits(const Nl__Hub *hub, struct nat_limits *out)
-{
-	static const Nl__Limits none = NL__LIMITS__INIT;
-	const Nl__Limits *l = hub->limits ? hub->limits : &none;
-	out->sessions[NAT_TCP] =
-		limit_or(l->has_tcp_sessions_per_host, l->tcp_sessions_per_host, 1024);
-	out->sessions[NAT_UDP] =
-		limit_or(l->has_udp_sessions_per_host, l->udp_sessions_per_host, 1024);
-	out->sessions[NAT_ICMP] =
-		limit_or(l->has_icmp_sessions_per_host, l->icmp_sessions_per_host, 64);
-	out->connecting = limit_or(l->has_syn_sent_per_host, l->syn_sent_per_host, 128);
-	out->idle_ns[NAT_TCP] = duration_or(hub->nat->tcp_timeout, 7440ULL * 1000 * MS_NS);
-	out->idle_ns[NAT_UDP] = duration_or(hub->nat->udp_timeout, 600ULL * 1000 * MS_NS);
-	out->idle_ns[NAT_ICMP] = icmp_idle_ns;
-}
-
-static void read_alg(struct natproxy_config *c, const Nl__Alg *alg)
-{
-	if (!alg || !alg->ftp ||
-		(alg->ftp->has_mode && alg->ftp->mode == NL__ALG_SWITCH__MODE__off))
-		return;
-	c->ftp_enabled = !alg->ftp->has_enable || alg->ftp->enable;
-	c->ftp_observe = alg->ftp->has_mode && alg->ftp->mode == NL__ALG_SWITCH__MODE__observe;
-	c->segment_max = alg->has_segment_max ? alg->segment_max : 18432;
-	for (size_t i = 0; i < alg->ftp->n_ports && c->ftp_ports < NATPROXY_FTP_PORTS; i++)
-		c->ftp_port[c->ftp_ports++] = (uint16_t)alg->ftp->ports[i];
-}
-
-static void read_publish(struct natproxy *np, const Nl__Nat *nat)
-{
-	for (size_t i = 0; i < nat->n_publish && np->publishes < NATPROXY_PUBLISH; i++) {
-		const Nl__Publish *p = nat->publish[i];
-		if (!p->listen || !p->to)
-			continue;
-		np->publish[np->publishes++] =
-			(struct publish){.udp = p->proto == NL__PUBLISH__PROTO__udp,
-				.listen = {p->listen->ip_be, (uint16_t)p->listen->port},
-				.to = {p->to->ip_be, (uint16_t)p->to->port},
-				.fd = -1};
-	}
-}
-
-static void read_nat(struct natproxy *np, const Nl__Hub *hub)
-{
-	const Nl__Nat *nat = hub->nat;
-	struct natproxy_config *c = &np->config;
-	c->enabled = !nat->has_enable || nat->enable;
-	c->closed = nat->has_new_sessions && !nat->new_sessions;
-	c->log_sessions = !nat->has_log || nat->log;
-	c->inbound_refresh = !nat->has_udp_inbound_refresh || nat->udp_inbound_refresh;
-	c->filtering = nat->has_filtering ? nat->filtering : NL__NAT__FILTERING__address_dependent;
-	np->access = (struct access){.gateway_ip_be = hub->host->address->be,
-		.netmask_be = hub->host->netmask->be,
-		.host_allowed =
-			nat->has_host_loopback && nat->host_loopback == NL__NAT__ACCESS__allow,
-		.dns_redirect = !nat->has_dns_redirect || nat->dns_redirect,
-		.loop_guard = !nat->has_loop_guard || nat->loop_guard};
-	read_alg(c, hub->alg);
-	read_publish(np, nat);
-}
-
 int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct inspect *inspects)
 {
-	const Nl__Hub *hub = s->hub;
-	struct nat_limits limits;
-	if (!hub || !hub->nat || !hub->host || !hub->host->address || !hub->host->netmask)
-		return -EINVAL;
+	static const struct nat_limits none;
 	np->shell = s->shell;
 	np->sock = s->sock;
 	np->link = s->link;
@@ -222,16 +153,19 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	np->config.sockets_max =
 		s->sockets_max < NATPROXY_FD_MAX ? s->sockets_max : NATPROXY_FD_MAX;
 	np->config.echo_allowed = s->echo_allowed;
+	snprintf(np->name, sizeof(np->name), "%s", s->name ? s->name : "natproxy");
 	struct hash_key keys[2];
 	memcpy(keys, s->entropy, sizeof(keys));
 	np->key = keys[0];
-	read_limits(hub, &limits);
-	nat_init(&np->nat, &limits, &keys[1]);
+	nat_init(&np->nat, &none, &keys[1]);
 	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
 	dns_init(np, &keys[1], s->domain);
-	read_nat(np, hub);
-	dns_configure(np, hub);
+	const int error = configure_read(np, s->hub);
+	if (error)
+		return error;
+	forward_configure(np, s->hub->nat);
+	dns_configure(np, s->hub);
 	return 0;
 }
 
@@ -250,14 +184,48 @@ void natproxy_start(struct natproxy *np)
 	np->started = true;
 	np->shell.alg_edge(np->shell.context, np->generation);
 	tell_uplink(np);
-	if (np->config.enabled)
-		publish_start(np);
+	forward_open(np);
+}
+
+int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
+{
+	const bool before = np->config.enabled;
+	const int error = configure_read(np, hub);
+	if (error)
+		return error;
+	forward_configure(np, hub->nat);
+	if (before && !np->config.enabled) {
+		forward_close(np);
+		sweep_begin(np, SWEEP_SWITCHED);
+	}
+	forward_open(np);
+	if (np->started)
+		tell_uplink(np);
+	return 0;
+}
+
+uint32_t natproxy_order(struct natproxy *np, const Nl__Order *order)
+{
+	const Nl__SessionsEnd *m =
+		order->what_case == NL__ORDER__WHAT_SESSIONS_END ? order->sessions_end : NULL;
+	if (!m)
+		return 0;
+	if (!m->has_all || !m->all)
+		return sweep_numbers(np, m->id, m->n_id < ORDER_NUMBERS ? m->n_id : ORDER_NUMBERS);
+	sweep_begin(np, SWEEP_ORDERED);
+	return np->nat.live;
 }
 
 void natproxy_drain(struct natproxy *np)
 {
 	np->draining = true;
 	publish_stop(np);
+}
+
+void natproxy_publish_due(struct natproxy *np, uint64_t at_ns)
+{
+	if (!np->publish_due_ns || at_ns < np->publish_due_ns)
+		np->publish_due_ns = at_ns;
 }
 
 void natproxy_time(struct natproxy *np, uint64_t now_ns, uint64_t wall_ms)
@@ -320,7 +288,8 @@ bool natproxy_flush(struct natproxy *np)
 	np->starved = false;
 	burst_flush(np);
 	work_round(np, WORK_OWED);
-	bool more = work_round(np, WORK_UPLOAD);
+	bool more = sweep_turn(np);
+	more |= work_round(np, WORK_UPLOAD);
 	more |= work_round(np, WORK_DOWNLOAD);
 	return more;
 }
@@ -337,10 +306,11 @@ uint64_t natproxy_deadline(const struct natproxy *np)
 	at = sooner(at, pinhole_deadline(&np->pinholes));
 	at = sooner(at, dnsredir_deadline(&np->dns));
 	at = np->inspect_due_ns ? sooner(at, np->inspect_due_ns) : at;
-	return sooner(at, publish_deadline(np));
+	at = np->publish_due_ns ? sooner(at, np->publish_due_ns) : at;
+	return np->address_due_ns ? sooner(at, np->address_due_ns) : at;
 }
 
-static void end_flow(struct natproxy *np, struct flow *f, const char *why)
+void natproxy_end_flow(struct natproxy *np, struct flow *f, const char *why)
 {
 	if (f->kind == FLOW_TCP) {
 		relay_reset(np, f, why);
@@ -356,9 +326,13 @@ void natproxy_timeout(struct natproxy *np)
 	while ((ref = nat_expired(&np->nat, np->now_ns))) {
 		struct flow *f = flow_live(np, nat_session(&np->nat, ref)->flow);
 		if (f->kind == FLOW_TCP)
-			end_flow(np, f, "idle");
+			natproxy_end_flow(np, f, "idle");
 		else
-			dgram_expired(np, f, ref);
+			dgram_ended(np, f, ref, "idle");
+	}
+	if (np->address_due_ns && np->address_due_ns <= np->now_ns) {
+		np->address_due_ns = 0;
+		sweep_begin(np, SWEEP_ADDRESS);
 	}
 	inspect_timeout(np);
 	expect_timeout(np);
@@ -373,7 +347,7 @@ int natproxy_on_guest_gone(struct natproxy *np, const Nl__GuestGone *m, struct c
 		const struct nat_session *s = nat_session(&np->nat, ref);
 		struct flow *f = flow_live(np, s->flow);
 		if (s->guest.ip_be == m->ip_be && f)
-			end_flow(np, f, "the guest is gone");
+			natproxy_end_flow(np, f, "the guest is gone");
 	}
 	return 0;
 }
@@ -386,22 +360,57 @@ int natproxy_on_resolvers(struct natproxy *np, const Nl__Resolvers *m, struct ch
 	return 0;
 }
 
-int natproxy_on_host_network(struct natproxy *np, const Nl__HostNetwork *m, struct chan_in *in)
+/* Whether an address that was the host's is not among its new ones. */
+static bool has_lost(const struct access *before, const Nl__HostNetwork *m)
+{
+	for (uint32_t i = 0; i < before->own_count; i++) {
+		size_t k = 0;
+		while (k < m->n_own && m->own[k]->ip_be != before->own_ip_be[i])
+			k++;
+		if (k == m->n_own)
+			return true;
+	}
+	return false;
+}
+
+static void take_addresses(struct natproxy *np, const Nl__HostNetwork *m)
 {
 	struct access *a = &np->access;
+	if (has_lost(a, m) && !np->address_due_ns)
+		np->address_due_ns = np->now_ns + address_grace_ns;
 	a->own_count = 0;
 	for (size_t i = 0; i < m->n_own && a->own_count < ACCESS_OWN_MAX; i++)
 		a->own_ip_be[a->own_count++] = m->own[i]->ip_be;
 	a->own_partial = (m->has_partial && m->partial) || m->n_own > ACCESS_OWN_MAX;
+}
+
+static void take_loop(struct natproxy *np, const Nl__HostNetwork *m)
+{
+	struct access *a = &np->access;
 	const bool before = a->loop;
 	a->loop = m->has_loop && m->loop;
-	if (a->loop && !before && a->loop_guard)
-		natproxy_diagnostic(np, "loop: %s. Refusing sessions.",
-			m->loop_why && *m->loop_why ? m->loop_why
-						    : "this hub's gateway is also this host's "
-						      "default gateway (seed 3.7.4)");
-	if (np->started)
-		tell_uplink(np);
+	if (!a->loop_guard || a->loop == before)
+		return;
+	if (!a->loop)
+		natproxy_diagnostic(np, "loop: it is gone. Sessions are taken again.");
+	else
+		natproxy_diagnostic(np, "%s",
+			m->loop_why && *m->loop_why
+				? m->loop_why
+				: "loop: this hub's gateway is also this host's default "
+				  "gateway (seed 3.7.4). Refusing sessions.");
+}
+
+int natproxy_on_host_network(struct natproxy *np, const Nl__HostNetwork *m, struct chan_in *in)
+{
+	take_addresses(np, m);
+	take_loop(np, m);
+	if (!np->started)
+		return 0;
+	if (np->has_devices)
+		sweep_begin(np, SWEEP_DEVICE);
+	forward_moved(np);
+	tell_uplink(np);
 	return 0;
 }
 
@@ -413,11 +422,11 @@ int natproxy_on_edge_renewed(struct natproxy *np, const Nl__EdgeRenewed *m, stru
 	return 0;
 }
 
-/* A listener for a published port that natproxy could not open itself: token = its place in
- * nat.publish. */
+/* A listener for a published port that natproxy could not open itself: token = its place in the table. */
 int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, struct chan_in *in)
 {
-	if (in->nfds != 1 || m->token >= np->publishes || np->publish[m->token].fd >= 0)
+	if (in->nfds != 1 || m->token >= np->publishes || !np->publish[m->token].used ||
+		np->publish[m->token].fd >= 0)
 		return -EPROTO;
 	const int fd = in->fds[0];
 	in->fds[0] = -1;

@@ -7,8 +7,8 @@
  *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
  *      supervisor ──── natproxy_on_* ───┤ dns, dnsrelay  gateway's port 53│
- *                                       └ publish        open ports ─────┘
- *      pure: nat portpick access pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
+ *                   configure, order    └ forward, publish  open ports ──┘
+ *      pure: nat portpick access acl pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
  *
  * Calls never block. Handlers only note work; natproxy_flush, once a turn, reads and writes
  * sockets.
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "access.h"
+#include "acl.h"
 #include "arena.h"
 #include "dnscache.h"
 #include "dnslocal.h"
@@ -43,10 +44,14 @@ enum {
 	NATPROXY_FD_MAX = 65536,
 	NATPROXY_FD_SPARE =
 		16, /* descriptors of the budget that flows may not take: listeners, questions */
-	NATPROXY_FD_ACCEPT = 2, /* that nobody may take: accepting one to turn it away must not
+	NATPROXY_FD_ACCEPT = 2,	   /* that nobody may take: accepting one to turn it away must not
 				   fail, or its event stays */
-	NATPROXY_PUBLISH = 64,
-	NATPROXY_INCOMING = 256, /* accepted connections that the guest has not answered */
+	NATPROXY_PUBLISH = 512,	   /* ports open to the outside, of nat.publish and nat.static */
+	NATPROXY_FIXED = 256,	   /* addresses of nat.static */
+	NATPROXY_FIXED_PORTS = 32, /* of each of them */
+	NATPROXY_VRF_BYTES = 33,
+	NATPROXY_DEVICE_BYTES = 16, /* as the kernel's IFNAMSIZ */
+	NATPROXY_INCOMING = 256,    /* accepted connections that the guest has not answered */
 	NATPROXY_INSPECTED = 256,
 	NATPROXY_FTP_PORTS = 16,
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
@@ -85,6 +90,7 @@ struct natproxy_setup {
 	struct portmap ports; /* what they show each other */
 	uint32_t sockets_max; /* highest number of descriptors, all included */
 	bool echo_allowed;
+	const char *name;	/* of the process, in rows */
 	const uint8_t *entropy; /* 32 bytes */
 	const char *domain;	/* this computer's, or NULL */
 };
@@ -106,10 +112,26 @@ struct work_queue {
 	uint32_t first, last; /* flow index + 1 */
 };
 
+/* By which device sessions leave: a VRF of the configuration, resolved. Both empty: as the host's routes say. */
+struct outlet {
+	char vrf[NATPROXY_VRF_BYTES], device[NATPROXY_DEVICE_BYTES];
+};
+
+struct fixed { /* one guest is one outside address (nat.static) */
+	uint32_t inside_ip_be, outside_ip_be;
+	struct outlet outlet;
+};
+
 struct publish { /* a port open to the outside, from the configuration */
-	bool udp;
+	bool used;
+	bool kept; /* while a new configuration is compared: it is in that one too */
+	bool udp, fixed;
 	struct sock_address listen, to;
-	int fd;
+	struct outlet outlet;
+	int fd;	   /* -1 not open */
+	int error; /* of the last try to open it: -errno, 0 none */
+	uint64_t retry_ns;
+	uint32_t sessions;
 	uint32_t flow; /* udp: id of the flow that uses the socket, if attached */
 	bool attached;
 	uint32_t token; /* udp: asked netstack for a flow under this name; 0 no */
@@ -122,7 +144,23 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 	int fd;
 	struct sock_address guest, peer;
 	uint64_t since_ns;
-	uint32_t parent; /* session number of the control flow for a pinhole, else 0 */
+	uint16_t rule; /* place of the published port + 1; 0: it came by a pinhole */
+};
+
+enum refusal {
+	REFUSED_SOURCE,	     /* nat.source_list */
+	REFUSED_DESTINATION, /* nat.destination_list */
+	REFUSED_LOOP,	     /* nat.loop_guard */
+	REFUSED_DEVICE,	     /* the device of a VRF is not there */
+	REFUSED_ADDRESS,     /* the outside address of nat.static is not there */
+};
+
+/* Sessions being ended in portions: sweep.h. */
+struct sweep {
+	bool running;
+	unsigned int reasons; /* bit set of enum sweep_reason */
+	uint32_t at;	      /* reference of the last one looked at */
+	uint32_t up_to;	      /* number of the youngest that is meant */
 };
 
 struct datagram_slot { /* buffers lying ready for recvmmsg */
@@ -171,7 +209,13 @@ struct natproxy {
 	uint32_t shortages; /* sessions refused since the last line about it */
 	uint64_t shortage_said_ns;
 	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (session.c) */
+	char name[32]; /* of this process */
 	struct access access;
+	struct acl source_list, destination_list;
+	struct outlet outlet;	 /* nat.vrf */
+	bool has_devices;	 /* some socket may be bound to a device */
+	uint64_t address_due_ns; /* when sessions whose address is gone are ended; 0 never */
+	struct sweep sweep;
 	struct nat nat;
 	struct portpick ports;
 	struct pinholes pinholes;
@@ -185,7 +229,10 @@ struct natproxy {
 	uint32_t publishes, inspects, incomings, last_token;
 	uint64_t inspect_due_ns; /* when a flow may have waited for alg too long; 0 never */
 	uint32_t alg_silences;	 /* flows given up for its silence since it last said a word */
+	uint64_t publish_due_ns; /* not later than when something of an open port is due; 0 never */
 	struct publish publish[NATPROXY_PUBLISH];
+	uint32_t fixed_count;
+	struct fixed fixed[NATPROXY_FIXED];
 	struct incoming incoming[NATPROXY_INCOMING];
 	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
 	struct burst burst[NATPROXY_BURSTS];
@@ -208,6 +255,14 @@ size_t natproxy_inspect_bytes(void);
 void natproxy_start(struct natproxy *np);
 /* No new sessions from now on. */
 void natproxy_drain(struct natproxy *np);
+/*
+ * The hub's configuration changed: timeouts, limits, filtering, lists, published ports and the rest hold from now on; what
+ * runs goes on, except that switching the hub or its NAT off ends all sessions, and closing a published UDP port those of
+ * that port. 0, or -EINVAL as natproxy_init.
+ */
+int natproxy_configure(struct natproxy *np, const Nl__Hub *hub);
+/* What the operator wants done; how many sessions it ends. */
+uint32_t natproxy_order(struct natproxy *np, const Nl__Order *order);
 /* The clock of this turn; before anything else of the turn. */
 void natproxy_time(struct natproxy *np, uint64_t now_ns, uint64_t wall_ms);
 /* A watched descriptor is ready (bit set of enum sock_event). */
@@ -226,10 +281,13 @@ void natproxy_alg_lost(struct natproxy *np);
  * new cursor, 0 end. */
 struct natproxy_row_space {
 	Nl__Address address[3];
-	char text[3][48];
+	char text[4][48];
 };
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);
+/* Published ports and static addresses, and how each of them is. */
+uint64_t natproxy_forward_row(struct natproxy *np, uint64_t cursor, Nl__ForwardRow *row,
+	struct natproxy_row_space *space);
 /* How many sessions of each kind there are; one row. */
 uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row);
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
@@ -247,6 +305,10 @@ void natproxy_diagnostic(struct natproxy *np, const char *format, ...)
 /* Counts a refused session; says so at most every ten seconds. `guest` 0: the process is out of
  * descriptors. */
 void natproxy_shortage(struct natproxy *np, uint32_t guest_ip_be, enum nat_protocol protocol);
+/* Something of an open port or an unanswered connection is due at this time, if not before. */
+void natproxy_publish_due(struct natproxy *np, uint64_t at_ns);
+/* Ends a flow of any kind, and tells the guest. */
+void natproxy_end_flow(struct natproxy *np, struct flow *f, const char *why);
 /* Whether another socket fits the budget; flows leave NATPROXY_FD_SPARE. */
 bool natproxy_fd_room(const struct natproxy *np, bool spare);
 /* Notes a new descriptor's owner; false (and it is closed) when its number is out of range. */

@@ -9,59 +9,21 @@
  * The guest sees the peer's own address, so its logs and rules work; only an address that would be
  * nonsense on its wire is shown as the gateway's. A published UDP socket is used by its guest
  * endpoint in both directions and is lent, not given: it outlives the flow.
+ *
+ * Somebody who fills a port must not shut it for others, nor cost the guest what it needs itself. nat_admits shares
+ * out a guest's connections; those that no guest has answered yet are shared out in the same way among ports and peers,
+ * and half of the descriptors are never taken by connections from outside.
  */
 #include <errno.h>
 
-#include "log.h"
+#include "dgram.h"
+#include "forward.h"
 #include "publish.h"
+#include "refuse.h"
 #include "relay.h"
 
-enum { IP_TEXT = 16, ACCEPTS = 16, UDP_TOKEN = 0x40000000, PRIVILEGED = 1024, PORT_BASE = 8000 };
+enum { ACCEPTS = 16, UDP_TOKEN = 0x40000000 };
 static const uint64_t answer_ns = 30000000000, ask_again_ns = 5000000000;
-
-static void say_failure(struct natproxy *np, const struct publish *p, int error)
-{
-	char ip[IP_TEXT];
-	const char *protocol = p->udp ? "udp" : "tcp";
-	log_ip(ip, p->listen.ip_be);
-	if (error == -EADDRINUSE)
-		natproxy_diagnostic(np,
-			"cannot listen on %s:%u/%s: in use. Choose another port or see who has it: "
-			"ss -tulnp",
-			ip, p->listen.port, protocol);
-	else if (error == -EACCES && p->listen.port < PRIVILEGED)
-		natproxy_diagnostic(np,
-			"port %u needs privilege (net.ipv4.ip_unprivileged_port_start=1024). Use "
-			"--publish %u:%u.",
-			p->listen.port, PORT_BASE + p->listen.port, p->to.port);
-	else if (error == -EADDRNOTAVAIL)
-		natproxy_diagnostic(np,
-			"cannot listen on %s:%u/%s: not an address of this host. Choose one that "
-			"is.",
-			ip, p->listen.port, protocol);
-	else
-		natproxy_diagnostic(np,
-			"cannot listen on %s:%u/%s: error %d. Choose another port or address.", ip,
-			p->listen.port, protocol, -error);
-}
-
-void publish_start(struct natproxy *np)
-{
-	for (uint32_t i = 0; i < np->publishes; i++) {
-		struct publish *p = &np->publish[i];
-		const int fd = p->udp ? sock_udp(np->sock, &p->listen)
-				      : sock_tcp_listen(np->sock, &p->listen, false);
-		p->fd = -1;
-		if (fd < 0) {
-			say_failure(np, p, fd);
-			continue;
-		}
-		if (!natproxy_own(np, fd, OWNER_PUBLISH, i))
-			continue;
-		p->fd = fd;
-		sock_watch(np->sock, fd, SOCK_READ);
-	}
-}
 
 void publish_stop(struct natproxy *np)
 {
@@ -105,7 +67,7 @@ static void incoming_end(struct natproxy *np, struct incoming *in)
 }
 
 void publish_announce(struct natproxy *np, int fd, const struct sock_address *guest,
-	const struct sock_address *peer)
+	const struct sock_address *peer, uint16_t rule)
 {
 	uint32_t token = 0;
 	struct incoming *in = np->draining || np->config.closed ? NULL : incoming_take(np, &token);
@@ -127,6 +89,37 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	in->guest = *guest;
 	in->peer = shown;
 	in->since_ns = np->now_ns;
+	in->rule = rule;
+	natproxy_publish_due(np, in->since_ns + answer_ns);
+}
+
+/* Whether another connection may wait for its guest: a peer may have as many as are free, a port twice as many. */
+static bool may_wait(const struct natproxy *np, uint16_t rule, uint32_t shown_ip_be)
+{
+	const uint32_t left = NATPROXY_INCOMING - np->incomings;
+	uint32_t of_rule = 0, of_peer = 0;
+	for (uint32_t i = 0; np->incomings && i < NATPROXY_INCOMING; i++) {
+		const struct incoming *in = &np->incoming[i];
+		of_rule += in->used && in->rule == rule;
+		of_peer += in->used && in->peer.ip_be == shown_ip_be;
+	}
+	return of_rule < 2 * left && of_peer < left;
+}
+
+/* Whether the connection may be announced; otherwise it was counted. */
+static bool is_welcome(
+	struct natproxy *np, const struct publish *p, const struct sock_address *peer)
+{
+	const uint32_t shown_ip_be = access_shown_as(&np->access, peer->ip_be);
+	if (refuse_unlisted(np, NAT_TCP, &p->to, peer))
+		return false;
+	if (access_is_guest(&np->access, p->to.ip_be) &&
+		np->nat.incoming_tcp + np->incomings < np->config.sockets_max / 2 &&
+		may_wait(np, (uint16_t)(p - np->publish + 1), shown_ip_be) &&
+		nat_admits(&np->nat, p->to.ip_be, shown_ip_be, p->sessions))
+		return true;
+	drop_count(np->drops, DROP_FLOW_LIMIT);
+	return false;
 }
 
 static void accept_some(struct natproxy *np, struct publish *p)
@@ -143,8 +136,33 @@ static void accept_some(struct natproxy *np, struct publish *p)
 			natproxy_shortage(np, 0, NAT_TCP);
 			continue;
 		}
-		publish_announce(np, fd, &p->to, &peer);
+		if (!is_welcome(np, p, &peer)) {
+			natproxy_close_fd(np, fd, true);
+			continue;
+		}
+		publish_announce(np, fd, &p->to, &peer, (uint16_t)(p - np->publish + 1));
 	}
+}
+
+/* Takes the datagram that waits, and forgets it. */
+static void discard(struct natproxy *np, const struct publish *p)
+{
+	struct iovec nowhere = {NULL, 0};
+	struct sock_datagram d = {.piece = &nowhere, .pieces = 1};
+	sock_receive(np->sock, p->fd, &d, 1);
+}
+
+/* Who waits at a UDP port and may come in; those who may not are sent away. */
+static bool knocks(struct natproxy *np, const struct publish *p, struct sock_address *peer)
+{
+	for (int i = 0; i < ACCEPTS && sock_peek(np->sock, p->fd, peer) == 0; i++) {
+		if (!access_is_guest(&np->access, p->to.ip_be))
+			drop_count(np->drops, DROP_FILTERED);
+		else if (!refuse_unlisted(np, NAT_UDP, &p->to, peer))
+			return true;
+		discard(np, p);
+	}
+	return false;
 }
 
 /* Asks netstack for a flow; the datagram stays in the socket until there is one. */
@@ -152,7 +170,7 @@ static void ask_for_flow(struct natproxy *np, struct publish *p)
 {
 	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_INCOMING};
 	struct sock_address peer;
-	if (sock_peek(np->sock, p->fd, &peer))
+	if (!knocks(np, p, &peer))
 		return;
 	np->last_token = (np->last_token + 1) % UDP_TOKEN;
 	d.pair = (struct ring_pair){.guest_ip_be = p->to.ip_be,
@@ -164,6 +182,7 @@ static void ask_for_flow(struct natproxy *np, struct publish *p)
 	sock_watch(np->sock, p->fd, 0);
 	p->token = d.pair.token;
 	p->asked_ns = np->now_ns;
+	natproxy_publish_due(np, p->asked_ns + ask_again_ns);
 	natproxy_tell(np, LINK_DATA, &d);
 }
 
@@ -180,14 +199,15 @@ bool publish_attach(struct natproxy *np, struct flow *f)
 {
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
-		if (!p->udp || p->fd < 0 || p->attached || p->to.ip_be != f->guest.ip_be ||
-			p->to.port != f->guest.port)
+		if (!p->used || !p->udp || p->fd < 0 || p->attached ||
+			p->to.ip_be != f->guest.ip_be || p->to.port != f->guest.port)
 			continue;
 		p->attached = true;
 		p->token = 0;
 		p->flow = f->id;
 		f->fd = p->fd;
 		f->published = true;
+		f->rule = (uint16_t)(i + 1);
 		f->outside = p->listen;
 		np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
 		f->watched = SOCK_READ;
@@ -236,32 +256,42 @@ int natproxy_op_tcp_rejected(struct natproxy *np, const struct ring_desc *d)
 	return 0;
 }
 
-void publish_timeout(struct natproxy *np)
+static void give_up_waiting(struct natproxy *np)
 {
 	for (uint32_t i = 0; np->incomings && i < NATPROXY_INCOMING; i++) {
 		struct incoming *in = &np->incoming[i];
-		if (!in->used || in->since_ns + answer_ns > np->now_ns)
+		if (!in->used)
 			continue;
+		if (in->since_ns + answer_ns > np->now_ns) {
+			natproxy_publish_due(np, in->since_ns + answer_ns);
+			continue;
+		}
 		natproxy_close_fd(np, in->fd, true);
 		incoming_end(np, in);
 	}
+}
+
+static void ask_again(struct natproxy *np)
+{
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
-		if (!p->token || p->asked_ns + ask_again_ns > np->now_ns)
+		if (!p->token)
 			continue;
+		if (p->asked_ns + ask_again_ns > np->now_ns) {
+			natproxy_publish_due(np, p->asked_ns + ask_again_ns);
+			continue;
+		}
 		p->token = 0;
 		sock_watch(np->sock, p->fd, SOCK_READ);
 	}
 }
 
-uint64_t publish_deadline(const struct natproxy *np)
+void publish_timeout(struct natproxy *np)
 {
-	uint64_t soonest = UINT64_MAX;
-	for (uint32_t i = 0; np->incomings && i < NATPROXY_INCOMING; i++)
-		if (np->incoming[i].used && np->incoming[i].since_ns + answer_ns < soonest)
-			soonest = np->incoming[i].since_ns + answer_ns;
-	for (uint32_t i = 0; i < np->publishes; i++)
-		if (np->publish[i].token && np->publish[i].asked_ns + ask_again_ns < soonest)
-			soonest = np->publish[i].asked_ns + ask_again_ns;
-	return soonest;
+	if (!np->publish_due_ns || np->publish_due_ns > np->now_ns)
+		return;
+	np->publish_due_ns = 0;
+	give_up_waiting(np);
+	ask_again(np);
+	forward_timeout(np);
 }

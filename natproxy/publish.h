@@ -1,24 +1,21 @@
-/* Ports open to the outside by configuration, and connections from outside that the guest has not
- * answered yet. */
+/* What comes in by the ports of forward.h: connections from outside, answered by the guest or not yet, and datagrams. */
 #ifndef NATLOCK_NATPROXY_PUBLISH_H
 #define NATLOCK_NATPROXY_PUBLISH_H
 
 #include "natproxy.h"
 
-/* Opens every configured port; one that fails is said with its cause and what to do. */
-void publish_start(struct natproxy *np);
+/* No more connections; datagram sockets stay with their flows. */
 void publish_stop(struct natproxy *np);
 /* The socket of entry i is ready. */
 void publish_ready(struct natproxy *np, uint32_t i);
 /* Announces an accepted connection, whose descriptor is owned already, to the guest. Takes the
- * descriptor. */
+ * descriptor. `rule`: place of the published port + 1, 0 for a pinhole's. */
 void publish_announce(struct natproxy *np, int fd, const struct sock_address *guest,
-	const struct sock_address *peer);
+	const struct sock_address *peer, uint16_t rule);
 /* Lets a UDP flow whose guest endpoint is published use the published socket: true if so. */
 bool publish_attach(struct natproxy *np, struct flow *f);
 void publish_detach(struct natproxy *np, struct flow *f);
-/* Gives up on what the guest did not answer; when the next will be given up. */
+/* Gives up on what the guest did not answer, when np->publish_due_ns has come. */
 void publish_timeout(struct natproxy *np);
-uint64_t publish_deadline(const struct natproxy *np);
 
 #endif

@@ -16,8 +16,10 @@
 #include "inspect.h"
 #include "natproxy.h"
 #include "publish.h"
+#include "refuse.h"
 #include "relay.h"
 #include "session.h"
+#include "source.h"
 #include "upload.h"
 
 enum {
@@ -82,10 +84,13 @@ static bool is_taken_anew(const struct natproxy *np, uint16_t port)
 static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to,
 	const struct sock_age *age)
 {
+	/* questions to the host's resolvers go the host's way */
+	struct sock_place from = f->dns ? (struct sock_place){0} : source_of(np, f->guest.ip_be);
 	for (unsigned int n = 0;; n++) {
-		const uint16_t port =
-			n < PORT_TRIES ? portpick_candidate(&np->ports, NAT_TCP, &f->guest, n) : 0;
-		const int fd = sock_tcp_connect(np->sock, port, is_taken_anew(np, port), to, age);
+		const uint16_t port = n < PORT_TRIES ? source_port(np, NAT_TCP, &f->guest, n) : 0;
+		const bool alone = !from.at.ip_be && is_taken_anew(np, port);
+		from.at.port = port;
+		const int fd = sock_tcp_connect(np->sock, &from, alone, to, age);
 		if (fd >= 0 && port) {
 			portpick_hold(&np->ports, NAT_TCP, &f->guest, port);
 			f->outside.port = port;
@@ -104,7 +109,10 @@ static void start(struct natproxy *np, struct flow *f, const struct sock_address
 	if (fd == -EMFILE || fd == -ENFILE)
 		natproxy_shortage(np, 0, NAT_TCP);
 	if (fd < 0) {
-		fail(np, f, failure_of(fd));
+		if (refuse_unplaced(np, NAT_TCP, &f->guest, to, fd))
+			fail(np, f, RING_FAIL_NET);
+		else
+			fail(np, f, failure_of(fd));
 		return;
 	}
 	if (!natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id))) {
@@ -139,10 +147,16 @@ static void refuse(struct natproxy *np, struct flow *f, enum ring_failure why)
 /* Whether the flow may try at all; otherwise it is refused. */
 static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict verdict)
 {
-	if (verdict == ACCESS_LOOP || verdict == ACCESS_DENIED ||
-		!access_is_guest(&np->access, f->guest.ip_be) || !np->config.enabled) {
+	if (verdict == ACCESS_DENIED || !access_is_guest(&np->access, f->guest.ip_be) ||
+		!np->config.enabled) {
 		drop_count(np->drops, DROP_DENIED);
 		session_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
+		refuse(np, f, RING_FAIL_PROHIBITED);
+		return false;
+	}
+	if (verdict == ACCESS_LOOP)
+		refuse_session(np, REFUSED_LOOP, NAT_TCP, &f->guest, &f->remote);
+	if (verdict == ACCESS_LOOP || refuse_unlisted(np, NAT_TCP, &f->guest, &f->remote)) {
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
@@ -260,7 +274,8 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	f->state = FLOW_RUNNING;
 	f->guest = in->guest;
 	f->remote = in->peer;
-	if (!session_open(np, f, &f->remote, false)) {
+	if (!(in->rule ? session_open_incoming(np, f, &f->remote, in->rule)
+		       : session_open(np, f, &f->remote, false))) {
 		natproxy_close_fd(np, in->fd, true);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_RESET);

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "forward.h"
 #include "natproxy.h"
+#include "source.h"
 
 enum { MS_NS = 1000000 };
 
@@ -25,6 +27,24 @@ static char *text(struct natproxy_row_space *space, int i, const char *s)
 	return space->text[i];
 }
 
+/* The outside endpoint of a session, as far as it can be known; false: it has none, as a question to the gateway. */
+static bool outside_of(struct natproxy *np, const struct nat_session *s, struct sock_address *out)
+{
+	const struct flow *f = flow_live(np, s->flow);
+	const struct sock_address far = {
+		s->real_ip_be ? s->real_ip_be : s->remote.ip_be, s->remote.port};
+	const struct sock_place from = source_of(np, s->guest.ip_be);
+	*out = s->outside;
+	if (!f || f->fd < 0)
+		return false;
+	if (!out->port)
+		*out = f->outside;
+	if (!out->ip_be && f->kind == FLOW_TCP)
+		return sock_local(np->sock, f->fd, out) == 0;
+	/* a datagram socket leaves it to the kernel: asked for now, as the next datagram would be sent */
+	return out->ip_be || sock_source(np->sock, &far, from.device, &out->ip_be) == 0;
+}
+
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space)
 {
@@ -34,6 +54,7 @@ uint64_t natproxy_nat_row(
 	if (!ref)
 		return 0;
 	const struct nat_session *s = nat_session(&np->nat, ref);
+	struct sock_address outside;
 	nl__nat_row__init(row);
 	row->has_id = row->has_created_ms = row->has_idle_ms = row->has_rx_bytes =
 		row->has_tx_bytes = true;
@@ -41,14 +62,61 @@ uint64_t natproxy_nat_row(
 	row->proto = text(space, 0, protocols[s->protocol]);
 	row->source = address(space, 0, &s->guest);
 	row->destination = address(space, 1, &s->remote);
-	row->outside = address(space, 2, &s->outside);
+	if (outside_of(np, s, &outside))
+		row->outside = address(space, 2, &outside);
 	row->state = text(space, 1, nat_state_name(s->state));
 	row->created_ms = s->created_wall_ms;
 	row->idle_ms = (np->now_ns - s->used_ns) / MS_NS;
 	row->rx_bytes = s->to_guest_bytes;
 	row->tx_bytes = s->from_guest_bytes;
 	row->alg = text(space, 2, s->inspected ? "ftp" : "-");
+	row->process = text(space, 3, np->name);
 	return ref;
+}
+
+static void publish_row(const struct natproxy *np, const struct publish *p, Nl__ForwardRow *row,
+	struct natproxy_row_space *space)
+{
+	row->kind = text(space, 0, p->fixed ? "static" : "publish");
+	row->proto = text(space, 1, p->udp ? "udp" : "tcp");
+	row->listen = address(space, 0, &p->listen);
+	row->to = address(space, 1, &p->to);
+	row->vrf = *p->outlet.vrf ? text(space, 2, p->outlet.vrf) : NULL;
+	row->state =
+		(char *)(uintptr_t)forward_state(np, p, space->text[3], sizeof(space->text[3]));
+	row->sessions = p->sessions;
+}
+
+/* An address as a whole: what leaves by it. */
+static void fixed_row(const struct natproxy *np, const struct fixed *f, Nl__ForwardRow *row,
+	struct natproxy_row_space *space)
+{
+	const bool there = np->access.own_partial || access_is_own(&np->access, f->outside_ip_be);
+	const struct sock_address outside = {f->outside_ip_be, 0}, inside = {f->inside_ip_be, 0};
+	row->kind = text(space, 0, "static");
+	row->proto = text(space, 1, "all");
+	row->listen = address(space, 0, &outside);
+	row->to = address(space, 1, &inside);
+	row->vrf = *f->outlet.vrf ? text(space, 2, f->outlet.vrf) : NULL;
+	row->state = text(space, 3, there ? "ready" : "waiting for address");
+	row->sessions = nat_guest_sessions(&np->nat, f->inside_ip_be);
+}
+
+uint64_t natproxy_forward_row(
+	struct natproxy *np, uint64_t cursor, Nl__ForwardRow *row, struct natproxy_row_space *space)
+{
+	nl__forward_row__init(row);
+	row->has_sessions = true;
+	while (cursor < np->publishes && !np->publish[cursor].used)
+		cursor++;
+	if (cursor < np->publishes) {
+		publish_row(np, &np->publish[cursor], row, space);
+		return cursor + 1;
+	}
+	if (cursor - np->publishes >= np->fixed_count)
+		return 0;
+	fixed_row(np, &np->fixed[cursor - np->publishes], row, space);
+	return cursor + 1;
 }
 
 uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "forward.h"
 #include "log.h"
 #include "session.h"
 
@@ -116,30 +117,51 @@ void session_refused(struct natproxy *np, enum nat_protocol protocol,
 		log_ip(destination, remote->ip_be), remote->port);
 }
 
-uint32_t session_open(
-	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting)
+static struct nat_request request_of(const struct flow *f, const struct sock_address *remote)
 {
 	static const enum nat_protocol protocols[] = {
 		[FLOW_TCP] = NAT_TCP, [FLOW_UDP] = NAT_UDP, [FLOW_ECHO] = NAT_ICMP};
-	const struct nat_request r = {.protocol = protocols[f->kind],
-		.connecting = connecting,
+	return (struct nat_request){.protocol = protocols[f->kind],
 		.flow = f->id,
 		.guest = f->guest,
 		.remote = *remote};
+}
+
+static uint32_t open_session(struct natproxy *np, struct flow *f, const struct nat_request *r)
+{
 	uint32_t ref;
-	const int refused = nat_open(&np->nat, &r, np->now_ns, np->wall_ms, &f->sessions, &ref);
+	const int refused = nat_open(&np->nat, r, np->now_ns, np->wall_ms, &f->sessions, &ref);
 	if (refused) {
 		drop_count(np->drops, refused == -EDQUOT ? DROP_FLOW_LIMIT : DROP_FLOW_TABLE);
-		natproxy_shortage(np, f->guest.ip_be, r.protocol);
-		session_refused(np, r.protocol, &f->guest, remote,
+		if (!r->incoming)
+			natproxy_shortage(np, f->guest.ip_be, r->protocol);
+		session_refused(np, r->protocol, &f->guest, &r->remote,
 			refused == -EDQUOT ? "limit of the guest" : "session table full");
 		return NAT_NONE;
 	}
+	forward_count(np, r->rule, 1);
 	struct nat_session *s = nat_session(&np->nat, ref);
 	s->outside = f->outside;
 	if (np->config.log_sessions)
 		log_created(np, s);
 	return ref;
+}
+
+uint32_t session_open(
+	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting)
+{
+	struct nat_request r = request_of(f, remote);
+	r.connecting = connecting;
+	return open_session(np, f, &r);
+}
+
+uint32_t session_open_incoming(
+	struct natproxy *np, struct flow *f, const struct sock_address *remote, uint16_t rule)
+{
+	struct nat_request r = request_of(f, remote);
+	r.incoming = true;
+	r.rule = rule;
+	return open_session(np, f, &r);
 }
 
 /* SecureNAT names the host by what the address resolves to, and where that is nothing by the address. */
@@ -239,6 +261,7 @@ static void log_deleted(struct natproxy *np, const struct nat_session *s, const 
 void session_close(struct natproxy *np, struct flow *f, uint32_t ref, const char *why)
 {
 	const struct nat_session s = *nat_session(&np->nat, ref);
+	forward_count(np, s.rule, -1);
 	nat_close(&np->nat, ref, &f->sessions);
 	if (f->last_used == ref)
 		f->last_used = NAT_NONE;

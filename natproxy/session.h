@@ -10,6 +10,10 @@
  */
 uint32_t session_open(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting);
+/* The same for one that its far end begins: by the published port of this rule (place + 1), or 0 where filtering let it
+ * in. It counts apart from those that the guest begins. */
+uint32_t session_open_incoming(
+	struct natproxy *np, struct flow *f, const struct sock_address *remote, uint16_t rule);
 /*
  * A session that the guest wanted and did not get, with the reason: a line in the log, but no more
  * than a few a second.

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -59,6 +60,25 @@ static int bind_to(int fd, const struct sock_address *a)
 	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
 }
 
+static int bind_device(int fd, const char *device)
+{
+	if (!device)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device))
+		       ? -errno
+		       : 0;
+}
+
+/* A socket on its device, or the error. */
+static int new_socket(int type, int protocol, const char *device)
+{
+	const int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -errno;
+	const int error = bind_device(fd, device);
+	return error ? abandon(fd, error) : fd;
+}
+
 static void stream_options(int fd)
 {
 	/* whatever netstack sends is meant to leave now; urgent bytes keep their place in the
@@ -67,29 +87,43 @@ static void stream_options(int fd)
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
-	const struct sock_address *to, const struct sock_age *age)
+static void age_options(int fd, const struct sock_age *age)
 {
-	const struct sockaddr_in far = kernel_address(to);
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (fd < 0)
-		return -errno;
-	stream_options(fd);
 	if (age->ttl) {
 		set(fd, IPPROTO_IP, IP_TTL, age->ttl);
 		set(fd, IPPROTO_IP, IP_RECVERR, 1);
 	}
 	if (age->tos)
 		set(fd, IPPROTO_IP, IP_TOS, age->tos);
-	if (local_port) {
-		const struct sock_address at = {0, local_port};
-		if (!alone)
-			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-		if (bind_to(fd, &at))
-			return abandon(fd, -EADDRINUSE);
-		if (alone)
-			set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	}
+}
+
+/* Binds what is to become a connection; an address that is not there is told from a port that cannot be had. */
+static int bind_stream(int fd, const struct sock_address *at, bool alone)
+{
+	if (!at->ip_be && !at->port)
+		return 0;
+	if (!alone)
+		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	const int error = bind_to(fd, at);
+	if (error)
+		return error == -EADDRNOTAVAIL ? error : -EADDRINUSE;
+	if (alone)
+		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	return 0;
+}
+
+int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
+	const struct sock_address *to, const struct sock_age *age)
+{
+	const struct sockaddr_in far = kernel_address(to);
+	const int fd = new_socket(SOCK_STREAM, IPPROTO_TCP, from->device);
+	if (fd < 0)
+		return fd;
+	stream_options(fd);
+	age_options(fd, age);
+	const int error = bind_stream(fd, &from->at, alone);
+	if (error)
+		return abandon(fd, error);
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS)
 		return abandon(fd, -errno);
 	return fd;
@@ -109,14 +143,14 @@ int sock_connect_result(struct sock_host *h, int fd)
 	return -error;
 }
 
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
+int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone)
 {
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	const int fd = new_socket(SOCK_STREAM, IPPROTO_TCP, at->device);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!alone)
 		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	const int error = bind_to(fd, at);
+	const int error = bind_to(fd, &at->at);
 	if (error)
 		return abandon(fd, error);
 	if (listen(fd, SOCK_BACKLOG))
@@ -144,6 +178,29 @@ int sock_local(struct sock_host *h, int fd, struct sock_address *out)
 		return -errno;
 	*out = our_address(&at);
 	return 0;
+}
+
+int sock_source(
+	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
+{
+	const struct sockaddr_in far = kernel_address(to);
+	struct sock_address at;
+	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, device);
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)))
+		return abandon(fd, -errno);
+	const int error = sock_local(h, fd, &at);
+	close(fd);
+	*ip_be = error ? 0 : at.ip_be;
+	return error;
+}
+
+bool sock_stranded(struct sock_host *h, int fd)
+{
+	char device[IFNAMSIZ];
+	socklen_t n = sizeof(device);
+	return getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &n) && errno == ENODEV;
 }
 
 ssize_t sock_write(
@@ -191,12 +248,12 @@ static void datagram_options(int fd)
 	set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 }
 
-int sock_udp(struct sock_host *h, const struct sock_address *at)
+int sock_udp(struct sock_host *h, const struct sock_place *at)
 {
-	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, at->device);
 	if (fd < 0)
-		return -errno;
-	const int error = bind_to(fd, at);
+		return fd;
+	const int error = bind_to(fd, &at->at);
 	if (error)
 		return abandon(fd, error);
 	datagram_options(fd);
@@ -207,20 +264,20 @@ int sock_udp(struct sock_host *h, const struct sock_address *at)
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
 {
 	const struct sockaddr_in far = kernel_address(peer);
-	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, NULL);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)))
 		return abandon(fd, -errno);
 	return fd;
 }
 
-int sock_echo(struct sock_host *h, uint16_t identifier)
+int sock_echo(struct sock_host *h, const struct sock_place *place)
 {
-	struct sock_address at = {0, identifier};
-	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
+	struct sock_address at = place->at;
+	const int fd = new_socket(SOCK_DGRAM, IPPROTO_ICMP, place->device);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* on by default, and then two sockets could have one identifier and each other's answers */
 	set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	if (bind_to(fd, &at)) {

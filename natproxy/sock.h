@@ -35,6 +35,13 @@ struct sock_address {
 	uint16_t port;
 };
 
+/* Where a socket stands on this host. */
+struct sock_place {
+	struct sock_address at; /* address 0: any; port 0: the kernel's choice */
+	const char *
+		device; /* it sends and hears by this one only (SO_BINDTODEVICE); NULL: as routes say */
+};
+
 /*
  * One message of a batch: a datagram, or a run of datagrams with the same peer, TTL and TOS that the
  * kernel cuts (UDP_SEGMENT) or has put together (UDP_GRO). On receipt the pieces say where it may go.
@@ -71,26 +78,31 @@ struct sock_age {
 };
 
 /*
- * A TCP socket on its way to `to`, from local port `local_port` (0: the kernel's choice). The port
- * may be shared with other connections (SO_REUSEADDR), never with a listener; with `alone` it must be nobody's
+ * A TCP socket on its way to `to`, from `from`. The port may be shared with other connections (SO_REUSEADDR), never with a listener; with `alone` it must be nobody's
  * at this moment, and is shared afterwards. Wait for SOCK_WRITE,
  * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
- * once. Syscalls: socket setsockopt bind connect close
+ * once; -ENODEV: the device is not there, here and below. Syscalls: socket setsockopt bind connect close
  */
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
 	const struct sock_address *to, const struct sock_age *age);
 /* A connection made with a TTL stands: errors no longer end it (RFC 5927). Syscalls: setsockopt */
 void sock_forgive(struct sock_host *h, int fd);
 /* How the connect ended: 0 or -errno. Syscalls: getsockopt */
 int sock_connect_result(struct sock_host *h, int fd);
-/* A listening socket; port 0 lets the kernel choose. With `alone` no connection may use the port. Syscalls:
+/* A listening socket. With `alone` no connection may use the port. Syscalls:
  * socket setsockopt bind listen close */
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone);
+int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone);
 /* The next connection and who it is from; -EAGAIN when there is none. Syscalls: accept4 setsockopt
  */
 int sock_accept(struct sock_host *h, int fd, struct sock_address *peer);
 /* The local address. Syscalls: getsockname */
 int sock_local(struct sock_host *h, int fd, struct sock_address *out);
+/* The address from which a socket on this device (NULL any) reaches `to`: 0 or -errno. Syscalls: socket setsockopt
+ * connect getsockname close */
+int sock_source(
+	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be);
+/* Whether the device that the socket was bound to is gone; false for one bound to none. Syscalls: getsockopt */
+bool sock_stranded(struct sock_host *h, int fd);
 
 /*
  * Writes what fits of at most SOCK_STREAM_PIECES pieces; `urgent` marks the last byte as urgent
@@ -111,15 +123,15 @@ int sock_finish(struct sock_host *h, int fd);
 void sock_close(struct sock_host *h, int fd, bool reset);
 
 /*
- * An unconnected UDP socket at `at` (port 0: the kernel's choice), with errors, TTL, TOS and lost
+ * An unconnected UDP socket at `at`, with errors, TTL, TOS and lost
  * datagrams reported, runs received whole where the kernel knows how.
  * Syscalls: socket setsockopt bind close
  */
-int sock_udp(struct sock_host *h, const struct sock_address *at);
+int sock_udp(struct sock_host *h, const struct sock_place *at);
 /* A UDP socket that talks to one peer only, from a random port. Syscalls: socket connect close */
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer);
-/* A ping socket with this identifier if nobody has it. Syscalls: socket setsockopt bind close */
-int sock_echo(struct sock_host *h, uint16_t identifier);
+/* A ping socket whose identifier is the port of `at` if nobody has it. Syscalls: socket setsockopt bind close */
+int sock_echo(struct sock_host *h, const struct sock_place *at);
 /*
  * Whether what a datagram socket sends from now on may be cut on its way. If not, it leaves with DF,
  * and what the path is known not to take is refused with -EMSGSIZE and an error whose offender is 0.

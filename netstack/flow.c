@@ -57,7 +57,7 @@ static uint32_t *flow_session_count(struct guest *g, const struct flow *f)
 	if (f->list == FLOW_TIME_WAIT)
 		return &g->time_wait;
 	if (f->key.kind == FLOW_TCP)
-		return &g->tcp;
+		return f->inward ? &g->tcp_inward : &g->tcp;
 	return f->key.kind == FLOW_UDP ? &g->udp : &g->echo;
 }
 
@@ -117,15 +117,11 @@ static struct flow *flow_take(struct stack *s)
 	return t->touched < STACK_FLOWS_MAX ? &t->flow[t->touched++] : NULL;
 }
 
-struct flow *flow_open(struct stack *s, const struct flow_key *key, struct guest *g)
+static struct flow *flow_begin(
+	struct stack *s, const struct flow_key *key, struct guest *g, bool inward)
 {
 	uint32_t *bucket;
-	struct flow *f;
-	if (flow_limit_reached(s, g, key->kind)) {
-		drop_count(s->drops, DROP_FLOW_LIMIT);
-		return NULL;
-	}
-	f = flow_take(s);
+	struct flow *f = flow_take(s);
 	if (!f) {
 		drop_count(s->drops, DROP_FLOW_TABLE);
 		return NULL;
@@ -136,11 +132,29 @@ struct flow *flow_open(struct stack *s, const struct flow_key *key, struct guest
 		.guest = guest_index(s, g),
 		.hash_next = *bucket,
 		.used = true,
+		.inward = inward,
 		.hashed = true};
 	*bucket = (uint32_t)(f - s->flows.flow) + 1;
 	s->flows.used++;
 	flow_move(s, f, FLOW_OPEN);
 	return f;
+}
+
+struct flow *flow_open(struct stack *s, const struct flow_key *key, struct guest *g)
+{
+	if (!flow_limit_reached(s, g, key->kind))
+		return flow_begin(s, key, g, false);
+	drop_count(s->drops, DROP_FLOW_LIMIT);
+	return NULL;
+}
+
+struct flow *flow_open_inward(struct stack *s, const struct flow_key *key, struct guest *g)
+{
+	const uint64_t limit = (uint64_t)s->config.tcp_per_guest * 5 / 2;
+	if (!limit || g->tcp_inward < limit)
+		return flow_begin(s, key, g, true);
+	drop_count(s->drops, DROP_FLOW_LIMIT);
+	return NULL;
 }
 
 void flow_end(struct stack *s, struct flow *f)

@@ -48,6 +48,7 @@ struct flow {
 	uint8_t owed;	/* set of enum flow_debt */
 	bool used, hashed, ready;
 	bool told;	 /* natproxy knows the id */
+	bool inward;	 /* TCP that somebody outside began */
 	uint8_t list;	 /* which list: enum flow_where */
 	uint8_t failure; /* TCP_REJECTED: enum ring_failure */
 	uint32_t token;
@@ -80,6 +81,9 @@ struct flow *flow_find(struct stack *s, const struct flow_key *key);
 int flow_of_id(struct stack *s, uint32_t id, struct flow **f);
 /* A new flow of guest g, zeroed but for key and place; NULL (counted) when a limit or the table is full. */
 struct flow *flow_open(struct stack *s, const struct flow_key *key, struct guest *g);
+/* The same for a TCP connection that somebody outside began: a guest may have two and a half times as many of those, and they
+ * count apart from its own. */
+struct flow *flow_open_inward(struct stack *s, const struct flow_key *key, struct guest *g);
 /* Moves the flow to another of the lists. */
 void flow_move(struct stack *s, struct flow *f, enum flow_where where);
 /* Nobody finds it from now on; freed at once if it owes nothing, else when that is done. Say what it owes first. */

@@ -42,6 +42,7 @@ struct guest {
 	uint64_t passed_ns;  /* the same for errors of others */
 	struct flow_list half_open, flows;
 	uint32_t tcp, udp, echo; /* sessions counted against the limits */
+	uint32_t tcp_inward;	 /* those that others began */
 	uint32_t time_wait;	 /* flows in TIME-WAIT that still name this entry */
 	uint16_t fragments;	 /* unfinished datagrams */
 };

@@ -185,7 +185,7 @@ void stack_counts(const struct stack *s, struct stack_counts *out)
 	for (uint32_t i = 0; i < s->guests.used; i++) {
 		const struct guest *g = &s->guests.entry[i];
 		out->guests += g->known;
-		out->tcp += g->tcp;
+		out->tcp += g->tcp + g->tcp_inward;
 		out->udp += g->udp;
 		out->echo += g->echo;
 		out->half_open += g->half_open.count;

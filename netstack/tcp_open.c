@@ -36,7 +36,9 @@ static void open_common(struct stack *s, struct flow *f)
 	t->tx_budget = TCP_WINDOW_START;
 	t->mss = TCP_MSS_DEFAULT;
 	t->heard_ns = s->now_ns;
-	flow_move(s, f, FLOW_HALF_OPEN);
+	/* what strangers begin takes no place among the guest's own that wait for an answer; natproxy bounds it */
+	if (!f->inward)
+		flow_move(s, f, FLOW_HALF_OPEN);
 }
 
 void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg)
@@ -313,9 +315,7 @@ int stack_op_tcp_incoming(struct stack *s, const struct ring_desc *d)
 	else if (f)
 		return open_reject(s, d->pair.token, RING_FAIL_REFUSED);
 	g = guest_need(s, key.guest_ip_be);
-	if (g)
-		open_make_room(s, g);
-	f = g ? flow_open(s, &key, g) : NULL;
+	f = g ? flow_open_inward(s, &key, g) : NULL;
 	if (!f)
 		return open_reject(s, d->pair.token, RING_FAIL_SHORTAGE);
 	open_common(s, f);

@@ -95,6 +95,7 @@ static void take_route(struct nl_object *object, void *arg)
 	if (!rtnl_link_i2name(
 		    reading->links, rtnl_route_nh_get_ifindex(hop), r->device, sizeof(r->device)))
 		return;
+	r->device_index = rtnl_route_nh_get_ifindex(hop);
 	h->route_count++;
 }
 

@@ -24,6 +24,7 @@ struct hostnet_route {
 	uint32_t gateway_be;	  /* 0: directly connected */
 	char device[HOSTNET_DEVICE];
 	uint32_t metric; /* of routes to the same place the lowest counts */
+	int device_index; /* a device that was made anew has another: sockets bound to the old are stranded */
 };
 
 struct hostnet {

@@ -33,12 +33,13 @@ static uint32_t sockets_max(void)
 	return (uint32_t)limit.rlim_max;
 }
 
-/* A hub's configuration as one of several natproxies is to have it: of the published ports those whose guest it
- * serves. */
+/* A hub's configuration as one of several natproxies is to have it: of the published ports and static addresses those
+ * whose guest it serves. */
 struct part {
 	Nl__Hub hub;
 	Nl__Nat nat;
 	Nl__Publish *publish[CONF_PUBLISH_MAX];
+	Nl__Static *fixed[CONF_STATIC_MAX];
 };
 
 static Nl__Hub *part_of(const struct worker *w, struct part *part)
@@ -57,6 +58,11 @@ static Nl__Hub *part_of(const struct worker *w, struct part *part)
 	for (i = 0; i < nat->n_publish && i < CONF_PUBLISH_MAX; i++)
 		if (shard_of(&hub->shard_key, nat->publish[i]->to->ip_be, hub->shards) == w->shard)
 			part->publish[part->nat.n_publish++] = nat->publish[i];
+	part->nat.static_ = part->fixed;
+	part->nat.n_static_ = 0;
+	for (i = 0; i < nat->n_static_ && i < CONF_STATIC_MAX; i++)
+		if (shard_of(&hub->shard_key, nat->static_[i]->inside->be, hub->shards) == w->shard)
+			part->fixed[part->nat.n_static_++] = nat->static_[i];
 	return &part->hub;
 }
 

@@ -59,7 +59,7 @@ static void need_open(int fd)
 		abort();
 }
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
 	const struct sock_address *to, const struct sock_age *age)
 {
 	return new_fd();
@@ -69,7 +69,7 @@ int sock_connect_result(struct sock_host *h, int fd)
 	need_open(fd);
 	return take() > 200 ? -ECONNREFUSED : 0;
 }
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
+int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone)
 {
 	return new_fd();
 }
@@ -122,7 +122,7 @@ void sock_close(struct sock_host *h, int fd, bool reset)
 	need_open(fd);
 	host.open[fd] = false;
 }
-int sock_udp(struct sock_host *h, const struct sock_address *at)
+int sock_udp(struct sock_host *h, const struct sock_place *at)
 {
 	return new_fd();
 }
@@ -130,9 +130,19 @@ int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
 {
 	return new_fd();
 }
-int sock_echo(struct sock_host *h, uint16_t identifier)
+int sock_echo(struct sock_host *h, const struct sock_place *at)
 {
 	return new_fd();
+}
+int sock_source(struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
+{
+	*ip_be = inet_addr("10.9.9.9");
+	return 0;
+}
+bool sock_stranded(struct sock_host *h, int fd)
+{
+	need_open(fd);
+	return take() > 250;
 }
 void sock_fragment(struct sock_host *h, int fd, bool allowed)
 {

@@ -16,7 +16,7 @@ LINES = [STAMP + line for line in (
     rf'SecureNAT: The connection to TCP session \d+: Host "{IP}", Port \d+ failed\.',
     r"SecureNAT: The (TCP|UDP|ICMP) session \d+ was deleted\.",
     r"SecureNAT: The (TCP|UDP|ICMP) session \d+ ended: [a-z' ]+, \d+ bytes from the guest, \d+ bytes to the guest, duration \d+\.\d{3} seconds\.",
-    rf"SecureNAT: The (TCP|UDP|ICMP) session was refused: [a-z' ]+\. Connection source {ENDPOINT}, Connection destination {ENDPOINT}",
+    rf"SecureNAT: The (TCP|UDP|ICMP) session was refused: [ -~]+\. Connection source {ENDPOINT}, Connection destination {ENDPOINT}",
     r'SecureNAT has started\. The SecureNAT session "SID-SECURENAT-1" was created\.',
     r"SecureNAT stopped\.",
     r"SecureNAT: The process [a-z.0-9]+ was (killed by its policy|ended by signal \d+) and will be restarted\.( Reason: [ -~]+)?",

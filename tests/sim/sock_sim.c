@@ -116,10 +116,10 @@ void sock_sim_event(struct conn *c)
 
 /* TCP. */
 
-int sock_tcp_connect(struct sock_host *h, uint16_t local_port, bool alone,
+int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
 	const struct sock_address *to, const struct sock_age *age)
 {
-	const struct sock_address local = {htonl(HOST_IP), port_or_any(local_port)};
+	const struct sock_address local = {htonl(HOST_IP), port_or_any(from->at.port)};
 	int fd;
 	if (port_in_use(SOCK_LISTENER, local.port))
 		return -EADDRINUSE;
@@ -141,9 +141,9 @@ int sock_connect_result(struct sock_host *h, int fd)
 	return socks[fd].conn->decided ? socks[fd].conn->error : -EINPROGRESS;
 }
 
-int sock_tcp_listen(struct sock_host *h, const struct sock_address *at, bool alone)
+int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone)
 {
-	uint16_t port = port_or_any(at->port);
+	uint16_t port = port_or_any(at->at.port);
 	int fd;
 	if (port_in_use(SOCK_LISTENER, port))
 		return -EADDRINUSE;
@@ -190,6 +190,17 @@ int sock_local(struct sock_host *h, int fd, struct sock_address *out)
 	*out = s->kind == SOCK_TCP ? s->conn->local
 				   : (struct sock_address){htonl(HOST_IP), s->port};
 	return 0;
+}
+
+int sock_source(struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
+{
+	*ip_be = htonl(HOST_IP);
+	return 0;
+}
+
+bool sock_stranded(struct sock_host *h, int fd)
+{
+	return false;
 }
 
 ssize_t sock_write(
@@ -354,9 +365,9 @@ static void send_message(int fd, const struct sock_datagram *in)
 	} while (at < bytes);
 }
 
-int sock_udp(struct sock_host *h, const struct sock_address *at)
+int sock_udp(struct sock_host *h, const struct sock_place *at)
 {
-	uint16_t port = port_or_any(at->port);
+	uint16_t port = port_or_any(at->at.port);
 	int fd;
 	if (port_in_use(SOCK_UDP, port))
 		return -EADDRINUSE;
@@ -368,18 +379,18 @@ int sock_udp(struct sock_host *h, const struct sock_address *at)
 
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
 {
-	const struct sock_address any = {0, 0};
+	const struct sock_place any = {0};
 	int fd = sock_udp(h, &any);
 	if (fd >= 0)
 		socks[fd].to = *peer;
 	return fd;
 }
 
-int sock_echo(struct sock_host *h, uint16_t identifier)
+int sock_echo(struct sock_host *h, const struct sock_place *at)
 {
 	int fd = fd_new(SOCK_PING);
 	if (fd >= 0)
-		socks[fd].port = identifier;
+		socks[fd].port = at->at.port;
 	return fd;
 }
 

@@ -132,23 +132,34 @@ Test(nat, a_use_within_the_second_counts)
 	free(n);
 }
 
+static int open_incoming(struct nat *n, enum nat_protocol p, uint32_t guest, uint32_t peer,
+	uint16_t port, uint64_t now, uint32_t *siblings, uint32_t *ref)
+{
+	const struct nat_request r = {.protocol = p,
+		.incoming = true,
+		.flow = 1,
+		.guest = {guest, 5},
+		.remote = {peer, port}};
+	return nat_open(n, &r, now, 0, siblings, ref);
+}
+
 Test(nat, strangers_give_way_to_strangers)
 {
 	struct nat *n = table(8, 10);
 	uint32_t siblings[8] = {0}, ref[8];
 	for (uint16_t i = 0; i < 4; i++) {
-		open_one(n, NAT_UDP, 1, 1, i, 0, &siblings[i], &ref[i]);
-		cr_assert_eq(nat_incoming(n, ref[i]), NAT_NONE);
+		open_incoming(n, NAT_UDP, 1, 77, i, 0, &siblings[i], &ref[i]);
+		cr_assert_eq(nat_gives_way(n, ref[i]), NAT_NONE);
 	}
 	nat_touch(n, ref[0], 5 * second);
-	open_one(n, NAT_UDP, 1, 1, 4, 6 * second, &siblings[4], &ref[4]);
-	cr_assert_eq(nat_incoming(n, ref[4]), ref[1], "the longest unused");
+	open_incoming(n, NAT_UDP, 1, 77, 4, 6 * second, &siblings[4], &ref[4]);
+	cr_assert_eq(nat_gives_way(n, ref[4]), ref[1], "the longest unused");
 	nat_close(n, ref[1], &siblings[1]);
-	open_one(n, NAT_UDP, 1, 2, 5, 6 * second, &siblings[5], &ref[5]);
-	cr_assert_eq(nat_incoming(n, ref[5]), NAT_NONE, "another guest has its own");
+	open_incoming(n, NAT_UDP, 2, 77, 5, 6 * second, &siblings[5], &ref[5]);
+	cr_assert_eq(nat_gives_way(n, ref[5]), NAT_NONE, "another guest has its own");
 	nat_close(n, ref[4], &siblings[4]);
-	open_one(n, NAT_UDP, 1, 1, 6, 7 * second, &siblings[6], &ref[6]);
-	cr_assert_eq(nat_incoming(n, ref[6]), NAT_NONE, "half is allowed again");
+	open_incoming(n, NAT_UDP, 1, 77, 6, 7 * second, &siblings[6], &ref[6]);
+	cr_assert_eq(nat_gives_way(n, ref[6]), NAT_NONE, "half is allowed again");
 	free(n);
 }
 
@@ -156,10 +167,68 @@ Test(nat, a_limit_of_one_leaves_a_stranger_in)
 {
 	struct nat *n = table(1, 10);
 	uint32_t siblings = 0, ref;
-	open_one(n, NAT_UDP, 1, 1, 1, 0, &siblings, &ref);
-	cr_assert_eq(nat_incoming(n, ref), NAT_NONE);
+	open_incoming(n, NAT_UDP, 1, 77, 1, 0, &siblings, &ref);
+	cr_assert_eq(nat_gives_way(n, ref), NAT_NONE);
 	nat_close(n, ref, &siblings);
-	cr_assert_eq(n->guest[1].incomings, 0);
+	cr_assert_eq(n->guest[1].incomings[NAT_UDP], 0);
+	free(n);
+}
+
+Test(nat, what_strangers_begin_leaves_the_guest_its_own)
+{
+	struct nat *n = table(4, 4);
+	uint32_t siblings = 0, ref;
+	for (uint16_t i = 0; i < 10; i++)
+		cr_assert_eq(open_incoming(n, NAT_TCP, 1, i, 9, 0, &siblings, &ref), 0);
+	cr_assert_eq(open_incoming(n, NAT_TCP, 1, 99, 9, 0, &siblings, &ref), -EDQUOT,
+		"two and a half times the guest's own");
+	for (uint16_t i = 0; i < 4; i++)
+		cr_assert_eq(open_one(n, NAT_TCP, 1, 1, i, 0, &siblings, &ref), 0);
+	cr_assert_eq(open_one(n, NAT_TCP, 1, 1, 5, 0, &siblings, &ref), -EDQUOT);
+	cr_assert_eq(n->incoming_tcp, 10);
+	cr_assert_eq(nat_guest_sessions(n, 1), 14);
+	while (siblings)
+		nat_close(n, siblings, &siblings);
+	cr_assert_eq(n->incoming_tcp, 0);
+	cr_assert_eq(nat_guest_sessions(n, 1), 0);
+	free(n);
+}
+
+/* How many connections a peer gets in by one port, which it fills by itself. */
+static uint32_t filled_by(struct nat *n, uint32_t peer, uint32_t *of_rule)
+{
+	uint32_t siblings = 0, ref, got = 0;
+	while (nat_admits(n, 1, peer, *of_rule)) {
+		cr_assert_eq(
+			open_incoming(n, NAT_TCP, 1, peer, (uint16_t)got, 0, &siblings, &ref), 0);
+		++*of_rule;
+		got++;
+	}
+	return got;
+}
+
+Test(nat, one_peer_gets_as_many_as_the_guest_and_the_next_half_of_that)
+{
+	struct nat *n = table(512, 10);
+	uint32_t rule = 0, other = 0;
+	cr_assert_eq(filled_by(n, 7, &rule), 512);
+	cr_assert_eq(filled_by(n, 8, &rule), 256);
+	cr_assert_eq(filled_by(n, 9, &rule), 128);
+	cr_assert(nat_admits(n, 1, 10, other), "another port");
+	cr_assert_not(nat_admits(n, 1, 7, other), "the first has had its part");
+	cr_assert(nat_admits(n, 2, 7, 0), "another guest");
+	free(n);
+}
+
+Test(nat, a_hundred_peers_leave_room_for_one_more)
+{
+	struct nat *n = table(512, 10);
+	uint32_t rule = 0;
+	for (uint32_t peer = 100; peer < 200; peer++)
+		filled_by(n, peer, &rule);
+	cr_assert_eq(n->guest[1].incomings[NAT_TCP], rule);
+	cr_assert_leq(rule, 1024, "four fifths: the rest is for the guest's other ports");
+	cr_assert(nat_admits(n, 1, 1000, 0));
 	free(n);
 }
 

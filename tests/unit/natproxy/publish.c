@@ -14,7 +14,7 @@ enum { FLOW = 0x40001, TO_PORT = 80 };
 
 static Nl__Endpoint listen_at, send_to_guest;
 
-static struct rig *published(Nl__Publish__Proto proto, uint16_t port)
+static const Nl__Publish *rule_for(Nl__Publish__Proto proto, uint16_t port)
 {
 	static Nl__Publish p;
 	nl__publish__init(&p);
@@ -27,7 +27,12 @@ static struct rig *published(Nl__Publish__Proto proto, uint16_t port)
 	listen_at.port = port;
 	send_to_guest.ip_be = rig_guest_ip();
 	send_to_guest.port = TO_PORT;
-	return rig_new(&(struct rig_options){.publish = &p});
+	return &p;
+}
+
+static struct rig *published(Nl__Publish__Proto proto, uint16_t port)
+{
+	return rig_new(&(struct rig_options){.publish = rule_for(proto, port)});
 }
 
 static uint16_t free_port(int type)
@@ -161,5 +166,91 @@ Test(publish, udp_knocks_first_and_then_both_ways)
 	cr_assert_eq(r->np->sockets_open, 1);
 	cr_assert_eq(write(fd, "again", 5), 5);
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d));
+	rig_free(r);
+}
+
+/* Connects from 127.0.0.`last` to the port, and lets the guest accept it as this flow; false: it was reset. */
+static bool gets_in(struct rig *r, uint16_t port, uint8_t last, uint32_t flow)
+{
+	struct sockaddr_in from = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + last)};
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
+	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+	const uint32_t waiting = r->np->incomings;
+	struct ring_desc d;
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
+	cr_assert_eq(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	for (int i = 0; i < 20 && r->np->incomings == waiting && !r->drops.count[DROP_FLOW_LIMIT];
+		i++)
+		rig_turn(r);
+	if (r->np->incomings == waiting) {
+		r->drops.count[DROP_FLOW_LIMIT] = 0;
+		return false;
+	}
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_INCOMING, &d));
+	if (flow) {
+		d = (struct ring_desc){.op = RING_NETSTACK_TCP_ACCEPTED,
+			.flow = flow,
+			.pair = {.token = d.pair.token}};
+		rig_send(r, &d);
+		rig_turn(r);
+	}
+	return true;
+}
+
+/* Peers on loopback are all shown as the gateway, so they share one part; the guest's own connections are another matter. */
+Test(publish, who_fills_a_port_leaves_the_guest_its_own_connections)
+{
+	const uint16_t port = free_port(SOCK_STREAM);
+	struct rig *r;
+	uint16_t outside;
+	struct ring_desc d;
+	r = rig_new(&(struct rig_options){
+		.publish = rule_for(NL__PUBLISH__PROTO__tcp, port), .tcp_limit = 8});
+	uint32_t got = 0;
+	while (gets_in(r, port, 1, FLOW + got))
+		got++;
+	cr_assert_eq(got, 8);
+	cr_assert_eq(r->np->publish[0].sessions, 8);
+	const int listener = rig_listener(&outside);
+	for (uint32_t i = 0; i < 8; i++) {
+		rig_open(r, FLOW + 100 + i, (uint16_t)(RIG_GUEST_PORT + i), outside);
+		cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d), "own connection %u", i);
+	}
+	close(listener);
+	rig_free(r);
+}
+
+Test(publish, who_never_gets_an_answer_does_not_shut_the_door)
+{
+	const uint16_t port = free_port(SOCK_STREAM);
+	struct rig *r = published(NL__PUBLISH__PROTO__tcp, port);
+	uint32_t got = 0;
+	while (gets_in(r, port, 1, 0))
+		got++;
+	cr_assert_eq(got, NATPROXY_INCOMING / 2, "the rest is for others");
+	rig_free(r);
+}
+
+Test(publish, a_peer_that_a_list_forbids_is_reset)
+{
+	Nl__Nat nat = NL__NAT__INIT;
+	Nl__AccessList list = NL__ACCESS_LIST__INIT, *lists[] = {&list};
+	const uint16_t port = free_port(SOCK_STREAM);
+	char byte;
+	list.number = 7;
+	nat.n_access_lists = 1;
+	nat.access_lists = lists;
+	nat.has_destination_list = true;
+	nat.destination_list = 7;
+	struct rig *r = rig_new(&(struct rig_options){
+		.publish = rule_for(NL__PUBLISH__PROTO__tcp, port), .nat = &nat});
+	const int fd = to_port(SOCK_STREAM, port);
+	cr_assert(rig_quiet(r, 20));
+	cr_assert_eq(read(fd, &byte, 1), -1);
+	cr_assert_eq(errno, ECONNRESET);
+	cr_assert(rig_has_line(r, "was refused: access list 7"));
 	rig_free(r);
 }

@@ -125,9 +125,10 @@ static void on_ready(void *context, int fd, unsigned int events)
 	natproxy_ready(((struct rig *)context)->np, fd, events);
 }
 
-static void configure(struct natproxy_setup *s, const struct rig_options *o, struct natproxy *np)
+/* The hub that the options describe, given to `take` with `context`; its answer. */
+static int with_hub(
+	const struct rig_options *o, int (*take)(void *context, const Nl__Hub *hub), void *context)
 {
-	static uint8_t entropy[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
 	Nl__VirtualHost host = NL__VIRTUAL_HOST__INIT;
 	Nl__Nat nat = NL__NAT__INIT;
@@ -139,6 +140,8 @@ static void configure(struct natproxy_setup *s, const struct rig_options *o, str
 	uint32_t ftp_port = o->ftp_port;
 	Nl__Publish *publish[1];
 	memcpy(publish, &o->publish, sizeof(publish));
+	if (o->nat)
+		nat = *o->nat;
 	address.be = inet_addr("192.168.30.1");
 	mask.be = inet_addr("255.255.255.0");
 	host.address = &address;
@@ -156,8 +159,10 @@ static void configure(struct natproxy_setup *s, const struct rig_options *o, str
 	}
 	nat.has_udp_inbound_refresh = o->outbound_refresh_only;
 	nat.udp_inbound_refresh = false;
-	nat.n_publish = o->publish != NULL;
-	nat.publish = publish;
+	if (o->publish) {
+		nat.n_publish = 1;
+		nat.publish = publish;
+	}
 	limits.has_tcp_sessions_per_host = limits.has_syn_sent_per_host =
 		limits.has_udp_sessions_per_host = true;
 	limits.tcp_sessions_per_host = o->tcp_limit ? o->tcp_limit : 1024;
@@ -172,11 +177,57 @@ static void configure(struct natproxy_setup *s, const struct rig_options *o, str
 	hub.nat = &nat;
 	hub.limits = &limits;
 	hub.alg = &alg;
-	s->hub = &hub;
+	hub.has_enable = o->hub_off;
+	return take(context, &hub);
+}
+
+struct birth {
+	struct natproxy_setup *setup;
+	struct natproxy *np;
+};
+
+static int take_init(void *context, const Nl__Hub *hub)
+{
+	struct birth *b = context;
+	b->setup->hub = hub;
+	return natproxy_init(
+		b->np, b->setup, zeroed(NATPROXY_INSPECTED * natproxy_inspect_bytes()));
+}
+
+static void configure(struct natproxy_setup *s, const struct rig_options *o, struct natproxy *np)
+{
+	static uint8_t entropy[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+	struct birth b = {s, np};
 	s->sockets_max = o->sockets_max ? o->sockets_max : 4096;
 	s->echo_allowed = !o->no_echo;
 	s->entropy = entropy;
-	if (natproxy_init(np, s, zeroed(NATPROXY_INSPECTED * natproxy_inspect_bytes())))
+	if (with_hub(o, take_init, &b))
+		abort();
+}
+
+static int take_configure(void *context, const Nl__Hub *hub)
+{
+	return natproxy_configure(context, hub);
+}
+
+void rig_configure(struct rig *r, const struct rig_options *o)
+{
+	if (with_hub(o, take_configure, r->np))
+		abort();
+}
+
+void rig_host(struct rig *r, const char *const *own, size_t count)
+{
+	Nl__HostNetwork m = NL__HOST_NETWORK__INIT;
+	Nl__Subnet subnet[8], *pointer[8];
+	for (size_t i = 0; i < count; i++) {
+		nl__subnet__init(&subnet[i]);
+		subnet[i].ip_be = inet_addr(own[i]);
+		pointer[i] = &subnet[i];
+	}
+	m.n_own = count;
+	m.own = pointer;
+	if (natproxy_on_host_network(r->np, &m, NULL))
 		abort();
 }
 

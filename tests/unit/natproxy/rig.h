@@ -49,6 +49,8 @@ struct rig_options {
 	bool udp_limit_one;
 	uint32_t udp_limit;
 	bool outbound_refresh_only;
+	const Nl__Nat *nat; /* what the options above do not say; they are laid over it */
+	bool hub_off;
 };
 
 /*
@@ -61,6 +63,10 @@ bool rig_network(void);
 /* A started core; free with rig_free. */
 struct rig *rig_new(const struct rig_options *o);
 void rig_free(struct rig *r);
+/* The configuration is this one from now on; sockets_max and no_echo stay as they were. */
+void rig_configure(struct rig *r, const struct rig_options *o);
+/* The host's addresses, at most 8, as the supervisor tells them. */
+void rig_host(struct rig *r, const char *const *own, size_t count);
 /* One turn: events, ring, flush, rings published. */
 void rig_turn(struct rig *r);
 /* Turns until a descriptor from natproxy arrives; releases of written buffers are handled inside.
