@@ -1,6 +1,7 @@
 /* natlockctl: arguments, connection, lock, one question, its answer. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "lockdown.h"
@@ -21,10 +22,12 @@ int main(int argc, char **argv)
 	code = ctl_parse(&ctl, argc, argv);
 	if (code != CTL_GO_ON)
 		return code;
+	ctl.is_terminal = isatty(STDOUT_FILENO) == 1;
 	fd = client_connect(ctl.api, &f);
 	if (fd < 0)
 		return ctl_fail(&ctl, &f);
-	error = lockdown(fd);
+	error = lockdown(fd, ctl.file);
+	ctl.file = ctl.file >= 0 ? LOCKDOWN_FILE : -1;
 	if (error < 0) {
 		failure(&f, CTL_FAILED, "E0710", strerror(-error),
 			"See which kernel feature is missing: natlock doctor",
