@@ -70,12 +70,38 @@ static void join_path(char *out, size_t cap, const char *section, const char *ke
 	snprintf(out, cap, "%s%s%s", section, dot, key != NULL ? key : "");
 }
 
+/* The name of the first hub, into `name`: without one the whole configuration would be meant. */
+static int find_hub(struct ctl *ctl, char *name, size_t cap, struct failure *f)
+{
+	struct rows rows;
+	int code = ask_table(ctl, NL__TOPIC__HUBS, NULL, &rows, f);
+	const char *first =
+		code == CTL_OK && rows.count > 0 ? rows_text(rows.row[0], "name") : NULL;
+
+	snprintf(name, cap, "%s", first != NULL ? first : "");
+	rows_free(&rows);
+	return code;
+}
+
+/* The supervisor knows the descriptor, not its name, and calls it FILE. */
+static void name_file(struct failure *f, const char *name)
+{
+	static const char its[] = "FILE:";
+	char rest[sizeof(f->message)];
+
+	if (strncmp(f->message, its, strlen(its)) != 0)
+		return;
+	strcpy(rest, f->message + strlen(its));
+	snprintf(f->message, sizeof(f->message), "%.200s:%.300s", name, rest);
+}
+
 int request_run_config(struct ctl *ctl, struct failure *f)
 {
 	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__ConfigRequest config = NL__CONFIG_REQUEST__INIT;
 	struct render render = ask_render(ctl);
-	char path[CHANGE_PATH], *text;
+	char path[CHANGE_PATH], hub[64], *text;
+	int code = CTL_OK;
 
 	config.has_what = config.has_json = 1;
 	config.what = (Nl__ConfigRequest__What)ctl->verb->what;
@@ -86,9 +112,17 @@ int request_run_config(struct ctl *ctl, struct failure *f)
 			ctl->arguments > 0 ? ctl->argument[0] : NULL);
 		config.path = path;
 	}
+	if (ctl->verb->value != NULL && ctl->hub == NULL) {
+		code = find_hub(ctl, hub, sizeof(hub), f);
+		config.hub = hub;
+	}
+	if (code != CTL_OK)
+		return code;
 	request.msg_case = NL__OPERATOR_REQUEST__MSG_CONFIG;
 	request.config = &config;
 	text = ask_text(ctl, &request, ctl->file, f);
+	if (text == NULL && ctl->verb->kind == VERB_TEST)
+		name_file(f, ctl->argument[0]);
 	if (text == NULL)
 		return (int)f->exit_code;
 	render_config(&render, ctl->verb, text);

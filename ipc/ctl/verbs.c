@@ -37,7 +37,7 @@ const struct verb verbs[] = {
 	{"hub disable", .kind = VERB_SWITCH, .key = "enable", .value = "false", JSON("hub.disable"),
 		.help = "stop serving the hub; its configuration stays"},
 	{"hub get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "",
-		JSON("hub.get"), .help = "the hub's settings"},
+		.value = "hub", JSON("hub.get"), .help = "the hub's settings"},
 	{"hub set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "", JSON("hub.set"),
 		.help = "change the hub's settings, such as host.address=10.1.0.1"},
 	{"session list", .kind = VERB_TABLE, TOPIC(SESSIONS), JSON("session.list"),

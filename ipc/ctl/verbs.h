@@ -33,7 +33,8 @@ enum verb_kind {
 	VERB_HEALTH,
 	VERB_POLICY, /* texts that the supervisor has */
 	VERB_VERSION,
-	VERB_CONFIG, /* what: enum of ConfigRequest; key: the path, an argument is what is below it */
+	VERB_CONFIG, /* what: enum of ConfigRequest; key: the path, an argument is what is
+			 * below it; value: anything = of a hub, even if none is named */
 	VERB_TEST,
 	VERB_SHUTDOWN, /* what is done, and answered by a text */
 	VERB_RESTART,

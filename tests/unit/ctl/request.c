@@ -132,6 +132,28 @@ Test(request, configuration)
 	}
 }
 
+Test(request, a_hubs_configuration_is_the_first_hubs)
+{
+	Nl__OperatorRequest *q;
+	struct sample s;
+	struct rig r;
+
+	sample_status(&s);
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
+	rig_done(&r, "enable: true");
+	cr_assert_eq(RUN(&r, "hub", "get"), CTL_OK, "%s", r.err_text);
+	nl__operator_request__free_unpacked(rig_request(&r), NULL);
+	q = rig_request(&r);
+	cr_expect_str_eq(q->config->hub, "default");
+	cr_expect_str_eq(q->config->path, "");
+	finish(&r, q);
+	q = ASKED_BY(&r, "--hub", "lab", "hub", "get", "host");
+	cr_expect_str_eq(q->config->hub, "lab");
+	cr_expect_str_eq(q->config->path, "host");
+	finish(&r, q);
+}
+
 static void say_part(struct rig *r, const char *text, bool last)
 {
 	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
@@ -195,6 +217,13 @@ Test(request, a_file_to_be_tested_goes_along)
 	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(got));
 	cr_expect_eq(read(got, &byte, 1), 1);
 	cr_expect_eq(byte, 'x');
+	rig_close(&r);
+	rig_open(&r);
+	rig_fail(&r, "FILE:12:5: unknown key \"mtuu\" in nat", 6);
+	cr_expect_eq(RUN(&r, "config", "test", path), CTL_CONFIG);
+	cr_expect_not_null(strstr(r.err_text, path), "%s", r.err_text);
+	cr_expect_not_null(strstr(r.err_text, ":12:5: unknown key \"mtuu\" in nat\n"));
+	cr_expect_null(strstr(r.err_text, "FILE"));
 	rig_close(&r);
 	unlink(path);
 	rig_open(&r);
