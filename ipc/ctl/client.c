@@ -186,15 +186,13 @@ static int fail_nonsense(struct failure *why)
 		"Compare: natlockctl version", "the gateway's answer cannot be read");
 }
 
-int client_ask(struct client *c, const Nl__OperatorRequest *request, struct failure *why)
+int client_ask(struct client *c, const Nl__OperatorRequest *request, int file, struct failure *why)
 {
-	uint8_t packed[1024];
+	int error = chan_send_message(&c->chan, &request->base, &file, file >= 0 ? 1 : 0);
 
-	if (nl__operator_request__get_packed_size(request) > sizeof(packed))
+	if (error == -EMSGSIZE)
 		return failure(why, CTL_USAGE, "E0701", NULL, NULL, "the request is too long");
-	if (chan_send(&c->chan, packed, nl__operator_request__pack(request, packed), NULL, 0) != 0)
-		return fail_ended(why);
-	return CTL_OK;
+	return error == 0 ? CTL_OK : fail_ended(why);
 }
 
 const Nl__OperatorAnswer *client_answer(struct client *c, struct failure *why)

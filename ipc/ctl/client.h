@@ -17,7 +17,7 @@ enum { CLIENT_POOL_BYTES = 1 << 20, CLIENT_PATH = 108, CLIENT_TIMEOUT_MS = 10000
 struct client {
 	struct chan chan;
 	struct pool pool;
-	int timeout_ms; /* of silence */
+	int timeout_ms; /* of silence; -1: for ever */
 	uint8_t memory[CLIENT_POOL_BYTES];
 };
 
@@ -30,8 +30,9 @@ struct client {
 int client_connect(const char *given, struct failure *why);
 /* Takes over a connected SOCK_SEQPACKET descriptor. */
 void client_init(struct client *c, int fd);
-/* 0, or an exit code with *why. Syscalls: sendmsg */
-int client_ask(struct client *c, const Nl__OperatorRequest *request, struct failure *why);
+/* Sends a request, and with it the descriptor `file` unless it is negative. 0, or an exit code with
+ * *why. Syscalls: sendmsg */
+int client_ask(struct client *c, const Nl__OperatorRequest *request, int file, struct failure *why);
 /* The next answer, valid until the next call; NULL with *why: silence, end, or nonsense. Syscalls:
  * poll recvmsg */
 const Nl__OperatorAnswer *client_answer(struct client *c, struct failure *why);

@@ -38,6 +38,9 @@ static const struct column hub_columns[] = {
 	{"LEASES", "leases", "pool", CELL_PLAIN_2, false},
 	{"DATA PATH", "data_path", NULL, CELL_PLAIN, false},
 	{"SHARDS", "shards", NULL, CELL_PLAIN, false},
+	{"ENABLED", "enable", NULL, CELL_PLAIN, true},
+	{"NAT", "nat", NULL, CELL_PLAIN, true},
+	{"DHCP", "dhcp", NULL, CELL_PLAIN, true},
 	{0},
 };
 static const struct column session_columns[] = {
@@ -62,6 +65,8 @@ static const struct column nat_columns[] = {
 	{"IDLE", "idle_ms", NULL, CELL_SPAN, false},
 	{"RX/TX", "rx_bytes", "tx_bytes", CELL_BYTES_2, false},
 	{"ALG", "alg", NULL, CELL_PLAIN, false},
+	{"HOST", "host", NULL, CELL_PLAIN, true},
+	{"PROCESS", "process", NULL, CELL_PLAIN, true},
 	{0},
 };
 static const struct column dhcp_columns[] = {
@@ -106,6 +111,7 @@ static const struct column alg_columns[] = {
 	{0},
 };
 static const struct column event_columns[] = {
+	{"TIME", "at_ms", NULL, CELL_MOMENT, false},
 	{"HUB", "hub", NULL, CELL_PLAIN, true},
 	{"PROCESS", "process", NULL, CELL_PLAIN, true},
 	{"EVENT", "text", NULL, CELL_PLAIN, false},
@@ -186,6 +192,17 @@ static const char *clock_text(uint64_t wall_ms, bool date, char *out)
 	return out;
 }
 
+/* As in the security log (seed 3.7.8). */
+static const char *moment_text(uint64_t wall_ms, char *out)
+{
+	size_t used;
+
+	clock_text(wall_ms, true, out);
+	used = strlen(out);
+	snprintf(out + used, CELL_BYTES_MAX - used, ".%03u", (unsigned int)(wall_ms % 1000));
+	return out;
+}
+
 /* A field of a row by name, as number or text. */
 struct value {
 	bool given;
@@ -257,6 +274,7 @@ const char *column_text(
 		return strcpy(out, "-");
 	switch (column->cell) {
 	case CELL_CLOCK: return clock_text(v.number, wide, out);
+	case CELL_MOMENT: return moment_text(v.number, out);
 	case CELL_SPAN: return column_span(v.number, out);
 	case CELL_SECONDS:
 		snprintf(out, room, "%" PRIu64 ".%u", v.number / 1000,

@@ -10,6 +10,7 @@
 enum cell {
 	CELL_PLAIN,   /* as its type prints */
 	CELL_CLOCK,   /* wall-clock ms as local 03:01:38; wide: with the date */
+	CELL_MOMENT,  /* wall-clock ms as in the security log */
 	CELL_SPAN,    /* ms as 12s, 3m05s, 2h11m, 4d3h */
 	CELL_SECONDS, /* ms as 1.2 */
 	CELL_BYTES,   /* 512, 9.1K, 1.2M */

@@ -4,16 +4,31 @@
 
 #include <stdio.h>
 
+#include "change.h"
 #include "client.h"
+#include "filter.h"
+#include "phrase.h"
 #include "render.h"
 
-enum { CTL_WORDS_MAX = 8, CTL_GO_ON = -1 };
+enum { CTL_WORDS_MAX = PHRASE_WORDS, CTL_GO_ON = -1 };
 
 struct ctl {
-	FILE *out, *err; /* data; summaries and errors */
-	const char *hub, *api;
+	FILE *out, *err;  /* data; summaries and errors */
+	bool is_terminal; /* `out` is one: --watch may clear it */
 	enum format format;
-	struct verb_choice choice;
+	/* options */
+	const char *hub, *api, *vrf, *drain_for;
+	bool save;
+	int watch_ms; /* 0: once */
+	/* what was typed, as our own words, and what they mean */
+	struct phrase phrase;
+	const struct verb *verb;
+	const char *const *argument;
+	size_t arguments;
+	struct filter filter;	    /* VERB_TABLE, VERB_FLUSH, VERB_EVENTS */
+	struct change_list changes; /* VERB_SET to VERB_REMOVE */
+	uint64_t drain_ms;	    /* VERB_DRAIN */
+	int file;		    /* VERB_TEST: what goes with the request; else -1 */
 	struct client client;
 };
 

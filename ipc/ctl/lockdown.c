@@ -23,11 +23,21 @@ static int limit(int what, rlim_t value)
 	return setrlimit(what, &both) < 0 ? -errno : 0;
 }
 
-static int place_descriptors(int fd)
+/* Either may stand where the other one is to be, so the file first goes out of the way. */
+static int place_descriptors(int fd, int file)
 {
+	int first_unused = file >= 0 ? LOCKDOWN_FILE + 1 : LOCKDOWN_FD + 1;
+
+	if (file >= 0) {
+		file = fcntl(file, F_DUPFD_CLOEXEC, LOCKDOWN_FILE + 1);
+		if (file < 0)
+			return -errno;
+	}
 	if (fd != LOCKDOWN_FD && dup3(fd, LOCKDOWN_FD, O_CLOEXEC) < 0)
 		return -errno;
-	return close_range(LOCKDOWN_FD + 1, UINT_MAX, 0) < 0 ? -errno : 0;
+	if (file >= 0 && dup3(file, LOCKDOWN_FILE, O_CLOEXEC) < 0)
+		return -errno;
+	return close_range((unsigned int)first_unused, UINT_MAX, 0) < 0 ? -errno : 0;
 }
 
 static int limit_resources(void)
@@ -42,10 +52,10 @@ static int limit_resources(void)
 	return error;
 }
 
-int lockdown(int fd)
+int lockdown(int fd, int file)
 {
 	const struct policy_filter *filter = policy_filter_find("ctl");
-	int error = place_descriptors(fd);
+	int error = place_descriptors(fd, file);
 
 	if (filter == NULL)
 		return -ENOENT;

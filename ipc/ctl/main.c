@@ -1,6 +1,7 @@
 /* natlockctl: arguments, connection, lock, one question, its answer. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "import.h"
@@ -23,13 +24,15 @@ int main(int argc, char **argv)
 	if (code != CTL_GO_ON)
 		return code;
 	if (ctl.choice.verb->kind == VERB_IMPORT) {
-		code = import_command(ctl.choice.argument, stdout, stderr, &f);
+		code = import_command(ctl.argument[0], stdout, stderr, &f);
 		return code == CTL_OK && fflush(stdout) == 0 ? CTL_OK : ctl_fail(&ctl, &f);
 	}
+	ctl.is_terminal = isatty(STDOUT_FILENO) == 1;
 	fd = client_connect(ctl.api, &f);
 	if (fd < 0)
 		return ctl_fail(&ctl, &f);
-	error = lockdown(fd);
+	error = lockdown(fd, ctl.file);
+	ctl.file = ctl.file >= 0 ? LOCKDOWN_FILE : -1;
 	if (error < 0) {
 		failure(&f, CTL_FAILED, "E0710", strerror(-error),
 			"See which kernel feature is missing: natlock doctor",

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
+#include "cisco.h"
+#include "conntrack.h"
 #include "log.h"
 #include "reflect.h"
 #include "render.h"
@@ -55,7 +56,7 @@ static void print_line(FILE *out, const struct column *columns, const ProtobufCM
 	fputc('\n', out);
 }
 
-static void print_table(FILE *out, const struct column *columns, const struct rows *rows, bool wide)
+void render_columns(FILE *out, const struct column *columns, const struct rows *rows, bool wide)
 {
 	size_t width[COLUMNS_MAX] = {0};
 
@@ -160,13 +161,13 @@ static void print_csv_cell(
 	fputs(strcmp(text, "-") == 0 ? "" : text, out);
 }
 
-static void print_csv(FILE *out, const struct rows *rows)
+static void print_csv(FILE *out, const struct rows *rows, bool titles)
 {
 	const ProtobufCMessageDescriptor *type = rows->type;
 
-	for (unsigned int f = 0; f < type->n_fields; f++)
-		fprintf(out, "%s%s", f > 0 ? "," : "", type->fields[f].name);
-	fputs("\r\n", out);
+	for (unsigned int f = 0; f < type->n_fields && titles; f++)
+		fprintf(out, "%s%s%s", f > 0 ? "," : "", type->fields[f].name,
+			f + 1 == type->n_fields ? "\r\n" : "");
 	for (size_t i = 0; i < rows->count; i++) {
 		for (unsigned int f = 0; f < type->n_fields; f++) {
 			fputs(f > 0 ? "," : "", out);
@@ -176,36 +177,137 @@ static void print_csv(FILE *out, const struct rows *rows)
 	}
 }
 
-/* `show ip nat translations`: the outside host has one address for both sides, so its two columns
- * agree. */
-static void print_cisco(FILE *out, const struct rows *rows)
+/* What programs read. False: this format is for people. */
+static bool print_for_programs(
+	const struct render *r, const struct verb *verb, const struct rows *rows)
 {
-	static const struct column columns[] = {
-		{"Pro", "proto", NULL, CELL_PLAIN, false},
-		{"Inside global", "outside", NULL, CELL_PLAIN, false},
-		{"Inside local", "source", NULL, CELL_PLAIN, false},
-		{"Outside local", "destination", NULL, CELL_PLAIN, false},
-		{"Outside global", "destination", NULL, CELL_PLAIN, false},
-		{0},
-	};
-
-	print_table(out, columns, rows, false);
+	switch (r->format) {
+	case FORMAT_JSON: print_json(r, verb, rows); return true;
+	case FORMAT_JSONL: print_json_lines(r, rows); return true;
+	case FORMAT_CSV: print_csv(r->out, rows, true); return true;
+	case FORMAT_TABLE:
+	case FORMAT_WIDE:
+	case FORMAT_CONNTRACK:
+	case FORMAT_CISCO:
+	case FORMAT_COUNT: break;
+	}
+	return false;
 }
 
 void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
 {
-	switch (r->format) {
-	case FORMAT_JSON: print_json(r, verb, rows); return;
-	case FORMAT_JSONL: print_json_lines(r, rows); return;
-	case FORMAT_CSV: print_csv(r->out, rows); return;
-	case FORMAT_CISCO: print_cisco(r->out, rows); break;
-	case FORMAT_TABLE:
-	case FORMAT_WIDE:
-	case FORMAT_COUNT:
-		print_table(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
-		break;
-	}
+	if (print_for_programs(r, verb, rows))
+		return;
+	if (r->format == FORMAT_CISCO)
+		cisco_translations(r->out, rows);
+	else if (r->format == FORMAT_CONNTRACK)
+		conntrack_print(r->out, rows);
+	else
+		render_columns(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
 	summarize(r, verb, rows->count);
+}
+
+/* Whether `name` is one of the words of the list. */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = list; at != NULL && *at != '\0'; at += strspn(at, " ")) {
+		size_t word = strcspn(at, " ");
+
+		if (word == length && strncmp(at, name, length) == 0)
+			return true;
+		at += word;
+	}
+	return list == NULL;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name), tail = strlen(end);
+
+	return length > tail && strcmp(name + length - tail, end) == 0;
+}
+
+/* How a field is shown, by its name: docs/operator.md, "Formats". */
+static enum cell cell_of(const char *name)
+{
+	static const struct {
+		const char *end;
+		enum cell cell;
+	} ends[] = {{"created_ms", CELL_CLOCK}, {"expires_ms", CELL_CLOCK},
+		{"cpu_ms", CELL_SECONDS}, {"_ms", CELL_SPAN}, {"_bytes", CELL_BYTES}};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(name, ends[i].end) == 0 || ends_in(name, ends[i].end))
+			return ends[i].cell;
+	return CELL_PLAIN;
+}
+
+static void print_record(FILE *out, const ProtobufCMessage *row, const char *fields)
+{
+	enum { TITLE = 12 };
+	const ProtobufCMessageDescriptor *type = row->descriptor;
+	char cell[CELL_BYTES_MAX];
+
+	for (unsigned int f = 0; f < type->n_fields; f++) {
+		const char *name = type->fields[f].name;
+		const struct column column = {name, name, NULL, cell_of(name), false};
+
+		if (type->fields[f].label == PROTOBUF_C_LABEL_REPEATED || !is_listed(fields, name))
+			continue;
+		column_text(&column, row, true, cell);
+		if (strcmp(cell, "-") != 0)
+			fprintf(out, "%-*s %s\n", TITLE, name, cell);
+	}
+}
+
+void render_records(const struct render *r, const struct verb *verb, const struct rows *rows)
+{
+	if (print_for_programs(r, verb, rows))
+		return;
+	for (size_t i = 0; i < rows->count; i++) {
+		fputs(i > 0 ? "\n" : "", r->out);
+		print_record(r->out, rows->row[i], verb->value);
+	}
+}
+
+static void print_event(const struct render *r, const ProtobufCMessage *row)
+{
+	static const struct column moment = {"", "at_ms", NULL, CELL_MOMENT, false};
+	static const char *const lines[] = {"text", "more"};
+	char at[CELL_BYTES_MAX], shown[1024];
+
+	column_text(&moment, row, true, at);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const char *text = rows_text(row, lines[i]), *hub = rows_text(row, "hub"),
+			   *process = rows_text(row, "process");
+
+		if (text == NULL || text[0] == '\0')
+			continue;
+		fputs(at, r->out);
+		if (r->format == FORMAT_WIDE)
+			fprintf(r->out, " %s",
+				reflect_printable(shown, 64, hub != NULL ? hub : "-"));
+		if (r->format == FORMAT_WIDE)
+			fprintf(r->out, " %s",
+				reflect_printable(shown, 64, process != NULL ? process : "-"));
+		fprintf(r->out, " %s\n", log_escape(shown, sizeof(shown), text, strlen(text)));
+	}
+}
+
+void render_events(const struct render *r, const struct rows *rows, bool first)
+{
+	if (r->format == FORMAT_CSV) {
+		print_csv(r->out, rows, first);
+		return;
+	}
+	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
+		print_json_lines(r, rows);
+		return;
+	}
+	for (size_t i = 0; i < rows->count; i++)
+		print_event(r, rows->row[i]);
 }
 
 static void print_gateway(FILE *out, const Nl__StatusRow *s)
@@ -230,7 +332,7 @@ static void print_hub(FILE *out, const ProtobufCMessage *row)
 		"data path ", "shards "};
 	char cell[CELL_BYTES_MAX];
 
-	for (size_t c = 0; columns[c].title != NULL; c++)
+	for (size_t c = 0; c < sizeof(labels) / sizeof(labels[0]); c++)
 		fprintf(out, "%s%s%s", c > 0 ? "  " : "", labels[c],
 			column_text(&columns[c], row, false, cell));
 	fputc('\n', out);
@@ -249,24 +351,60 @@ void render_status(const struct render *r, const struct rows *status, const stru
 	}
 	for (size_t i = 0; i < status->count; i++)
 		print_gateway(r->out, (const Nl__StatusRow *)status->row[i]);
-	print_table(r->out, columns_of(NL__TOPIC__PROCESSES), processes, r->format == FORMAT_WIDE);
+	render_columns(
+		r->out, columns_of(NL__TOPIC__PROCESSES), processes, r->format == FORMAT_WIDE);
 	for (size_t i = 0; i < hubs->count; i++)
 		print_hub(r->out, hubs->row[i]);
 }
 
-void render_text(const struct render *r, const struct verb *verb, const char *text)
+static void print_text(FILE *out, const char *text)
 {
 	size_t length = strlen(text);
 
-	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
-		open_json(r, verb->schema);
-		fputs(",\"text\":", r->out);
-		reflect_json_string(r->out, text);
-		fputs("}\n", r->out);
+	for (const char *c = text; *c != '\0'; c++)
+		fputc((*c >= 0x20 && *c < 0x7f) || *c == '\n' || *c == '\t' ? *c : '?', out);
+	if (length > 0 && text[length - 1] != '\n')
+		fputc('\n', out);
+}
+
+void render_text(const struct render *r, const struct verb *verb, const char *text)
+{
+	if (r->format != FORMAT_JSON && r->format != FORMAT_JSONL) {
+		print_text(r->out, text);
 		return;
 	}
-	for (const char *c = text; *c != '\0'; c++)
-		fputc((*c >= 0x20 && *c < 0x7f) || *c == '\n' || *c == '\t' ? *c : '?', r->out);
-	if (length > 0 && text[length - 1] != '\n')
-		fputc('\n', r->out);
+	open_json(r, verb->schema);
+	fputs(",\"text\":", r->out);
+	reflect_json_string(r->out, text);
+	fputs("}\n", r->out);
+}
+
+void render_config(const struct render *r, const struct verb *verb, const char *text)
+{
+	if (r->format != FORMAT_JSON && r->format != FORMAT_JSONL) {
+		print_text(r->out, text);
+		return;
+	}
+	open_json(r, verb->schema);
+	fputs(",\"config\":", r->out);
+	print_text(r->out, text[0] != '\0' ? text : "null");
+	fputs("}\n", r->out);
+}
+
+void render_health(const struct render *r, const struct verb *verb, const struct rows *status)
+{
+	char shown[CELL_BYTES_MAX];
+
+	if (print_for_programs(r, verb, status))
+		return;
+	for (size_t i = 0; i < status->count; i++) {
+		const Nl__StatusRow *row = (const Nl__StatusRow *)status->row[i];
+		const char *health = row->health != NULL ? row->health : "-";
+
+		fprintf(r->out, "%s\n", log_escape(shown, sizeof(shown), health, strlen(health)));
+		for (size_t n = 0; n < row->n_notes; n++)
+			fprintf(r->out, "  %s\n",
+				log_escape(shown, sizeof(shown), row->notes[n],
+					strlen(row->notes[n])));
+	}
 }

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "columns.h"
 #include "rows.h"
 #include "verbs.h"
 
@@ -15,8 +16,21 @@ struct render {
 	uint64_t wall_ms; /* now, for the JSON */
 };
 
-/* One table in the format asked for. FORMAT_CISCO only for the NAT table. */
+/* One table in the format asked for. FORMAT_CISCO and FORMAT_CONNTRACK only for the NAT table. */
 void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows);
+/* Rows as columns of text under their titles. */
+void render_columns(FILE *out, const struct column *columns, const struct rows *rows, bool wide);
+/*
+ * Rows with a line for each field that is given; other formats as render_rows. verb->value: the
+ * fields meant ("name leases pool"), NULL for all.
+ */
+void render_records(const struct render *r, const struct verb *verb, const struct rows *rows);
+/* Whether all is well, in a word, and what the gateway has to say besides. */
+void render_health(const struct render *r, const struct verb *verb, const struct rows *status);
+/* Rows of EVENTS, a line each as in the security log; JSON a line each; first: CSV's titles. */
+void render_events(const struct render *r, const struct rows *rows, bool first);
+/* A configuration: YAML as it is, JSON as the value of "config". */
+void render_config(const struct render *r, const struct verb *verb, const char *text);
 /* status: the gateway, its processes, its hubs. */
 void render_status(const struct render *r, const struct rows *status, const struct rows *processes,
 	const struct rows *hubs);

@@ -1,6 +1,7 @@
 /* A growing list of unpacked messages, bounded by ROWS_MAX. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rows.h"
 
@@ -56,4 +57,62 @@ void rows_free(struct rows *rows)
 		protobuf_c_message_free_unpacked(rows->row[i], NULL);
 	free(rows->row);
 	*rows = (struct rows){.type = rows->type};
+}
+
+void rows_keep(struct rows *rows, bool (*keep)(const ProtobufCMessage *row, const void *wanted),
+	const void *wanted)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		if (keep(rows->row[i], wanted))
+			rows->row[kept++] = rows->row[i];
+		else
+			protobuf_c_message_free_unpacked(rows->row[i], NULL);
+	}
+	rows->count = kept;
+}
+
+/* The pointer that a field of this type and name is; NULL without one. */
+static const void *pointer_of(
+	const ProtobufCMessage *row, const char *name, ProtobufCType type, const void *descriptor)
+{
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(row->descriptor, name);
+	const void *pointer = NULL;
+
+	if (field != NULL && field->type == type && field->label != PROTOBUF_C_LABEL_REPEATED &&
+		field->descriptor == descriptor)
+		memcpy(&pointer, (const uint8_t *)row + field->offset, sizeof(pointer));
+	return pointer;
+}
+
+const char *rows_text(const ProtobufCMessage *row, const char *field)
+{
+	return pointer_of(row, field, PROTOBUF_C_TYPE_STRING, NULL);
+}
+
+const Nl__Address *rows_address(const ProtobufCMessage *row, const char *field)
+{
+	return pointer_of(row, field, PROTOBUF_C_TYPE_MESSAGE, &nl__address__descriptor);
+}
+
+bool rows_number(const ProtobufCMessage *row, const char *name, uint64_t *number)
+{
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(row->descriptor, name);
+	protobuf_c_boolean has = 0;
+	uint32_t narrow;
+
+	*number = 0;
+	if (field == NULL || field->label == PROTOBUF_C_LABEL_REPEATED ||
+		(field->type != PROTOBUF_C_TYPE_UINT64 && field->type != PROTOBUF_C_TYPE_UINT32 &&
+			field->type != PROTOBUF_C_TYPE_BOOL))
+		return false;
+	memcpy(&has, (const uint8_t *)row + field->quantifier_offset, sizeof(has));
+	memcpy(&narrow, (const uint8_t *)row + field->offset, sizeof(narrow));
+	*number = narrow;
+	if (field->type == PROTOBUF_C_TYPE_UINT64)
+		memcpy(number, (const uint8_t *)row + field->offset, sizeof(*number));
+	return has;
 }

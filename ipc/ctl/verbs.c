@@ -1,65 +1,165 @@
-/* The token table. The longest row whose words begin what was typed wins; what is left is its
- * argument. */
+/* The token table. The longest row whose words begin what was typed wins; what is left are its
+ * arguments. */
 #include <string.h>
 
+#include "alias.h"
 #include "reflect.h"
 #include "verbs.h"
 
-#define TABLE(WORDS, TOPIC, SCHEMA, NOUN, NOUNS, HELP)                                             \
-	{                                                                                          \
-		WORDS, NULL, VERB_TABLE, NL__TOPIC__##TOPIC, "natlock." SCHEMA "/1", NOUN, NOUNS,  \
-			HELP                                                                       \
-	}
-#define TEXT(WORDS, ARGUMENT, KIND, SCHEMA, HELP)                                                  \
-	{                                                                                          \
-		WORDS, ARGUMENT, KIND, NL__TOPIC__STATUS, "natlock." SCHEMA "/1", NULL, NULL, HELP \
-	}
+enum { MANY = 24 };
+
+#define JSON(SCHEMA)		      .schema = "natlock." SCHEMA "/1"
+#define TOPIC(NAME)		      .topic = NL__TOPIC__##NAME
+#define WHAT(NAME)		      .what = NL__CONFIG_REQUEST__WHAT__##NAME
+#define COUNTS(NOUN, NOUNS)	      .noun = NOUN, .nouns = NOUNS
+#define TAKES(ARGUMENTS, LEAST, MOST) .arguments = ARGUMENTS, .least = LEAST, .most = MOST
 
 const struct verb verbs[] = {
-	TEXT("status", NULL, VERB_STATUS, "status",
-		"the gateway, its processes and their sandboxes, its hubs"),
-	TABLE("process list", PROCESSES, "process.list", "process", "processes",
-		"processes with user, sandbox state, memory and restarts"),
-	TEXT("process restart", "NAME", VERB_RESTART, "process.restart",
-		"end a worker and start it again"),
-	TABLE("hub list", HUBS, "hub.list", "hub", "hubs",
-		"hubs with address, sessions, leases and data path"),
-	TABLE("session list", SESSIONS, "session.list", "session", "sessions",
-		"ports of the hub with their traffic, the SecureNAT session included"),
-	TABLE("nat table", NAT, "nat.table", "session", "sessions",
-		"TCP, UDP and ICMP sessions through the NAT"),
-	TABLE("dhcp table", DHCP, "dhcp.table", "lease", "leases", "addresses given to guests"),
-	TABLE("alg expectations", EXPECTATIONS, "alg.expectations", "expectation", "expectations",
-		"connections that an application-level gateway has announced"),
-	TABLE("alg stats", ALG_STATS, "alg.stats", "gateway", "gateways",
-		"flows, messages and edits of each application-level gateway"),
-	TEXT("policy show", "[PROC]", VERB_POLICY, "policy.show",
-		"the system calls a process may make, each with its reason"),
-	TABLE("drops", DROPS, "drops", "reason", "reasons", "input that was dropped, by reason"),
-	TEXT("version", NULL, VERB_VERSION, "version",
-		"version of the tool and of the running gateway"),
-	TEXT("shutdown", NULL, VERB_SHUTDOWN, "shutdown", "end the gateway in good order"),
-	TEXT("import softether", "FILE", VERB_IMPORT, "import",
-		"natlock's configuration from SoftEther's vpn_server.config"),
-	TEXT("completion bash", NULL, VERB_COMPLETION, "completion", "print a completion script"),
-	TEXT("help", NULL, VERB_HELP, "help", "print this list"),
+	{"status", .kind = VERB_STATUS, TOPIC(STATUS), JSON("status"),
+		.help = "the gateway, its processes and their sandboxes, its hubs"},
+	{"health", .kind = VERB_HEALTH, TOPIC(STATUS), JSON("health"),
+		COUNTS("gateway", "gateways"),
+		.help = "whether all is well; if not, what is not, and exit code 1"},
+	{"process list", .kind = VERB_TABLE, TOPIC(PROCESSES), JSON("process.list"),
+		COUNTS("process", "processes"),
+		.help = "processes with user, sandbox state, memory and restarts"},
+	{"process inspect", TAKES("NAME", 1, 1), .kind = VERB_RECORD, TOPIC(PROCESSES),
+		.key = "process", JSON("process.inspect"), COUNTS("process", "processes"),
+		.help = "all that is known of one process"},
+	{"process restart", TAKES("NAME", 1, 1), .kind = VERB_RESTART, JSON("process.restart"),
+		.help = "end a worker and start it again"},
+	{"hub list", .kind = VERB_TABLE, TOPIC(HUBS), JSON("hub.list"), COUNTS("hub", "hubs"),
+		.help = "hubs with address, sessions, leases and data path"},
+	{"hub show", .kind = VERB_RECORD, TOPIC(HUBS), .key = "name", JSON("hub.show"),
+		COUNTS("hub", "hubs"), .help = "one hub: its address, MAC, switches and sessions"},
+	{"hub enable", .kind = VERB_SWITCH, .key = "enable", .value = "true", JSON("hub.enable"),
+		.help = "serve the hub"},
+	{"hub disable", .kind = VERB_SWITCH, .key = "enable", .value = "false", JSON("hub.disable"),
+		.help = "stop serving the hub; its configuration stays"},
+	{"hub get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "",
+		.value = "hub", JSON("hub.get"), .help = "the hub's settings"},
+	{"hub set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "", JSON("hub.set"),
+		.help = "change the hub's settings, such as host.address=10.1.0.1"},
+	{"session list", .kind = VERB_TABLE, TOPIC(SESSIONS), JSON("session.list"),
+		COUNTS("session", "sessions"),
+		.help = "ports of the hub with their traffic, the SecureNAT session included"},
+	{"session kick", TAKES("NAME", 1, 1), .kind = VERB_KICK, JSON("session.kick"),
+		.help = "take a port off its hub"},
+	{"nat status", .kind = VERB_NAT_STATUS, TOPIC(HUBS), .key = "name",
+		.value = "name nat tcp udp icmp dns", JSON("nat.status"), COUNTS("hub", "hubs"),
+		.help = "whether the NAT is on, and how many sessions it has"},
+	{"nat get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "nat",
+		JSON("nat.get"), .help = "the NAT's settings"},
+	{"nat set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "nat", JSON("nat.set"),
+		.help = "change the NAT's settings, such as tcp_timeout=2h udp_timeout=5m"},
+	{"nat enable", .kind = VERB_SWITCH, .key = "nat.enable", .value = "true",
+		JSON("nat.enable"), .help = "forward to the outside"},
+	{"nat disable", .kind = VERB_SWITCH, .key = "nat.enable", .value = "false",
+		JSON("nat.disable"), .help = "do not forward to the outside"},
+	{"nat table", TAKES("[FILTER]", 0, MANY), .kind = VERB_TABLE, TOPIC(NAT), JSON("nat.table"),
+		COUNTS("session", "sessions"),
+		.help = "TCP, UDP and ICMP sessions through the NAT"},
+	{"nat events", TAKES("[FILTER]", 0, MANY), .kind = VERB_EVENTS, TOPIC(EVENTS),
+		.key = "natproxy", JSON("nat.events"), COUNTS("event", "events"),
+		.help = "sessions as they begin and end, until interrupted"},
+	{"nat flush", TAKES("[FILTER]", 0, MANY), .kind = VERB_FLUSH, TOPIC(NAT), JSON("nat.flush"),
+		COUNTS("session", "sessions"), .help = "end the sessions that match, or all"},
+	{"nat publish list", .kind = VERB_TABLE, TOPIC(FORWARDS), .key = "kind", .value = "publish",
+		JSON("nat.publish.list"), COUNTS("port", "ports"),
+		.help = "ports of this computer that lead to guests"},
+	{"nat publish add", TAKES("PROTO [ADDRESS:]PORT ADDRESS:PORT [vrf NAME]", 3, 5),
+		.kind = VERB_ADD, .key = "nat.publish", JSON("nat.publish.add"),
+		.help = "publish a port: tcp 127.0.0.1:8080 192.168.30.10:80"},
+	{"nat publish del", TAKES("PROTO [ADDRESS:]PORT", 1, 5), .kind = VERB_REMOVE,
+		.key = "nat.publish", JSON("nat.publish.del"), .help = "publish it no more"},
+	{"nat static list", .kind = VERB_TABLE, TOPIC(FORWARDS), .key = "kind", .value = "static",
+		JSON("nat.static.list"), COUNTS("address", "addresses"),
+		.help = "guests that are one outside address"},
+	{"nat static add", TAKES("INSIDE OUTSIDE [vrf NAME]", 2, 4), .kind = VERB_ADD,
+		.key = "nat.static", JSON("nat.static.add"),
+		.help = "make a guest one outside address, both ways"},
+	{"nat static del", TAKES("INSIDE [OUTSIDE]", 1, 4), .kind = VERB_REMOVE,
+		.key = "nat.static", JSON("nat.static.del"), .help = "make it one no more"},
+	{"dhcp status", .kind = VERB_RECORD, TOPIC(HUBS), .key = "name",
+		.value = "name dhcp leases pool", JSON("dhcp.status"), COUNTS("hub", "hubs"),
+		.help = "whether addresses are given, and how many are"},
+	{"dhcp get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "dhcp",
+		JSON("dhcp.get"), .help = "the DHCP server's settings"},
+	{"dhcp set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "dhcp", JSON("dhcp.set"),
+		.help = "change them, such as dns=10.0.0.1,10.0.0.2 gateway=none"},
+	{"dhcp enable", .kind = VERB_SWITCH, .key = "dhcp.enable", .value = "true",
+		JSON("dhcp.enable"), .help = "give addresses to guests"},
+	{"dhcp disable", .kind = VERB_SWITCH, .key = "dhcp.enable", .value = "false",
+		JSON("dhcp.disable"), .help = "give no addresses"},
+	{"dhcp table", .kind = VERB_TABLE, TOPIC(DHCP), JSON("dhcp.table"),
+		COUNTS("lease", "leases"), .help = "addresses given to guests"},
+	{"dhcp release", TAKES("IP|MAC", 1, 1), .kind = VERB_RELEASE, JSON("dhcp.release"),
+		.help = "end a lease"},
+	{"dhcp reserve list", .kind = VERB_CONFIG, WHAT(RUNNING), .key = "dhcp.reservations",
+		JSON("dhcp.reserve.list"), .help = "addresses kept for certain guests"},
+	{"dhcp reserve add", TAKES("MAC IP [NAME]", 2, 3), .kind = VERB_ADD,
+		.key = "dhcp.reservations", JSON("dhcp.reserve.add"),
+		.help = "keep an address for a guest"},
+	{"dhcp reserve del", TAKES("MAC|IP|NAME", 1, 3), .kind = VERB_REMOVE,
+		.key = "dhcp.reservations", JSON("dhcp.reserve.del"), .help = "keep it no more"},
+	{"dhcp export kea", .kind = VERB_EXPORT, TOPIC(DHCP), .key = "kea", JSON("dhcp.export"),
+		.help = "the leases as Kea's lease file"},
+	{"dhcp export dnsmasq", .kind = VERB_EXPORT, TOPIC(DHCP), .key = "dnsmasq",
+		JSON("dhcp.export"), .help = "the leases as dnsmasq's lease file"},
+	{"dns get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "dns",
+		JSON("dns.get"), .help = "the DNS forwarder's settings"},
+	{"dns set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "dns", JSON("dns.set"),
+		.help = "change them, such as upstreams=9.9.9.9,1.1.1.1 cache=0"},
+	{"alg enable", TAKES("NAME", 1, 1), .kind = VERB_ALG, .value = "true", JSON("alg.enable"),
+		.help = "switch an application-level gateway on"},
+	{"alg disable", TAKES("NAME", 1, 1), .kind = VERB_ALG, .value = "false",
+		JSON("alg.disable"), .help = "switch an application-level gateway off"},
+	{"alg expectations", .kind = VERB_TABLE, TOPIC(EXPECTATIONS), JSON("alg.expectations"),
+		COUNTS("expectation", "expectations"),
+		.help = "connections that an application-level gateway has announced"},
+	{"alg list", .kind = VERB_TABLE, TOPIC(ALG_STATS), JSON("alg.list"),
+		COUNTS("gateway", "gateways"), .help = "application-level gateways"},
+	{"alg stats", .kind = VERB_TABLE, TOPIC(ALG_STATS), JSON("alg.stats"),
+		COUNTS("gateway", "gateways"),
+		.help = "flows, messages and edits of each application-level gateway"},
+	{"config show", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "",
+		JSON("config.show"), .help = "the configuration that runs"},
+	{"config diff", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(CHANGED), .key = "",
+		JSON("config.diff"), .help = "what differs from the defaults"},
+	{"config unsaved", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(UNSAVED), .key = "",
+		JSON("config.unsaved"), .help = "what a restart would lose"},
+	{"config test", TAKES("FILE", 1, 1), .kind = VERB_TEST, WHAT(TEST), JSON("config.test"),
+		.help = "whether the file would be taken, and what it would change"},
+	{"config reload", .kind = VERB_RELOAD, JSON("reload"),
+		.help = "read the configuration file again; sessions go on"},
+	{"reload", .kind = VERB_RELOAD, JSON("reload"), .help = "the same"},
+	{"drain", .kind = VERB_DRAIN, JSON("drain"),
+		.help = "take no new sessions, end when none is left, or after --for"},
+	{"shutdown", .kind = VERB_SHUTDOWN, JSON("shutdown"),
+		.help = "end the gateway in good order"},
+	{"policy show", TAKES("[PROC]", 0, 1), .kind = VERB_POLICY, JSON("policy.show"),
+		.help = "the system calls a process may make, each with its reason"},
+	{"drops", .kind = VERB_TABLE, TOPIC(DROPS), JSON("drops"), COUNTS("reason", "reasons"),
+		.help = "input that was dropped, by reason"},
+	{"log follow", TAKES("[FILTER]", 0, MANY), .kind = VERB_EVENTS, TOPIC(EVENTS),
+		JSON("log.follow"), COUNTS("event", "events"),
+		.help = "the security log as it is written, until interrupted"},
+	{"metrics", .kind = VERB_METRICS, TOPIC(STATUS), JSON("metrics"),
+		.help = "sessions, leases, bytes, drops and restarts for Prometheus"},
+	{"version", .kind = VERB_VERSION, JSON("version"),
+		.help = "version of the tool and of the running gateway"},
+	{"import softether", TAKES("FILE", 1, 1), .kind = VERB_IMPORT, JSON("import"),
+		.help = "natlock's configuration from SoftEther's vpn_server.config"},
+	{"doctor", .kind = VERB_DOCTOR, JSON("doctor"),
+		.help = "how to find out what works on this computer"},
+	{"completion", TAKES("bash|zsh|fish", 1, 1), .kind = VERB_COMPLETION, JSON("completion"),
+		.help = "print a completion script"},
+	{"help", .kind = VERB_HELP, JSON("help"), .help = "print this list"},
 };
 const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);
 
-const struct verb_alias verb_aliases[] = {
-	{"NatTable", "nat table", FORMAT_TABLE},
-	{"DhcpTable", "dhcp table", FORMAT_TABLE},
-	{"SessionList", "session list", FORMAT_TABLE},
-	{"SecureNatStatusGet", "status", FORMAT_TABLE},
-	{"HubList", "hub list", FORMAT_TABLE},
-	{"show ip nat translations verbose", "nat table", FORMAT_WIDE},
-	{"show ip nat translations", "nat table", FORMAT_CISCO},
-	{"show ip dhcp binding", "dhcp table", FORMAT_TABLE},
-	{"show version", "version", FORMAT_TABLE},
-};
-const size_t verb_alias_count = sizeof(verb_aliases) / sizeof(verb_aliases[0]);
-
-const char *const format_names[FORMAT_COUNT] = {"table", "wide", "json", "jsonl", "csv", "cisco"};
+const char *const format_names[FORMAT_COUNT] = {
+	"table", "wide", "json", "jsonl", "csv", "conntrack", "cisco"};
 
 /* How many of the typed words `phrase` takes up, 0 when it does not begin them. */
 static size_t phrase_length(const char *phrase, const char *const *words, size_t count)
@@ -78,131 +178,70 @@ static size_t phrase_length(const char *phrase, const char *const *words, size_t
 	return used;
 }
 
-static const struct verb *verb_named(const char *words)
-{
-	for (size_t i = 0; i < verb_count; i++)
-		if (strcmp(verbs[i].words, words) == 0)
-			return &verbs[i];
-	return NULL;
-}
-
-/* The longest phrase of both tables that begins the words; returns its length. */
-static size_t longest(const char *const *words, size_t count, struct verb_choice *choice)
-{
-	size_t best = 0, used;
-
-	for (size_t i = 0; i < verb_count; i++) {
-		used = phrase_length(verbs[i].words, words, count);
-		if (used > best) {
-			best = used;
-			*choice = (struct verb_choice){.verb = &verbs[i]};
-		}
-	}
-	for (size_t i = 0; i < verb_alias_count; i++) {
-		used = phrase_length(verb_aliases[i].words, words, count);
-		if (used > best) {
-			best = used;
-			*choice = (struct verb_choice){.verb = verb_named(verb_aliases[i].means),
-				.format = verb_aliases[i].format};
-		}
-	}
-	return best;
-}
-
+/* What was probably meant: the known command that is most like as many of the words as it has. */
 static const char *similar(const char *const *words, size_t count)
 {
-	const char *known[32];
-	char typed[64] = "";
+	enum { WORDS = 3, KNOWN = 96 };
+	const char *known[KNOWN], *meant = NULL;
+	char typed[80] = "";
 	size_t n = 0;
 
-	for (size_t i = 0; i < count && i < 2; i++) {
+	for (; n < verb_count && n < KNOWN; n++)
+		known[n] = verbs[n].words;
+	for (size_t i = 0; i < count && i < WORDS; i++) {
 		size_t used = strlen(typed);
+		const char *found;
 
 		snprintf(typed + used, sizeof(typed) - used, "%s%.20s", i > 0 ? " " : "", words[i]);
+		found = reflect_suggest(typed, known, n);
+		meant = found != NULL ? found : meant;
 	}
-	for (; n < verb_count && n < 32; n++)
-		known[n] = verbs[n].words;
-	return reflect_suggest(typed, known, n);
+	return meant;
 }
 
-bool verb_find(
-	const char *const *words, size_t count, struct verb_choice *choice, const char **meant)
+const struct verb *verb_find(
+	const char *const *words, size_t count, size_t *used, const char **meant)
 {
-	size_t used = longest(words, count, choice);
-	const char *takes = used > 0 ? choice->verb->argument : NULL;
+	const struct verb *verb = NULL;
 
-	*meant = NULL;
-	if (used == 0)
-		*meant = similar(words, count);
-	if (used == 0 || count - used > (takes != NULL ? 1u : 0u))
-		return false;
-	choice->argument = used < count ? words[used] : NULL;
-	return takes == NULL || takes[0] == '[' || choice->argument != NULL;
+	*used = 0;
+	for (size_t i = 0; i < verb_count; i++) {
+		size_t length = phrase_length(verbs[i].words, words, count);
+
+		if (length > *used) {
+			*used = length;
+			verb = &verbs[i];
+		}
+	}
+	*meant = verb == NULL ? similar(words, count) : NULL;
+	return verb;
+}
+
+static void help_formats(FILE *out)
+{
+	for (int i = 0; i < FORMAT_COUNT; i++)
+		fprintf(out, "%s%s", i > 0 ? "|" : "", format_names[i]);
 }
 
 void verb_help(FILE *out)
 {
-	char left[40];
+	char left[80];
 
-	fputs("usage: natlockctl [--hub H] [--api PATH] [-o table|wide|json|jsonl|csv|cisco] "
-	      "COMMAND\n\n",
+	fputs("usage: natlockctl [--hub H] [--api PATH] [-o ", out);
+	help_formats(out);
+	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME] COMMAND\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words,
-			verbs[i].argument != NULL ? verbs[i].argument : "");
-		fprintf(out, "  %-22s %s\n", left, verbs[i].help);
+			verbs[i].arguments != NULL ? verbs[i].arguments : "");
+		fprintf(out, "  %-26s%s %s\n", left,
+			strlen(left) > 26 ? "\n                            " : "", verbs[i].help);
 	}
 	fputs("\naccepted as typed, too:\n", out);
-	for (size_t i = 0; i < verb_alias_count; i++)
-		fprintf(out, "  %-34s %s\n", verb_aliases[i].words, verb_aliases[i].means);
+	for (size_t i = 0; i < alias_count; i++)
+		fprintf(out, "  %-42s %s\n", aliases[i].words, aliases[i].means);
 	fputs("\nexit codes: 0 ok, 1 failed, 2 usage, 3 not reachable, 4 nothing matched, 5 "
 	      "refused,\n"
 	      "            6 configuration invalid, 7 audit found drift, 8 timed out\n",
 		out);
-}
-
-void verb_completion(FILE *out)
-{
-	fputs("# bash completion for natlockctl, printed by: natlockctl completion bash\n"
-	      "_natlockctl()\n{\n"
-	      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} line i\n"
-	      "\tlocal -a typed=()\n"
-	      "\tCOMPREPLY=()\n"
-	      "\tcase $before in\n"
-	      "\t-o|--output) COMPREPLY=($(compgen -W \"",
-		out);
-	for (size_t i = 0; i < FORMAT_COUNT; i++)
-		fprintf(out, "%s%s", i > 0 ? " " : "", format_names[i]);
-	fputs("\" -- \"$word\")); return;;\n"
-	      "\t--api) COMPREPLY=($(compgen -f -- \"$word\")); return;;\n"
-	      "\t--hub) return;;\n"
-	      "\tesac\n"
-	      "\tif [[ $word == -* ]]; then\n"
-	      "\t\tCOMPREPLY=($(compgen -W \"--hub --api --output --help --version\" -- "
-	      "\"$word\"))\n"
-	      "\t\treturn\n"
-	      "\tfi\n"
-	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	      "\t\tcase ${COMP_WORDS[i]} in\n"
-	      "\t\t-o|--output|--api|--hub) ((i++));;\n"
-	      "\t\t-*) ;;\n"
-	      "\t\t*) typed+=(\"${COMP_WORDS[i]}\");;\n"
-	      "\t\tesac\n"
-	      "\tdone\n"
-	      "\tline=\"${typed[*]}\"\n"
-	      "\tcase $line in\n",
-		out);
-	fputs("\t'') COMPREPLY=($(compgen -W \"", out);
-	for (size_t i = 0; i < verb_count; i++)
-		fprintf(out, "%s%.*s", i > 0 ? " " : "", (int)strcspn(verbs[i].words, " "),
-			verbs[i].words);
-	fputs("\" -- \"$word\"));;\n", out);
-	for (size_t i = 0; i < verb_count; i++) {
-		size_t first = strcspn(verbs[i].words, " ");
-
-		if (verbs[i].words[first] == ' ')
-			fprintf(out, "\t%.*s) COMPREPLY+=($(compgen -W \"%s\" -- \"$word\"));;&\n",
-				(int)first, verbs[i].words, verbs[i].words + first + 1);
-	}
-	fputs("\tesac\n}\ncomplete -F _natlockctl natlockctl\n", out);
 }

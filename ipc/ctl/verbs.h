@@ -1,13 +1,14 @@
 /*
  * Every command natlockctl knows, once: what is typed, what is asked of the supervisor, and the
  * line of the manual.
- * --help, the completion, docs/man/natlockctl.1 and the tests come from this table.
+ * --help, the completions, docs/man/natlockctl.1 and the tests come from this table.
  */
 #ifndef NATLOCK_CTL_VERBS_H
 #define NATLOCK_CTL_VERBS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "operator.pb-c.h"
@@ -18,57 +19,70 @@ enum format {
 	FORMAT_JSON,
 	FORMAT_JSONL,
 	FORMAT_CSV,
+	FORMAT_CONNTRACK,
 	FORMAT_CISCO,
 	FORMAT_COUNT
 };
 
+/* How a command is carried out; ctl.c has a row for each. */
 enum verb_kind {
-	VERB_TABLE,  /* one topic, rendered in columns */
-	VERB_STATUS, /* status, processes and hubs together */
-	VERB_POLICY, /* these four: answered by a text */
+	VERB_TABLE, /* one topic, rendered in columns; arguments are a FILTER; key = value keeps rows */
+	VERB_RECORD,	 /* one row of a topic, a line a field; key names the row */
+	VERB_STATUS,	 /* status, processes and hubs together */
+	VERB_NAT_STATUS, /* a hub's sessions */
+	VERB_HEALTH,
+	VERB_POLICY, /* texts that the supervisor has */
 	VERB_VERSION,
-	VERB_SHUTDOWN,
+	VERB_CONFIG, /* what: enum of ConfigRequest; key: the path, an argument is what is
+			 * below it; value: anything = of a hub, even if none is named */
+	VERB_TEST,
+	VERB_SHUTDOWN, /* what is done, and answered by a text */
 	VERB_RESTART,
-	VERB_COMPLETION, /* these two: without a supervisor */
+	VERB_RELOAD,
+	VERB_DRAIN,
+	VERB_KICK,
+	VERB_RELEASE,
+	VERB_FLUSH,
+	VERB_SET,    /* changes: arguments are K=V below key */
+	VERB_SWITCH, /* key becomes value */
+	VERB_ALG,    /* the switch of the named gateway becomes value */
+	VERB_ADD,    /* arguments are an element of the list `key` */
+	VERB_REMOVE,
+	VERB_EVENTS,  /* a stream; key: the worker whose events are meant */
+	VERB_METRICS, /* tables in others' formats */
+	VERB_EXPORT,
+	VERB_COMPLETION, /* these three: without a supervisor */
+	VERB_DOCTOR,
 	VERB_HELP,
 	VERB_IMPORT, /* without a supervisor, confined */
+	VERB_KINDS
 };
 
 struct verb {
-	const char *words;    /* "nat table" */
-	const char *argument; /* "NAME" must be given, "[PROC]" may be, NULL: none */
+	const char *words;     /* "nat table" */
+	const char *arguments; /* for people: "NAME", "[FILTER]", "K=V..."; NULL: none */
+	uint8_t least, most;   /* how many words follow */
 	enum verb_kind kind;
 	Nl__Topic topic;
+	int what;
+	const char *key, *value;  /* by kind; see there */
 	const char *schema;	  /* of the JSON: "natlock.nat.table/1" */
 	const char *noun, *nouns; /* "1 session shown." */
 	const char *help;
 };
 
-/* Words from elsewhere, accepted as typed (upper or lower case). */
-struct verb_alias {
-	const char *words, *means;
-	enum format format; /* FORMAT_TABLE: as asked for */
-};
-
 extern const struct verb verbs[];
 extern const size_t verb_count;
-extern const struct verb_alias verb_aliases[];
-extern const size_t verb_alias_count;
 extern const char *const format_names[FORMAT_COUNT];
 
-struct verb_choice {
-	const struct verb *verb;
-	const char *argument; /* NULL when not given */
-	enum format format;   /* that the alias implies, else FORMAT_TABLE */
-};
+/*
+ * Finds the verb whose words begin words[0..count); the rest are its arguments. *used gets how many
+ * words it is. NULL when they mean nothing: `meant` gets a similar command, or NULL.
+ */
+const struct verb *verb_find(
+	const char *const *words, size_t count, size_t *used, const char **meant);
 
-/* Finds what words[0..count) mean. False when they mean nothing: `meant` gets a similar command, or
- * NULL. */
-bool verb_find(
-	const char *const *words, size_t count, struct verb_choice *choice, const char **meant);
-
+/* The list of all commands. */
 void verb_help(FILE *out);
-/* A completion script for bash, from the tables. */
-void verb_completion(FILE *out);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "render.h"
 #include "rows.h"
+#include "subject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,11 +29,27 @@ static void print_rows(const struct rows *rows, const struct verb *verb, enum fo
 		return;
 	if (verb->kind == VERB_STATUS && format != FORMAT_CSV)
 		render_status(&render, rows, &none, &none);
+	else if (verb->kind == VERB_EVENTS)
+		render_events(&render, rows, true);
 	else
 		render_rows(&render, verb, rows);
 	fclose(out);
 	check_printable(text, bytes);
 	free(text);
+}
+
+/* A filter looks at any row without harm; all and nothing are told apart. */
+static void match_row(const ProtobufCMessage *row, Nl__Topic topic)
+{
+	const struct filter all = {0};
+	struct filter_subject subject;
+
+	if (topic == NL__TOPIC__NAT)
+		subject_of_session(&subject, (const Nl__NatRow *)row, 0);
+	else
+		subject_of_event(&subject, row);
+	if (!filter_match(&all, &subject))
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -43,9 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	topic = (Nl__Topic)(data[0] % (NL__TOPIC__ALG_STATS + 1));
+	topic = (Nl__Topic)(data[0] % (NL__TOPIC__FORWARDS + 1));
 	for (size_t i = 0; i < verb_count && verb == NULL; i++)
-		if ((verbs[i].kind == VERB_TABLE || verbs[i].kind == VERB_STATUS) &&
+		if ((verbs[i].kind == VERB_TABLE || verbs[i].kind == VERB_STATUS ||
+			    verbs[i].kind == VERB_EVENTS) &&
 			verbs[i].topic == topic)
 			verb = &verbs[i];
 	rows_init(&rows, topic);
@@ -55,10 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		rows_add(&rows, data + at + 1, bytes);
 	}
-	for (int format = FORMAT_TABLE; format < FORMAT_CISCO && verb != NULL; format++)
+	for (int format = FORMAT_TABLE; format < FORMAT_CONNTRACK && verb != NULL; format++)
 		print_rows(&rows, verb, (enum format)format);
-	if (topic == NL__TOPIC__NAT && verb != NULL)
+	if (topic == NL__TOPIC__NAT && verb != NULL) {
+		print_rows(&rows, verb, FORMAT_CONNTRACK);
 		print_rows(&rows, verb, FORMAT_CISCO);
+	}
+	for (size_t i = 0; i < rows.count; i++)
+		match_row(rows.row[i], topic);
 	rows_free(&rows);
 	return 0;
 }

@@ -201,7 +201,7 @@ Test(client, a_request_too_long_is_not_sent)
 {
 	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__PolicyRequest policy = NL__POLICY_REQUEST__INIT;
-	char process[2000];
+	static char process[CHAN_MAX_BYTES];
 	struct failure why;
 	struct rig r;
 
@@ -212,7 +212,7 @@ Test(client, a_request_too_long_is_not_sent)
 	request.policy = &policy;
 	rig_open(&r);
 	client_init(&r.ctl.client, r.near);
-	cr_expect_eq(client_ask(&r.ctl.client, &request, &why), CTL_USAGE);
+	cr_expect_eq(client_ask(&r.ctl.client, &request, -1, &why), CTL_USAGE);
 	close(r.near);
 	close(r.far);
 }

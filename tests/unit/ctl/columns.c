@@ -8,7 +8,7 @@
 
 Test(columns, name_fields_that_exist)
 {
-	for (int topic = NL__TOPIC__STATUS; topic <= NL__TOPIC__ALG_STATS; topic++) {
+	for (int topic = NL__TOPIC__STATUS; topic <= NL__TOPIC__FORWARDS; topic++) {
 		const ProtobufCMessageDescriptor *type = rows_type((Nl__Topic)topic);
 		const struct column *c = columns_of((Nl__Topic)topic);
 
@@ -59,6 +59,9 @@ Test(columns, sizes)
 	cr_expect_str_eq(cell(CELL_BYTES, 3145728, out), "3.0M");
 	cr_expect_str_eq(cell(CELL_BYTES, UINT64_MAX, out), "16E");
 	cr_expect_str_eq(cell(CELL_SECONDS, 1234, out), "1.2");
+	setenv("TZ", "UTC", 1);
+	cr_expect_str_eq(cell(CELL_MOMENT, 1354808692557, out), "2012-12-06 15:44:52.557");
+	cr_expect_str_eq(cell(CELL_MOMENT, UINT64_MAX, out), "?.615");
 }
 
 Test(columns, times_beyond_reason)

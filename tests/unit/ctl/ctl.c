@@ -12,14 +12,6 @@ static void nat_answers(struct rig *r)
 	rig_rows(r, NL__TOPIC__NAT, (const ProtobufCMessage *[]){&s.nat[1].base}, 1, true);
 }
 
-static const Nl__OperatorRequest *request_of(struct rig *r)
-{
-	static uint8_t bytes[2048];
-	ssize_t n = recv(r->far, bytes, sizeof(bytes), MSG_DONTWAIT);
-
-	return n < 0 ? NULL : nl__operator_request__unpack(NULL, (size_t)n, bytes);
-}
-
 Test(ctl, nat_table)
 {
 	const Nl__OperatorRequest *request;
@@ -35,7 +27,7 @@ Test(ctl, nat_table)
 				     "5   udp    192.168.30.11:5060   203.0.113.9:5060  "
 				     "10.99.0.2:5060   RUNNING  03:02:11  0s    9.1K/8.8K  sip\n");
 	cr_expect_str_eq(r.err_text, "2 sessions shown.\n");
-	request = request_of(&r);
+	request = rig_request(&r);
 	cr_assert_not_null(request);
 	cr_expect_eq(request->msg_case, NL__OPERATOR_REQUEST__MSG_TABLE);
 	cr_expect_eq(request->table->topic, NL__TOPIC__NAT);
@@ -90,7 +82,7 @@ Test(ctl, status_as_json)
 	rig_rows(&r, NL__TOPIC__STATUS, (const ProtobufCMessage *[]){&s.status.base}, 1, true);
 	rig_rows(&r, NL__TOPIC__PROCESSES, (const ProtobufCMessage *[]){&s.process.base}, 1, true);
 	rig_rows(&r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
-	cr_assert_eq(RUN(&r, "-o", "json", "SecureNatStatusGet"), CTL_OK, "%s", r.err_text);
+	cr_assert_eq(RUN(&r, "-o", "json", "status"), CTL_OK, "%s", r.err_text);
 	cr_expect_eq(strncmp(r.out_text, "{\"schema\":\"natlock.status/1\",\"time\":\"20", 39), 0);
 	cr_expect_not_null(
 		strstr(r.out_text, "\"processes\":[\n{\"process\":\"broker\",\"pid\":4102,"));
@@ -107,13 +99,13 @@ Test(ctl, text_answers)
 	rig_done(&r, "actor alg\nrecvmsg\tfd = 3\x1b[2J");
 	cr_assert_eq(RUN(&r, "policy", "show", "alg"), CTL_OK);
 	cr_expect_str_eq(r.out_text, "actor alg\nrecvmsg\tfd = 3?[2J\n");
-	cr_expect_str_eq(request_of(&r)->policy->process, "alg");
+	cr_expect_str_eq(rig_request(&r)->policy->process, "alg");
 	rig_close(&r);
 	rig_open(&r);
 	rig_done(&r, "natlock 0.1.0");
 	cr_assert_eq(RUN(&r, "version", "-o", "json"), CTL_OK);
 	cr_expect_not_null(strstr(r.out_text, "\"hub\":null,\"text\":\"natlock 0.1.0\"}\n"));
-	cr_expect_eq(request_of(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_VERSION);
+	cr_expect_eq(rig_request(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_VERSION);
 	rig_close(&r);
 }
 
@@ -130,7 +122,7 @@ Test(ctl, every_policy_when_none_is_named)
 	cr_assert_eq(RUN(&r, "policy", "show"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text, "policy 0\n\npolicy 1\n\npolicy 2\n\npolicy 3\n\npolicy 4\n\n"
 				     "policy 5\n\npolicy 6\n");
-	cr_expect_str_eq(request_of(&r)->policy->process, name);
+	cr_expect_str_eq(rig_request(&r)->policy->process, name);
 	rig_close(&r);
 }
 
@@ -142,19 +134,19 @@ Test(ctl, restart_and_shutdown_ask_for_what_they_say)
 	rig_open(&r);
 	rig_done(&r, "alg is restarting");
 	cr_assert_eq(RUN(&r, "process", "restart", "alg"), CTL_OK);
-	asked = request_of(&r)->restart;
+	asked = rig_request(&r)->restart;
 	cr_expect_str_eq(asked->process, "alg");
 	cr_expect_null(asked->hub);
 	rig_close(&r);
 	rig_open(&r);
 	rig_done(&r, "alg is restarting");
 	cr_assert_eq(RUN(&r, "--hub", "lab", "process", "restart", "alg"), CTL_OK);
-	cr_expect_str_eq(request_of(&r)->restart->hub, "lab");
+	cr_expect_str_eq(rig_request(&r)->restart->hub, "lab");
 	rig_close(&r);
 	rig_open(&r);
 	rig_done(&r, "bye");
 	cr_assert_eq(RUN(&r, "shutdown"), CTL_OK);
-	cr_expect_eq(request_of(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_SHUTDOWN);
+	cr_expect_eq(rig_request(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_SHUTDOWN);
 	rig_close(&r);
 }
 
@@ -213,8 +205,27 @@ Test(ctl, usage_errors)
 		{{"statsu"}, "natlockctl: unknown command \"statsu\"\n  cause: Did you mean "
 			     "\"status\"?"},
 		{{"\x1b[2J"}, "natlockctl: unknown command \"?[2J\""},
-		{{"nat", "table", "x"}, "natlockctl: too many arguments for \"nat table\""},
-		{{"process", "restart"}, "natlockctl: wrong arguments for \"process restart\""},
+		{{"nat", "table", "x"}, "natlockctl: unknown filter \"x\". Known: src, dst"},
+		{{"nat", "table", "scr=1.2.3.4"},
+			"natlockctl: unknown filter \"scr\". Did you mean "
+			"\"src\"?"},
+		{{"drops", "x"}, "natlockctl: too many arguments for \"drops\""},
+		{{"nat", "set", "mtuu=1400"}, "natlockctl: unknown key \"nat.mtuu\". Did you mean "
+					      "\"mtu\"?"},
+		{{"NatSet", "/MTUU:1400"}, "natlockctl: unknown argument \"/MTUU:1400\". It takes "
+					   "/MTU /TCPTIMEOUT /UDPTIMEOUT /LOG"},
+		{{"--save", "status"}, "natlockctl: --save has no meaning for \"status\""},
+		{{"--watch", "1", "shutdown"}, "natlockctl: --watch has no meaning for "
+					       "\"shutdown\""},
+		{{"--watch", "0", "status"}, "natlockctl: --watch \"0\""},
+		{{"--for", "x", "drain"}, "natlockctl: --for \"x\""},
+		{{"--for", "1s", "reload"}, "natlockctl: --for has no meaning for \"reload\""},
+		{{"--vrf", "a", "status"}, "natlockctl: --vrf has no meaning for \"status\""},
+		{{"-o", "conntrack", "dhcp", "table"}, "natlockctl: -o conntrack is only for \"nat "
+						       "table\", not for \"dhcp table\""},
+		{{"completion", "csh"}, "natlockctl: no completion for \"csh\""},
+		{{"process", "restart"}, "natlockctl: wrong arguments for \"process restart\"\n  "
+					 "cause: It takes NAME."},
 		{{"-o", "jsn", "status"}, "natlockctl: unknown output format \"jsn\"\n  cause: Did "
 					  "you mean \"json\"?"},
 		{{"-o"}, "natlockctl: option \"-o\" needs a value"},
@@ -247,7 +258,8 @@ Test(ctl, options_in_every_form)
 	rig_close(&r);
 	rig_open(&r);
 	nat_answers(&r);
-	cr_expect_eq(RUN(&r, "--output=jsonl", "--api=/x", "--hub=lab", "NATTABLE"), CTL_OK);
+	cr_expect_eq(RUN(&r, "--output=jsonl", "--api=/x", "--hub=lab", "NATTABLE"), CTL_OK, "%s",
+		r.err_text);
 	cr_expect_str_eq(r.ctl.api != NULL ? "given" : "", "given");
 	cr_expect_eq(strncmp(r.out_text, "{\"id\":3,", 8), 0);
 	cr_expect_str_empty(r.err_text);

@@ -21,7 +21,7 @@ static int behind_the_lock(int (*act)(void))
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	pid = fork();
 	if (pid == 0) {
-		if (lockdown(pair[0]) != 0)
+		if (lockdown(pair[0], -1) != 0)
 			_exit(99);
 		_exit(act());
 	}
@@ -102,7 +102,7 @@ static int does_its_job(void)
 	request.version = &version;
 	client_init(&ctl.client, LOCKDOWN_FD);
 	ctl.client.timeout_ms = 10;
-	if (client_ask(&ctl.client, &request, &why) != CTL_OK)
+	if (client_ask(&ctl.client, &request, -1, &why) != CTL_OK)
 		return 3;
 	return client_answer(&ctl.client, &why) == NULL && why.exit_code == CTL_TIMED_OUT ? MARK
 											  : 4;

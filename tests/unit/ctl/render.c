@@ -7,21 +7,26 @@ static char *rendered(
 	enum format format, const ProtobufCMessage *const *rows, size_t count, const char *words)
 {
 	struct rows list = {.row = (ProtobufCMessage **)(uintptr_t)rows, .count = count};
-	struct verb_choice choice;
+	const struct verb *verb;
 	const char *typed[2], *meant;
 	struct capture out, summary;
 	struct render r;
 	char copy[32], *save;
+	size_t used;
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	typed[0] = strtok_r(copy, " ", &save);
 	typed[1] = strtok_r(NULL, " ", &save);
-	cr_assert(verb_find(typed, typed[1] != NULL ? 2 : 1, &choice, &meant));
-	list.type = rows_type(choice.verb->topic);
+	verb = verb_find(typed, typed[1] != NULL ? 2 : 1, &used, &meant);
+	cr_assert_not_null(verb);
+	list.type = rows_type(verb->topic);
 	capture_open(&out);
 	capture_open(&summary);
 	r = (struct render){out.file, summary.file, format, "default", 1354805092557};
-	render_rows(&r, choice.verb, &list);
+	if (verb->kind == VERB_RECORD)
+		render_records(&r, verb, &list);
+	else
+		render_rows(&r, verb, &list);
 	free(capture_close(&summary));
 	return capture_close(&out);
 }
@@ -126,4 +131,81 @@ Test(render, notes_become_one_cell)
 	cr_expect_str_eq(
 		text, "version,uptime_ms,config,health,notes\r\n\"\",,\"\",\"\",\"a; b\"\"c\"\r\n");
 	free(text);
+}
+
+Test(render, records_have_a_line_a_field)
+{
+	struct sample s;
+	char *text;
+
+	sample_status(&s);
+	text = rendered(
+		FORMAT_TABLE, (const ProtobufCMessage *[]){&s.process.base}, 1, "process inspect");
+	cr_expect_str_eq(text, "process      broker\npid          4102\nuser         natlock-b\n"
+			       "seccomp      filter\nlandlock     v6\ncaps         none\n"
+			       "fds          6\nrss_bytes    3.0M\ncpu_ms       1.2\n"
+			       "restarts     0\nstate        ok\nsyscalls     12\n");
+	free(text);
+	text = rendered(FORMAT_TABLE, (const ProtobufCMessage *[]){&s.hub.base, &s.hub.base}, 2,
+		"dhcp status");
+	cr_expect_str_eq(text, "name         default\nleases       3\npool         191\n\n"
+			       "name         default\nleases       3\npool         191\n");
+	free(text);
+	text = rendered(FORMAT_JSON, (const ProtobufCMessage *[]){&s.hub.base}, 1, "dhcp status");
+	cr_expect_not_null(strstr(text, "\"leases\":3,\"pool\":191"));
+	free(text);
+}
+
+/* An event's text is the process's own: it must stay in its line. */
+Test(render, events_are_lines_of_the_log)
+{
+	char text[] = "SecureNAT: The TCP session 1 was deleted.\n2012-12-06 forged", hub[] = "lab",
+	     process[] = "natproxy.0";
+	Nl__EventRow row = NL__EVENT_ROW__INIT;
+	ProtobufCMessage *list[] = {&row.base};
+	struct rows rows = {&nl__event_row__descriptor, list, 1, 1};
+	struct capture out;
+	struct render r = {.format = FORMAT_TABLE};
+	char *got;
+
+	setenv("TZ", "UTC", 1);
+	row.has_at_ms = 1;
+	row.at_ms = 1354808692557;
+	row.text = text;
+	row.hub = hub;
+	row.process = process;
+	capture_open(&out);
+	r.out = out.file;
+	render_events(&r, &rows, true);
+	r.format = FORMAT_WIDE;
+	render_events(&r, &rows, false);
+	r.format = FORMAT_JSON;
+	render_events(&r, &rows, false);
+	got = capture_close(&out);
+	cr_expect_eq(
+		strstr(got, "2012-12-06 15:44:52.557 SecureNAT: The TCP session 1 was "
+			    "deleted.\\x0a2012-12-06 forged\n"
+			    "2012-12-06 15:44:52.557 lab natproxy.0 SecureNAT: The TCP session 1 "
+			    "was deleted.\\x0a2012-12-06 forged\n"
+			    "{\"at_ms\":1354808692557,\"at\":\"2012-12-06T15:44:52.557Z\","),
+		got, "%s", got);
+	free(got);
+}
+
+Test(render, configuration)
+{
+	const struct verb verb = {.schema = "natlock.config.show/1"};
+	struct capture out;
+	struct render r = {.format = FORMAT_TABLE};
+	char *got;
+
+	capture_open(&out);
+	r.out = out.file;
+	render_config(&r, &verb, "mtu: 1500\x1b[2J\n");
+	r.format = FORMAT_JSON;
+	render_config(&r, &verb, "{\"mtu\":1500}");
+	got = capture_close(&out);
+	cr_expect_eq(strstr(got, "mtu: 1500?[2J\n{\"schema\":\"natlock.config.show/1\""), got);
+	cr_expect_not_null(strstr(got, ",\"config\":{\"mtu\":1500}\n}\n"), "%s", got);
+	free(got);
 }

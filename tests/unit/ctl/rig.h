@@ -94,7 +94,7 @@ static inline void rig_done(struct rig *r, const char *text)
  * afterwards. */
 static inline int rig_run(struct rig *r, const char *const *words)
 {
-	char *argv[16] = {0};
+	char *argv[48] = {0};
 	int argc = 0, code;
 
 	argv[argc++] = strdup("natlockctl");
@@ -110,6 +110,31 @@ static inline int rig_run(struct rig *r, const char *const *words)
 	return code;
 }
 #define RUN(RIG, ...) rig_run(RIG, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A failure of the supervisor's. */
+static inline void rig_fail(struct rig *r, const char *message, uint32_t exit_code)
+{
+	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
+	Nl__Failure f = NL__FAILURE__INIT;
+	char *copy = strdup(message);
+
+	f.message = copy;
+	f.has_exit_code = 1;
+	f.exit_code = exit_code;
+	answer.msg_case = NL__OPERATOR_ANSWER__MSG_FAILURE;
+	answer.failure = &f;
+	rig_say(r, &answer.base);
+	free(copy);
+}
+
+/* The next request that natlockctl sent, or NULL; for the caller to free. */
+static inline Nl__OperatorRequest *rig_request(struct rig *r)
+{
+	static uint8_t bytes[CHAN_MAX_BYTES];
+	ssize_t n = recv(r->far, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	return n < 0 ? NULL : nl__operator_request__unpack(NULL, (size_t)n, bytes);
+}
 
 /* The sample of docs/operator.md as rows. */
 struct sample {
@@ -165,8 +190,8 @@ static inline void sample_nat(struct sample *s)
 static inline void sample_status(struct sample *s)
 {
 	static const char *const words[] = {"0.1.0", "/etc/natlock.yaml", "OK", "broker",
-		"natlock-b", "filter", "v6", "none", "ok", "default", "00:AC:6B:12:9F:03",
-		"a note", "strict"};
+		"natlock-b", "filter", "v6", "none", "ok", "default", "00:AC:6B:12:9F:03", "a note",
+		"strict"};
 
 	for (int i = 0; i < 13; i++)
 		strcpy(s->text[i], words[i]);

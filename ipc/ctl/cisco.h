@@ -1,0 +1,14 @@
+/* Sessions as Cisco IOS shows them. Rows may hold anything; only printable ASCII comes out. */
+#ifndef NATLOCK_CTL_CISCO_H
+#define NATLOCK_CTL_CISCO_H
+
+#include <stdio.h>
+
+#include "rows.h"
+
+/* show ip nat translations: rows of the topic NAT. */
+void cisco_translations(FILE *out, const struct rows *sessions);
+/* show ip nat statistics: rows of HUBS and of FORWARDS. */
+void cisco_statistics(FILE *out, const struct rows *hubs, const struct rows *forwards);
+
+#endif
