@@ -1,39 +1,45 @@
 # bash completion for natlockctl, printed by: natlockctl completion bash
 _natlockctl()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} line i
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} next= i
 	local -a typed=()
 	COMPREPLY=()
 	case $before in
-	-o|--output) COMPREPLY=($(compgen -W "table wide json jsonl csv cisco" -- "$word")); return;;
+	-o|--output) COMPREPLY=($(compgen -W 'table wide json jsonl csv conntrack cisco' -- "$word")); return;;
 	--api) COMPREPLY=($(compgen -f -- "$word")); return;;
-	--hub) return;;
+	--hub|--watch|--vrf|--for) return;;
 	esac
 	if [[ $word == -* ]]; then
-		COMPREPLY=($(compgen -W "--hub --api --output --help --version" -- "$word"))
+		COMPREPLY=($(compgen -W '--hub --api --output --watch --save --vrf --for --help --version' -- "$word"))
 		return
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-o|--output|--api|--hub) ((i++));;
+		-o|--output|--api|--hub|--watch|--vrf|--for) ((i++));;
 		-*) ;;
 		*) typed+=("${COMP_WORDS[i]}");;
 		esac
 	done
-	line="${typed[*]}"
-	case $line in
-	'') COMPREPLY=($(compgen -W "status process process hub session nat dhcp alg alg policy drops version shutdown import completion help" -- "$word"));;
-	process) COMPREPLY+=($(compgen -W "list" -- "$word"));;&
-	process) COMPREPLY+=($(compgen -W "restart" -- "$word"));;&
-	hub) COMPREPLY+=($(compgen -W "list" -- "$word"));;&
-	session) COMPREPLY+=($(compgen -W "list" -- "$word"));;&
-	nat) COMPREPLY+=($(compgen -W "table" -- "$word"));;&
-	dhcp) COMPREPLY+=($(compgen -W "table" -- "$word"));;&
-	alg) COMPREPLY+=($(compgen -W "expectations" -- "$word"));;&
-	alg) COMPREPLY+=($(compgen -W "stats" -- "$word"));;&
-	policy) COMPREPLY+=($(compgen -W "show" -- "$word"));;&
-	import) COMPREPLY+=($(compgen -W "softether" -- "$word"));;&
-	completion) COMPREPLY+=($(compgen -W "bash" -- "$word"));;&
+	case ${typed[*]} in
+	'') next='status health process hub session nat dhcp dns alg config reload drain shutdown policy drops log metrics version import doctor completion help';;
+	'process') next='list inspect restart';;
+	'hub') next='list show enable disable get set';;
+	'session') next='list kick';;
+	'nat') next='status get set enable disable table events flush publish static';;
+	'nat publish') next='list add del';;
+	'nat static') next='list add del';;
+	'dhcp') next='status get set enable disable table release reserve export';;
+	'dhcp reserve') next='list add del';;
+	'dhcp export') next='kea dnsmasq';;
+	'dns') next='get set';;
+	'alg') next='enable disable expectations list stats';;
+	'config') next='show diff unsaved test reload';;
+	'policy') next='show';;
+	'log') next='follow';;
+	'import') next='softether';;
+	'config test') COMPREPLY=($(compgen -f -- "$word")); return;;
+	completion) next='bash zsh fish';;
 	esac
+	COMPREPLY=($(compgen -W "$next" -- "$word"))
 }
 complete -F _natlockctl natlockctl

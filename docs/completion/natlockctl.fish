@@ -23,7 +23,7 @@ complete -c natlockctl -l for -x
 complete -c natlockctl -l save
 complete -c natlockctl -s h -l help
 complete -c natlockctl -l version
-complete -c natlockctl -f -n '__natlockctl_typed ""' -a 'status health process hub session nat dhcp dns alg config reload drain shutdown policy drops log metrics version doctor completion help'
+complete -c natlockctl -f -n '__natlockctl_typed ""' -a 'status health process hub session nat dhcp dns alg config reload drain shutdown policy drops log metrics version import doctor completion help'
 complete -c natlockctl -f -n '__natlockctl_typed "process"' -a 'list inspect restart'
 complete -c natlockctl -f -n '__natlockctl_typed "hub"' -a 'list show enable disable get set'
 complete -c natlockctl -f -n '__natlockctl_typed "session"' -a 'list kick'
@@ -38,5 +38,6 @@ complete -c natlockctl -f -n '__natlockctl_typed "alg"' -a 'enable disable expec
 complete -c natlockctl -f -n '__natlockctl_typed "config"' -a 'show diff unsaved test reload'
 complete -c natlockctl -f -n '__natlockctl_typed "policy"' -a 'show'
 complete -c natlockctl -f -n '__natlockctl_typed "log"' -a 'follow'
+complete -c natlockctl -f -n '__natlockctl_typed "import"' -a 'softether'
 complete -c natlockctl -F -n '__natlockctl_typed "config test"'
 complete -c natlockctl -f -n '__natlockctl_typed "completion"' -a 'bash zsh fish'

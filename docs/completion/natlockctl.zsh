@@ -20,7 +20,7 @@ _natlockctl() {
 		esac
 	done
 	case "${typed[*]}" in
-	'') next=(status health process hub session nat dhcp dns alg config reload drain shutdown policy drops log metrics version doctor completion help);;
+	'') next=(status health process hub session nat dhcp dns alg config reload drain shutdown policy drops log metrics version import doctor completion help);;
 	'process') next=(list inspect restart);;
 	'hub') next=(list show enable disable get set);;
 	'session') next=(list kick);;
@@ -35,6 +35,7 @@ _natlockctl() {
 	'config') next=(show diff unsaved test reload);;
 	'policy') next=(show);;
 	'log') next=(follow);;
+	'import') next=(softether);;
 	'config test') _files; return;;
 	completion) next=(bash zsh fish);;
 	esac

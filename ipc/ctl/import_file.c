@@ -49,7 +49,7 @@ int import_command(const char *path, FILE *out, FILE *err, struct failure *f)
 		return unreadable(f, path, (int)-bytes);
 	if (bytes > SOFTETHER_TEXT_MAX)
 		return unreadable(f, path, EFBIG);
-	error = lockdown(fd);
+	error = lockdown(fd, -1);
 	if (error < 0)
 		return failure(f, CTL_FAILED, "E0710", strerror(-error),
 			"See which kernel feature is missing: natlock doctor",

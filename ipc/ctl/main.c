@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	code = ctl_parse(&ctl, argc, argv);
 	if (code != CTL_GO_ON)
 		return code;
-	if (ctl.choice.verb->kind == VERB_IMPORT) {
+	if (ctl.verb->kind == VERB_IMPORT) {
 		code = import_command(ctl.argument[0], stdout, stderr, &f);
 		return code == CTL_OK && fflush(stdout) == 0 ? CTL_OK : ctl_fail(&ctl, &f);
 	}
