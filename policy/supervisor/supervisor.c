@@ -261,12 +261,19 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 		supervisor_drain(s, EXIT_OK);
 }
 
+/* Changes come in bursts; but whoever changes something all the time must not put us off for ever. */
+static void settle(struct supervisor *s)
+{
+	if (!ev_is_active(&s->settle))
+		ev_timer_again(s->loop, &s->settle);
+}
+
 static void on_host_change(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct supervisor *s = io->data;
 
 	hostnet_heard(&s->hostnet);
-	ev_timer_again(loop, &s->settle);
+	settle(s);
 }
 
 static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
@@ -274,7 +281,7 @@ static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
 	struct supervisor *s = io->data;
 
 	resolvers_heard(&s->resolvers);
-	ev_timer_again(loop, &s->settle);
+	settle(s);
 }
 
 static void note_resolvers(struct supervisor *s)

@@ -1,7 +1,7 @@
 """What an operator changes while natlock runs: values, whole files, what survives a restart, and what is refused."""
-import json, os, signal
+import errno, json, os, signal, time
 import pytest
-from conftest import PEER, SERVER, Gateway, Namespace, lease, program, wait_for
+from conftest import PEER, SERVER, Gateway, Namespace, lease, leased_address, program, wait_for
 from operator_client import Refused, ask, change, config, proto, reload
 
 CONFIG = """\
@@ -192,3 +192,76 @@ def test_it_ends_when_no_session_is_left(changed):
     assert text.startswith("no new sessions")
     changed.process.wait(8)
     assert changed.process.returncode == 0 and "takes no new sessions" in changed.log()
+
+
+THREE = """\
+hubs:
+  red: {{attach: ["netns:{red}"]}}
+  blue: {{attach: ["netns:{blue}"]}}
+  lab:
+    host: {{address: 10.77.0.1}}
+    dhcp: {{range: 10.77.0.10-10.77.0.20, gateway: 10.77.0.1, dns: [10.77.0.1]}}
+    shards: 2
+    attach: ["netns:{lab}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def three(world):
+    guests = {name: Namespace(f"h{name}") for name in ("red", "blue", "lab")}
+    gateway = Gateway(world, "three", THREE.format(**{name: guest.name for name, guest in guests.items()}), guest=guests["red"])
+    gateway.guests = guests
+    gateway.addresses = {name: leased_address(guest) for name, guest in guests.items()}
+    yield gateway
+    gateway.end()
+    for guest in guests.values():
+        guest.remove()
+
+
+def test_three_hubs_serve_at_once_two_of_them_one_subnet(three):
+    assert {name: address.rsplit(".", 1)[0] for name, address in three.addresses.items()} == {"red": "192.168.30", "blue": "192.168.30", "lab": "10.77.0"}
+    flows = {name: guest.start(PEER, "hold", SERVER, 2, 0.01) for name, guest in three.guests.items()}
+    rows = three.table("process", "list")
+    assert {hub: len([row for row in rows if row["hub"] == hub]) for hub in three.guests} == {"red": 5, "blue": 5, "lab": 8}
+    workers = [row for row in rows if row["hub"]]
+    assert len({row["user"] for row in workers}) == len(workers) and all(row["seccomp"] == "filter" for row in workers)
+    assert [hub["name"] for hub in three.table("hub", "list")] == ["red", "blue", "lab"]
+    change(three, ("set", "nat.tcp_timeout", "99s"), hub="blue")
+    assert config(three, hub="red", path="nat.tcp_timeout") == "tcp_timeout: 7440s\n"
+    assert config(three, hub="blue", path="nat.tcp_timeout") == "tcp_timeout: 99s\n"
+    for name, flow in flows.items():
+        assert json.loads(flow.communicate(timeout=20)[0])["ok"], name
+        log = "".join(f.read_text() for f in (three.folder / "log/security_log" / name).glob("sec_*.log"))
+        assert f"IP address: {three.addresses[name]}" in log and f"Connection source {three.addresses[name]}" in log
+        assert ("nat.tcp_timeout" in log) == (name == "blue")
+
+
+def test_one_hub_of_several_is_told_by_its_name(three):
+    with pytest.raises(Refused) as refused:
+        ask(three, order=proto.OrderRequest(hub="lab", order=proto.Order(sessions_end=proto.SessionsEnd(id=[1]))))
+    assert refused.value.code == 2 and "name the process" in refused.value.message
+    assert ask(three, restart=proto.RestartRequest(hub="blue", process="alg")) == "restarting"
+    wait_for(lambda: [row["restarts"] for row in three.table("process", "list") if row["process"] == "alg"] == [0, 1], 5, "blue's alg")
+
+
+def test_changes_of_the_host_are_known_within_a_second(three, world):
+    guest, resolv = three.guests["red"], world.resolv / "resolv.conf"
+    before = resolv.read_text()
+    ask_name = ("dig", "+short", "+time=1", "+tries=1", "@192.168.30.1")
+    try:
+        resolv.write_text("nameserver 198.18.1.77\n")
+        time.sleep(0.7)
+        assert SERVER not in guest.run(*ask_name, "www.example.test", check=False).stdout
+        resolv.write_text(before)
+        time.sleep(0.7)
+        assert SERVER in guest.run(*ask_name, "www.example.test", check=False).stdout
+    finally:
+        resolv.write_text(before)
+    knock = "import socket\ns = socket.socket()\ns.settimeout(5)\nprint(s.connect_ex(('198.18.1.9', 9)))"
+    world.gateway.run("ip", "addr", "add", "198.18.1.9/32", "dev", "w0")
+    try:
+        time.sleep(0.7)
+        refused = int(guest.run("python3", "-c", knock).stdout)
+    finally:
+        world.gateway.run("ip", "addr", "del", "198.18.1.9/32", "dev", "w0")
+    assert refused in (errno.EHOSTUNREACH, errno.EACCES), errno.errorcode[refused]  # this host would say ECONNREFUSED
