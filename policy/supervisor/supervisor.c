@@ -29,6 +29,7 @@
 #include "configure.h"
 #include "crew.h"
 #include "files.h"
+#include "hostmac.h"
 #include "port.h"
 #include "supervisor.h"
 #include "tell.h"
@@ -377,6 +378,11 @@ static int open_records(struct supervisor *s, struct hub *hub, struct trouble *t
 	if (error)
 		supervisor_note(s, "no security log in %s: %s", log_folder(s), strerror(-error));
 	hub->store.fd = -1;
+	error = hub->mac_kept ? 0 : hostmac_keep(s->places.state, hub->conf->name, hub->mac);
+	if (error)
+		supervisor_note(s,
+			"hub %s: its MAC address is another one after a restart: %s: %s",
+			hub->conf->name, s->places.state, strerror(-error));
 	error = supervisor_open_store(hub);
 	if (!is_forbidden(error))
 		return 0;

@@ -116,8 +116,10 @@ def test_saved_changes_hold_after_a_restart(changed):
     layer = changed.folder / "state/saved.yaml"
     assert layer.read_text().endswith("hubs:\n  default:\n    nat:\n      udp_timeout: 77s\n      log: false\n")
     assert str(layer) in changed.table("status")[0]["config"]
+    mac = changed.table("hub", "list")[0]["mac"]
     changed.end()
     changed.start()
+    assert changed.table("hub", "list")[0]["mac"] == mac and mac.lower().startswith("00:ac:")
     assert config(changed, path="nat.udp_timeout") == "udp_timeout: 77s\n" and config(changed, path="nat.tcp_timeout") == "tcp_timeout: 7440s\n"
     check = changed.where.run(program("natlock"), "check", "-c", file_of(changed), env=changed.environment)
     assert "udp_timeout: 77s" in check.stdout and f"changes saved in {layer} are laid over it" in check.stderr
