@@ -102,8 +102,9 @@ static int check_path(const char *path, struct trouble *t)
 	trouble(t, EXIT_REFUSED, "E0522", "%s cannot be changed while natlock runs", shown);
 	trouble_cause(t, "the hub's processes and their memory are made from it");
 	return begins(path, "attach")
-		       ? trouble_fix(t, "Add a port with: natlock attach TARGET; take one away with: "
-					"natlockctl session kick NAME")
+		       ? trouble_fix(t,
+				 "Add a port with: natlock attach TARGET; take one away with: "
+				 "natlockctl session kick NAME")
 		       : trouble_fix(t, "Change it in the configuration file and restart natlock.");
 }
 
@@ -129,8 +130,8 @@ static int make_one(Nl__Hub *hub, const Nl__Change *change, struct trouble *t)
 		return trouble(t, EXIT_USAGE, "E0524", "a change needs a path and a value");
 	if (check_path(change->path, t) < 0)
 		return -1;
-	result = reflect_change(&hub->base, (enum reflect_how)change->how, change->path,
-		change->value, &error);
+	result = reflect_change(
+		&hub->base, (enum reflect_how)change->how, change->path, change->value, &error);
 	return result == 0 ? 0 : change_failed(result, change, error.text, t);
 }
 
@@ -167,8 +168,8 @@ static int check_options(const Nl__Hub *before, const Nl__Hub *now, struct troub
 	return 0;
 }
 
-static int make_all(const Nl__Hub *before, Nl__Hub *hub, const Nl__ChangeRequest *request,
-	struct trouble *t)
+static int make_all(
+	const Nl__Hub *before, Nl__Hub *hub, const Nl__ChangeRequest *request, struct trouble *t)
 {
 	size_t i;
 
@@ -268,8 +269,7 @@ static int plan_message(struct change_plan *plan, const char *prefix,
 }
 
 /* Each hub that is there takes the newly read one's place, in the old order; the set stays as it was. */
-static int plan_hubs(
-	struct change_plan *plan, const Nl__Config *running, const Nl__Config *read)
+static int plan_hubs(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read)
 {
 	char prefix[64];
 	int error = 0;
@@ -322,8 +322,7 @@ int change_plan_make(struct change_plan *plan, const Nl__Config *running, const 
 	plan->config = copy_of(&top);
 	if (!plan->config)
 		return no_memory(t);
-	error = plan_message(
-		plan, "", change_kind_of_config, &running->base, &plan->config->base);
+	error = plan_message(plan, "", change_kind_of_config, &running->base, &plan->config->base);
 	if (error == 0)
 		error = plan_hubs(plan, running, read);
 	list_added(plan, running, read, only);

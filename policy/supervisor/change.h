@@ -48,8 +48,9 @@ Nl__Config *change_keep(const Nl__Config *kept, const Nl__Config *running,
 /* What a newly read configuration can have in force now: values of kind START, and the set of hubs, stay as they are
  * in `running`. Both lists are of paths, "hubs.NAME." before those of a hub. */
 struct change_plan {
-	Nl__Config *config; /* NULL: no memory, or what is left does not go together: see *t of change_plan_make */
-	char live[CHANGE_TEXT];	    /* takes effect now; empty: nothing */
+	Nl__Config *
+		config; /* NULL: no memory, or what is left does not go together: see *t of change_plan_make */
+	char live[CHANGE_TEXT];	   /* takes effect now; empty: nothing */
 	char restart[CHANGE_TEXT]; /* only when natlock is started again; empty: nothing */
 };
 /* `only`: the one hub that is served (up --hub), NULL: all. 0, or -1 with *t; then plan->config is NULL. */

@@ -39,7 +39,8 @@ static int file_trouble(
 	trouble(t, EXIT_CONFIG, "E0201", "%.300s", conf_error_text(error, line, sizeof(line)));
 	if (s->locked && error->os == EACCES)
 		return trouble_fix(t,
-			"natlock runs as %s now, who must be able to read it: chown or chmod it, or "
+			"natlock runs as %s now, who must be able to read it: chown or chmod it, "
+			"or "
 			"restart natlock.",
 			s->identity.user);
 	return -1;
@@ -251,8 +252,9 @@ static void say_plan(
 static void find_again(struct supervisor *s)
 {
 	if (!s->config_named)
-		s->config_path =
-			conf_find(s->config_found, sizeof(s->config_found)) ? s->config_found : NULL;
+		s->config_path = conf_find(s->config_found, sizeof(s->config_found))
+					 ? s->config_found
+					 : NULL;
 }
 
 static int reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct trouble *t)
@@ -287,8 +289,8 @@ int configure_reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct tro
 		return trouble_fix(t, "Change single values instead, or use: natlock up");
 	}
 	if (reload(s, text, t) < 0) {
-		supervisor_note(s, "reload: nothing was changed: %s",
-			trouble_text(t, line, sizeof(line)));
+		supervisor_note(
+			s, "reload: nothing was changed: %s", trouble_text(t, line, sizeof(line)));
 		return -1;
 	}
 	supervisor_note(s, "reload: %s", text);

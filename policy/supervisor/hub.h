@@ -93,6 +93,7 @@ struct hub {
 	unsigned int index; /* among the supervisor's hubs */
 	Nl__Hub *conf;	    /* as the workers have it (change_in_force); owned */
 	uint8_t mac[6];	    /* where host.mac is auto */
+	bool mac_kept;	    /* and it is on disk */
 	unsigned int shards;
 	struct hash_key shard_key;	   /* of shard_of; as old as the hub */
 	struct worker worker[HUB_WORKERS]; /* in order of actor, then shard */

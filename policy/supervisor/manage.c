@@ -85,8 +85,7 @@ static int refuse_gateway(struct operator_peer *p)
 	return answer_failure(p, &t);
 }
 
-int operator_on_kick_request(
-	struct operator_peer *p, const Nl__KickRequest *m, struct chan_in *in)
+int operator_on_kick_request(struct operator_peer *p, const Nl__KickRequest *m, struct chan_in *in)
 {
 	struct hub *hub = supervisor_hub(p->op->super, m->hub);
 	const char *session = m->session ? m->session : "";

@@ -43,8 +43,9 @@ static void finish(struct operator_peer *p)
 		answer_failure(p, &t);
 		return;
 	}
-	snprintf(text, sizeof(text), "%" PRIu64 " %s%s %s", p->reached, sessions ? "session" : "lease",
-		p->reached == 1 ? "" : "s", sessions ? "ended" : "released");
+	snprintf(text, sizeof(text), "%" PRIu64 " %s%s %s", p->reached,
+		sessions ? "session" : "lease", p->reached == 1 ? "" : "s",
+		sessions ? "ended" : "released");
 	answer_done(p, text);
 }
 
@@ -88,8 +89,7 @@ static const char *wrong(const Nl__OrderRequest *m, const struct hub *hub)
 	if (!order_doers(m->order))
 		return "this natlock knows no such order";
 	if (m->order->what_case == NL__ORDER__WHAT_LEASE_RELEASE)
-		return m->order->lease_release->has_ip_be ||
-				       m->order->lease_release->mac.len == 6
+		return m->order->lease_release->has_ip_be || m->order->lease_release->mac.len == 6
 			       ? NULL
 			       : "name the lease by its IP address or its MAC address";
 	end = m->order->sessions_end;

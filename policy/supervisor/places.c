@@ -95,6 +95,13 @@ static int own_private_folder(const char *path, uid_t uid)
 	return st.st_mode & S_IWOTH || st.st_mode & S_IWGRP ? -EACCES : 0;
 }
 
+static bool belongs_to(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_uid == uid && st.st_gid == gid;
+}
+
 int places_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	char part[PLACES_PATH];
@@ -111,7 +118,7 @@ int places_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	}
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return -errno;
-	if (geteuid() == 0 && uid != 0 && lchown(path, uid, gid) < 0)
+	if (geteuid() == 0 && !belongs_to(path, uid, gid) && lchown(path, uid, gid) < 0)
 		return -errno;
 	return own_private_folder(path, uid);
 }

@@ -72,7 +72,7 @@ static const char *seccomp_name(int mode)
 }
 
 struct process_of {
-	const char *name, *policy, *user, *state;
+	const char *name, *policy, *user, *state, *hub;
 	pid_t pid;
 	uint32_t landlock_abi, restarts;
 };
@@ -89,6 +89,7 @@ static void add_process(struct rows *rows, const struct process_of *of)
 	snprintf(landlock, sizeof(landlock), of->landlock_abi ? "v%u" : "none", of->landlock_abi);
 	snprintf(caps, sizeof(caps), facts.caps ? "%llx" : "none", (unsigned long long)facts.caps);
 	row.process = (char *)(uintptr_t)of->name;
+	row.hub = (char *)(uintptr_t)of->hub;
 	row.user = (char *)(uintptr_t)of->user;
 	row.seccomp = (char *)(uintptr_t)seccomp_name(facts.seccomp);
 	row.landlock = landlock;
@@ -113,6 +114,7 @@ static void add_worker(struct rows *rows, const struct supervisor *s, const stru
 	struct process_of of = {
 		.name = w->name,
 		.policy = spawn_actor_name(w->id),
+		.hub = w->hub->conf->name,
 		.user = user,
 		.state = state_name(w->state),
 		.pid = w->pid,

@@ -39,8 +39,8 @@ static int save(struct supervisor *s, const Nl__Config *config, const Nl__Change
 }
 
 /* Puts the checked copy in force. A layer that was written for nothing is written back. */
-static int put_in_force(struct supervisor *s, Nl__Config *config, const Nl__ChangeRequest *m,
-	struct trouble *t)
+static int put_in_force(
+	struct supervisor *s, Nl__Config *config, const Nl__ChangeRequest *m, struct trouble *t)
 {
 	Nl__Config *kept = NULL;
 	int layer = m->save ? save(s, config, m, &kept, t) : 0;
@@ -105,7 +105,7 @@ int operator_on_reload_request(
 /* What is shown, and what it is compared with; base NULL: nothing. */
 struct view {
 	const Nl__Config *config, *base;
-	bool by_name; /* hubs are compared by name, not with the default one */
+	bool by_name;	   /* hubs are compared by name, not with the default one */
 	Nl__Config *owned; /* freed afterwards */
 };
 
@@ -114,7 +114,8 @@ static const char *view_path(const char *path)
 	return path ? path : "";
 }
 
-static void show_hub(FILE *out, const struct view *v, const Nl__Hub *hub, const char *path, bool json)
+static void show_hub(
+	FILE *out, const struct view *v, const Nl__Hub *hub, const char *path, bool json)
 {
 	const Nl__Hub *before = v->base ? change_hub(v->base, v->by_name ? hub->name : NULL) : NULL;
 	Nl__Hub base;
@@ -151,7 +152,8 @@ static void show_all(FILE *out, const struct view *v, const char *path, bool jso
 }
 
 /* The descriptor is anybody's: only a plain file cannot make us wait. */
-static int read_file(struct operator_peer *p, struct chan_in *in, Nl__Config **out, struct trouble *t)
+static int read_file(
+	struct operator_peer *p, struct chan_in *in, Nl__Config **out, struct trouble *t)
 {
 	struct supervisor *s = p->op->super;
 	int fd = chan_take_fd(in, 0);
@@ -183,9 +185,7 @@ static int make_view(struct operator_peer *p, const Nl__ConfigRequest *m, struct
 
 	*v = (struct view){.config = s->config};
 	switch (m->what) {
-	case NL__CONFIG_REQUEST__WHAT__CHANGED:
-		v->base = v->owned = conf_defaults();
-		break;
+	case NL__CONFIG_REQUEST__WHAT__CHANGED: v->base = v->owned = conf_defaults(); break;
 	case NL__CONFIG_REQUEST__WHAT__UNSAVED:
 		v->base = s->kept;
 		v->by_name = true;

@@ -27,6 +27,7 @@
 #include "attach.h"
 #include "configure.h"
 #include "files.h"
+#include "hostmac.h"
 #include "leftover.h"
 #include "plumb.h"
 #include "start.h"
@@ -53,15 +54,6 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 	return s->signal_fd < 0 ? trouble(t, EXIT_FAILED, "E0308", "cannot watch signals") : 0;
 }
 
-/* Seed 3.7.2: 00:AC and four random bytes. */
-static void choose_mac(uint8_t mac[6])
-{
-	if (getrandom(mac, 6, 0) != 6)
-		abort();
-	mac[0] = 0x00;
-	mac[1] = 0xac;
-}
-
 /* One hub more, with its table of workers. */
 static int add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 {
@@ -73,7 +65,7 @@ static int add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t
 		.index = s->hubs,
 		.shards = hub_shards(asked->shards, processors > 0 ? (unsigned int)processors : 1),
 		.first_worker = before ? before->first_worker + before->workers : 0};
-	choose_mac(hub->mac);
+	hub->mac_kept = hostmac_find(s->places.state, asked->name, hub->mac) || s->is_run;
 	hub->conf = change_in_force(asked, hub->mac);
 	if (!hub->conf)
 		return trouble(t, EXIT_FAILED, "E0520", "no memory for hub %s", asked->name);

@@ -29,6 +29,7 @@
 #include "configure.h"
 #include "crew.h"
 #include "files.h"
+#include "hostmac.h"
 #include "hublog.h"
 #include "names.h"
 #include "port.h"
@@ -257,12 +258,19 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 		supervisor_drain(s, EXIT_OK);
 }
 
+/* Changes come in bursts; but whoever changes something all the time must not put us off for ever. */
+static void settle(struct supervisor *s)
+{
+	if (!ev_is_active(&s->settle))
+		ev_timer_again(s->loop, &s->settle);
+}
+
 static void on_host_change(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct supervisor *s = io->data;
 
 	hostnet_heard(&s->hostnet);
-	ev_timer_again(loop, &s->settle);
+	settle(s);
 }
 
 static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
@@ -270,7 +278,7 @@ static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
 	struct supervisor *s = io->data;
 
 	resolvers_heard(&s->resolvers);
-	ev_timer_again(loop, &s->settle);
+	settle(s);
 }
 
 static void note_resolvers(struct supervisor *s)
@@ -356,6 +364,11 @@ static int open_records(struct supervisor *s, struct hub *hub, struct trouble *t
 
 	hublog_open(hub);
 	hub->store.fd = -1;
+	error = hub->mac_kept ? 0 : hostmac_keep(s->places.state, hub->conf->name, hub->mac);
+	if (error)
+		supervisor_note(s,
+			"hub %s: its MAC address is another one after a restart: %s: %s",
+			hub->conf->name, s->places.state, strerror(-error));
 	error = supervisor_open_store(hub);
 	names_build(hub);
 	if (!is_forbidden(error))

@@ -24,7 +24,9 @@ def ask(gateway, fd=None, admin=True, **request):
         s.sendmsg([bytes_], [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
         text = ""
         while True:
-            answer = proto.OperatorAnswer.FromString(s.recv(1 << 17))
+            record = s.recv(1 << 17)
+            assert record, "natlock closed the connection"
+            answer = proto.OperatorAnswer.FromString(record)
             kind = answer.WhichOneof("msg")
             if kind == "failure":
                 raise Refused(answer.failure)

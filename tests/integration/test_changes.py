@@ -1,7 +1,7 @@
 """What an operator changes while natlock runs: values, whole files, what survives a restart, and what is refused."""
-import json, os, signal
+import errno, json, os, signal, time
 import pytest
-from conftest import Gateway, Namespace, act, alive, lease, wait_for
+from conftest import PEER, SERVER, Gateway, Namespace, lease, leased_address, program, wait_for
 from operator_client import Refused, ask, change, config, proto, reload
 
 CONFIG = """\
@@ -16,9 +16,10 @@ log: {{style: logfmt}}
 
 @pytest.fixture(scope="module")
 def changed(world):
-    """A gateway of its own, whose guest asks for no lease: what is told is looked at, not what guests make of it."""
+    """A gateway of its own with a guest."""
     guest = Namespace("chg")
     gateway = Gateway(world, "changes", CONFIG.format(guest=guest.name), guest=guest)
+    lease(guest)
     yield gateway
     gateway.end()
     guest.remove()
@@ -74,3 +75,195 @@ def test_what_may_not_be_changed_is_refused(changed):
         change(changed, ("set", "nat.mtu", "1300"), hub="nowhere")
     assert refused.value.code == 4
     assert reload(changed).endswith("changed hubs.default.nat.tcp_timeout, hubs.default.dhcp.enable, hubs.default.dhcp.dns")
+
+
+def test_a_reload_says_what_changed_and_no_flow_is_lost(changed):
+    text = file_of(changed).read_text()
+    flow = changed.guest.start(PEER, "hold", SERVER, 3, 0.01)
+    before = pids(changed)
+    assert reload(changed) == f"{file_of(changed)} was read: nothing changed"
+    file_of(changed).write_text(text.replace("mtu: 1400", "mtu: 1400, tcp_timeout: 300s").replace("{style: logfmt}", "{style: json, file: none}")
+                                + "api: {group: nobody}\n")
+    changed.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reload: " in changed.text() and "api.group" in changed.text(), 3, "the reload")
+    assert (f"{file_of(changed)} was read: changed log.style, hubs.default.nat.tcp_timeout; "
+            "only a restart of natlock changes log.file, api.group") in changed.text()
+    assert config(changed, path="nat.tcp_timeout") == "tcp_timeout: 300s\n" and config(changed, path="log.file") == "file: auto\n"
+    file_of(changed).write_text(text + "hubs: 1\n")
+    with pytest.raises(Refused) as refused:
+        reload(changed)
+    assert refused.value.code == 6 and f"{file_of(changed)}:7:" in refused.value.message
+    file_of(changed).write_text(text)
+    assert "changed log.style, hubs.default.nat.tcp_timeout" in reload(changed)
+    assert flow.communicate(timeout=20)[0].strip() and flow.returncode == 0
+    assert pids(changed) == before
+
+
+def test_a_file_that_cannot_be_read_any_more_says_for_whom(changed):
+    file_of(changed).chmod(0o600)
+    try:
+        with pytest.raises(Refused) as refused:
+            reload(changed)
+    finally:
+        file_of(changed).chmod(0o644)
+    assert "Permission denied" in refused.value.message and "natlock runs as" in refused.value.fix
+
+
+def test_saved_changes_hold_after_a_restart(changed):
+    assert change(changed, ("set", "nat.udp_timeout", "77s"), ("set", "nat.log", "false"), save=True) == "changed nat.udp_timeout, nat.log; saved"
+    change(changed, ("set", "nat.tcp_timeout", "88s"))
+    assert config(changed, "UNSAVED") == "hubs:\n  default:\n    nat:\n      tcp_timeout: 88s\n"
+    layer = changed.folder / "state/saved.yaml"
+    assert layer.read_text().endswith("hubs:\n  default:\n    nat:\n      udp_timeout: 77s\n      log: false\n")
+    assert str(layer) in changed.table("status")[0]["config"]
+    mac = changed.table("hub", "list")[0]["mac"]
+    changed.end()
+    changed.start()
+    assert changed.table("hub", "list")[0]["mac"] == mac and mac.lower().startswith("00:ac:")
+    assert config(changed, path="nat.udp_timeout") == "udp_timeout: 77s\n" and config(changed, path="nat.tcp_timeout") == "tcp_timeout: 7440s\n"
+    check = changed.where.run(program("natlock"), "check", "-c", file_of(changed), env=changed.environment)
+    assert "udp_timeout: 77s" in check.stdout and f"changes saved in {layer} are laid over it" in check.stderr
+    changed.end()
+    layer.write_text("hubs:\n  default:\n    options: {no_securenat_enabledhcp: false}\n")
+    refused = changed.where.run(program("natlock"), "up", "-c", file_of(changed), env=changed.environment, check=False, timeout=10)
+    assert refused.returncode == 6 and f"rm {layer}" in refused.stderr and "options.no_securenat_enabledhcp cannot be a saved change" in refused.stderr
+    layer.unlink()
+    changed.start()
+    change(changed, ("set", "nat.udp_timeout", "77s"), save=True)
+    change(changed, ("set", "nat.udp_timeout", "600s"), save=True)
+    assert not layer.exists() and config(changed, "UNSAVED") == ""
+
+
+def test_a_file_is_tested_before_it_is_used(changed, tmp_path):
+    new = tmp_path / "new.yaml"
+    new.write_text(file_of(changed).read_text().replace("mtu: 1400", "mtu: 1300, tcp_timeout: 5m").replace("hubs:\n", "hubs:\n  lab: {host: {address: 192.168.30.1}}\n"))
+    with open(new) as file:
+        text = config(changed, "TEST", fd=file.fileno())
+    assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and "hubs.lab (new)" in text, text
+    assert config(changed, path="nat.mtu") == "mtu: 1400\n"
+    new.write_text("hubs:\n  default: {nat: {mtu: 1}}\n")
+    with open(new) as file, pytest.raises(Refused) as refused:
+        config(changed, "TEST", fd=file.fileno())
+    assert "2:24: nat.mtu 1 is out of range" in refused.value.message
+    reader, writer = os.pipe()
+    with pytest.raises(Refused) as refused:
+        config(changed, "TEST", fd=reader)
+    os.close(reader), os.close(writer)
+    assert refused.value.code == 2
+
+
+def test_a_long_text_comes_in_pieces(changed):
+    entries = ", ".join(f'{{name: h{i}, mac: "00:AC:00:00:{i // 256:02X}:{i % 256:02X}", address: 192.168.30.{11 + i % 180}}}' for i in range(180))
+    change(changed, ("set", "dhcp.reservations", f"[{entries}]"))
+    names = [row["name"] for row in json.loads(config(changed, path="dhcp.reservations", json=True))["reservations"]]
+    assert names == [f"h{i}" for i in range(180)]
+    change(changed, ("set", "dhcp.reservations", "[]"))
+
+
+def test_the_functions_of_a_hub_are_switched(changed):
+    for path, shown in (("enable", "SecureNAT"), ("nat.enable", "NAT")):
+        change(changed, ("set", path, "false"))
+        hub = changed.table("hub", "list")[0]
+        assert (hub["enable"], hub["nat"]) == (path != "enable", path != "nat.enable"), hub
+        change(changed, ("set", path, "true"))
+        assert f'The hub \\"default\\" {shown} was disabled' in changed.log() and f'The hub \\"default\\" {shown} was enabled' in changed.log()
+
+
+def test_a_session_is_kicked_but_not_the_gateways_own(changed):
+    session = next(row["session"] for row in changed.table("session", "list") if row["kind"] != "securenat")
+    for name, code in (("SID-SECURENAT-1", 5), ("SID-NOBODY-1", 4)):
+        with pytest.raises(Refused) as refused:
+            ask(changed, kick=proto.KickRequest(session=name))
+        assert refused.value.code == code
+    assert ask(changed, kick=proto.KickRequest(session=session)) == f"session {session} was kicked"
+    wait_for(lambda: [row["kind"] for row in changed.table("session", "list")] == ["securenat"], 2, "the session's end")
+
+
+def test_an_order_that_reaches_nothing_says_so(changed):
+    with pytest.raises(Refused) as refused:
+        ask(changed, order=proto.OrderRequest(order=proto.Order(lease_release=proto.LeaseRelease())))
+    assert refused.value.code == 2
+    with pytest.raises(Refused) as refused:
+        ask(changed, order=proto.OrderRequest(order=proto.Order(lease_release=proto.LeaseRelease(ip_be=1))))
+    assert refused.value.code == 4
+
+
+def test_it_ends_when_no_session_is_left(changed):
+    change(changed, ("set", "nat.tcp_timeout", "1s"))
+    text = ask(changed, drain=proto.DrainRequest(for_ms=5000))
+    assert text.startswith("no new sessions")
+    changed.process.wait(8)
+    assert changed.process.returncode == 0 and "takes no new sessions" in changed.log()
+
+
+THREE = """\
+hubs:
+  red: {{attach: ["netns:{red}"]}}
+  blue: {{attach: ["netns:{blue}"]}}
+  lab:
+    host: {{address: 10.77.0.1}}
+    dhcp: {{range: 10.77.0.10-10.77.0.20, gateway: 10.77.0.1, dns: [10.77.0.1]}}
+    shards: 2
+    attach: ["netns:{lab}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def three(world):
+    guests = {name: Namespace(f"h{name}") for name in ("red", "blue", "lab")}
+    gateway = Gateway(world, "three", THREE.format(**{name: guest.name for name, guest in guests.items()}), guest=guests["red"])
+    gateway.guests = guests
+    gateway.addresses = {name: leased_address(guest) for name, guest in guests.items()}
+    yield gateway
+    gateway.end()
+    for guest in guests.values():
+        guest.remove()
+
+
+def test_three_hubs_serve_at_once_two_of_them_one_subnet(three):
+    assert {name: address.rsplit(".", 1)[0] for name, address in three.addresses.items()} == {"red": "192.168.30", "blue": "192.168.30", "lab": "10.77.0"}
+    flows = {name: guest.start(PEER, "hold", SERVER, 2, 0.01) for name, guest in three.guests.items()}
+    rows = three.table("process", "list")
+    assert {hub: len([row for row in rows if row["hub"] == hub]) for hub in three.guests} == {"red": 5, "blue": 5, "lab": 8}
+    workers = [row for row in rows if row["hub"]]
+    assert len({row["user"] for row in workers}) == len(workers) and all(row["seccomp"] == "filter" for row in workers)
+    assert [hub["name"] for hub in three.table("hub", "list")] == ["red", "blue", "lab"]
+    change(three, ("set", "nat.tcp_timeout", "99s"), hub="blue")
+    assert config(three, hub="red", path="nat.tcp_timeout") == "tcp_timeout: 7440s\n"
+    assert config(three, hub="blue", path="nat.tcp_timeout") == "tcp_timeout: 99s\n"
+    for name, flow in flows.items():
+        assert json.loads(flow.communicate(timeout=20)[0])["ok"], name
+        log = "".join(f.read_text() for f in (three.folder / "log/security_log" / name).glob("sec_*.log"))
+        assert f"IP address: {three.addresses[name]}" in log and f"Connection source {three.addresses[name]}" in log
+        assert ("nat.tcp_timeout" in log) == (name == "blue")
+
+
+def test_one_hub_of_several_is_told_by_its_name(three):
+    with pytest.raises(Refused) as refused:
+        ask(three, order=proto.OrderRequest(hub="lab", order=proto.Order(sessions_end=proto.SessionsEnd(id=[1]))))
+    assert refused.value.code == 2 and "name the process" in refused.value.message
+    assert ask(three, restart=proto.RestartRequest(hub="blue", process="alg")) == "restarting"
+    wait_for(lambda: [row["restarts"] for row in three.table("process", "list") if row["process"] == "alg"] == [0, 1], 5, "blue's alg")
+
+
+def test_changes_of_the_host_are_known_within_a_second(three, world):
+    guest, resolv = three.guests["red"], world.resolv / "resolv.conf"
+    before = resolv.read_text()
+    ask_name = ("dig", "+short", "+time=1", "+tries=1", "@192.168.30.1")
+    try:
+        resolv.write_text("nameserver 198.18.1.77\n")
+        time.sleep(0.7)
+        assert SERVER not in guest.run(*ask_name, "www.example.test", check=False).stdout
+        resolv.write_text(before)
+        time.sleep(0.7)
+        assert SERVER in guest.run(*ask_name, "www.example.test", check=False).stdout
+    finally:
+        resolv.write_text(before)
+    knock = "import socket\ns = socket.socket()\ns.settimeout(5)\nprint(s.connect_ex(('198.18.1.9', 9)))"
+    world.gateway.run("ip", "addr", "add", "198.18.1.9/32", "dev", "w0")
+    try:
+        time.sleep(0.7)
+        refused = int(guest.run("python3", "-c", knock).stdout)
+    finally:
+        world.gateway.run("ip", "addr", "del", "198.18.1.9/32", "dev", "w0")
+    assert refused in (errno.EHOSTUNREACH, errno.EACCES), errno.errorcode[refused]  # this host would say ECONNREFUSED
