@@ -47,6 +47,17 @@ void bridge_init(struct bridge *b, const struct bridge_config *c)
 	claim_init(&b->claims, &c->key, c->macs_per_port);
 }
 
+/* A larger MTU of the hub: a TAP and a virtual machine take longer frames than their interface was made for. */
+static void bridge_lengthen(struct bridge *b, uint32_t mtu)
+{
+	uint32_t longest = (mtu > BRIDGE_MTU_MAX ? BRIDGE_MTU_MAX : mtu) + ETH_HEADER_BYTES;
+	for (uint64_t left = b->attached; left; left &= left - 1) {
+		struct egress *e = &b->port[__builtin_ctzll(left)].egress;
+		if (e->frame_max < longest)
+			e->frame_max = longest;
+	}
+}
+
 void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t now_ns)
 {
 	const struct steer_gateway before = b->config.gateway;
@@ -61,6 +72,7 @@ void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t 
 		b->gateway = (struct bridge_counts){0};
 	b->config.macs_per_port = c->macs_per_port;
 	b->config.open_arp = c->open_arp;
+	bridge_lengthen(b, c->mtu);
 	fdb_set_limit(&b->fdb, c->macs_per_port);
 	b->claims.limit = c->macs_per_port;
 }

@@ -113,6 +113,7 @@ void bridge_init(struct bridge *b, const struct bridge_config *c);
 struct bridge_change {
 	struct steer_gateway gateway; /* its former_mac is not read */
 	uint32_t macs_per_port;
+	uint32_t mtu; /* of the hub; ports that were attached with less take as much. 0: as they are */
 	bool open_arp;
 };
 void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t now_ns);

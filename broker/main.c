@@ -76,6 +76,7 @@ static int broker_read(struct bridge_change *c, const Nl__Hub *hub)
 	c->gateway.ip_be = host->address->be;
 	c->gateway.off = hub->has_enable && !hub->enable;
 	c->gateway.dhcp = hub->dhcp && hub->dhcp->enable;
+	c->mtu = hub->nat ? hub->nat->mtu : 0;
 	c->open_arp = hub->has_arp_guard && !hub->arp_guard;
 	c->macs_per_port = BROKER_MACS_DEFAULT;
 	if (hub->limits && hub->limits->macs_per_port)

@@ -183,6 +183,27 @@ static struct sock_age age_of(const struct ring_desc *d)
 	return (struct sock_age){ttl < PROBE_TTL ? ttl : 0, tos & DSCP_MASK};
 }
 
+/*
+ * Whether a SYN is one of our own that came in again as a guest's: this host's route to where it goes leads into the
+ * hub (seed 3.7.4). The supervisor watches the default route; this sees every other. Each round would be a new
+ * connection with a fresh TTL, without end. Only this host itself, as a guest of its hub, costs the walk.
+ */
+static bool comes_back(struct natproxy *np, const struct flow *f)
+{
+	uint32_t ref = NAT_NONE;
+	if (!np->access.loop_guard || !access_is_own(&np->access, f->guest.ip_be) ||
+		!portpick_is_ours(&np->ports, NAT_TCP, f->guest.port))
+		return false;
+	while ((ref = nat_next(&np->nat, ref))) {
+		const struct nat_session *s = nat_session(&np->nat, ref);
+		const struct flow *other = flow_live(np, s->flow);
+		if (other && other->kind == FLOW_TCP && other->outside.port == f->guest.port &&
+			s->remote.ip_be == f->remote.ip_be && s->remote.port == f->remote.port)
+			return true;
+	}
+	return false;
+}
+
 int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 {
 	struct flow *f = d->pair.kind <= UINT16_MAX ? flow_new(np, d->flow, FLOW_TCP) : NULL;
@@ -191,7 +212,9 @@ int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 	f->state = FLOW_CONNECTING;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	f->remote = (struct sock_address){d->pair.remote_ip_be, d->pair.remote_port};
-	const enum access_verdict verdict = access_check(&np->access, &f->remote);
+	const enum access_verdict verdict = comes_back(np, f)
+						    ? ACCESS_LOOP
+						    : access_check(&np->access, &f->remote);
 	if (!admitted(np, f, verdict))
 		return 0;
 	if (!session_open(np, f, &f->remote, true)) {

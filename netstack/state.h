@@ -36,6 +36,11 @@ struct former {
 };
 
 struct stack {
+	struct link *broker, *natproxy;
+	struct arena *arena;
+	const struct arena_view *view;
+	struct drops *drops;
+	uint64_t now_ns;
 	struct stack_config config;
 	uint8_t wanted_mac[6]; /* what the configuration says */
 	uint8_t told_mac[6];   /* what the broker says: the MAC in use changes when both agree */
@@ -43,11 +48,6 @@ struct stack {
 	unsigned int announcements; /* to be made */
 	uint64_t announce_ns;	    /* when the next is due */
 	uint64_t sweep_ns;	    /* when flows end that the configuration does not allow; 0: none */
-	struct link *broker, *natproxy;
-	struct arena *arena;
-	const struct arena_view *view;
-	struct drops *drops;
-	uint64_t now_ns;
 	struct hash_key key;	 /* tables */
 	struct hash_key isn_key; /* ISNs and IP ids: learning one tells nothing about the other */
 	uint64_t random_count;

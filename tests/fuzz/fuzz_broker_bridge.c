@@ -33,7 +33,7 @@ static ssize_t take(void *context, unsigned int slot, const struct iovec *piece,
 		memcpy(flat + n, piece[i].iov_base, piece[i].iov_len);
 		n += piece[i].iov_len;
 	}
-	if (inside && slot == 3 && memcmp(flat + 6, gateway, 6))
+	if (inside && slot == 3 && !bridge_is_gateway(&bridge, flat + 6))
 		abort();
 	switch (port_answer & 7) {
 	case 0: return -EAGAIN;
@@ -139,6 +139,21 @@ static void netstack_dies(unsigned int shard)
 	link_revive(&link_to[shard]);
 }
 
+/* Any configuration that the supervisor could give. */
+static void change(const uint8_t *data, uint32_t bytes)
+{
+	struct bridge_change c = {.macs_per_port = 1};
+	if (bytes < 8)
+		return;
+	memcpy(c.gateway.mac, data, 6);
+	c.gateway.off = data[6] & 1;
+	c.gateway.dhcp = data[6] & 2;
+	c.open_arp = data[6] & 4;
+	c.macs_per_port += data[7];
+	c.mtu = (uint32_t)data[7] << 8;
+	bridge_configure(&bridge, &c, data[6]);
+}
+
 /* What the shards and ports are counted to have is what was lent. */
 static void check_counts(void)
 {
@@ -152,6 +167,9 @@ static void check_counts(void)
 	}
 	for (int s = 0; s < SHARDS; s++)
 		if (memcmp(lent[s], bridge.lent[s], sizeof lent[s]))
+			abort();
+	for (int slot = 0; slot < 4; slot++)
+		if (bridge.claims.held[slot] > CLAIM_ENTRIES)
 			abort();
 	for (int slot = 0; slot < 4; slot++)
 		by_ports += bridge.port[slot].lent[BUF_SMALL] + bridge.port[slot].lent[BUF_LARGE];
@@ -182,8 +200,10 @@ static void act(uint8_t what, const uint8_t *data, uint32_t bytes)
 	default:
 		if (what & 64)
 			netstack_dies(what >> 3 & 1);
+		else if (what & 32)
+			bridge_sweep(&bridge, UINT64_MAX / 2);
 		else
-			fdb_sweep(&bridge.fdb, UINT64_MAX / 2);
+			change(data, bytes);
 		break;
 	}
 }

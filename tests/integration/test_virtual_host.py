@@ -169,3 +169,22 @@ def test_loop_by_a_bridged_adapter(world, spawn):
     host.route(host.router)
     wait_for(lambda: act(guest, "unreachable", 80, address=SERVER)["errno"] != 101, 3, "service again")
     assert act(guest, "up", 100000)["ok"]
+
+
+def test_loop_by_the_way_to_one_network(world, spawn):
+    """Seed 3.7.4 once more: only the way to one network leads into the hub. That is refused, the rest of the world is served."""
+    host, guest = Host(world, spawn, "ln", 43), spawn.guest("lng")
+    gateway = spawn.gateway("loop-network", where=host.namespace, guest=guest, config=f'hubs:\n  default:\n    attach: ["tap:nl0", "netns:{guest.name}"]\n')
+    host.run("ip", "addr", "add", f"{MINE}/24", "dev", "nl0")
+    host.run("ip", "link", "set", "nl0", "up")
+    host.route(host.router)
+    host.run("ip", "route", "add", "203.0.113.0/24", "via", HUB)
+    lease(guest)
+    time.sleep(1)  # until natproxy has heard of this computer's new address
+    before = sum(row["rx_frames"] for row in gateway.table("session", "list"))
+    for _ in range(5):
+        answer = act(guest, "unreachable", 80, address="203.0.113.9")
+        assert answer["errno"] == 113 and answer["seconds"] < 2, answer
+    assert sum(row["rx_frames"] for row in gateway.table("session", "list")) - before < 200, "frames go round"
+    assert sum(int(row["count"]) for row in gateway.table("drops") if row["reason"] == "DENIED") >= 5
+    assert act(guest, "up", 100000)["ok"]

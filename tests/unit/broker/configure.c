@@ -15,7 +15,8 @@ static void setup(void)
 {
 	world_open(true, LIMIT);
 	world.now_ns = 1000 * UINT64_C(1000000000);
-	change = (struct bridge_change){world.bridge.config.gateway, LIMIT, false};
+	change = (struct bridge_change){
+		.gateway = world.bridge.config.gateway, .macs_per_port = LIMIT};
 }
 
 TestSuite(configure, .init = setup);
@@ -207,6 +208,24 @@ Test(configure, fewer_stations_a_port)
 	configure();
 	say(0, world_gateway, 6, IP4);
 	cr_assert_eq(world_drops(DROP_MAC_LIMIT), 1);
+}
+
+Test(configure, a_larger_mtu_is_for_ports_that_are_there_too)
+{
+	static uint8_t longer[3000];
+	struct wire_vnet none = {0};
+	world_frame(longer, 2014, world_broadcast, world_mac(1), IP4);
+	world_arrives(0, &none, longer, 2014);
+	cr_assert_eq(world_drops(DROP_FRAME_LONG), 1);
+	change.mtu = 2000;
+	configure();
+	world_arrives(0, &none, longer, 2014);
+	cr_assert_eq(heard(), 0xe);
+	change.mtu = 900;
+	configure();
+	world_arrives(0, &none, longer, 2014);
+	cr_assert_eq(heard(), 0xe, "who has the larger one may use it");
+	cr_assert_eq(world_drops(DROP_FRAME_LONG), 1);
 }
 
 Test(configure, arp_for_a_neighbours_address_reaches_nobody)

@@ -442,6 +442,54 @@ Test(relay, the_loop_guard_refuses_everything_and_says_so_once)
 	rig_free(r);
 }
 
+/* Our own connection comes in again from an address of this host: a route leads into the hub. */
+Test(relay, what_comes_back_in_is_refused)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	struct ring_desc d, in = {.op = RING_NETSTACK_TCP_OPEN, .flow = FLOW + 1};
+	const uint32_t host_be = inet_addr("192.168.30.11");
+	const int fd = connected(r, FLOW, RIG_GUEST_PORT);
+	const struct nat_session *s = nat_session(&r->np->nat, nat_next(&r->np->nat, NAT_NONE));
+	in.pair = (struct ring_pair){.guest_ip_be = host_be,
+		.guest_port = s->outside.port,
+		.remote_ip_be = s->remote.ip_be,
+		.remote_port = s->remote.port};
+	r->np->access.own_ip_be[r->np->access.own_count++] = host_be;
+	rig_send(r, &in);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_FAILED, &d));
+	cr_assert_eq(d.flow, FLOW + 1);
+	cr_assert_eq(d.arg, RING_FAIL_PROHIBITED);
+	cr_assert_eq(r->drops.count[DROP_DENIED], 1);
+	close(fd);
+	rig_free(r);
+}
+
+/* Another port, or another guest: a connection of its own, which goes where it wants. */
+Test(relay, a_host_that_is_a_guest_of_its_hub_is_served)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	struct ring_desc d, in = {.op = RING_NETSTACK_TCP_OPEN, .flow = FLOW + 1};
+	const uint32_t host_be = inet_addr("192.168.30.11");
+	uint16_t port;
+	const int listener = rig_listener(&port);
+	r->np->access.own_ip_be[r->np->access.own_count++] = host_be;
+	rig_open(r, FLOW, RIG_GUEST_PORT, port);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	in.pair = (struct ring_pair){.guest_ip_be = host_be,
+		.guest_port = RIG_GUEST_PORT + 2,
+		.remote_ip_be = rig_loopback(),
+		.remote_port = port};
+	rig_send(r, &in);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	in.flow = FLOW + 2;
+	in.pair.guest_ip_be = inet_addr("192.168.30.12");
+	in.pair.guest_port = RIG_GUEST_PORT;
+	rig_send(r, &in);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	close(listener);
+	rig_free(r);
+}
+
 /* What a lying netstack sends. */
 
 Test(relay_hostile, a_flow_on_an_entry_in_use_is_a_lie)
