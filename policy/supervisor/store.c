@@ -431,6 +431,8 @@ const char *store_advice(int error)
 	case EPERM:
 	case ENOTDIR:
 	case ENOENT: return "Make that folder one that natlock's user may enter and write";
+	case EISDIR:
+	case ELOOP: return "Take away what is there in its place";
 	default: return "See the kernel's log";
 	}
 }

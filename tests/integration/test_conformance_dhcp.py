@@ -498,6 +498,7 @@ def test_d10_a_full_disk_promises_nothing_and_heals(spawn, small_disk):
     assert len(had) < 60, "the journal's last block takes some"
     assert "No space left on device. Make room on that disk" in gateway.text()
     assert "cannot be stored" in gateway.control("status").stdout
+    time.sleep(1.1)
     left = clients.renew(mac(0, 0xF0), first)
     assert left.kind == ACK and left.yiaddr == first and 500 < left.number(LEASE) < 600
     (small_disk / "filler").unlink()
@@ -516,7 +517,8 @@ def test_d10_a_full_disk_promises_nothing_and_heals(spawn, small_disk):
 def test_d10_a_limit_of_file_size_is_an_error_not_the_end(spawn):
     """D10: RLIMIT_FSIZE"""
     guest = spawn.guest("fsize")
-    gateway = spawn.gateway("fsize", guest=guest, config=config(guest) + "log: {file: none}\n", prefix=("prlimit", "--fsize=2000", "--"))
+    gateway = spawn.gateway("fsize", guest=guest, config=config(guest) + "log: {file: none}\n")
+    sh("prlimit", "--pid", gateway.processes()["supervisor"]["pid"], "--fsize=2000")
     guest.run("ip", "link", "set", "eth0", "up")
     clients = Clients(guest)
     had = fill(clients, 0xF3, 60)
@@ -525,17 +527,27 @@ def test_d10_a_limit_of_file_size_is_an_error_not_the_end(spawn):
     clients.close()
 
 
-def test_d10_a_folder_that_cannot_be_used_is_told_with_its_cause(spawn, world):
-    """D10: the reason, and what to do; no lease is given that would not be kept"""
-    guest = spawn.guest("nofold")
-    wrong = world.folder / "a-file"
-    wrong.write_text("")
-    gateway = spawn.gateway("nofold", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(wrong / "state")})
+@pytest.mark.parametrize("how,cause,fix", [("closed", "Permission denied", "may enter and write"), ("taken", "Is a directory", "Take away")])
+def test_d10_a_journal_that_cannot_be_opened_is_told_with_its_cause(spawn, world, how, cause, fix):
+    """D10: no lease is given that would not be kept; once the cause is gone leases are given, without a restart"""
+    guest, folder = spawn.guest(how), world.folder / f"state-{how}"
+    state = folder / "state"
+    state.mkdir(parents=True)
+    if how == "closed":
+        folder.chmod(0o700)
+    else:
+        (state / "leases-default").mkdir()
+    gateway = spawn.gateway(how, guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(state)})
     guest.run("ip", "link", "set", "eth0", "up")
     clients = Clients(guest)
-    status = gateway.control("status").stdout
-    assert "Not a directory" in status and "may enter and write" in status and "Bad file descriptor" not in status
+    assert cause in gateway.text() and fix in gateway.text() and "cannot be stored" in gateway.control("status").stdout
     assert clients.lease(mac(1), seconds=0.3) is None
+    if how == "closed":
+        folder.chmod(0o755)
+    else:
+        (state / "leases-default").rmdir()
+    assert clients.lease(mac(1)).kind == ACK
+    assert "leases are stored again" in gateway.control("status").stdout
     clients.close()
 
 
@@ -584,3 +596,106 @@ def test_what_a_guest_says_as_a_server_reaches_nobody_and_stops_its_own_port_onl
     assert second.discover(mac(3, 0x5E), seconds=0.3) is None
     assert clients.discover(mac(4, 0x5E)).kind == OFFER
     assert not [a for a in clients.others if a.options.get(SERVER) == address("192.168.30.66")]
+
+
+@pytest.fixture(scope="module")
+def lan(world, spawn):
+    """A LAN with a real DHCP server and a client, and what plugs it into a hub: makes veth pairs into it."""
+    lan = spawn.guest("lan")
+    lan.run("ip", "link", "add", "br0", "type", "bridge")
+    lan.run("ip", "addr", "add", "192.168.30.2/24", "dev", "br0")
+    lan.run("ip", "link", "set", "br0", "up")
+    lan.run("ip", "link", "add", "c0", "type", "veth", "peer", "name", "c1")
+    lan.run("ip", "link", "set", "c1", "master", "br0", "up")
+    lan.run("ip", "link", "set", "c0", "up")
+    lan.start("dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=br0", "--bind-interfaces", "--no-ping", "--user=root", "--pid-file=",
+              "--dhcp-range=192.168.30.100,192.168.30.150,1h", "--dhcp-authoritative", f"--dhcp-leasefile={world.folder}/lan.leases")
+
+    def plug(name):
+        sh("ip", "link", "add", name, "netns", world.gateway.name, "type", "veth", "peer", "name", f"{name}b", "netns", lan.name)
+        world.gateway.run("ip", "link", "set", name, "up")
+        lan.run("ip", "link", "set", f"{name}b", "master", "br0", "up")
+        return f"veth:{name}"
+
+    return lan, plug
+
+
+def test_another_server_on_a_lan_is_found_and_not_competed_with(spawn, lan):
+    """seed 3.7.6: dnsmasq behind a port; that LAN is left to it, other guests of the hub are served"""
+    there, plug = lan
+    guest = spawn.guest("beside")
+    gateway = spawn.gateway("rival", guest=guest, config=config(guest))
+    guest.run("ip", "link", "set", "eth0", "up")
+    gateway.attach(plug("plug0"))
+    wait_for(lambda: "another DHCP server 192.168.30.2 answers on veth:plug0. Not serving DHCP there." in gateway.text(), 3, "the note")
+    assert "SecureNAT: Another DHCP server answers on veth:plug0. MAC address: " in gateway.log()
+    inside_lan, beside = Clients(there, "c0"), Clients(guest)
+    offers = [inside_lan.discover(mac(i, 0x1A), seconds=0.5) for i in range(3)]
+    inside_lan.wait(b"none", 0.3)
+    assert {o.options[SERVER] for o in [*offers, *inside_lan.others]} == {address("192.168.30.2")}
+    assert beside.lease(mac(9, 0x1A)).options[SERVER] == address(HUB)
+    assert drops(gateway)["DHCP_RIVAL"] >= 3
+    for one in (inside_lan, beside):
+        one.close()
+    gateway.stop()
+
+
+def test_force_serves_although_another_server_answers(spawn, lan):
+    """seed 3.7.6: dhcp.force"""
+    there, plug = lan
+    guest = spawn.guest("forced")
+    gateway = spawn.gateway("force", guest=guest, config=config(guest, more="force: true"))
+    gateway.attach(plug("plug1"))
+    inside_lan = Clients(there, "c0")
+    inside_lan.discover(mac(1, 0x1B), seconds=0.5)
+    inside_lan.wait(b"none", 0.5)
+    inside_lan.discover(mac(2, 0x1B), seconds=0.5)
+    inside_lan.wait(b"none", 0.5)
+    assert address(HUB) in {o.options[SERVER] for o in inside_lan.others}
+    assert "another DHCP server" not in gateway.text()
+    inside_lan.close()
+    gateway.stop()
+
+
+def test_every_setting_that_clients_are_told(spawn):
+    """seed 3.7.5: none for gateway and DNS; two DNS servers; routes (RFC 3442) with and without a router"""
+    asked = (ASKED, bytes([MASK, ROUTER, DNS, DOMAIN, SEARCH, ROUTES, 249]))
+    guest = spawn.guest("none")
+    gateway = spawn.gateway("none", guest=guest, config=config(guest, more="gateway: none\n      dns: []\n      domain: none"))
+    guest.run("ip", "link", "set", "eth0", "up")
+    clients = Clients(guest)
+    ack = clients.lease(mac(1), asked)
+    assert set(ack.options) == {53, SERVER, LEASE, T1, T2, MASK}
+    clients.close()
+    gateway.stop()
+    guest = spawn.guest("all")
+    gateway = spawn.gateway("all", guest=guest, config=config(guest, lease="90s", more="gateway: 192.168.30.7\n      dns: [192.168.30.1, 9.9.9.9]\n"
+                            "      domain: a.example\n      push_routes: [{to: 10.0.0.0/8, via: 192.168.30.2}]"))
+    guest.run("ip", "link", "set", "eth0", "up")
+    clients = Clients(guest)
+    ack = clients.lease(mac(1), asked)
+    routes = bytes([8, 10]) + address("192.168.30.2") + b"\0" + address("192.168.30.7")
+    assert ack.options[ROUTER] == address("192.168.30.7") and ack.options[DNS] == address("192.168.30.1") + address("9.9.9.9")
+    assert ack.options[ROUTES] == ack.options[249] == routes and ack.options[DOMAIN] == b"a.example" and ack.number(LEASE) == 90
+    clients.close()
+    gateway.stop()
+
+
+def test_what_the_log_says_of_leases(clients, gateway):
+    """seed 3.7.8: the line of a lease as it is there; renewed, released, declined and refused in the same voice"""
+    m, dashed = mac(0x4E54, 0x85), "02-85-00-00-4E-54"
+    own = clients.lease(m, (HOST, b"NT4")).yiaddr
+    other = clients.discover(mac(0x4E55, 0x85)).yiaddr
+    time.sleep(1.1)
+    clients.renew(m, own)
+    clients.request(m, "10.1.1.1", server=None)
+    clients.say(m, RELEASE, own)
+    wait_for(lambda: f"was released. MAC address: {dashed}" in gateway.log(), 2, "the lines")
+    lines = [line.split(" ", 2)[2] for line in gateway.log().splitlines() if dashed in line]
+    entry = lines[0].split()[4]
+    about = f"MAC address: {dashed}, IP address: {own}, host name: NT4"
+    assert lines == [f"SecureNAT: The DHCP entry {entry} was created. {about}, expiration date: 600 seconds",
+                     f"SecureNAT: The DHCP entry {entry} was renewed. {about}, expiration date: 600 seconds",
+                     f"SecureNAT: A DHCP request was refused. MAC address: {dashed}, IP address: 10.1.1.1, host name: , reason: the address is not in the range",
+                     f"SecureNAT: The DHCP entry {entry} was released. {about}"]
+    assert other != own
