@@ -11,7 +11,8 @@
  *
  * What a client says about itself is checked against what it cannot choose: chaddr must be the
  * source MAC of the frame. So a station can ask for itself only, and the broker's limit of MACs a
- * port bounds how many selves it has.
+ * port bounds how many selves it has. A relay (giaddr) speaks for others: it is believed as far as its own port goes,
+ * never about a lease that is in force elsewhere, and the port's quota bounds it.
  *
  * Rate: an offer to a client that had no address costs a token of its port, and the ACK gives the
  * token back. Clients that finish their exchange are thus never slowed, however many they are; a
@@ -70,7 +71,7 @@ static struct lease_client client_of(const struct codec_request *q, uint32_t por
 		.host = q->option[OPTION_HOST_NAME].value,
 		.host_bytes = q->option[OPTION_HOST_NAME].bytes,
 	};
-	memcpy(c.mac, q->source_mac, 6);
+	memcpy(c.mac, q->chaddr, 6);
 	return c;
 }
 
@@ -361,19 +362,28 @@ static void on_inform(struct engine *e, struct engine_out *out)
 	answer(e, out, CODEC_ACK, NULL, 0);
 }
 
-/* chaddr is the sender's own, and a relay (which our one subnet hardly needs) is at least in the
- * subnet. */
+/* chaddr is a station's, and the sender's own; or the sender is a relay in the subnet that says so itself. */
 static bool trusted(const struct engine *e, enum drop *why)
 {
 	static const uint8_t none[6];
 	const struct codec_request *q = &e->request;
 	*why = DROP_DHCP_SPOOF;
-	if (memcmp(q->chaddr, q->source_mac, 6) || (q->source_mac[0] & 1) ||
-		!memcmp(q->source_mac, none, 6) || !memcmp(q->source_mac, e->settings.mac, 6))
+	if ((q->chaddr[0] & 1) || !memcmp(q->chaddr, none, 6) ||
+		!memcmp(q->chaddr, e->settings.mac, 6))
+		return false;
+	if (!q->giaddr_be)
+		return !memcmp(q->chaddr, q->source_mac, 6);
+	if (q->source_be != q->giaddr_be)
 		return false;
 	*why = DROP_DHCP_BAD;
-	return !q->giaddr_be ||
-	       (in_subnet(e, q->giaddr_be) && q->giaddr_be != e->settings.server_be);
+	return in_subnet(e, q->giaddr_be) && q->giaddr_be != e->settings.server_be;
+}
+
+/* A relay cannot have, renew or end what a station holds behind another port. */
+static bool relay_meddles(const struct engine *e, const struct lease *own, uint32_t port)
+{
+	return e->request.giaddr_be && own &&
+	       (own->state == LEASE_BOUND || own->state == LEASE_OFFERED) && own->port != port;
 }
 
 static void clear(struct engine_out *out, uint32_t port)
@@ -396,7 +406,11 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 	}
 	struct lease_client c = client_of(&e->request, port);
 	const struct lease *own = lease_of_client(&e->pool, &c);
-	if (own && own->busy)
+	if (relay_meddles(e, own, port)) {
+		drop(out, DROP_DHCP_SPOOF);
+		return;
+	}
+	if (own && own->busy && e->request.type != CODEC_DISCOVER)
 		return; /* the answer to its last message is on its way */
 	switch (e->request.type) {
 	case CODEC_DISCOVER: on_discover(e, &c, t, out); break;

@@ -248,7 +248,8 @@ int dhcpd_on_dhcp_heard(struct dhcpd *self, const Nl__DhcpHeard *m, struct chan_
 	if (!is_serving(self))
 		return 0;
 	if (codec_is_foreign(m->frame.data, m->frame.len)) {
-		hear_foreign(self, m);
+		if (watches_rivals(self))
+			hear_foreign(self, m);
 		return 0;
 	}
 	if (watches_rivals(self) &&

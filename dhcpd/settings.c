@@ -111,7 +111,7 @@ int settings_read(struct settings *out, const Nl__Hub *hub, const char *host_dom
 	c->lease_ms = d->lease ? d->lease->ms : 0;
 	if (c->lease_ms < 1000 || c->lease_ms / 1000 > SETTINGS_LEASE_MAX_S)
 		return -EINVAL;
-	c->leases_per_port = hub->limits ? hub->limits->macs_per_port : 0;
+	c->leases_per_port = hub->limits ? SETTINGS_LEASES_A_MAC * hub->limits->macs_per_port : 0;
 	int error = read_host(&c->settings, hub);
 	if (!error)
 		error = read_domain(&c->settings, d->domain, host_domain);

@@ -9,7 +9,11 @@
 #include "config.pb-c.h"
 #include "engine.h"
 
-enum { SETTINGS_LEASE_MAX_S = 10 * 365 * 86400 };
+enum {
+	SETTINGS_LEASE_MAX_S = 10 * 365 * 86400,
+	SETTINGS_LEASES_A_MAC =
+		2, /* of limits.macs_per_port: stations that left keep theirs until they run out */
+};
 
 struct settings {
 	bool enable, log;

@@ -2,8 +2,11 @@
  * Theory of operation. The journal is read once, at the start, into a table; from then on the table is the truth and
  * the file follows. Commits of one turn are written together and synced once; only then do they enter the table.
  *
+ * The file grows by STORE_ROOM empty lines at a time, and commits are written over those: then a sync need not wait for
+ * the file system to note a new length in its own journal, which takes ten times as long on a busy disk.
+ *
  * A write that failed half-way (full disk) is cut off again, so that no lease is found there that nobody was
- * promised. Where even that fails the next write begins with a newline: the torn line damages only itself. Until
+ * promised. A line that a crash tore damages only itself: the next write begins with a newline. Until
  * a write succeeds commits are answered stored = false, and dhcpd promises nothing new (docs/decisions/0016).
  * A journal that cannot be opened is tried again with each commit: no restart is needed once its cause is gone.
  *
@@ -184,13 +187,17 @@ static void forget_ended(struct store *s, uint64_t now_ms)
 		*slot_of(s, s->lease[i].ip_be) = (uint32_t)i + 1;
 }
 
-static void load_line(struct store *s, const char *line, size_t n)
+/* A line that ends at `end` of the file. */
+static void load_line(struct store *s, const char *line, size_t n, off_t end)
 {
 	struct store_lease l;
 
+	if (n == 0)
+		return;
 	if (store_parse(line, n, &l) == 0)
 		remember(s, &l);
 	s->lines++;
+	s->bytes = end;
 }
 
 static void load(struct store *s)
@@ -203,9 +210,10 @@ static void load(struct store *s)
 		char *line = buffer, *end;
 
 		have += (size_t)n;
-		s->bytes += n;
+		s->room += n;
 		while ((end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
-			load_line(s, line, (size_t)(end - line));
+			load_line(s, line, (size_t)(end - line),
+				s->room - (off_t)have + (end + 1 - buffer));
 			line = end + 1;
 		}
 		have -= (size_t)(line - buffer);
@@ -214,8 +222,7 @@ static void load(struct store *s)
 			have = 0;
 	}
 	s->torn = have > 0;
-	if (s->torn) /* only its newline may be missing */
-		load_line(s, buffer, have);
+	load_line(s, buffer, have, s->room); /* only its newline may be missing */
 }
 
 static void sync_folder(const struct store *s)
@@ -230,12 +237,12 @@ static void sync_folder(const struct store *s)
 
 static int open_journal(struct store *s)
 {
-	s->fd = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd < 0)
 		return -errno;
-	s->bytes = 0;
+	s->bytes = s->room = 0;
 	load(s);
-	if (s->bytes == 0)
+	if (s->room == 0)
 		sync_folder(s); /* a new file's name must be on disk too */
 	return 0;
 }
@@ -339,7 +346,7 @@ static void rewrite(struct store *s)
 	int fd, error;
 
 	snprintf(path, sizeof(path), "%s.new", s->path);
-	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
 	error = write_table(s, fd, &bytes);
@@ -352,18 +359,18 @@ static void rewrite(struct store *s)
 	}
 	close(s->fd);
 	s->fd = fd;
-	s->bytes = bytes;
+	s->bytes = s->room = bytes;
 	s->lines = s->leases;
 	sync_folder(s);
 }
 
-/* The queued leases as lines; their length, or -ENOMEM. */
+/* The queued leases as lines, with room for as many empty ones; their length, or -ENOMEM. */
 static ssize_t make_lines(struct store *s)
 {
 	size_t used = 0, i;
 
-	if (s->text_capacity < s->queued * STORE_LINE + 1) {
-		size_t capacity = s->queue_capacity * STORE_LINE + 1;
+	if (s->text_capacity < s->queued * STORE_LINE + 1 + STORE_ROOM) {
+		size_t capacity = s->queue_capacity * STORE_LINE + 1 + STORE_ROOM;
 		char *bigger = realloc(s->text, capacity);
 
 		if (!bigger)
@@ -378,7 +385,25 @@ static ssize_t make_lines(struct store *s)
 	return (ssize_t)used;
 }
 
-/* Puts the lines of the queue on disk, all or none. */
+/* Writes n bytes of the text where the journal ends, and syncs; on failure the file ends there. */
+static int write_text(struct store *s, size_t n)
+{
+	size_t done = 0;
+	ssize_t wrote = 1;
+	int error = 0;
+
+	for (; done < n && wrote > 0; done += wrote > 0 ? (size_t)wrote : 0)
+		wrote = pwrite(s->fd, s->text + done, n - done, s->bytes + (off_t)done);
+	if (wrote <= 0)
+		error = wrote < 0 ? -errno : -EIO;
+	else if (fdatasync(s->fd) < 0)
+		error = -errno;
+	if (error < 0 && ftruncate(s->fd, s->bytes) == 0)
+		s->room = s->bytes;
+	return error;
+}
+
+/* Puts the lines of the queue on disk, all or none; with empty ones behind them if the file must grow and the disk lets it. */
 static int append(struct store *s)
 {
 	ssize_t n;
@@ -389,15 +414,20 @@ static int append(struct store *s)
 	n = make_lines(s);
 	if (n < 0)
 		return (int)n;
-	error = files_write_all(s->fd, s->text, (size_t)n);
-	if (error == 0 && fdatasync(s->fd) < 0)
-		error = -errno;
-	if (error < 0) {
-		s->torn = ftruncate(s->fd, s->bytes) < 0 || s->torn;
-		return error;
+	error = -ENOSPC;
+	if (s->bytes + n > s->room) {
+		memset(s->text + n, '\n', STORE_ROOM);
+		error = write_text(s, (size_t)n + STORE_ROOM);
+		if (error == 0)
+			s->room = s->bytes + n + STORE_ROOM;
 	}
+	if (error < 0)
+		error = write_text(s, (size_t)n);
+	if (error < 0)
+		return error;
 	s->torn = false;
 	s->bytes += n;
+	s->room = s->room < s->bytes ? s->bytes : s->room;
 	s->lines += s->queued;
 	return 0;
 }
@@ -431,6 +461,8 @@ const char *store_advice(int error)
 	case EPERM:
 	case ENOTDIR:
 	case ENOENT: return "Make that folder one that natlock's user may enter and write";
+	case EISDIR:
+	case ELOOP: return "Take away what is there in its place";
 	default: return "See the kernel's log";
 	}
 }

@@ -4,7 +4,8 @@
  *   L1 CHECKSUM IP MAC CLIENT-ID HOST-NAME CREATED EXPIRES ENTRY STATE
  *
  * CHECKSUM is 16 hex digits of a hash over the rest of the line; MAC, CLIENT-ID and HOST-NAME are
- * hex ("-" empty); times are wall-clock milliseconds. A torn or damaged line counts for nothing.
+ * hex ("-" empty); times are wall-clock milliseconds. A torn or damaged line counts for nothing, empty
+ * lines are room for more.
  * The last line of an address wins. The journal is rewritten (new file, fsync, rename) when most of
  * it is history.
  *
@@ -27,6 +28,7 @@ enum {
 	STORE_HOST_NAME = 255,
 	STORE_LEASES = 65536, /* addresses remembered */
 	STORE_SLACK = 1024,   /* lines of history that never cause a rewrite */
+	STORE_ROOM = 65536,   /* bytes by which the file grows */
 };
 
 struct store_lease {
@@ -53,7 +55,8 @@ struct store {
 	size_t text_capacity;
 	size_t lines; /* in the journal */
 	off_t bytes;  /* of it that count */
-	bool torn;    /* what follows them may be half a line */
+	off_t room;   /* of the file: what follows them are empty lines */
+	bool torn;    /* they end in half a line */
 	bool failing; /* the last store_sync that had something to write failed */
 };
 
@@ -66,7 +69,7 @@ int store_open(struct store *s, const char *folder, const char *hub);
 /* Queues a change. -EINVAL: not a lease; -ENOSPC, -ENOMEM. */
 int store_commit(struct store *s, const Nl__Lease *lease);
 /* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
- * queued is stored, and it is not tried again. Syscalls: write fdatasync openat fsync ftruncate renameat close */
+ * queued is stored, and it is not tried again. Syscalls: pwrite64 write fdatasync openat fsync ftruncate renameat close */
 int store_sync(struct store *s);
 bool store_has_pending(const struct store *s);
 /* How many leases are in force at wall_ms. */

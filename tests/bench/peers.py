@@ -1,5 +1,5 @@
 """Who is measured. A peer says how it is started and what the guest's address is then; everything else has a default. A program that
-is not on the path is named by an environment variable: PASTA, SLIRP4NETNS, QEMU, GVPROXY, DNSMASQ, SOFTETHER (its folder)."""
+is not on the path is named by an environment variable: PASTA, SLIRP4NETNS, QEMU, GVPROXY, DNSMASQ, KEA, SOFTETHER (its folder)."""
 import json, os, pathlib, re, shutil, time
 import processes
 from topology import SERVER, TAP, sh, wait_for
@@ -68,6 +68,25 @@ class Dnsmasq(Kernel):
 
     def ready(self, t):
         time.sleep(1)  # traffic passes before it listens
+
+
+class Kea(Kernel):
+    """Only for DHCP: leases in its journal (memfile), as it comes."""
+    name, what, program, user_space, cases, dns, dhcp = "kea", "Kea DHCPv4, memfile, with kernel NAT", "kea-dhcp4", True, ("dhcp",), "", 2000
+
+    def version(self):
+        return sh(self.path(), "-v").stdout.strip()
+
+    def start(self, t, mtu):
+        super().start(t, mtu)
+        (t.folder / "kea.json").write_text(json.dumps({"Dhcp4": {
+            "interfaces-config": {"interfaces": ["g0"]}, "valid-lifetime": 3600, "lease-database": {"type": "memfile", "persist": True, "name": f"{t.folder}/kea.csv"},
+            "subnet4": [{"subnet": "10.9.0.0/16", "pools": [{"pool": "10.9.16.0 - 10.9.250.250"}]}], "loggers": [{"name": "kea-dhcp4", "severity": "ERROR"}]}}))
+        folders = {"KEA_PIDFILE_DIR": str(t.folder), "KEA_LOCKFILE_DIR": str(t.folder)}
+        t.gateway.start(self.path(), "-c", t.folder / "kea.json", env=dict(os.environ, **folders))
+
+    def ready(self, t):
+        time.sleep(2)  # traffic passes before it listens
 
 
 class Natlock(Peer):
@@ -212,4 +231,4 @@ class Softether(Peer):
 
 PEERS = {peer.name: peer for peer in (
     Kernel(), Natlock(), Natlock("natlock-strict", "data_path: strict"), Natlock("natlock-2shards", "shards: 2"),
-    Pasta(), Slirp4netns(), Qemu(), Gvproxy(), Softether(), Dnsmasq())}
+    Pasta(), Slirp4netns(), Qemu(), Gvproxy(), Softether(), Dnsmasq(), Kea())}

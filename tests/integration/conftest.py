@@ -109,9 +109,8 @@ class Gateway:
         self.api = self.folder / "run/api"
         config_file = self.folder / "natlock.yaml"
         config_file.write_text(config or f"hubs:\n  default:\n    attach: [\"netns:{self.guest.name}\"]\n")
-        self.environment = dict(os.environ, RUNTIME_DIRECTORY=str(self.folder / "run"), STATE_DIRECTORY=str(self.folder / "state"),
-                                LOGS_DIRECTORY=str(self.folder / "log"), NATLOCK_API=str(self.api),
-                                **(environment or {}))
+        self.environment = {**os.environ, "RUNTIME_DIRECTORY": str(self.folder / "run"), "STATE_DIRECTORY": str(self.folder / "state"),
+                            "LOGS_DIRECTORY": str(self.folder / "log"), "NATLOCK_API": str(self.api), **(environment or {})}
         self.output = open(self.folder / "output", "w+")
         self.start()
 

@@ -1,37 +1,50 @@
-"""The table in docs/conformance-ip.md and the tests it names are the same."""
+"""The tables in docs/conformance-ip.md and docs/conformance-dhcp.md and the tests they name are the same."""
 import pathlib, re
+import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = "tests/integration/"
 FILES = {"udp": HERE + "test_conformance_udp.py", "ip": HERE + "test_conformance_ip.py", "dgram": "tests/unit/natproxy/dgram.c", "nat": "tests/unit/natproxy/nat.c",
-         "netstack-udp": "tests/unit/netstack/udp.c", **{name: f"tests/unit/netstack/{name}.c" for name in ("frag", "quote", "icmp", "ip4")}}
-TABLE = (TOP / "docs/conformance-ip.md").read_text()
-NAMED = re.findall(r"`([\w.-]+)::(\w+)`", TABLE)
+         "netstack-udp": "tests/unit/netstack/udp.c", **{name: f"tests/unit/netstack/{name}.c" for name in ("frag", "quote", "icmp", "ip4")},
+         "dhcp": HERE + "test_conformance_dhcp.py", **{name: f"tests/unit/dhcpd/{name}.c" for name in ("engine", "lease", "codec", "rival", "settings")},
+         "store": "tests/unit/supervisor/store.c", "steer": "tests/unit/broker/steer.c"}
+TABLES = {"ip": ("udp", "ip"), "dhcp": ("dhcp",)}  # docs/conformance-NAME.md, and the files whose tests are all in it
+
+
+def table(name):
+    return (TOP / f"docs/conformance-{name}.md").read_text()
+
+
+def named(name):
+    return re.findall(r"`([\w.-]+)::(\w+)`", table(name))
 
 
 def defined_in(path):
     return set(re.findall(r"^def (test_\w+)\(|^Test\(\w+, (\w+)", (TOP / path).read_text(), re.M))
 
 
-def test_every_named_test_exists():
-    assert len(NAMED) > 60
-    for file, name in NAMED:
-        assert name in {a or b for a, b in defined_in(FILES.get(file, HERE + file))}, (file, name)
+@pytest.mark.parametrize("name", TABLES)
+def test_every_named_test_exists(name):
+    assert len(named(name)) > 60
+    for file, test in named(name):
+        assert test in {a or b for a, b in defined_in(FILES.get(file, HERE + file))}, (file, test)
 
 
-def test_every_conformance_test_is_named():
-    for file in ("udp", "ip"):
+@pytest.mark.parametrize("name", TABLES)
+def test_every_conformance_test_is_named(name):
+    for file in TABLES[name]:
         there = {a for a, _ in defined_in(FILES[file])}
-        assert there == {name for where, name in NAMED if where == file}
+        assert there == {test for where, test in named(name) if where == file}
 
 
-def test_every_row_of_the_issue_is_there():
-    rows = "".join(line.split("|")[1] for line in TABLE.splitlines() if line.startswith("| "))
-    ids = set(re.findall(r"[UI]\d+", rows))
-    assert ids >= {f"U{n}" for n in range(2, 21)} | {f"I{n}" for n in (*range(1, 4), *range(5, 15))}
+@pytest.mark.parametrize("name,expected", [("ip", {f"U{n}" for n in range(2, 21)} | {f"I{n}" for n in (*range(1, 4), *range(5, 15))}), ("dhcp", {f"D{n}" for n in range(1, 12)})])
+def test_every_row_of_the_issue_is_there(name, expected):
+    rows = "".join(line.split("|")[1] for line in table(name).splitlines() if line.startswith("| "))
+    assert set(re.findall(r"[UID]\d+", rows)) >= expected
 
 
-def test_every_key_named_exists():
+@pytest.mark.parametrize("name", TABLES)
+def test_every_key_named_exists(name):
     defaults = (TOP / "policy/supervisor/defaults.yaml").read_text()
-    for key in re.findall(r"`(?:nat|limits)\.(\w+)`", TABLE):
+    for key in re.findall(r"`(?:nat|limits|dhcp)\.(\w+)`", table(name)):
         assert f"{key}:" in defaults, key

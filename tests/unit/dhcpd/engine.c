@@ -163,17 +163,55 @@ Test(engine, where_answers_go)
 	hear(&f);
 	a = heard();
 	cr_expect(a.to_ip_be == INADDR_BROADCAST && a.to_mac[0] == 0xff, "the broadcast flag");
-	f = frame_new(CODEC_DISCOVER, 3);
-	uint32_t relay = inet_addr("192.168.30.77");
-	memcpy(f.b + 42 + 24, &relay, 4);
+}
+
+/* A message of a station that a relay of this address passes on. */
+static struct frame relayed(struct frame f, const char *relay)
+{
+	uint32_t be = inet_addr(relay);
+	f.b[6 + 5] ^= 0x80;
+	memcpy(f.b + 14 + 12, &be, 4);
+	memcpy(f.b + 42 + 24, &be, 4);
+	return f;
+}
+
+Test(engine, a_relay_is_answered_as_one)
+{
+	start(10, 200);
+	struct frame f = relayed(frame_new(CODEC_DISCOVER, 3), "192.168.30.77");
 	hear(&f);
-	a = heard();
-	cr_expect(a.to_ip_be == relay && a.to_port == 67 && a.giaddr_be == relay);
-	f = frame_new(CODEC_DISCOVER, 4);
-	relay = inet_addr("10.0.0.1");
-	memcpy(f.b + 42 + 24, &relay, 4);
+	struct answer a = heard();
+	cr_expect(a.to_ip_be == inet_addr("192.168.30.77") && a.to_port == 67 &&
+		  a.giaddr_be == a.to_ip_be);
+	cr_expect_eq(memcmp(a.to_mac, f.b + 6, 6), 0);
+	f = relayed(request(3, a.yiaddr_be), "192.168.30.77");
+	hear(&f);
+	cr_expect_eq(stored().type, CODEC_ACK);
+	f = relayed(frame_new(CODEC_DISCOVER, 4), "10.0.0.1");
 	hear(&f);
 	expect_silence();
+	f = relayed(frame_new(CODEC_DISCOVER, 4), "192.168.30.77");
+	f.b[14 + 15]++;
+	hear(&f);
+	expect_silence();
+	cr_expect_eq(out.why, DROP_DHCP_SPOOF, "it is not the one that it says");
+}
+
+Test(engine, a_relay_has_no_say_about_leases_elsewhere)
+{
+	start(10, 200);
+	uint32_t mine = dora(1);
+	const uint8_t types[] = {CODEC_DISCOVER, CODEC_REQUEST, CODEC_DECLINE, CODEC_RELEASE};
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct frame f = relayed(frame_new(types[i], 1), "192.168.30.77");
+		frame_option(&f, 50, &mine, 4);
+		memcpy(f.b + 42 + 12, &mine, 4);
+		frame_end(&f);
+		engine_input(&e, 6, f.b, f.n, false, t, &out);
+		expect_silence();
+		cr_expect_eq(out.why, DROP_DHCP_SPOOF);
+	}
+	cr_expect_eq(lease_of_address(&e.pool, mine)->state, LEASE_BOUND);
 }
 
 Test(engine, chaddr_must_be_the_senders)
@@ -330,6 +368,7 @@ Test(engine, a_repeated_request_costs_no_second_commit)
 	uint64_t sequence = out.sequence;
 	hear(&g);
 	expect_silence();
+	cr_expect_eq(discover(1).yiaddr_be, a.yiaddr_be, "asked again meanwhile");
 	cr_assert_eq(engine_committed(&e, sequence, true, t, &out), 0);
 	heard();
 	hear(&h);

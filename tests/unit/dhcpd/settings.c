@@ -66,7 +66,7 @@ Test(settings, every_setting_of_the_seed)
 {
 	const struct codec_settings *c = &s.engine.settings;
 	cr_assert_eq(settings_read(&s, &hub, "corp.example"), 0);
-	cr_expect(s.enable && s.engine.lease_ms == 7200000 && s.engine.leases_per_port == 64);
+	cr_expect(s.enable && s.engine.lease_ms == 7200000 && s.engine.leases_per_port == 128);
 	cr_expect(s.engine.from == 0xc0a81e0a && s.engine.to == 0xc0a81ec8);
 	cr_expect(c->router_be == inet_addr("192.168.30.1") && c->dns_count == 2 &&
 		  c->dns_be[1] == inet_addr("9.9.9.9"));

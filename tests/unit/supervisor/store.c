@@ -225,11 +225,11 @@ Test(store, every_point_of_truncation, .timeout = 120)
 	store_open(&s, folder, "h");
 	for (n = 0; n < LEASES; n++) {
 		commit(&s, 0x0a1ea8c0 + ((uint32_t)n << 24), "a host");
-		end[n + 1] = file_bytes();
+		end[n + 1] = (size_t)s.bytes;
 	}
 	store_close(&s);
 	fd = open(path, O_RDONLY);
-	cr_assert_eq(read(fd, whole, sizeof(whole)), (ssize_t)end[LEASES]);
+	cr_assert_eq(read(fd, whole, end[LEASES]), (ssize_t)end[LEASES]);
 	close(fd);
 	for (cut = 0; cut <= end[LEASES]; cut++) {
 		fd = open(path, O_WRONLY | O_TRUNC);
@@ -258,7 +258,7 @@ Test(store, a_limit_in_mid_write_leaves_nothing_of_it)
 	signal(SIGXFSZ, SIG_IGN);
 	store_open(&s, folder, "h");
 	commit(&s, 0x0a1ea8c0, "kept");
-	before = line = file_bytes();
+	before = line = (size_t)s.bytes;
 	for (limit.rlim_cur = before; limit.rlim_cur < before + line; limit.rlim_cur++) {
 		cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		cr_assert_eq(store_commit(&s, &l), 0);
@@ -359,4 +359,37 @@ Test(store, each_cause_has_its_advice)
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		cr_assert_gt(strlen(store_advice(-causes[i])), 10);
 	cr_assert_str_neq(store_advice(-ENOSPC), store_advice(-EROFS));
+}
+
+/* The journal has room in advance; what is written there is found, and no room is left behind where the disk has none. */
+Test(store, commits_are_written_into_room_that_is_there)
+{
+	struct store s;
+	size_t at_first;
+	uint32_t i;
+
+	store_open(&s, folder, "h");
+	commit(&s, 0x0a1ea8c0, "first");
+	at_first = file_bytes();
+	cr_assert_geq(at_first, STORE_ROOM);
+	for (i = 0; i < 10; i++)
+		commit(&s, 0x0b1ea8c0 + (i << 24), "next");
+	cr_assert_eq(file_bytes(), at_first);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 11);
+	cr_assert_eq(s.lines, 11, "empty lines are none");
+	commit(&s, 0x0a1fa8c0, "over the room, after a restart");
+	cr_assert_eq(file_bytes(), at_first);
+	for (i = 0; i < 1000; i++) {
+		Nl__Lease l = lease(0x0b1ea8c0 + (i << 24), "again");
+
+		cr_assert_eq(store_commit(&s, &l), 0);
+	}
+	cr_assert_eq(store_sync(&s), 0);
+	cr_assert_gt(file_bytes(), at_first);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, 257);
+	store_close(&s);
 }
