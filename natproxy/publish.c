@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "log.h"
+#include "portlog.h"
 #include "publish.h"
 #include "relay.h"
 
@@ -60,6 +61,7 @@ void publish_start(struct natproxy *np)
 			continue;
 		p->fd = fd;
 		sock_watch(np->sock, fd, SOCK_READ);
+		portlog_opened(np, p);
 	}
 }
 
@@ -67,6 +69,8 @@ void publish_stop(struct natproxy *np)
 {
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
+		if (p->fd >= 0)
+			portlog_closed(np, p);
 		if (p->fd >= 0 && !p->udp)
 			natproxy_close_fd(np, p->fd, false);
 		if (!p->udp)

@@ -285,6 +285,19 @@ void hublog_process_ended(struct worker *w, const char *how, const char *blame)
 	supervisor_note(w->hub->super, "%s", text + strlen("SecureNAT: "));
 }
 
+void hublog_process_started(struct worker *w)
+{
+	static char event[] = "process_started";
+	char text[SECLOG_TEXT];
+	Nl__EventRow e = NL__EVENT_ROW__INIT;
+
+	snprintf(text, sizeof(text), "SecureNAT: The process %s was restarted.", w->name);
+	e.process = w->name;
+	e.event = event;
+	e.text = text;
+	hublog_event(w->hub, &e);
+}
+
 void hublog_config_changed(struct hub *hub, const char *path, const char *value)
 {
 	static char event[] = "config_changed";

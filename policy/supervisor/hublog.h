@@ -36,6 +36,8 @@ void hublog_started(struct hub *hub);
 void hublog_stopped(struct hub *hub);
 /* A worker ended; `how` such as "was killed by its policy", `blame` what a neighbour reported or "". */
 void hublog_process_ended(struct worker *w, const char *how, const char *blame);
+/* Its successor runs. */
+void hublog_process_started(struct worker *w);
 /* A value of the hub's configuration was changed while it runs. */
 void hublog_config_changed(struct hub *hub, const char *path, const char *value);
 

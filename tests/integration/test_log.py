@@ -20,6 +20,8 @@ LINES = [STAMP + line for line in (
     r'SecureNAT has started\. The SecureNAT session "SID-SECURENAT-1" was created\.',
     r"SecureNAT stopped\.",
     r"SecureNAT: The process [a-z.0-9]+ was (killed by its policy|ended by signal \d+) and will be restarted\.( Reason: [ -~]+)?",
+    r"SecureNAT: The process [a-z.0-9]+ was restarted\.",
+    rf"SecureNAT: The published (TCP|UDP) port {ENDPOINT} was (opened|closed)\. Connection destination {ENDPOINT}",
     r"SecureNAT: \d+ log lines were lost: [ -~]+\.",
 )]
 HOSTILE = b'x"\n2012-12-06 15:44:52.557 SecureNAT: y\x1b[2J\xc0\xaf='
@@ -27,7 +29,7 @@ HOSTILE = b'x"\n2012-12-06 15:44:52.557 SecureNAT: y\x1b[2J\xc0\xaf='
 
 def config(guest, **log):
     log = ", ".join(f"{key}: {value}" for key, value in log.items())
-    return f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat: {{udp_timeout: 1s}}\nlog: {{{log}}}\n'
+    return f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat: {{udp_timeout: 1s, publish: [{{proto: tcp, listen: "198.18.1.2:8080", to: "192.168.30.10:80"}}]}}\nlog: {{{log}}}\n'
 
 
 def lease_as(guest, name):
@@ -131,7 +133,8 @@ def test_every_line_has_the_words_of_the_seed(plain):
                  r"SecureNAT: The TCP session 1 was deleted\.",
                  r'SecureNAT: The connection to TCP session 2: Host "198\.18\.2\.1", Port 9 failed\.',
                  r"SecureNAT: The UDP session 3 was created\. Connection source 192\.168\.30\.10:\d+, Connection destination 192\.168\.30\.1:53",
-                 r"SecureNAT: The UDP session 3 was deleted\."):
+                 r"SecureNAT: The UDP session 3 was deleted\.",
+                 r"SecureNAT: The published TCP port 198\.18\.1\.2:8080 was opened\. Connection destination 192\.168\.30\.10:80"):
         assert re.search(f"^{STAMP}{line}$", text, re.M), line + "\n" + text
 
 
@@ -254,7 +257,7 @@ def test_each_death_is_told_with_its_reason(fields):
     fields.control("process", "restart", "dhcpd")
     one = event(fields, "process_ended", process="dhcpd")
     assert "signal 9" in one["reason"] and one["text"].startswith("SecureNAT: The process dhcpd was ended by signal 9 and will be restarted.")
-    wait_for(lambda: fields.processes()["dhcpd"]["state"] == "ok", 5, "dhcpd")
+    assert event(fields, "process_started", process="dhcpd")["text"] == "SecureNAT: The process dhcpd was restarted."
 
 
 def test_a_full_disk_is_said_and_survived(spawn, world):
