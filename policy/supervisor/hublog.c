@@ -29,30 +29,6 @@ static const char *folder_of(const struct supervisor *s)
 	return strcmp(file, "auto") == 0 ? s->places.log : file;
 }
 
-void hublog_begin(struct supervisor *s)
-{
-	int error = logsock_open(&s->logsock);
-
-	if (error)
-		supervisor_note(
-			s, "nothing goes to the journal and to syslog: %s", strerror(-error));
-	logsock_configure(&s->logsock, s->config->log);
-}
-
-void hublog_open(struct hub *hub)
-{
-	struct supervisor *s = hub->super;
-	const Nl__Log *conf = s->config->log;
-	int error = seclog_open(&hub->log, folder_of(s), hub->conf->name, conf->style);
-
-	hub->log.keep_days = conf->keep_days;
-	if (error)
-		supervisor_note(s,
-			"no security log in %s: %s. Make the folder writable for %s or set "
-			"log.file",
-			folder_of(s), strerror(-error), s->identity.user);
-}
-
 void hublog_configure(struct supervisor *s)
 {
 	unsigned int i;
@@ -62,6 +38,28 @@ void hublog_configure(struct supervisor *s)
 		s->hub[i].log.style = s->config->log->style;
 		s->hub[i].log.keep_days = s->config->log->keep_days;
 	}
+}
+
+void hublog_begin(struct supervisor *s)
+{
+	int error = logsock_open(&s->logsock);
+
+	if (error)
+		supervisor_note(
+			s, "nothing goes to the journal and to syslog: %s", strerror(-error));
+}
+
+void hublog_open(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+	int error = seclog_open(&hub->log, folder_of(s), hub->conf->name, s->config->log->style);
+
+	if (error)
+		supervisor_note(s,
+			"no security log in %s: %s. Make the folder writable for %s or set "
+			"log.file",
+			folder_of(s), strerror(-error), s->identity.user);
+	hublog_configure(s);
 }
 
 void hublog_close(struct hub *hub)
@@ -79,7 +77,7 @@ void hublog_end(struct supervisor *s)
 static void say_lost(struct hub *hub, const char *where, uint64_t lines, const char *why)
 {
 	static char event[] = "log_lost";
-	char text[SECLOG_TEXT], reason[SECLOG_VALUE];
+	char text[SECLOG_LINE], reason[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: %llu log lines were lost: %s: %s.",
@@ -159,7 +157,7 @@ void hublog_event(struct hub *hub, Nl__EventRow *e)
 
 void hublog_say(struct hub *hub, const char *event, const char *fmt, ...)
 {
-	char text[SECLOG_TEXT], name[SECLOG_VALUE];
+	char text[SECLOG_LINE], name[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 	va_list ap;
 
@@ -193,7 +191,7 @@ static bool clean(Nl__EventRow *e)
 			memcpy(&text, (const char *)e + field->offset, sizeof(text));
 		if (!text)
 			continue;
-		if (strlen(text) > (is_text(field) ? SECLOG_TEXT : SECLOG_VALUE))
+		if (strlen(text) > (is_text(field) ? SECLOG_LINE : SECLOG_VALUE))
 			return false;
 		seclog_clean(text);
 	}
@@ -204,7 +202,7 @@ static void say_too_many(struct worker *w, uint64_t lines)
 {
 	static char event[] = "log_lost", reason[] = "it wrote too many";
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
-	char text[SECLOG_TEXT];
+	char text[SECLOG_LINE];
 
 	snprintf(text, sizeof(text),
 		"SecureNAT: %llu log lines of the process %s were lost: it wrote too many.",
@@ -269,7 +267,7 @@ void hublog_stopped(struct hub *hub)
 void hublog_process_ended(struct worker *w, const char *how, const char *blame)
 {
 	static char event[] = "process_ended";
-	char text[SECLOG_TEXT], reason[SECLOG_VALUE];
+	char text[SECLOG_LINE], reason[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: The process %s %s and will be restarted.%s%s",
@@ -288,7 +286,7 @@ void hublog_process_ended(struct worker *w, const char *how, const char *blame)
 void hublog_process_started(struct worker *w)
 {
 	static char event[] = "process_started";
-	char text[SECLOG_TEXT];
+	char text[SECLOG_LINE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: The process %s was restarted.", w->name);
@@ -296,23 +294,4 @@ void hublog_process_started(struct worker *w)
 	e.event = event;
 	e.text = text;
 	hublog_event(w->hub, &e);
-}
-
-void hublog_config_changed(struct hub *hub, const char *path, const char *value)
-{
-	static char event[] = "config_changed";
-	char text[SECLOG_TEXT], key[SECLOG_VALUE], to[SECLOG_VALUE];
-	Nl__EventRow e = NL__EVENT_ROW__INIT;
-
-	snprintf(key, sizeof(key), "%s", path);
-	snprintf(to, sizeof(to), "%s", value);
-	snprintf(text, sizeof(text), "SecureNAT: The setting %s was changed to: %s", key, to);
-	seclog_clean(key);
-	seclog_clean(to);
-	seclog_clean(text);
-	e.event = event;
-	e.text = text;
-	e.path = key;
-	e.value = to;
-	hublog_event(hub, &e);
 }
