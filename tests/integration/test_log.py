@@ -262,7 +262,7 @@ def test_each_death_is_told_with_its_reason(fields):
 
 def test_every_event_is_in_the_manual(plain, fields):
     manual = (TOP / "docs/operator.md").read_text()
-    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \| (.*) \|$", manual[manual.index("| event | when |"):], re.M)
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \|(.*)\|$", manual[manual.index("| event | when |"):], re.M)
     known = {name: set(re.findall(r"[a-z_]+", parts)) for names, parts in rows for name in re.findall(r"[a-z_]+", names)}
     sources = "".join(path.read_text() for folder in ("natproxy", "dhcpd", "policy/supervisor") for path in (TOP / folder).glob("*.c"))
     assert len(known) > 15 and [name for name in known if f'"{name}"' not in sources] == []
