@@ -4,13 +4,15 @@
  */
 #include "portlog.h"
 
+#include <stdio.h>
+
 #include "log.h"
 
 enum { IP_TEXT = 16 };
 
 static void say(struct natproxy *np, const struct publish *p, const char *event, const char *did)
 {
-	static char tcp[] = "tcp", udp[] = "udp";
+	char proto[4];
 	char listen[IP_TEXT], to[IP_TEXT];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 	Nl__Address outside = NL__ADDRESS__INIT, dst = NL__ADDRESS__INIT;
@@ -22,7 +24,8 @@ static void say(struct natproxy *np, const struct publish *p, const char *event,
 	dst.ip_be = p->to.ip_be;
 	dst.port = p->to.port;
 	e.event = (char *)(uintptr_t)event;
-	e.proto = p->udp ? udp : tcp;
+	snprintf(proto, sizeof(proto), "%s", p->udp ? "udp" : "tcp");
+	e.proto = proto;
 	e.outside = &outside;
 	e.dst = &dst;
 	natproxy_event(np, &e,
