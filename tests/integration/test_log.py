@@ -184,6 +184,25 @@ def test_old_days_go_and_nothing_else(plain):
     assert (folder / "sec_19990101.log.gz").exists() and (folder / "other").exists()
 
 
+def test_a_day_begins_behind_the_supervisors_filter(plain):
+    """As at midnight: a file is opened and an old one deleted while natlock runs. At its start a link stood in the file's place."""
+    plain.end()
+    today = max(plain.folder.rglob("sec_*.log"))
+    today.rename(today.with_name("kept"))
+    today.symlink_to("kept")
+    plain.start()
+    assert "Too many levels of symbolic links" in plain.text()
+    (today.parent / "sec_19990102.log").write_text("x\n")
+    today.unlink()
+
+    def begun():
+        lease(plain.guest)
+        return today.exists() and "log lines were lost: security log: Too many levels of symbolic links." in today.read_text()
+    wait_for(begun, 5, "the new file")
+    assert not (today.parent / "sec_19990102.log").exists()
+    assert "SecureNAT has started." not in today.read_text() and plain.process.poll() is None
+
+
 def test_a_guest_cannot_forge_a_line(fields):
     one = event(fields, "dhcp_created")
     assert one["host_name"] == r"x\x22\x0a2012-12-06 15:44:52.557 SecureNAT: y\x1b[2J\xc0\xaf="
