@@ -74,20 +74,21 @@ void hublog_end(struct supervisor *s)
 
 /* Where events go */
 
-static void say_lost(struct hub *hub, const char *where, uint64_t lines, const char *why)
+static void say_lost(struct hub *hub, const char *where, const struct seclog_loss *loss)
 {
 	static char event[] = "log_lost";
 	char text[SECLOG_LINE], reason[SECLOG_VALUE];
+	const char *why = strerror(-loss->why);
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: %llu log lines were lost: %s: %s.",
-		(unsigned long long)lines, where, why);
+		(unsigned long long)loss->lines, where, why);
 	snprintf(reason, sizeof(reason), "%s: %s", where, why);
 	e.event = event;
 	e.text = text;
 	e.reason = reason;
 	e.has_count = true;
-	e.count = lines;
+	e.count = loss->lines;
 	hublog_event(hub, &e);
 }
 
@@ -102,7 +103,7 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 {
 	const int before = hub->log.error;
 	struct seclog *log = &hub->log;
-	uint64_t lost = log->lost;
+	struct seclog_loss told;
 
 	seclog_line(&record, log->style, e);
 	if (!seclog_write(log, e->at_ms, &record)) {
@@ -111,16 +112,15 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 				log->folder, strerror(-log->error), advice(log->error));
 		return;
 	}
-	log->lost = 0;
-	if (lost)
-		say_lost(hub, "security log", lost, strerror(-before));
+	if (seclog_loss_due(&log->loss, e->at_ms, &told))
+		say_lost(hub, "security log", &told);
 }
 
 static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e)
 {
 	struct logsock *sock = &hub->super->logsock;
 	const int before = sock->error[to];
-	uint64_t lost = sock->lost[to];
+	struct seclog_loss told;
 
 	if (!sock->wanted[to] || sock->fd < 0)
 		return;
@@ -134,9 +134,8 @@ static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e
 				logsock_path(to), strerror(-sock->error[to]));
 		return;
 	}
-	sock->lost[to] = 0;
-	if (lost)
-		say_lost(hub, logsock_path(to), lost, strerror(-before));
+	if (seclog_loss_due(&sock->loss[to], e->at_ms, &told))
+		say_lost(hub, logsock_path(to), &told);
 }
 
 void hublog_event(struct hub *hub, Nl__EventRow *e)
