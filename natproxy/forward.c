@@ -17,6 +17,7 @@
 
 #include "configure.h"
 #include "log.h"
+#include "portlog.h"
 #include "source.h"
 
 enum { IP_TEXT = 16, PRIVILEGED = 1024, PORT_BASE = 8000, LOOPBACK_FIRST = 0x7f };
@@ -84,6 +85,7 @@ static void opened(struct natproxy *np, struct publish *p, int fd)
 	p->fd = fd;
 	p->error = 0;
 	sock_watch(np->sock, fd, SOCK_READ);
+	portlog_opened(np, p);
 }
 
 static void open_one(struct natproxy *np, struct publish *p)
@@ -118,8 +120,10 @@ static void close_one(struct natproxy *np, struct publish *p, const char *why)
 	struct flow *f = p->attached ? flow_live(np, p->flow) : NULL;
 	if (f)
 		natproxy_end_flow(np, f, why); /* gives the socket back */
-	if (p->fd >= 0)
+	if (p->fd >= 0) {
+		portlog_closed(np, p);
 		natproxy_close_fd(np, p->fd, false);
+	}
 	p->fd = -1;
 	p->token = 0;
 }

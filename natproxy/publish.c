@@ -18,6 +18,7 @@
 
 #include "dgram.h"
 #include "forward.h"
+#include "portlog.h"
 #include "publish.h"
 #include "refuse.h"
 #include "relay.h"
@@ -29,6 +30,8 @@ void publish_stop(struct natproxy *np)
 {
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
+		if (p->fd >= 0)
+			portlog_closed(np, p);
 		if (p->fd >= 0 && !p->udp)
 			natproxy_close_fd(np, p->fd, false);
 		if (!p->udp)

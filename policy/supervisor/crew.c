@@ -45,7 +45,7 @@ int super_on_actor_note(struct super_peer *p, const Nl__ActorNote *m, struct cha
 {
 	if (m->kind == NL__ACTOR_NOTE__KIND__SECURITY)
 		return hublog_note(p->w, m, in->pool);
-	if (!m->text || strlen(m->text) > SECLOG_TEXT)
+	if (!m->text || strlen(m->text) > SECLOG_LINE)
 		return -EPROTO;
 	supervisor_note_of(p->w, m->text);
 	return 0;

@@ -29,30 +29,6 @@ static const char *folder_of(const struct supervisor *s)
 	return strcmp(file, "auto") == 0 ? s->places.log : file;
 }
 
-void hublog_begin(struct supervisor *s)
-{
-	int error = logsock_open(&s->logsock);
-
-	if (error)
-		supervisor_note(
-			s, "nothing goes to the journal and to syslog: %s", strerror(-error));
-	logsock_configure(&s->logsock, s->config->log);
-}
-
-void hublog_open(struct hub *hub)
-{
-	struct supervisor *s = hub->super;
-	const Nl__Log *conf = s->config->log;
-	int error = seclog_open(&hub->log, folder_of(s), hub->conf->name, conf->style);
-
-	hub->log.keep_days = conf->keep_days;
-	if (error)
-		supervisor_note(s,
-			"no security log in %s: %s. Make the folder writable for %s or set "
-			"log.file",
-			folder_of(s), strerror(-error), s->identity.user);
-}
-
 void hublog_configure(struct supervisor *s)
 {
 	unsigned int i;
@@ -62,6 +38,28 @@ void hublog_configure(struct supervisor *s)
 		s->hub[i].log.style = s->config->log->style;
 		s->hub[i].log.keep_days = s->config->log->keep_days;
 	}
+}
+
+void hublog_begin(struct supervisor *s)
+{
+	int error = logsock_open(&s->logsock);
+
+	if (error)
+		supervisor_note(
+			s, "nothing goes to the journal and to syslog: %s", strerror(-error));
+}
+
+void hublog_open(struct hub *hub)
+{
+	struct supervisor *s = hub->super;
+	int error = seclog_open(&hub->log, folder_of(s), hub->conf->name, s->config->log->style);
+
+	if (error)
+		supervisor_note(s,
+			"no security log in %s: %s. Make the folder writable for %s or set "
+			"log.file",
+			folder_of(s), strerror(-error), s->identity.user);
+	hublog_configure(s);
 }
 
 void hublog_close(struct hub *hub)
@@ -76,20 +74,21 @@ void hublog_end(struct supervisor *s)
 
 /* Where events go */
 
-static void say_lost(struct hub *hub, const char *where, uint64_t lines, const char *why)
+static void say_lost(struct hub *hub, const char *where, const struct seclog_loss *loss)
 {
 	static char event[] = "log_lost";
-	char text[SECLOG_TEXT], reason[SECLOG_VALUE];
+	char text[SECLOG_LINE], reason[SECLOG_VALUE];
+	const char *why = strerror(-loss->why);
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: %llu log lines were lost: %s: %s.",
-		(unsigned long long)lines, where, why);
+		(unsigned long long)loss->lines, where, why);
 	snprintf(reason, sizeof(reason), "%s: %s", where, why);
 	e.event = event;
 	e.text = text;
 	e.reason = reason;
 	e.has_count = true;
-	e.count = lines;
+	e.count = loss->lines;
 	hublog_event(hub, &e);
 }
 
@@ -104,7 +103,7 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 {
 	const int before = hub->log.error;
 	struct seclog *log = &hub->log;
-	uint64_t lost = log->lost;
+	struct seclog_loss told;
 
 	seclog_line(&record, log->style, e);
 	if (!seclog_write(log, e->at_ms, &record)) {
@@ -113,16 +112,15 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 				log->folder, strerror(-log->error), advice(log->error));
 		return;
 	}
-	log->lost = 0;
-	if (lost)
-		say_lost(hub, "security log", lost, strerror(-before));
+	if (seclog_loss_due(&log->loss, e->at_ms, &told))
+		say_lost(hub, "security log", &told);
 }
 
 static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e)
 {
 	struct logsock *sock = &hub->super->logsock;
 	const int before = sock->error[to];
-	uint64_t lost = sock->lost[to];
+	struct seclog_loss told;
 
 	if (!sock->wanted[to] || sock->fd < 0)
 		return;
@@ -136,9 +134,8 @@ static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e
 				logsock_path(to), strerror(-sock->error[to]));
 		return;
 	}
-	sock->lost[to] = 0;
-	if (lost)
-		say_lost(hub, logsock_path(to), lost, strerror(-before));
+	if (seclog_loss_due(&sock->loss[to], e->at_ms, &told))
+		say_lost(hub, logsock_path(to), &told);
 }
 
 void hublog_event(struct hub *hub, Nl__EventRow *e)
@@ -159,7 +156,7 @@ void hublog_event(struct hub *hub, Nl__EventRow *e)
 
 void hublog_say(struct hub *hub, const char *event, const char *fmt, ...)
 {
-	char text[SECLOG_TEXT], name[SECLOG_VALUE];
+	char text[SECLOG_LINE], name[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 	va_list ap;
 
@@ -193,7 +190,7 @@ static bool clean(Nl__EventRow *e)
 			memcpy(&text, (const char *)e + field->offset, sizeof(text));
 		if (!text)
 			continue;
-		if (strlen(text) > (is_text(field) ? SECLOG_TEXT : SECLOG_VALUE))
+		if (strlen(text) > (is_text(field) ? SECLOG_LINE : SECLOG_VALUE))
 			return false;
 		seclog_clean(text);
 	}
@@ -204,7 +201,7 @@ static void say_too_many(struct worker *w, uint64_t lines)
 {
 	static char event[] = "log_lost", reason[] = "it wrote too many";
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
-	char text[SECLOG_TEXT];
+	char text[SECLOG_LINE];
 
 	snprintf(text, sizeof(text),
 		"SecureNAT: %llu log lines of the process %s were lost: it wrote too many.",
@@ -269,7 +266,7 @@ void hublog_stopped(struct hub *hub)
 void hublog_process_ended(struct worker *w, const char *how, const char *blame)
 {
 	static char event[] = "process_ended";
-	char text[SECLOG_TEXT], reason[SECLOG_VALUE];
+	char text[SECLOG_LINE], reason[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(text, sizeof(text), "SecureNAT: The process %s %s and will be restarted.%s%s",
@@ -288,7 +285,7 @@ void hublog_process_ended(struct worker *w, const char *how, const char *blame)
 void hublog_config_changed(struct hub *hub, const char *paths)
 {
 	static char event[] = "config_changed";
-	char text[SECLOG_TEXT], keys[SECLOG_VALUE];
+	char text[SECLOG_LINE], keys[SECLOG_VALUE];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 
 	snprintf(keys, sizeof(keys), "%s", paths);
@@ -297,6 +294,19 @@ void hublog_config_changed(struct hub *hub, const char *paths)
 	e.text = text;
 	e.path = keys;
 	hublog_event(hub, &e);
+}
+
+void hublog_process_started(struct worker *w)
+{
+	static char event[] = "process_started";
+	char text[SECLOG_LINE];
+	Nl__EventRow e = NL__EVENT_ROW__INIT;
+
+	snprintf(text, sizeof(text), "SecureNAT: The process %s was restarted.", w->name);
+	e.process = w->name;
+	e.event = event;
+	e.text = text;
+	hublog_event(w->hub, &e);
 }
 
 void hublog_switched(struct hub *hub, const char *event, const char *what, bool on)

@@ -14,7 +14,7 @@ struct supervisor;
 void hublog_begin(struct supervisor *s);
 /* Opens the hub's files as the configuration has it; says why there are none. */
 void hublog_open(struct hub *hub);
-/* The configuration was read again: style, keep_days, journal and syslog hold from now on. The folder stays. */
+/* style, keep_days, journal and syslog of the configuration hold from now on, at the start and after a reload. The folder stays. */
 void hublog_configure(struct supervisor *s);
 void hublog_close(struct hub *hub);
 void hublog_end(struct supervisor *s);
@@ -36,6 +36,8 @@ void hublog_started(struct hub *hub);
 void hublog_stopped(struct hub *hub);
 /* A worker ended; `how` such as "was killed by its policy", `blame` what a neighbour reported or "". */
 void hublog_process_ended(struct worker *w, const char *how, const char *blame);
+/* Its successor runs. */
+void hublog_process_started(struct worker *w);
 /* Values of the hub's configuration were changed while it runs; `paths` "nat.mtu, dhcp.lease". */
 void hublog_config_changed(struct hub *hub, const char *paths);
 /* A function of the hub was switched on or off while it runs: "virtual NAT function", say. */

@@ -48,7 +48,7 @@ bool logsock_send(struct logsock *s, enum logsock_to to, const struct seclog_rec
 
 	s->error[to] = n < 0 ? -errno : 0;
 	if (n < 0)
-		s->lost[to]++;
+		seclog_loss_count(&s->loss[to], s->error[to]);
 	return n >= 0;
 }
 

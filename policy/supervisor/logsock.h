@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "config.pb-c.h"
-#include "seclog_line.h"
+#include "seclog.h"
 
 enum logsock_to { LOGSOCK_JOURNAL, LOGSOCK_SYSLOG, LOGSOCK_PLACES };
 
@@ -20,7 +20,7 @@ struct logsock {
 	int pid; /* for syslog's tag */
 	bool wanted[LOGSOCK_PLACES];
 	int error[LOGSOCK_PLACES]; /* of the last datagram, -errno; 0: it went */
-	uint64_t lost[LOGSOCK_PLACES];
+	struct seclog_loss loss[LOGSOCK_PLACES];
 };
 
 /* Whether log.journal means yes; auto: natlock is a unit of systemd (JOURNAL_STREAM, systemd.exec(5)). */

@@ -18,7 +18,7 @@
 #include "places.h"
 #include "seclog.h"
 
-enum { RETRY_MS = 1000, NAME_BYTES = 24 };
+enum { RETRY_MS = 1000, SAY_MS = 1000, NAME_BYTES = 24 };
 
 int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log__Style style)
 {
@@ -128,7 +128,7 @@ bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_reco
 	if (log->fd >= 0)
 		log->error = write_record(log, r);
 	if (log->error) {
-		log->lost++;
+		seclog_loss_count(&log->loss, log->error);
 		return false;
 	}
 	return true;
@@ -157,5 +157,20 @@ bool seclog_quota_take(struct seclog_quota *q, uint64_t now_ms, size_t bytes, ui
 	q->used += bytes;
 	*lost = q->lost;
 	q->lost = 0;
+	return true;
+}
+
+void seclog_loss_count(struct seclog_loss *loss, int why)
+{
+	loss->lines++;
+	loss->why = why;
+}
+
+bool seclog_loss_due(struct seclog_loss *loss, uint64_t wall_ms, struct seclog_loss *told)
+{
+	if (loss->lines == 0 || (wall_ms >= loss->said_ms && wall_ms - loss->said_ms < SAY_MS))
+		return false;
+	*told = *loss;
+	*loss = (struct seclog_loss){.said_ms = wall_ms};
 	return true;
 }

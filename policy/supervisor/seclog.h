@@ -25,17 +25,24 @@ struct seclog_quota {
 	uint64_t lost; /* lines, since the last that was taken */
 };
 
+/* What a place did not take and nobody was told of yet. Zeroed: nothing. */
+struct seclog_loss {
+	uint64_t lines;
+	int why;	  /* the last time: -errno */
+	uint64_t said_ms; /* wall clock of the line about the one before */
+};
+
 struct seclog {
 	char folder[256]; /* empty: no log is kept */
 	Nl__Log__Style style;
-	uint32_t keep_days; /* 0: for ever */
-	int folder_fd;	    /* -1 */
-	int fd;		    /* the day's file, -1 */
-	int day;	    /* YYYYMMDD of fd */
-	int error;	    /* why the last line was not written, -errno; 0: it was */
-	bool torn;	    /* the file ends in the middle of a line */
-	uint64_t lost;	    /* lines since the last that was written */
-	uint64_t retry_ms;  /* wall clock: when a file is looked for again */
+	uint32_t keep_days;	 /* 0: for ever */
+	int folder_fd;		 /* -1 */
+	int fd;			 /* the day's file, -1 */
+	int day;		 /* YYYYMMDD of fd */
+	int error;		 /* why the last line was not written, -errno; 0: it was */
+	bool torn;		 /* the file ends in the middle of a line */
+	struct seclog_loss loss; /* what the disk did not take */
+	uint64_t retry_ms;	 /* wall clock: when a file is looked for again */
 };
 
 /*
@@ -44,7 +51,7 @@ struct seclog {
  */
 int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log__Style style);
 /*
- * Writes one record into the file of its day. False: the disk did not take it, log->error says why and log->lost counts. A day that
+ * Writes one record into the file of its day. False: the disk did not take it, log->error says why and log->loss counts. A day that
  * was left by the clock, forwards or back, is opened again when the clock is there again. Syscalls: openat write close
  */
 bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_record *r);
@@ -52,6 +59,11 @@ bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_reco
  * Returns how many. Syscalls: openat getdents64 unlinkat close */
 unsigned int seclog_expire(struct seclog *log, int day);
 void seclog_close(struct seclog *log);
+
+/* One line more was not taken. Pure, like the next. */
+void seclog_loss_count(struct seclog_loss *loss, int why);
+/* Whether it is time to say so, once a second at most: a place may take every other line. *told is the loss, then forgotten. */
+bool seclog_loss_due(struct seclog_loss *loss, uint64_t wall_ms, struct seclog_loss *told);
 
 /*
  * Whether a process may write a record of so many bytes now (monotonic clock). true: *lost is how many lines were refused since the

@@ -26,7 +26,7 @@ enum {
 	FACILITY_DAEMON = 3,
 };
 _Static_assert(
-	FIELDS *(KEY_BYTES + 2 * SECLOG_VALUE) + 2 * (KEY_BYTES + 2 * SECLOG_TEXT) < SECLOG_RECORD,
+	FIELDS *(KEY_BYTES + 2 * SECLOG_VALUE) + 2 * (KEY_BYTES + 2 * SECLOG_LINE) < SECLOG_RECORD,
 	"every field and both texts fit, each byte escaped");
 static const uint64_t last_year_ms = 253402300799000; /* 9999-12-31 */
 
@@ -233,7 +233,7 @@ static void json(struct seclog_record *r, const Nl__EventRow *e)
 	json_string(r, "event", e->event ? e->event : "note", SECLOG_VALUE);
 	while ((part = next_part(e, &at)))
 		json_part(r, e, part);
-	json_string(r, "text", e->text ? e->text : "", SECLOG_TEXT);
+	json_string(r, "text", e->text ? e->text : "", SECLOG_LINE);
 	put_word(r, "}\n");
 }
 
@@ -279,19 +279,19 @@ static void logfmt(struct seclog_record *r, const Nl__EventRow *e)
 	logfmt_string(r, "event", e->event ? e->event : "note", SECLOG_VALUE);
 	while ((part = next_part(e, &at)))
 		logfmt_part(r, e, part);
-	logfmt_string(r, "text", e->text ? e->text : "", SECLOG_TEXT);
+	logfmt_string(r, "text", e->text ? e->text : "", SECLOG_LINE);
 	put_word(r, "\n");
 }
 
 static void securenat(struct seclog_record *r, const Nl__EventRow *e)
 {
 	put_stamp(r, e->at_ms);
-	put_clean(r, e->text ? e->text : "", SECLOG_TEXT);
+	put_clean(r, e->text ? e->text : "", SECLOG_LINE);
 	put_word(r, "\n");
 	if (!e->more)
 		return;
 	put_stamp(r, e->at_ms);
-	put_clean(r, e->more, SECLOG_TEXT);
+	put_clean(r, e->more, SECLOG_LINE);
 	put_word(r, "\n");
 }
 
@@ -340,13 +340,13 @@ void seclog_journal(struct seclog_record *r, const Nl__EventRow *e)
 	unsigned int at = 0;
 
 	r->bytes = 0;
-	journal_string(r, "MESSAGE", e->text ? e->text : "", SECLOG_TEXT);
+	journal_string(r, "MESSAGE", e->text ? e->text : "", SECLOG_LINE);
 	put_word(r, "PRIORITY=6\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=natlock\n");
 	journal_string(r, "NATLOCK_HUB", e->hub ? e->hub : "", SECLOG_VALUE);
 	journal_string(r, "NATLOCK_PROCESS", e->process ? e->process : "", SECLOG_VALUE);
 	journal_string(r, "NATLOCK_EVENT", e->event ? e->event : "note", SECLOG_VALUE);
 	if (e->more)
-		journal_string(r, "NATLOCK_MORE", e->more, SECLOG_TEXT);
+		journal_string(r, "NATLOCK_MORE", e->more, SECLOG_LINE);
 	while ((part = next_part(e, &at)))
 		journal_part(r, e, part);
 }
@@ -389,9 +389,9 @@ void seclog_syslog(struct seclog_record *r, Nl__Log__Style style, const Nl__Even
 	}
 	put_clean(r, e->hub ? e->hub : "", SECLOG_VALUE);
 	put_word(r, ": ");
-	put_clean(r, e->text ? e->text : "", SECLOG_TEXT);
+	put_clean(r, e->text ? e->text : "", SECLOG_LINE);
 	if (!e->more)
 		return;
 	put_word(r, " ");
-	put_clean(r, e->more, SECLOG_TEXT);
+	put_clean(r, e->more, SECLOG_LINE);
 }

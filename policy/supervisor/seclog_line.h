@@ -15,7 +15,7 @@
 #include "operator.pb-c.h"
 
 enum {
-	SECLOG_TEXT = 1024,    /* of a text; more is cut */
+	SECLOG_LINE = 1024,    /* of a text; more is cut */
 	SECLOG_VALUE = 256,    /* of any other string */
 	SECLOG_RECORD = 32768, /* any event in any style */
 };

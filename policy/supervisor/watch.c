@@ -296,6 +296,8 @@ void watch_started(struct worker *w)
 {
 	ev_timer_stop(w->hub->super->loop, &w->timer);
 	w->started = ev_time();
+	if (w->restarts > 0)
+		hublog_process_started(w);
 }
 
 void watch_condemn(struct worker *w, const char *why)

@@ -52,7 +52,7 @@ Test(logsock, a_receiver_gets_datagrams_and_one_that_does_not_read_holds_nobody_
 		;
 	cr_assert_lt(i, 100000);
 	cr_assert_eq(s.error[LOGSOCK_SYSLOG], -EAGAIN);
-	cr_assert_eq(s.lost[LOGSOCK_SYSLOG], 1);
+	cr_assert_eq(s.loss[LOGSOCK_SYSLOG].lines, 1);
 	cr_assert_eq(recv(fd, text, sizeof(text), 0), 5);
 	cr_assert(logsock_send(&s, LOGSOCK_SYSLOG, &r));
 	close(fd);

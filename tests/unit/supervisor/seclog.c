@@ -148,7 +148,7 @@ Test(seclog, links_are_not_followed)
 	cr_assert_eq(unlink(path_of("sec_20121206.log")), 0);
 	cr_assert_not(say(0, "asked again once a second only"));
 	cr_assert(say(1, "here again"));
-	cr_assert_eq(sink.lost, 2);
+	cr_assert_eq(sink.loss.lines, 2);
 	cr_assert_str_eq(text_of("sec_20121206.log"), "here again\n");
 }
 
@@ -187,7 +187,7 @@ Test(seclog, a_full_disk_loses_lines_and_no_more)
 	cr_assert_not(say(0, longest), "what fits of it is a torn line");
 	cr_assert_eq(sink.error, -ENOSPC);
 	cr_assert_not(say(0, "no room"));
-	cr_assert_eq(sink.lost, 2);
+	cr_assert_eq(sink.loss.lines, 2);
 	mend_disk();
 	cr_assert(say(0, "room"));
 	cr_assert_eq(sink.error, 0);
@@ -207,6 +207,24 @@ Test(seclog_none, no_folder_no_log)
 	cr_assert_lt(seclog_open(&sink, "/proc/nowhere", "h", NL__LOG__STYLE__securenat), 0);
 	cr_assert(seclog_write(&sink, 0, &r));
 	cr_assert_eq(sink.fd, -1);
+}
+
+Test(seclog_none, a_loss_is_said_once_a_second)
+{
+	struct seclog_loss loss = {0}, told;
+
+	cr_assert_not(seclog_loss_due(&loss, 5000, &told));
+	seclog_loss_count(&loss, -ENOSPC);
+	cr_assert(seclog_loss_due(&loss, 5000, &told));
+	cr_assert_eq(told.lines, 1);
+	cr_assert_eq(told.why, -ENOSPC);
+	seclog_loss_count(&loss, -EAGAIN);
+	cr_assert_not(seclog_loss_due(&loss, 5999, &told));
+	seclog_loss_count(&loss, -EAGAIN);
+	cr_assert(seclog_loss_due(&loss, 6000, &told));
+	cr_assert_eq(told.lines, 2);
+	seclog_loss_count(&loss, -EAGAIN);
+	cr_assert(seclog_loss_due(&loss, 100, &told), "the clock was set back");
 }
 
 /* The share of one process. */

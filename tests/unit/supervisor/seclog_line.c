@@ -173,10 +173,10 @@ Test(seclog_line, long_strings_are_cut_and_every_record_is_whole)
 	}
 	line(NL__LOG__STYLE__json, &e);
 	cr_assert(strcmp(record.text + record.bytes - 3, "\"}\n") == 0);
-	cr_assert_gt(record.bytes, 2 * SECLOG_TEXT + 6 * 2 * SECLOG_VALUE);
+	cr_assert_gt(record.bytes, 2 * SECLOG_LINE + 6 * 2 * SECLOG_VALUE);
 	line(NL__LOG__STYLE__logfmt, &e);
 	line(NL__LOG__STYLE__securenat, &e);
-	cr_assert_eq(record.bytes, 2 * (strlen("2012-12-06 15:44:52.557 ") + SECLOG_TEXT + 1));
+	cr_assert_eq(record.bytes, 2 * (strlen("2012-12-06 15:44:52.557 ") + SECLOG_LINE + 1));
 	seclog_journal(&record, &e);
 	seclog_syslog(&record, NL__LOG__STYLE__json, &e, 1);
 }
