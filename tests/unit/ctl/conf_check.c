@@ -331,8 +331,8 @@ Test(conf_check, what_guests_are_told)
 		{HUB("dns: {upstreams: [9.9.9.9, 9.9.9.9]}"),
 			"natlock.yaml:3:32: dns.upstreams: 9.9.9.9 is given twice"},
 		{HUB("dns: {upstreams: [127.0.0.53]}"), ""},
-		{HUB("dns: {cache: 65537}"),
-			"natlock.yaml:3:18: dns.cache 65537 is out of range: 0 to 65536"},
+		{HUB("dns: {cache: 16385}"),
+			"natlock.yaml:3:18: dns.cache 16385 is out of range: 0 to 16384"},
 	};
 	CHECK(cases);
 }
