@@ -160,8 +160,7 @@ size_t advice_give(FILE *out, const Nl__Config *config, const struct advice_host
 	}
 	if (served > 0)
 		return a.count;
-	fputs("natlock: warning: no hub is enabled: natlock up refuses that. Set enable: true\n",
-		out);
+	fputs("natlock: warning: no hub is enabled: nothing is served. Set enable: true\n", out);
 	return a.count + 1;
 }
 

@@ -26,7 +26,7 @@ enum {
 	CONF_ACCESS_SUBNETS_MAX = 256, /* of one list, permitted or denied */
 	CONF_ROUTES_MAX = 32,
 	CONF_UPSTREAMS_MAX = 8,
-	CONF_CACHE_MAX = 65536, /* answers */
+	CONF_CACHE_MAX = 16384, /* answers */
 	CONF_POOL_MAX = 65280,	/* addresses of dhcp.range; with the reservations 2^16 */
 };
 

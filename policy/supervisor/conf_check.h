@@ -28,7 +28,8 @@ int conf_check_limits(struct conf_check *c, const Nl__Limits *limits);
 int conf_check_shards(struct conf_check *c, const Nl__Hub *hub);
 /* Each word of attach, and none twice. */
 int conf_check_attach(struct conf_check *c, const Nl__Hub *hub);
-/* What enabled hubs may not share: ports to guests, listeners, outside addresses. */
+/* What hubs may not share: ports to guests (a hub that is disabled is still a switch), and enabled
+ * ones listeners and outside addresses. */
 int conf_check_between(struct conf_check *c, const Nl__Config *config);
 
 int conf_check_netmask(

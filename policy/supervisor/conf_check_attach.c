@@ -170,12 +170,11 @@ int conf_check_between(struct conf_check *c, const Nl__Config *config)
 
 	for (size_t i = 0; i < config->n_hubs && error == 0; i++)
 		for (size_t k = 0; k < i && error == 0; k++) {
-			if (!config->hubs[i]->enable || !config->hubs[k]->enable)
-				continue;
-			error = check_ports_between(c, config->hubs[i], config->hubs[k]);
-			if (error == 0)
-				error = check_listeners_between(
-					c, config->hubs[i], config->hubs[k]);
+			const Nl__Hub *hub = config->hubs[i], *earlier = config->hubs[k];
+
+			error = check_ports_between(c, hub, earlier);
+			if (error == 0 && hub->enable && earlier->enable)
+				error = check_listeners_between(c, hub, earlier);
 		}
 	return error;
 }

@@ -30,7 +30,7 @@ WRONG = {
                        "5:33: dhcp.push_routes: via 10.0.0.1 is not inside 192.168.30.0/24"),
     "host bits": ("hubs:\n  default:\n    dhcp:\n      push_routes:\n        - {to: 10.0.0.9/8, via: 192.168.30.2}\n", "Write the subnet: 10.0.0.0/8"),
     "resolver is the gateway": ("hubs:\n  default:\n    dns: {upstreams: [192.168.30.1]}\n", "3:23: dns.upstreams: 192.168.30.1 is the gateway itself"),
-    "cache": ("hubs:\n  default:\n    dns: {cache: 1000000}\n", "3:18: dns.cache 1000000 is out of range: 0 to 65536"),
+    "cache": ("hubs:\n  default:\n    dns: {cache: 1000000}\n", "3:18: dns.cache 1000000 is out of range: 0 to 16384"),
     "journal": ("log: {journal: yes}\n", '1:16: log.journal: unknown word "yes". It is one of auto, true, false.'),
     "attach word": ("hubs:\n  default:\n    attach: [tpa:nl0]\n", '3:14: attach: "tpa:nl0" names no kind of port. Did you mean "tap"?'),
     "one port, two hubs": ("hubs:\n  one: {attach: [tap:nl0]}\n  two: {attach: [tap:nl0]}\n", '3:18: attach: "tap:nl0" is a port of hub one already (line 2)'),

@@ -48,3 +48,32 @@ def test_every_key_named_exists(name):
     defaults = (TOP / "policy/supervisor/defaults.yaml").read_text()
     for key in re.findall(r"`(?:nat|limits|dhcp)\.(\w+)`", table(name)):
         assert f"{key}:" in defaults, key
+
+
+# ---- docs/securenat.md ----
+SECURENAT = (TOP / "docs/securenat.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in SECURENAT.splitlines() if line.startswith("| ")]
+
+
+def path_of(file):
+    return f"tests/{file}" if "/" in file else HERE + file
+
+
+def test_every_row_of_securenat_is_whole_and_has_a_test():
+    rows = [row for row in ROWS if row[-1] != "tests"]
+    assert len(rows) > 70
+    for row in rows:
+        assert len(row) == 4 and all(row) and re.fullmatch(r"(`[\w./-]+::\w+` ?)+", row[-1]), row
+
+
+def test_every_test_named_for_securenat_exists():
+    missing = []
+    for file, name in re.findall(r"`([\w./-]+)::(\w+)`", SECURENAT):
+        there = {a or b for a, b in defined_in(path_of(file))} if (TOP / path_of(file)).exists() else set()
+        if name not in there:
+            missing.append(f"{file}::{name}")
+    assert not missing
+
+
+def test_every_section_of_the_seed_is_there():
+    assert re.findall(r"^## (3\.7\.\d)", SECURENAT, re.M) == [f"3.7.{n}" for n in range(1, 9)]

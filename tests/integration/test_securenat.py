@@ -45,6 +45,15 @@ def test_an_address_alone(parts):
     assert "ip=192.168.30.10 " in said and "router= " in said and "dns= " in said and said.rstrip().endswith("domain="), said
 
 
+def test_the_virtual_hosts_mac_is_00_ac_and_stays(parts):
+    """Seed 3.7.2; each hub has its own."""
+    before = {row["name"]: row["mac"] for row in parts.table("hub", "list")}
+    assert all(mac.upper().startswith("00:AC:") for mac in before.values()) and len(set(before.values())) == len(before), before
+    parts.end()
+    parts.start()
+    assert {row["name"]: row["mac"] for row in parts.table("hub", "list")} == before
+
+
 def test_every_setting_of_the_virtual_dhcp_server_arrives(parts):
     said = lease(parts.guests["apart"])
     for word in ("ip=10.9.1.0", "mask=16", "router=10.9.0.1", "dns=10.9.0.1 9.9.9.9", "lease=3600", "domain=lab.example", "serverid=10.9.0.1"):

@@ -331,8 +331,8 @@ Test(conf_check, what_guests_are_told)
 		{HUB("dns: {upstreams: [9.9.9.9, 9.9.9.9]}"),
 			"natlock.yaml:3:32: dns.upstreams: 9.9.9.9 is given twice"},
 		{HUB("dns: {upstreams: [127.0.0.53]}"), ""},
-		{HUB("dns: {cache: 65537}"),
-			"natlock.yaml:3:18: dns.cache 65537 is out of range: 0 to 65536"},
+		{HUB("dns: {cache: 16385}"),
+			"natlock.yaml:3:18: dns.cache 16385 is out of range: 0 to 16384"},
 	};
 	CHECK(cases);
 }
@@ -376,7 +376,15 @@ Test(conf_check, ports_of_the_hub)
 		{"hubs:\n  laboratory-of-one: {}\n  laboratory-of-two: {}\n",
 			"natlock.yaml: attach: \"auto\" is a port of hub laboratory-of-one already "
 			"(default). Give the hubs names that differ in the first 12 letters"},
-		{"hubs:\n  laboratory-of-one: {}\n  laboratory-of-two: {enable: false}\n", ""},
+		{HUB("attach: [\"tap:nl0\"]\n  other: {enable: false, attach: [\"tap:nl0\"]}"),
+			"natlock.yaml:4:35: attach: \"tap:nl0\" is a port of hub default already "
+			"(line 3). A port belongs to one hub: name another one"},
+		{HUB("attach: []\n    nat: {publish: [{proto: tcp, listen: \"0.0.0.0:80\", to: "
+		     "\"192.168.30.9:80\"}]}\n  other:\n    enable: false\n    attach: []\n    "
+		     "nat: "
+		     "{publish: [{proto: tcp, listen: \"0.0.0.0:80\", to: "
+		     "\"192.168.30.9:80\"}]}"),
+			""},
 		{HUB("attach: [auto, \"bridge:br0\", \"netns:a\", \"fd:7\"]"), ""},
 	};
 	CHECK(cases);
