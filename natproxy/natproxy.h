@@ -6,7 +6,7 @@
  *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
  *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
- *      supervisor ──── natproxy_on_* ───┤ dns, dnsrelay  gateway's port 53│
+ *      supervisor ──── natproxy_on_* ───┤ dns*          gateway's port 53│
  *                                       └ publish        open ports ─────┘
  *      pure: nat portpick access pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
  *
@@ -25,6 +25,7 @@
 #include "dnslocal.h"
 #include "dnsnames.h"
 #include "dnsredir.h"
+#include "dnstcp.h"
 #include "drop.h"
 #include "flow.h"
 #include "nat.h"
@@ -178,6 +179,7 @@ struct natproxy {
 	struct dnscache dns_cache;
 	struct dnslocal dns_local;
 	struct dnsnames dns_names;
+	struct dnstcp dns_tcp;
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;
