@@ -227,6 +227,7 @@ void natproxy_alg_lost(struct natproxy *np);
 struct natproxy_row_space {
 	Nl__Address address[3];
 	char text[3][48];
+	char host[DNSNAMES_BYTES];
 };
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);

@@ -1,8 +1,8 @@
 /*
  * Theory of operation. nat.c keeps the table; this file is what the operator sees of it: the seed's
  * three lines for each session, word for word, and one of our own that says why a session ended and
- * how much it carried. The seed names the host by reverse look-up; natproxy does none, so the
- * address stands in both places.
+ * how much it carried. The seed names the host by reverse look-up; natproxy does none: the name is the
+ * one that the guest asked for (dnsnames.h), else the address stands in both places.
  */
 #include <errno.h>
 
@@ -54,11 +54,12 @@ void session_connected(struct natproxy *np, struct flow *f, bool successful)
 		nat_connected(&np->nat, f->sessions, &f->outside);
 	const struct nat_session *s = nat_session(&np->nat, f->sessions);
 	log_ip(ip, s->remote.ip_be);
+	const char *host = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
 	if (np->config.log_sessions)
 		natproxy_security(np,
 			"SecureNAT: The connection to TCP session %u: Host \"%s (%s)\", Port %u "
 			"%s.",
-			s->number, ip, ip, s->remote.port,
+			s->number, host ? host : ip, ip, s->remote.port,
 			successful ? "was successful" : "failed");
 }
 
