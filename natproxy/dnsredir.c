@@ -11,7 +11,7 @@
  * Servers are tried in their order. One that was silent or unreachable is avoided for a while, longer
  * each time; when that is over the next question goes to it again, for a short try. While all are
  * avoided, the one whose time ends first is asked: nobody is told "no" without a question having gone
- * out. A server that has nothing to say to one question (SERVFAIL) is not asked it again.
+ * out. A server that has nothing to say to one question (SERVFAIL, REFUSED) is not asked it again.
  */
 #include "dnsredir.h"
 
@@ -229,6 +229,14 @@ uint32_t dnsredir_next(struct dnsredir *d, uint32_t ref, uint64_t now_ns, bool *
 	if (d->live == 1 || q->deadline_ns < d->soonest_ns)
 		d->soonest_ns = q->deadline_ns;
 	return d->upstream[i].ip_be;
+}
+
+bool dnsredir_has_other(const struct dnsredir *d, uint32_t ref, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < d->upstream_count; i++)
+		if (!(d->query[ref].useless >> i & 1) && d->upstream[i].avoid_until_ns <= now_ns)
+			return true;
+	return false;
 }
 
 uint32_t dnsredir_server(const struct dnsredir *d, uint32_t tried, uint64_t now_ns)

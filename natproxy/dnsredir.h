@@ -11,7 +11,7 @@
 
 enum {
 	DNSREDIR_UPSTREAMS = 8,
-	DNSREDIR_QUERIES = 1024,	    /* in flight */
+	DNSREDIR_QUERIES = 1024,    /* in flight */
 	DNSREDIR_ASKERS = 2048,	    /* guests' questions that wait for them */
 	DNSREDIR_QUERY_ASKERS = 64, /* of one question */
 	DNSREDIR_BUCKETS = 1024,    /* power of two */
@@ -102,14 +102,16 @@ enum dnsredir_opened dnsredir_open(struct dnsredir *d, const struct dnsredir_ask
 /* Starts a try: the address of the server to ask now, which *again says to be the one asked before; 0
  * when there is none left or the time is over. */
 uint32_t dnsredir_next(struct dnsredir *d, uint32_t ref, uint64_t now_ns, bool *again);
+/* Whether a server is left for this question that is not avoided. */
+bool dnsredir_has_other(const struct dnsredir *d, uint32_t ref, uint64_t now_ns);
 /* Which server a connection should go to that has failed with `tried` of them; 0: there is none left. */
 uint32_t dnsredir_server(const struct dnsredir *d, uint32_t tried, uint64_t now_ns);
 void dnsredir_close(struct dnsredir *d, uint32_t ref);
 
 enum dnsredir_failure {
 	DNSREDIR_SILENT,   /* it may still answer, or when it is asked again */
-	DNSREDIR_BROKEN,   /* it cannot be reached, or refuses */
-	DNSREDIR_CLUELESS, /* it works, but not for this question */
+	DNSREDIR_BROKEN,   /* it cannot be reached */
+	DNSREDIR_CLUELESS, /* it works, but not for this question: SERVFAIL, REFUSED */
 };
 /* What became of the try. */
 void dnsredir_failed(struct dnsredir *d, uint32_t ref, enum dnsredir_failure how, uint64_t now_ns);

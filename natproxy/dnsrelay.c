@@ -280,15 +280,14 @@ void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc 
 	natproxy_return_payload(np, d);
 }
 
-/* A server said that it cannot help: somebody else may. */
+/* A server said that it cannot help: another may, if one is known to work. It is not held against the
+ * server, as guests choose what they ask. */
 static void useless(struct natproxy *np, uint32_t ref, const uint8_t *bytes, size_t n,
 	const struct dnsmsg_answer *a)
 {
-	const bool refused = a->rcode == DNSMSG_REFUSED;
-	if (!refused)
-		dnsredir_worked(&np->dns, ref);
-	dnsredir_failed(&np->dns, ref, refused ? DNSREDIR_BROKEN : DNSREDIR_CLUELESS, np->now_ns);
-	if (!ask(np, ref))
+	dnsredir_worked(&np->dns, ref);
+	dnsredir_failed(&np->dns, ref, DNSREDIR_CLUELESS, np->now_ns);
+	if (!dnsredir_has_other(&np->dns, ref, np->now_ns) || !ask(np, ref))
 		answer_all(np, ref, bytes, n, a);
 }
 

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 
+#include "dnstcp.h"
 #include "download.h"
 #include "inspect.h"
 #include "relay.h"
@@ -79,7 +80,7 @@ void download_credit(struct natproxy *np, struct flow *f, uint64_t offset)
 	if (offset <= f->credit)
 		return;
 	f->credit = offset;
-	if (f->readable || f->inspect)
+	if (f->readable || f->inspect || f->dns)
 		flow_work(np, f, WORK_DOWNLOAD);
 }
 
@@ -213,6 +214,8 @@ bool download_turn(struct natproxy *np, struct flow *f)
 		return false;
 	if (f->inspect)
 		return inspect_download(np, f);
+	if (f->dns)
+		return dnstcp_download(np, f);
 	if (!f->readable || f->outside_finished)
 		return false;
 	const bool more = read_once(np, f);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "burst.h"
+#include "dnstcp.h"
 #include "inspect.h"
 #include "natproxy.h"
 #include "publish.h"
@@ -60,6 +61,7 @@ void flow_stop(struct natproxy *np, struct flow *f, bool reset, const char *why)
 	if (f->kind != FLOW_TCP)
 		burst_stop(np, f);
 	inspect_end(np, f);
+	dnstcp_end(np, f);
 	upload_discard(np, f);
 	close_socket(np, f, reset);
 	session_close_all(np, f, why);

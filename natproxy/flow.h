@@ -59,12 +59,12 @@ struct flow {
 	bool write_broken : 1;	   /* reset from outside; bytes may remain to be read */
 	bool published : 1;	   /* the socket belongs to a published UDP port */
 	bool traced : 1;	   /* TCP whose SYN may not get far: its errors are told */
-	bool dns : 1;		   /* TCP to the gateway's port 53 */
+	bool dns : 1;		   /* TCP to the gateway's port 53; its socket is a server's */
 	bool charged : 1;	   /* holds a port mapping */
 	int fd;			   /* -1 none */
 	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
 	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */
-	uint8_t dns_tried;
+	uint8_t dns_stream; /* dnstcp.h: index + 1 */
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */
 	uint32_t last_used; /* the session of the last datagram */

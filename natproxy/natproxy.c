@@ -305,6 +305,7 @@ uint64_t natproxy_deadline(const struct natproxy *np)
 	at = sooner(at, nat_deadline(&np->nat));
 	at = sooner(at, pinhole_deadline(&np->pinholes));
 	at = sooner(at, dnsredir_deadline(&np->dns));
+	at = sooner(at, dnstcp_deadline(np));
 	at = np->inspect_due_ns ? sooner(at, np->inspect_due_ns) : at;
 	at = np->publish_due_ns ? sooner(at, np->publish_due_ns) : at;
 	return np->address_due_ns ? sooner(at, np->address_due_ns) : at;
@@ -337,6 +338,7 @@ void natproxy_timeout(struct natproxy *np)
 	inspect_timeout(np);
 	expect_timeout(np);
 	dnsrelay_timeout(np);
+	dnstcp_timeout(np);
 	publish_timeout(np);
 }
 

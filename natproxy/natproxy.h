@@ -6,7 +6,7 @@
  *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
  *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
- *      supervisor ──── natproxy_on_* ───┤ dns, dnsrelay  gateway's port 53│
+ *      supervisor ──── natproxy_on_* ───┤ dns*          gateway's port 53│
  *                   configure, order    └ forward, publish  open ports ──┘
  *      pure: nat portpick access acl pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
  *
@@ -26,6 +26,7 @@
 #include "dnslocal.h"
 #include "dnsnames.h"
 #include "dnsredir.h"
+#include "dnstcp.h"
 #include "drop.h"
 #include "flow.h"
 #include "nat.h"
@@ -224,6 +225,7 @@ struct natproxy {
 	struct dnscache dns_cache;
 	struct dnslocal dns_local;
 	struct dnsnames dns_names;
+	struct dnstcp dns_tcp;
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;
@@ -282,6 +284,7 @@ void natproxy_alg_lost(struct natproxy *np);
 struct natproxy_row_space {
 	Nl__Address address[3];
 	char text[4][48];
+	char host[DNSNAMES_BYTES];
 };
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);

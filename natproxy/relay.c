@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "dnstcp.h"
 #include "download.h"
 #include "inspect.h"
 #include "natproxy.h"
@@ -123,20 +124,6 @@ static void start(struct natproxy *np, struct flow *f, const struct sock_address
 	flow_watch(np, f);
 }
 
-static void start_dns(struct natproxy *np, struct flow *f)
-{
-	const struct sock_age usual = {0, 0};
-	const struct sock_address to = {
-		dnsredir_server(&np->dns, f->dns_tried, np->now_ns), ACCESS_DNS_PORT};
-	if (!to.ip_be) {
-		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
-		fail(np, f, RING_FAIL_REFUSED);
-		return;
-	}
-	f->dns_tried++;
-	start(np, f, &to, &usual);
-}
-
 static void refuse(struct natproxy *np, struct flow *f, enum ring_failure why)
 {
 	f->state = FLOW_DONE;
@@ -224,10 +211,10 @@ int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 	const struct sock_age age = age_of(d);
 	f->traced = age.ttl != 0;
 	f->dns = verdict == ACCESS_DNS;
-	if (f->dns)
-		start_dns(np, f);
-	else
+	if (!f->dns)
 		start(np, f, &f->remote, &age);
+	else if (!dnstcp_open(np, f))
+		fail(np, f, RING_FAIL_SHORTAGE);
 	return 0;
 }
 
@@ -264,13 +251,6 @@ static void connected(struct natproxy *np, struct flow *f)
 		return;
 	if (!error) {
 		run(np, f);
-		return;
-	}
-	if (f->dns && f->dns_tried < np->dns.upstream_count) {
-		natproxy_close_fd(np, f->fd, true);
-		f->fd = -1;
-		f->watched = 0;
-		start_dns(np, f);
 		return;
 	}
 	fail(np, f, failure_told(np, f, error));

@@ -71,6 +71,9 @@ uint64_t natproxy_nat_row(
 	row->tx_bytes = s->from_guest_bytes;
 	row->alg = text(space, 2, s->inspected ? "ftp" : "-");
 	row->process = text(space, 3, np->name);
+	const char *host = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
+	snprintf(space->host, sizeof(space->host), "%s", host ? host : "");
+	row->host = host ? space->host : NULL;
 	return ref;
 }
 

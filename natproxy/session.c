@@ -20,7 +20,7 @@ static const uint64_t refusal_ns = 1000000000;
 /* What the parts of an event point to. */
 struct event_space {
 	Nl__Address src, dst, outside;
-	char name[32], proto[8], reason[64], host[IP_TEXT], more[MORE_BYTES];
+	char name[32], proto[8], reason[128], host[DNSNAMES_BYTES], more[MORE_BYTES];
 };
 
 static void put_address(Nl__Address **to, Nl__Address *space, const struct sock_address *a)
@@ -164,10 +164,19 @@ uint32_t session_open_incoming(
 	return open_session(np, f, &r);
 }
 
-/* SecureNAT names the host by what the address resolves to, and where that is nothing by the address. */
-static void put_host(Nl__EventRow *e, struct event_space *space, const struct nat_session *s)
+/*
+ * SecureNAT names the host by what the address resolves to, and where that is nothing by the address. natproxy resolves
+ * nothing: the name is the one that the guest asked for.
+ */
+static void put_host(
+	struct natproxy *np, Nl__EventRow *e, struct event_space *space, const struct nat_session *s)
 {
-	e->host = (char *)(uintptr_t)log_ip(space->host, s->remote.ip_be);
+	const char *name = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
+	e->host = space->host;
+	if (name)
+		snprintf(space->host, sizeof(space->host), "%s", name);
+	else
+		log_ip(space->host, s->remote.ip_be);
 }
 
 static void log_succeeded(struct natproxy *np, const struct nat_session *s)
@@ -177,7 +186,7 @@ static void log_succeeded(struct natproxy *np, const struct nat_session *s)
 	Nl__EventRow e;
 	describe_session(&e, &space, "session_connected", s);
 	put_address(&e.outside, &space.outside, &s->outside);
-	put_host(&e, &space, s);
+	put_host(np, &e, &space, s);
 	natproxy_event(np, &e,
 		"SecureNAT: The connection to TCP session %u: Host \"%s (%s)\", Port %u was "
 		"successful.",
@@ -191,7 +200,7 @@ static void log_failed(struct natproxy *np, const struct nat_session *s, const c
 	struct event_space space;
 	Nl__EventRow e;
 	describe_session(&e, &space, "session_failed", s);
-	put_host(&e, &space, s);
+	put_host(np, &e, &space, s);
 	put_reason(&e, &space, why);
 	natproxy_event(np, &e,
 		"SecureNAT: The connection to TCP session %u: Host \"%s\", Port %u failed.",

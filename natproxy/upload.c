@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dnstcp.h"
 #include "inspect.h"
 #include "relay.h"
 #include "session.h"
@@ -136,7 +137,8 @@ void upload_settle(struct natproxy *np, struct flow *f)
 {
 	if (upload_consumed(np, f) != f->upload_reported)
 		flow_owe(np, f, OWED_CONSUMED);
-	if (!f->guest_finished || f->finish_sent || f->queue_first || f->fd < 0)
+	if (!f->guest_finished || f->finish_sent || f->queue_first || f->fd < 0 ||
+		f->dns)
 		return;
 	if (f->inspect && !inspect_drained(np, f, NL__DIRECTION__GUEST))
 		return;
@@ -176,6 +178,8 @@ bool upload_turn(struct natproxy *np, struct flow *f)
 {
 	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING || f->blocked || f->write_broken)
 		return false;
+	if (f->dns)
+		return dnstcp_upload(np, f);
 	const bool more = f->inspect ? inspect_upload(np, f) : write_queue(np, f);
 	if (f->state != FLOW_RUNNING)
 		return false;

@@ -376,25 +376,3 @@ Test(dnsrelay, ids_and_ports_are_not_to_be_guessed)
 	rig_free(r);
 }
 
-Test(dnsrelay, tcp_goes_to_the_first_resolver_that_accepts)
-{
-	static const char *const ip[] = {"127.0.0.2", "127.0.0.3"};
-	if (!rig_network())
-		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
-	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
-	const struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(ip[1]), .sin_port = htons(53)};
-	const int listener = socket(AF_INET, SOCK_STREAM, 0);
-	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN, .flow = FLOW};
-	cr_assert_eq(bind(listener, (const struct sockaddr *)&at, sizeof(at)), 0);
-	listen(listener, 1);
-	use(r, ip, 2);
-	d.pair = (struct ring_pair){.guest_ip_be = rig_guest_ip(),
-		.guest_port = 45000,
-		.remote_ip_be = inet_addr("192.168.30.1"),
-		.remote_port = 53};
-	rig_send(r, &d);
-	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
-	cr_assert_geq(accept(listener, NULL, NULL), 0);
-	rig_free(r);
-}
