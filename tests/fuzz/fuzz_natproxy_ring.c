@@ -82,8 +82,8 @@ static void end_sessions(void)
 static void move_host(void)
 {
 	Nl__HostNetwork m = NL__HOST_NETWORK__INIT;
-	Nl__Subnet own = NL__SUBNET__INIT, *all[1] = {&own};
-	own.ip_be = inet_addr(take() & 1 ? "10.9.9.9" : "10.9.9.8");
+	Nl__Subnet address = NL__SUBNET__INIT, *all[1] = {&address};
+	address.ip_be = inet_addr(take() & 1 ? "10.9.9.9" : "10.9.9.8");
 	m.n_own = 1;
 	m.own = all;
 	m.has_loop = true;
