@@ -125,6 +125,7 @@ static void close_one(struct natproxy *np, struct publish *p, const char *why)
 		natproxy_close_fd(np, p->fd, false);
 	}
 	p->fd = -1;
+	p->error = 0;
 	p->token = 0;
 }
 

@@ -252,8 +252,7 @@ bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, 
 	const uint32_t guest = guest_find(n, guest_ip_be), limit = incoming_limit(n);
 	const uint32_t used = guest ? n->guest[guest].incomings[NAT_TCP] : 0;
 	const uint32_t left = used < limit ? limit - used : 0;
-	const uint32_t of_port = 4 * left > of_rule ? (4 * left - of_rule) / 5 : 0;
-	return peer_sessions(n, guest_ip_be, peer_ip_be) < of_port;
+	return peer_sessions(n, guest_ip_be, peer_ip_be) < nat_share(left, of_rule);
 }
 
 static bool guest_may(const struct nat *n, const struct nat_guest *g, const struct nat_request *r)

@@ -124,10 +124,18 @@ void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns);
 uint32_t nat_gives_way(const struct nat *n, uint32_t ref);
 
 /*
+ * How many places a peer may have at a port that has `of_port` of them, when `left` of all are free. A port that is filled
+ * ends up with four fifths of all, and a peer that fills it with half of what the port can still get: the first two
+ * fifths of all, the next one half of that, and so on. So one more still gets in, there and by other ports.
+ */
+static inline uint32_t nat_share(uint32_t left, uint32_t of_port)
+{
+	return 4 * left > of_port ? (4 * left - of_port) / 5 : 0;
+}
+
+/*
  * Whether one more TCP connection from `peer` to this guest may come in by a published port that has `of_rule` of them.
- * A guest may have two and a half times as many as it may begin itself. A port that is filled gets four fifths of them, and
- * a peer that fills it half of what the port may still get: alone as many as the guest may begin, the next one
- * half of that, and so on. So somebody else still gets in, there and by the guest's other ports.
+ * A guest may have two and a half times as many as it may begin itself, so that one peer alone may have as many as that.
  */
 bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, uint32_t of_rule);
 

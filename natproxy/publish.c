@@ -96,7 +96,7 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	natproxy_publish_due(np, in->since_ns + answer_ns);
 }
 
-/* Whether another connection may wait for its guest: a peer may have as many as are free, a port twice as many. */
+/* Whether another connection may wait for its guest. */
 static bool may_wait(const struct natproxy *np, uint16_t rule, uint32_t shown_ip_be)
 {
 	const uint32_t left = NATPROXY_INCOMING - np->incomings;
@@ -106,7 +106,7 @@ static bool may_wait(const struct natproxy *np, uint16_t rule, uint32_t shown_ip
 		of_rule += in->used && in->rule == rule;
 		of_peer += in->used && in->peer.ip_be == shown_ip_be;
 	}
-	return of_rule < 2 * left && of_peer < left;
+	return of_peer < nat_share(left, of_rule);
 }
 
 /* Whether the connection may be announced; otherwise it was counted. */

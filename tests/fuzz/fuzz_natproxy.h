@@ -134,7 +134,8 @@ int sock_echo(struct sock_host *h, const struct sock_place *at)
 {
 	return new_fd();
 }
-int sock_source(struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
+int sock_source(
+	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
 {
 	*ip_be = inet_addr("10.9.9.9");
 	return 0;
@@ -267,9 +268,15 @@ static void wipe(void *p, size_t n)
 		abort();
 }
 
-static void configure(struct natproxy_setup *s)
+/* What differs of a configuration from the one at boot. */
+enum { NAT_OFF = 1, NO_PORTS = 2, WITH_STATIC = 4, WITH_LIST = 8, WITH_DEVICE = 16 };
+
+/* A hub, given to natproxy_configure, or with a setup to natproxy_init. */
+static void configure(struct natproxy_setup *s, unsigned int how)
 {
 	static uint8_t entropy[32];
+	static char vrf[] = "blue";
+	static uint32_t static_port = 8081;
 	static uint32_t ftp_port = 21;
 	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
 	Nl__VirtualHost virtual = NL__VIRTUAL_HOST__INIT;
@@ -279,6 +286,11 @@ static void configure(struct natproxy_setup *s)
 	Nl__Hub hub = NL__HUB__INIT;
 	Nl__Endpoint at = NL__ENDPOINT__INIT, to = NL__ENDPOINT__INIT;
 	Nl__Publish tcp = NL__PUBLISH__INIT, udp = NL__PUBLISH__INIT, *publish[2] = {&tcp, &udp};
+	Nl__Ip4 outside_ip = NL__IP4__INIT, inside_ip = NL__IP4__INIT;
+	Nl__Static one = NL__STATIC__INIT, *statics[1] = {&one};
+	Nl__Vrf blue = NL__VRF__INIT, *vrfs[1] = {&blue};
+	Nl__Subnet eight = NL__SUBNET__INIT, *permit[1] = {&eight};
+	Nl__AccessList list = NL__ACCESS_LIST__INIT, *lists[1] = {&list};
 	address.be = inet_addr("192.168.30.1");
 	mask.be = inet_addr("255.255.255.0");
 	virtual.address = &address;
@@ -289,8 +301,30 @@ static void configure(struct natproxy_setup *s)
 	udp.proto = NL__PUBLISH__PROTO__udp;
 	tcp.listen = udp.listen = &at;
 	tcp.to = udp.to = &to;
-	nat.n_publish = 2;
+	nat.n_publish = how & NO_PORTS ? 0 : 2;
 	nat.publish = publish;
+	nat.has_enable = (how & NAT_OFF) != 0;
+	outside_ip.be = inet_addr("10.9.9.8");
+	inside_ip.be = to.ip_be;
+	one.inside = &inside_ip;
+	one.outside = &outside_ip;
+	one.n_ports = 1;
+	one.ports = &static_port;
+	nat.n_static_ = how & WITH_STATIC ? 1 : 0;
+	nat.static_ = statics;
+	blue.name = blue.device = vrf;
+	nat.n_vrfs = 1;
+	nat.vrfs = vrfs;
+	nat.vrf = how & WITH_DEVICE ? vrf : NULL;
+	list.number = 1;
+	eight.ip_be = htonl(0x08080800);
+	eight.prefix = 31;
+	list.n_permit = 1;
+	list.permit = permit;
+	nat.n_access_lists = 1;
+	nat.access_lists = lists;
+	nat.has_destination_list = (how & WITH_LIST) != 0;
+	nat.destination_list = 1;
 	ftp.has_enable = ftp.enable = true;
 	ftp.n_ports = 1;
 	ftp.ports = &ftp_port;
@@ -298,6 +332,11 @@ static void configure(struct natproxy_setup *s)
 	hub.host = &virtual;
 	hub.nat = &nat;
 	hub.alg = &alg;
+	if (!s) {
+		if (natproxy_configure(np, &hub))
+			abort();
+		return;
+	}
 	s->hub = &hub;
 	s->entropy = entropy;
 	if (natproxy_init(np, s, inspects))
@@ -341,7 +380,7 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 		.sockets_max = FUZZ_FDS,
 		.echo_allowed = true,
 	};
-	configure(&s);
+	configure(&s, 0);
 	natproxy_time(np, 1000000000, 1);
 	natproxy_start(np);
 }

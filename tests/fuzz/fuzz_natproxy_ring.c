@@ -1,6 +1,6 @@
 /*
  * A hostile netstack and a capricious kernel: any operation with any fields, on few flow ids so
- * that they meet. The core may call it a lie; it must not crash, leak a descriptor or break the
+ * that they meet, under a supervisor that changes its mind. The core may call it a lie; it must not crash, leak a descriptor or break the
  * protocol itself.
  */
 #include "fuzz_natproxy.h"
@@ -65,6 +65,43 @@ static void fill(struct ring_desc *d)
 	}
 }
 
+static void end_sessions(void)
+{
+	uint32_t id = take();
+	Nl__SessionsEnd m = NL__SESSIONS_END__INIT;
+	Nl__Order order = NL__ORDER__INIT;
+	m.has_all = true;
+	m.all = take() & 1;
+	m.n_id = 1;
+	m.id = &id;
+	order.what_case = NL__ORDER__WHAT_SESSIONS_END;
+	order.sessions_end = &m;
+	natproxy_order(np, &order);
+}
+
+static void move_host(void)
+{
+	Nl__HostNetwork m = NL__HOST_NETWORK__INIT;
+	Nl__Subnet address = NL__SUBNET__INIT, *all[1] = {&address};
+	address.ip_be = inet_addr(take() & 1 ? "10.9.9.9" : "10.9.9.8");
+	m.n_own = 1;
+	m.own = all;
+	m.has_loop = true;
+	m.loop = take() > 240;
+	natproxy_on_host_network(np, &m, NULL);
+}
+
+/* What the supervisor says meanwhile. */
+static void supervise(void)
+{
+	switch (take()) {
+	case 1: configure(NULL, take()); return;
+	case 2: end_sessions(); return;
+	case 3: move_host(); return;
+	default: return;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -80,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		link_flush(&outside);
 		while (link_recv(&inside, &got, NULL) == 1)
 			natproxy_ring_netstack(np, &got, NULL);
+		supervise();
 		fuzz_some_event();
 		fuzz_turn(take() > 250 ? 700000000000ULL : 1000000);
 	}
