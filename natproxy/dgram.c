@@ -20,6 +20,7 @@
 #include "dnsrelay.h"
 #include "publish.h"
 #include "session.h"
+#include "sessionlog.h"
 
 enum {
 	UDP_MAX_BYTES = 65507,
@@ -197,7 +198,7 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 	const uint32_t count = ring_run_count(dgram_bytes(d), d->hlen);
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
 		drop_count_many(np->drops, DROP_DENIED, count);
-		session_refused(np, f->kind == FLOW_UDP ? NAT_UDP : NAT_ICMP, &f->guest, to,
+		sessionlog_refused(np, f->kind == FLOW_UDP ? NAT_UDP : NAT_ICMP, &f->guest, to,
 			access_reason(verdict));
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;

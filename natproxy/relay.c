@@ -18,6 +18,7 @@
 #include "publish.h"
 #include "relay.h"
 #include "session.h"
+#include "sessionlog.h"
 #include "upload.h"
 
 enum {
@@ -150,7 +151,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	if (verdict == ACCESS_LOOP || verdict == ACCESS_DENIED ||
 		!access_is_guest(&np->access, f->guest.ip_be) || !np->config.enabled) {
 		drop_count(np->drops, DROP_DENIED);
-		session_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
+		sessionlog_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
@@ -160,7 +161,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	}
 	if (!natproxy_fd_room(np, false)) {
 		natproxy_shortage(np, 0, NAT_TCP);
-		session_refused(np, NAT_TCP, &f->guest, &f->remote, "out of descriptors");
+		sessionlog_refused(np, NAT_TCP, &f->guest, &f->remote, "out of descriptors");
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return false;
 	}
