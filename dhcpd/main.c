@@ -98,16 +98,25 @@ static void send_frame(struct dhcpd *self, uint32_t port, const uint8_t *bytes, 
 		drop_count(&self->actor->drops, DROP_RING_FULL);
 }
 
+/* As docs/operator.md has it. */
+static const char *event_name(enum engine_event event)
+{
+	switch (event) {
+	case ENGINE_CREATED: return "dhcp_created";
+	case ENGINE_RENEWED: return "dhcp_renewed";
+	case ENGINE_RELEASED: return "dhcp_released";
+	case ENGINE_DECLINED: return "dhcp_declined";
+	case ENGINE_EXPIRED: return "dhcp_expired";
+	case ENGINE_NOTHING:
+	case ENGINE_EXHAUSTED:
+	case ENGINE_NOT_STORED: break;
+	}
+	return NULL;
+}
+
 /* An event of a lease, with its parts. */
 static void log_lease(struct dhcpd *self, const struct engine_out *out, char *text)
 {
-	static const char *const names[] = {
-		[ENGINE_CREATED] = "dhcp_created",
-		[ENGINE_RENEWED] = "dhcp_renewed",
-		[ENGINE_RELEASED] = "dhcp_released",
-		[ENGINE_DECLINED] = "dhcp_declined",
-		[ENGINE_EXPIRED] = "dhcp_expired",
-	};
 	char mac[18], host[4 * LEASE_HOST_BYTES + 1];
 	Nl__EventRow e = NL__EVENT_ROW__INIT;
 	Nl__Address address = NL__ADDRESS__INIT;
@@ -115,7 +124,7 @@ static void log_lease(struct dhcpd *self, const struct engine_out *out, char *te
 	escape_host(host, &out->lease);
 	address.has_ip_be = true;
 	address.ip_be = out->lease.ip_be;
-	e.event = (char *)(uintptr_t)names[out->event];
+	e.event = (char *)(uintptr_t)event_name(out->event);
 	e.text = text;
 	e.has_entry = true;
 	e.entry = out->lease.entry;

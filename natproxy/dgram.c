@@ -21,6 +21,7 @@
 #include "publish.h"
 #include "refuse.h"
 #include "session.h"
+#include "sessionlog.h"
 #include "source.h"
 
 enum {
@@ -216,7 +217,7 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 			refuse_session(np, REFUSED_LOOP, protocol_of(f), &f->guest, to);
 		} else {
 			drop_count_many(np->drops, DROP_DENIED, count);
-			session_refused(
+			sessionlog_refused(
 				np, protocol_of(f), &f->guest, to, access_reason(verdict));
 		}
 		say_unreachable(np, f, d, CODE_PROHIBITED);

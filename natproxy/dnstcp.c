@@ -58,7 +58,7 @@ bool dnstcp_open(struct natproxy *np, struct flow *f)
 	np->dns_tcp.used++;
 	f->dns_stream = (uint8_t)(s - np->dns_tcp.stream + 1);
 	f->state = FLOW_RUNNING;
-	session_connected(np, f, true);
+	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
 	return true;
 }

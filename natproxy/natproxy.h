@@ -204,12 +204,13 @@ struct natproxy {
 	struct natproxy_config config;
 	struct hash_key key;
 	uint64_t now_ns, wall_ms, draws;
+	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (sessionlog.c) */
 	bool started, draining;
 	bool starved; /* work waits for ring slots or buffers */
 	uint32_t sockets_open, generation;
 	uint32_t shortages; /* sessions refused since the last line about it */
 	uint64_t shortage_said_ns;
-	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (session.c) */
+	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (sessionlog.c) */
 	char name[32]; /* of this process */
 	struct access access;
 	struct acl source_list, destination_list;

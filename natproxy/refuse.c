@@ -7,7 +7,7 @@
 
 #include "drop.h"
 #include "log.h"
-#include "session.h"
+#include "sessionlog.h"
 #include "source.h"
 
 enum { IP_TEXT = 16, REASON_BYTES = 128 };
@@ -54,7 +54,7 @@ void refuse_session(struct natproxy *np, enum refusal why, enum nat_protocol pro
 	char text[REASON_BYTES];
 	drop_count(np->drops, DROP_DENIED);
 	reason(np, why, guest, text);
-	session_refused(np, protocol, guest, remote, text);
+	sessionlog_refused(np, protocol, guest, remote, text);
 }
 
 bool refuse_unlisted(struct natproxy *np, enum nat_protocol protocol,

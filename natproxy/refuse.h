@@ -4,7 +4,7 @@
 
 #include "natproxy.h"
 
-/* Counts it, and says it in the security log (session_refused). `remote` is the real far end. */
+/* Counts it, and says it in the security log (sessionlog_refused). `remote` is the real far end. */
 void refuse_session(struct natproxy *np, enum refusal why, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote);
 /* Whether the lists forbid a session between these, whoever began it; then it was said. The gateway is not outside. */

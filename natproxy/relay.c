@@ -20,6 +20,7 @@
 #include "refuse.h"
 #include "relay.h"
 #include "session.h"
+#include "sessionlog.h"
 #include "source.h"
 #include "upload.h"
 
@@ -137,7 +138,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	if (verdict == ACCESS_DENIED || !access_is_guest(&np->access, f->guest.ip_be) ||
 		!np->config.enabled) {
 		drop_count(np->drops, DROP_DENIED);
-		session_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
+		sessionlog_refused(np, NAT_TCP, &f->guest, &f->remote, access_reason(verdict));
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
@@ -153,7 +154,7 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	}
 	if (!natproxy_fd_room(np, false)) {
 		natproxy_shortage(np, 0, NAT_TCP);
-		session_refused(np, NAT_TCP, &f->guest, &f->remote, "out of descriptors");
+		sessionlog_refused(np, NAT_TCP, &f->guest, &f->remote, "out of descriptors");
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return false;
 	}

@@ -14,12 +14,6 @@ uint32_t session_open(
  * in. It counts apart from those that the guest begins. */
 uint32_t session_open_incoming(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, uint16_t rule);
-/*
- * A session that the guest wanted and did not get, with the reason: a line in the log, but no more
- * than a few a second.
- */
-void session_refused(struct natproxy *np, enum nat_protocol protocol,
-	const struct sock_address *guest, const struct sock_address *remote, const char *why);
 /* The connection of a TCP session was made: it runs. */
 void session_connected(struct natproxy *np, struct flow *f);
 /* It was not. */

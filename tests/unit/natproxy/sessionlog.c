@@ -6,6 +6,7 @@
 
 #include "rig.h"
 #include "session.h"
+#include "sessionlog.h"
 
 enum { FLOW = 0x10005 };
 
@@ -44,7 +45,7 @@ static bool has_exactly(const struct rig *r, const char *format, unsigned int po
 	return false;
 }
 
-Test(session, the_lines_of_the_seed)
+Test(sessionlog, the_lines_of_the_seed)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});
 	uint16_t port;
@@ -66,7 +67,7 @@ Test(session, the_lines_of_the_seed)
 	rig_free(r);
 }
 
-Test(session, parts_say_the_same_in_numbers)
+Test(sessionlog, parts_say_the_same_in_numbers)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});
 	uint16_t port;
@@ -94,7 +95,7 @@ Test(session, parts_say_the_same_in_numbers)
 	rig_free(r);
 }
 
-Test(session, a_failure_has_its_reason)
+Test(sessionlog, a_failure_has_its_reason)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});
 	struct ring_desc d;
@@ -112,7 +113,7 @@ Test(session, a_failure_has_its_reason)
 	rig_free(r);
 }
 
-Test(session, denied_is_said)
+Test(sessionlog, denied_is_said)
 {
 	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
 	struct ring_desc d;
@@ -125,16 +126,16 @@ Test(session, denied_is_said)
 	rig_free(r);
 }
 
-Test(session, refusals_are_few_lines_and_the_rest_is_counted)
+Test(sessionlog, refusals_are_few_lines_and_the_rest_is_counted)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});
 	const struct sock_address guest = {rig_guest_ip(), 1}, remote = {rig_loopback(), 2};
 	const uint32_t before = r->lines;
 	for (int i = 0; i < 1000; i++)
-		session_refused(r->np, NAT_UDP, &guest, &remote, "limit of the guest");
+		sessionlog_refused(r->np, NAT_UDP, &guest, &remote, "limit of the guest");
 	cr_assert_eq(r->lines - before, 20);
 	natproxy_time(r->np, r->np->now_ns + 1000000000, r->np->wall_ms + 1000);
-	session_refused(r->np, NAT_UDP, &guest, &remote, "limit of the guest");
+	sessionlog_refused(r->np, NAT_UDP, &guest, &remote, "limit of the guest");
 	cr_assert_eq(r->lines - before, 22);
 	cr_assert(rig_has_line(r, "SecureNAT: 980 sessions more were refused before that."));
 	rig_free(r);

@@ -1,0 +1,16 @@
+/* What the security log says of sessions (seed 3.7.8); nothing where nat.log is off. */
+#ifndef NATLOCK_NATPROXY_SESSIONLOG_H
+#define NATLOCK_NATPROXY_SESSIONLOG_H
+
+#include "natproxy.h"
+
+void sessionlog_created(struct natproxy *np, const struct nat_session *s);
+/* The connection of a TCP session was made, or was not. */
+void sessionlog_connected(struct natproxy *np, const struct nat_session *s);
+void sessionlog_failed(struct natproxy *np, const struct nat_session *s, const char *why);
+void sessionlog_deleted(struct natproxy *np, const struct nat_session *s, const char *why);
+/* A session that was wanted and is not to be, with the reason; no more than a few lines a second. */
+void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
+	const struct sock_address *guest, const struct sock_address *remote, const char *why);
+
+#endif
