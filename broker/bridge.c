@@ -443,18 +443,11 @@ static int bridge_frame_of(const struct arena_view *view, const struct ring_desc
 	return f->bytes <= FRAME_BYTES_MAX && vnet_ok(&f->vnet, f->bytes) ? 0 : -EPROTO;
 }
 
-bool bridge_is_gateway(const struct bridge *b, const uint8_t mac[6])
-{
-	struct steer_gateway g = b->config.gateway;
-	g.off = false;
-	return steer_is_gateway(&g, mac);
-}
-
 /* Whether a frame may leave in the gateway's name. */
 static bool bridge_may_speak(struct bridge *b, const uint8_t mac[6], uint64_t now_ns)
 {
 	enum drop why = DROP_COUNT;
-	if (!bridge_is_gateway(b, mac))
+	if (!steer_owns(&b->config.gateway, mac))
 		why = DROP_MAC_SPOOF;
 	else if (b->config.gateway.off &&
 		 (!b->changed_ns || now_ns - b->changed_ns > BRIDGE_LEAVE_NS))
@@ -475,7 +468,7 @@ int bridge_send(struct bridge *b, unsigned int shard, const struct ring_desc *d,
 	bool change = b->changed_ns && now_ns - b->changed_ns <= BRIDGE_FORMER_NS;
 	if (bridge_frame_of(b->config.shard[shard].view, d, h, &f))
 		return -EPROTO;
-	if (!change && !bridge_is_gateway(b, h->frame + 6))
+	if (!change && !steer_owns(&b->config.gateway, h->frame + 6))
 		return -EPROTO;
 	if (!bridge_may_speak(b, h->frame + 6, now_ns))
 		return 0;

@@ -113,12 +113,11 @@ void bridge_init(struct bridge *b, const struct bridge_config *c);
 struct bridge_change {
 	struct steer_gateway gateway; /* its former_mac is not read */
 	uint32_t macs_per_port;
-	uint32_t mtu; /* of the hub; ports that were attached with less take as much. 0: as they are */
+	uint32_t
+		mtu; /* of the hub; ports that were attached with less take as much. 0: as they are */
 	bool open_arp;
 };
 void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t now_ns);
-/* One of the gateway's MACs, even while it is switched off. */
-bool bridge_is_gateway(const struct bridge *b, const uint8_t mac[6]);
 /* Every few seconds: forgets what is too old to count. */
 void bridge_sweep(struct bridge *b, uint64_t now_ns);
 

@@ -431,7 +431,7 @@ int broker_on_edge_lost(struct broker *self, const Nl__EdgeLost *m, struct chan_
 
 int broker_on_stack_ready(struct broker *self, const Nl__StackReady *m, struct chan_in *in)
 {
-	if (m->mac.len != 6 || !bridge_is_gateway(&self->bridge, m->mac.data))
+	if (m->mac.len != 6 || !steer_owns(&self->bridge.config.gateway, m->mac.data))
 		return -EPROTO;
 	if (memcmp(m->mac.data, self->bridge.config.gateway.mac, 6))
 		self->untold |= 1U << self->shard; /* it was begun before a change */

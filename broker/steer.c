@@ -97,12 +97,15 @@ static bool steer_is_priority_tagged(const uint8_t *frame, size_t bytes)
 	       (bytes < ETH_HEADER_BYTES + 2 || !(steer_u16(frame + 14) & TAG_VLAN));
 }
 
-bool steer_is_gateway(const struct steer_gateway *g, const uint8_t mac[6])
+bool steer_owns(const struct steer_gateway *g, const uint8_t mac[6])
 {
-	if (g->off)
-		return false;
 	return !memcmp(mac, g->mac, 6) ||
 	       (memcmp(g->former_mac, steer_zero, 6) && !memcmp(mac, g->former_mac, 6));
+}
+
+bool steer_is_gateway(const struct steer_gateway *g, const uint8_t mac[6])
+{
+	return !g->off && steer_owns(g, mac);
 }
 
 static struct steer steer_drop(enum drop why)

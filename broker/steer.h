@@ -52,6 +52,8 @@ struct steer_claim {
 };
 /* False when the frame is no such packet or its sender has no address yet (RFC 5227 probe). */
 bool steer_claims(const uint8_t *frame, size_t bytes, struct steer_claim *claim);
+/* One of the gateway's MACs, even while it is switched off. */
+bool steer_owns(const struct steer_gateway *g, const uint8_t mac[6]);
 /* Whether a frame to or from this address is the gateway's. */
 bool steer_is_gateway(const struct steer_gateway *g, const uint8_t mac[6]);
 

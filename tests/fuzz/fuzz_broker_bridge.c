@@ -33,7 +33,7 @@ static ssize_t take(void *context, unsigned int slot, const struct iovec *piece,
 		memcpy(flat + n, piece[i].iov_base, piece[i].iov_len);
 		n += piece[i].iov_len;
 	}
-	if (inside && slot == 3 && !bridge_is_gateway(&bridge, flat + 6))
+	if (inside && slot == 3 && !steer_owns(&bridge.config.gateway, flat + 6))
 		abort();
 	switch (port_answer & 7) {
 	case 0: return -EAGAIN;
