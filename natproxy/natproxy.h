@@ -204,7 +204,6 @@ struct natproxy {
 	struct natproxy_config config;
 	struct hash_key key;
 	uint64_t now_ns, wall_ms, draws;
-	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (sessionlog.c) */
 	bool started, draining;
 	bool starved; /* work waits for ring slots or buffers */
 	uint32_t sockets_open, generation;

@@ -1,4 +1,4 @@
-/* Theory of operation. Each refusal is counted among the drops; session_refused says it, as far as its budget goes. */
+/* Theory of operation. Each refusal is counted among the drops; sessionlog_refused says it, as far as its budget goes. */
 #include "refuse.h"
 
 #include <errno.h>
