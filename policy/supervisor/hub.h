@@ -89,6 +89,7 @@ enum edge_state { EDGE_UP, EDGE_LOST, EDGE_CLEARED };
 struct hub {
 	struct supervisor *super;
 	unsigned int index; /* among the supervisor's hubs */
+	uint8_t mac[6];	    /* where host.mac is auto */
 	Nl__Hub *conf;	    /* owned by the supervisor's Config */
 	unsigned int shards;
 	struct hash_key shard_key;	   /* of shard_of; as old as the hub */

@@ -28,6 +28,7 @@
 #include "conf.h"
 #include "files.h"
 #include "leftover.h"
+#include "ownmac.h"
 #include "plumb.h"
 #include "start.h"
 #include "supervisor.h"
@@ -52,17 +53,14 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 	return s->signal_fd < 0 ? trouble(t, EXIT_FAILED, "E0308", "cannot watch signals") : 0;
 }
 
-/* Seed 3.7.2: 00:AC and four random bytes. */
-static void choose_mac(Nl__Mac *mac)
+/* Where host.mac is auto, the address that this hub had before. */
+static void choose_mac(const struct hub *hub, Nl__Mac *mac)
 {
 	uint8_t *octets;
 
 	if (!mac->auto_ || !(octets = malloc(6)))
 		return;
-	if (getrandom(octets, 6, 0) != 6)
-		abort();
-	octets[0] = 0x00;
-	octets[1] = 0xac;
+	memcpy(octets, hub->mac, 6);
 	free(mac->octets.data);
 	mac->has_octets = true;
 	mac->octets = (ProtobufCBinaryData){6, octets};
@@ -82,7 +80,8 @@ static void add_hub(struct supervisor *s, Nl__Hub *conf)
 		.shards = hub_shards(conf->shards, processors > 0 ? (unsigned int)processors : 1),
 		.first_worker = before ? before->first_worker + before->workers : 0};
 	hub_crew(hub);
-	choose_mac(conf->host->mac);
+	ownmac_find(s->places.state, conf->name, hub->mac);
+	choose_mac(hub, conf->host->mac);
 }
 
 static int add_hubs(struct supervisor *s, const char *only, struct trouble *t)
@@ -347,6 +346,7 @@ static int load(struct supervisor *s, const struct options *o, struct trouble *t
 	struct conf_error error;
 	char text[800];
 
+	places_find(&s->places);
 	s->config = conf_load(o->config, &error);
 	if (!s->config)
 		return trouble(t, EXIT_CONFIG, "E0201", "%.300s",

@@ -29,6 +29,7 @@
 #include "conf.h"
 #include "crew.h"
 #include "files.h"
+#include "ownmac.h"
 #include "port.h"
 #include "supervisor.h"
 #include "tell.h"
@@ -340,6 +341,12 @@ static void open_records(struct supervisor *s, struct hub *hub)
 	if (error)
 		supervisor_note(
 			s, "leases cannot be stored in %s: %s", hub->store.path, strerror(-error));
+	error = s->is_run ? 0 : ownmac_keep(s->places.state, hub->conf->name, hub->mac);
+	if (error)
+		supervisor_note(s,
+			"hub %s gets another MAC address after a restart: it cannot be kept in %s: "
+			"%s",
+			hub->conf->name, s->places.state, strerror(-error));
 }
 
 static int give_up_privileges(const struct supervisor *s, struct trouble *t)
