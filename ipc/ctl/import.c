@@ -1,6 +1,6 @@
 /*
- * Theory of operation. The items of the file (softether.h) go through a stack of sections. A section
- * is known by its name and the one it is in; a value by its name and section:
+ * Theory of operation. The items of the file (softether.h) go through a stack of sections. A
+ * section is known by its name and the one it is in; a value by its name and section:
  *
  *   root ┬ VirtualHUB ─ NAME ┬ SecureNAT ┬ VirtualHost
  *        │                   │           ├ VirtualRouter

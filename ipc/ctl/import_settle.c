@@ -1,7 +1,7 @@
 /*
- * Theory of operation. SoftEther takes settings that cannot work, such as a pool outside the subnet;
- * natlock refuses them. An import that ended in a refusal would leave its user with a file to be
- * mended by hand, so what does not fit is replaced by the nearest thing that does, and told.
+ * Theory of operation. SoftEther takes settings that cannot work, such as a pool outside the
+ * subnet; natlock refuses them. An import that ended in a refusal would leave its user with a file
+ * to be mended by hand, so what does not fit is replaced by the nearest thing that does, and told.
  * The rules are those of policy/supervisor/conf_check*.c; a fuzz target holds the two together.
  */
 #include <arpa/inet.h>
@@ -48,7 +48,8 @@ static bool is_taken(const struct import *im, uint32_t index)
 	return false;
 }
 
-/* A folder's name: what may not stand in one becomes a hyphen; a name that is taken is replaced. */
+/* A folder's name: what may not stand in one becomes a hyphen; a name that is taken is replaced.
+ */
 static void settle_name(struct import *im, uint32_t index)
 {
 	struct import_hub *hub = &im->hub[index];

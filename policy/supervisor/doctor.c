@@ -171,7 +171,7 @@ static struct finding look_binaries(void)
 
 static struct finding look_bind_to_device(void)
 {
-	return finding_of(try_in_child(geteuid() == 0 ? 0 : CLONE_NEWUSER, bind_to_device),
+	return finding_of(try_in_child(CLONE_NEWUSER, bind_to_device),
 		"use Linux 5.7 or newer: nat.vrf and other devices need it");
 }
 

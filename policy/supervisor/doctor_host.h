@@ -1,5 +1,5 @@
-/* The findings of `natlock doctor` about the host: network, files, sockets of logs. What the kernel offers is in
- * doctor.c. */
+/* The findings of `natlock doctor` about the host: network, files, sockets of logs. What the kernel
+ * offers is in doctor.c. */
 #ifndef NATLOCK_SUPERVISOR_DOCTOR_HOST_H
 #define NATLOCK_SUPERVISOR_DOCTOR_HOST_H
 

@@ -82,7 +82,9 @@ Test(conf, defaults_text_shows_every_key)
 		&nl__virtual_host__descriptor, &nl__nat__descriptor, &nl__publish__descriptor,
 		&nl__dhcp__descriptor, &nl__reservation__descriptor, &nl__alg__descriptor,
 		&nl__alg_switch__descriptor, &nl__limits__descriptor, &nl__log__descriptor,
-		&nl__api__descriptor, &nl__policy__descriptor};
+		&nl__api__descriptor, &nl__policy__descriptor, &nl__static__descriptor,
+		&nl__vrf__descriptor, &nl__access_list__descriptor, &nl__route__descriptor,
+		&nl__dns__descriptor, &nl__options__descriptor};
 
 	for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++)
 		for (unsigned int i = 0; i < sections[s]->n_fields; i++)

@@ -1,4 +1,4 @@
-/* import.c, import_settle.c, import_write.c: what comes out is accepted, and what does not is told. */
+/* import.c, import_settle.c, import_write.c: what comes out is accepted, what cannot is told. */
 #include <criterion/criterion.h>
 
 #include "import.h"
