@@ -6,8 +6,8 @@
  *   supervisor ─── LeaseCommitted ─▶ engine_committed ── DhcpAnswer ──▶ broker
  *   broker ── PortOpened, another server's message ──▶ rival ── a probe ──▶ broker
  *
- * Everything that decides is in engine.c and rival.c; this shell carries messages. Leases are kept, restored and run
- * out while the server is switched off too: it may be switched on again.
+ * Everything that decides is in engine.c and rival.c; this shell carries messages. Leases are
+ * kept, restored and run out while the server is switched off too: it may be switched on again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -361,7 +361,10 @@ static uint64_t dhcpd_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	return 0;
 }
 
-/* An address is left out when two reservations want it, or live leases outside the range have all the room. */
+/*
+ * An address is left out when two reservations want it, or live leases outside the range have all
+ * the room.
+ */
 static void plan(struct dhcpd *self)
 {
 	if (engine_configure(&self->engine, &self->settings.engine, now(self)))
