@@ -18,8 +18,8 @@
  *
  * DHCP requests are not flooded while our own server serves the hub: a guest that plays DHCP server
  * must not even hear them. A request that a guest routes to a far server (destination IP not the
- * gateway's) is ordinary traffic. For the same reason what a guest says as a server reaches no other guest while ours
- * serves: dhcpd alone hears it, and stops serving that port.
+ * gateway's) is ordinary traffic. For the same reason what a guest says as a server reaches no
+ * other guest while ours serves: dhcpd alone hears it, and stops serving that port.
  *
  * Fixed offsets, one variable header length, no loops over guest data.
  */
@@ -52,7 +52,10 @@ static uint16_t steer_u16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* The UDP header of a whole IPv4 datagram (not a fragment) while our server serves; NULL if it is none. */
+/*
+ * The UDP header of a whole IPv4 datagram (not a fragment) while our server serves; NULL if it is
+ * none.
+ */
 static const uint8_t *steer_udp(const struct steer_gateway *g, const uint8_t *frame, size_t bytes)
 {
 	const uint8_t *ip = frame + ETH_HEADER_BYTES;

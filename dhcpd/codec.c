@@ -13,7 +13,8 @@
  *
  * Emission writes to three areas in turn. The main one keeps back room for what comes last: the
  * overload option, option 82 and the end mark. What fits nowhere is left out; the order of writing
- * is the order of importance. Only routes may be longer than one option: they go in pieces, in that order of areas.
+ * is the order of importance. Only routes may be longer than one option: they go in pieces, in
+ * that order of areas.
  */
 #include "codec.h"
 
@@ -292,7 +293,9 @@ static void put_text(struct areas *a, uint8_t code, const char *text)
 		put_option(a, code, text, n);
 }
 
-/* A value of any length: in pieces if it must be, joined by the reader (RFC 3396); or not at all. */
+/*
+ * A value of any length: in pieces if it must be, joined by the reader (RFC 3396); or not at all.
+ */
 static void put_long(struct areas *a, uint8_t code, const uint8_t *value, size_t bytes)
 {
 	size_t room = 0;
@@ -327,7 +330,10 @@ static size_t put_route(uint8_t *at, uint32_t to_be, uint8_t prefix, uint32_t vi
 	return 1 + octets + 4;
 }
 
-/* RFC 3442: a client that takes these ignores the router option, so the default route is among them. */
+/*
+ * RFC 3442: a client that takes these ignores the router option, so the default route is among
+ * them.
+ */
 static void put_routes(struct areas *a, uint8_t code, const struct codec_settings *s)
 {
 	uint8_t value[CODEC_ROUTES_BYTES];
@@ -389,8 +395,8 @@ static void put_asked(
 }
 
 /*
- * Each code once, in the order in which the client asked, but the netmask first (RFC 2132 3.3); all that we know if it
- * did not say.
+ * Each code once, in the order in which the client asked, but the netmask first (RFC 2132 3.3);
+ * all that we know if it did not say.
  */
 static void put_parameters(
 	struct areas *a, const struct codec_settings *s, const struct codec_reply *r)

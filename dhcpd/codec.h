@@ -116,8 +116,8 @@ bool codec_parse(struct codec_request *out, const uint8_t *frame, size_t bytes, 
 	enum drop *why);
 
 /*
- * Reads a frame that goes to UDP port 68: true if it is a well-formed OFFER, ACK or NAK of some server. As
- * codec_parse otherwise. q: where it is taken apart, of no meaning afterwards.
+ * Reads a frame that goes to UDP port 68: true if it is a well-formed OFFER, ACK or NAK of some
+ * server. As codec_parse otherwise. q: where it is taken apart, of no meaning afterwards.
  */
 bool codec_parse_foreign(struct codec_foreign *out, struct codec_request *q, const uint8_t *frame,
 	size_t bytes, bool csum_ok, enum drop *why);
@@ -130,8 +130,9 @@ size_t codec_emit_probe(uint8_t *out, const struct codec_settings *s, uint32_t x
 /*
  * Writes the answer's frame into out (CODEC_FRAME_BYTES). Always fits: type, server and times come
  * first; then the client id (RFC 6842) and what the client asked for (everything we know if it sent
- * no list), the netmask before the router (RFC 2132 3.3), while the client's maximum size has room, in `file` and `sname` when `options` is full
- * (option overload); option 82 last (RFC 3046). Returns the frame's length.
+ * no list), the netmask before the router (RFC 2132 3.3), while the client's maximum size has
+ * room, in `file` and `sname` when `options` is full (option overload); option 82 last (RFC 3046).
+ * Returns the frame's length.
  */
 size_t codec_emit(uint8_t *out, const struct codec_settings *s, const struct codec_reply *r);
 /* Gives an answer that codec_emit made, with a lease, another length of the lease. */

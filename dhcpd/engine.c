@@ -11,8 +11,9 @@
  *
  * What a client says about itself is checked against what it cannot choose: chaddr must be the
  * source MAC of the frame. So a station can ask for itself only, and the broker's limit of MACs a
- * port bounds how many selves it has. A relay (giaddr) speaks for others: it is believed as far as its own port goes,
- * never about a lease that is in force elsewhere, and the port's quota bounds it.
+ * port bounds how many selves it has. A relay (giaddr) speaks for others: it is believed as far as
+ * its own port goes, never about a lease that is in force elsewhere, and the port's quota bounds
+ * it.
  *
  * Rate: an offer to a client that had no address costs a token of its port, and the ACK gives the
  * token back. Clients that finish their exchange are thus never slowed, however many they are; a
@@ -21,8 +22,8 @@
  *
  * While the commit of an ACK is under way its lease is `busy`: further messages of that client are
  * dropped and nobody else can get the address. If the supervisor answers late or "not stored", the
- * lease goes back to what it was. Nothing is promised that is not on disk: a renewal that could not be stored is
- * answered with what is left of the lease that is.
+ * lease goes back to what it was. Nothing is promised that is not on disk: a renewal that could
+ * not be stored is answered with what is left of the lease that is.
  */
 #include "engine.h"
 
@@ -307,8 +308,8 @@ static struct lease *own_lease(struct engine *e, const struct lease_client *c, u
 }
 
 /*
- * Stores a lease that ended as `state` until expires_ms. Nobody waits for it: when no slot is free the journal learns
- * it by expiry.
+ * Stores a lease that ended as `state` until expires_ms. Nobody waits for it: when no slot is free
+ * the journal learns it by expiry.
  */
 static void commit_end(struct engine *e, struct lease *l, enum lease_state state,
 	uint64_t expires_ms, struct lease_time t, struct engine_out *out)
@@ -362,7 +363,10 @@ static void on_inform(struct engine *e, struct engine_out *out)
 	answer(e, out, CODEC_ACK, NULL, 0);
 }
 
-/* chaddr is a station's, and the sender's own; or the sender is a relay in the subnet that says so itself. */
+/*
+ * chaddr is a station's, and the sender's own; or the sender is a relay in the subnet that says so
+ * itself.
+ */
 static bool trusted(const struct engine *e, enum drop *why)
 {
 	static const uint8_t none[6];
@@ -426,8 +430,8 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 }
 
 /*
- * A lease that could not be stored goes back to what it was. A client that renews hears what is left of it, so that it
- * keeps its address as long as it was promised.
+ * A lease that could not be stored goes back to what it was. A client that renews hears what is
+ * left of it, so that it keeps its address as long as it was promised.
  */
 static void undo(struct engine *e, struct engine_pending *w, struct lease *l, struct lease_time t,
 	struct engine_out *out)

@@ -81,7 +81,9 @@ struct engine {
 	struct codec_settings settings;
 	uint64_t lease_ms;
 	struct lease_pool pool;
-	/* When the port's buckets will be empty again (GCRA): of offers, of lines about refusals. */
+	/*
+	 * When the port's buckets will be empty again (GCRA): of offers, of lines about refusals.
+	 */
 	uint64_t offers_ns[ENGINE_PORTS], refused_ns[ENGINE_PORTS];
 	uint64_t sequence, settled;	 /* the last commit made; all up to `settled` are over */
 	uint64_t said_ns, not_stored_ns; /* the last complaints */
@@ -93,8 +95,9 @@ struct engine {
 };
 
 /*
- * Applies a configuration to an engine whose pool is ready (lease_init): at the start, and whenever it changed. Leases
- * stay (lease.h); new values are told to clients with their next answer. Errors as lease_plan.
+ * Applies a configuration to an engine whose pool is ready (lease_init): at the start, and
+ * whenever it changed. Leases stay (lease.h); new values are told to clients with their next
+ * answer. Errors as lease_plan.
  */
 int engine_configure(struct engine *e, const struct engine_config *c, struct lease_time t);
 
@@ -108,8 +111,8 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct lease_time t,
 	struct engine_out *out);
 /*
- * The operator ends a lease: that of an address, or with ip_be 0 one of a station's. False when there is none left; call
- * until then.
+ * The operator ends a lease: that of an address, or with ip_be 0 one of a station's. False when
+ * there is none left; call until then.
  */
 bool engine_release(struct engine *e, const uint8_t *mac, uint32_t ip_be, struct lease_time t,
 	struct engine_out *out);

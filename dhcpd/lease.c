@@ -7,17 +7,19 @@
  *    │                         │ └────────────▶ RELEASED ─▶ offered again, also to anyone
  *    └───────── DECLINED ◀─────┘ decline
  *
- * One array of leases, one for each address that may be given, with room for as many as there may ever be: its
- * memory is touched as it is used. A lease is in exactly one list, that of its state, oldest first; in the hash by address always; in the hashes by client and by MAC
- * while it has a client; in the expiry heap while a timer runs. All links are indices. So each
- * operation is a hash look-up and a constant number of list steps.
+ * One array of leases, one for each address that may be given, with room for as many as there may
+ * ever be: its memory is touched as it is used. A lease is in exactly one list, that of its state,
+ * oldest first; in the hash by address always; in the hashes by client and by MAC while it has a
+ * client; in the expiry heap while a timer runs. All links are indices. So each operation is a
+ * hash look-up and a constant number of list steps.
  *
  * A station can invent client ids but not MACs (the engine compares chaddr with the frame's
  * source), so LEASE_PER_MAC bounds what it can hold: beyond that it may only have one of its own
- * offers under the new name. A port can invent MACs too, up to what the broker learns: per_port bounds that.
+ * offers under the new name. A port can invent MACs too, up to what the broker learns: per_port
+ * bounds that.
  *
- * A new plan marks what it has, retires what it has not and nobody holds, and adds what is new. What is
- * retired later, when its lease ends, passes through vacate().
+ * A new plan marks what it has, retires what it has not and nobody holds, and adds what is new.
+ * What is retired later, when its lease ends, passes through vacate().
  */
 #include "lease.h"
 

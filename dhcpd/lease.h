@@ -4,13 +4,15 @@
  * A client is known by its client identifier, or by its MAC if it sends none (RFC 2131 4.2, RFC
  * 4361). One client has at most one address. Addresses named _be are in network byte order.
  *
- * Anybody on the wire can say another's client identifier, but not its MAC (engine.c). So as long as a lease is
- * offered or bound, the same id from another MAC is another client: it gets an address of its own and can neither
- * have, renew, release nor decline that lease. Only when it is over does the id bring the address back whatever the
- * MAC, as RFC 4361 wants for a machine with a new interface.
+ * Anybody on the wire can say another's client identifier, but not its MAC, or only behind its own
+ * port (engine.c). So as long as a lease is offered or bound, the same id from another MAC is
+ * another client: it gets an address of its own and can neither have, renew, release nor decline
+ * that lease. Only when it is over does the id bring the address back whatever the MAC, as RFC
+ * 4361 wants for a machine with a new interface.
  *
- * Which addresses may be given can change at any time (lease_plan). A lease that is no longer to be given stays with
- * its holder until it runs out, but is not extended; then its slot is free for another address.
+ * Which addresses may be given can change at any time (lease_plan). A lease that is no longer to
+ * be given stays with its holder until it runs out, but is not extended; then its slot is free for
+ * another address.
  */
 #ifndef NATLOCK_DHCPD_LEASE_H
 #define NATLOCK_DHCPD_LEASE_H
@@ -40,9 +42,11 @@ enum {
 
 /*
  * FREE      nobody's; no client. May be offered.
- * OFFERED   kept for its client until the offer runs out; then EXPIRED if the client had it before, else FREE.
+ * OFFERED   kept for its client until the offer runs out; then EXPIRED if the client had it
+ * before, else FREE.
  * BOUND     leased. Renewed, released, declined or expired.
- * RELEASED  its client gave it back: it gets it again if it asks first, but anyone may be offered it.
+ * RELEASED  its client gave it back: it gets it again if it asks first, but anyone may be offered
+ * it.
  * EXPIRED   like RELEASED, but the last count/32 of them are kept for the clients that had them.
  * DECLINED  a client saw somebody else use it: nobody's until the quarantine is over, then FREE.
  * UNUSED    a slot whose address is given no more; it has neither address nor client.
@@ -101,7 +105,10 @@ struct lease_reservation {
 	char name[LEASE_NAME_BYTES]; /* "" = none */
 };
 
-/* Which addresses may be given: from..to (host order) without the subnet's own two and the server's; the reservations. */
+/*
+ * Which addresses may be given: from..to (host order) without the subnet's own two and the
+ * server's; the reservations.
+ */
 struct lease_plan {
 	uint32_t from, to;
 	uint32_t netmask, server;
@@ -126,14 +133,15 @@ struct lease_pool {
 /* Memory for a pool of `size` addresses, 16-byte aligned. */
 size_t lease_bytes(uint32_t size);
 /*
- * An empty pool. size is 1..LEASE_MAX; memory (lease_bytes(size)) is zeroed and stays the caller's. Of a large one
- * only what is used is ever touched.
+ * An empty pool. size is 1..LEASE_MAX; memory (lease_bytes(size)) is zeroed and stays the
+ * caller's. Of a large one only what is used is ever touched.
  */
 void lease_init(struct lease_pool *p, void *memory, uint32_t size, const struct hash_key *key);
 /*
- * The addresses that may be given from now on. Those of live leases that the plan does not have stay until they end;
- * addresses that find no room because of them are left out. 0, -EEXIST when two reservations share an address or a
- * station, -ENOSPC when reservations found no room: all others are then as planned.
+ * The addresses that may be given from now on. Those of live leases that the plan does not have
+ * stay until they end; addresses that find no room because of them are left out. 0, -EEXIST when
+ * two reservations share an address or a station, -ENOSPC when reservations found no room: all
+ * others are then as planned.
  */
 int lease_plan(struct lease_pool *p, const struct lease_plan *plan, struct lease_time t);
 
@@ -145,8 +153,8 @@ uint32_t lease_index(const struct lease_pool *p, const struct lease *l);
 /*
  * What to offer this client (RFC 2131 4.3.1): its reservation, its present or last address, wish_be
  * (0 = none) if it is to be had, the address longest free, an offer nobody took up, an address
- * longest expired. NULL with the reason: DROP_DHCP_POOL exhausted, DROP_DHCP_QUOTA the station holds
- * LEASE_PER_MAC already, or its port per_port.
+ * longest expired. NULL with the reason: DROP_DHCP_POOL exhausted, DROP_DHCP_QUOTA the station
+ * holds LEASE_PER_MAC already, or its port per_port.
  */
 struct lease *lease_offer(struct lease_pool *p, const struct lease_client *c, uint32_t wish_be,
 	struct lease_time t, enum drop *why);
@@ -188,7 +196,10 @@ int lease_restore(struct lease_pool *p, const struct lease_client *c, uint32_t i
 	enum lease_state state, uint32_t entry, uint64_t created_ms, uint64_t expires_ms,
 	uint64_t longest_ms, struct lease_time t);
 
-/* A lease in force: of an address, or with ip_be 0 the next one of a station; NULL when there is none. mac NULL: whoever has it. */
+/*
+ * A lease in force: of an address, or with ip_be 0 the next one of a station; NULL when there is
+ * none. mac NULL: whoever has it.
+ */
 struct lease *lease_held(const struct lease_pool *p, const uint8_t *mac, uint32_t ip_be);
 
 /* Addresses that nobody else can have now: BOUND, OFFERED and DECLINED. */

@@ -6,8 +6,8 @@
  *   supervisor ─── LeaseCommitted ─▶ engine_committed ── DhcpAnswer ──▶ broker
  *   broker ── PortOpened, another server's message ──▶ rival ── a probe ──▶ broker
  *
- * Everything that decides is in engine.c and rival.c; this shell carries messages. Leases are kept, restored and run
- * out while the server is switched off too: it may be switched on again.
+ * Everything that decides is in engine.c and rival.c; this shell carries messages. Leases are
+ * kept, restored and run out while the server is switched off too: it may be switched on again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -107,8 +107,10 @@ static const char *event_name(enum engine_event event)
 	case ENGINE_RELEASED: return "dhcp_released";
 	case ENGINE_DECLINED: return "dhcp_declined";
 	case ENGINE_EXPIRED: return "dhcp_expired";
+	case ENGINE_REFUSED: return "dhcp_refused";
 	case ENGINE_NOTHING:
 	case ENGINE_EXHAUSTED:
+	case ENGINE_CROWDED:
 	case ENGINE_NOT_STORED: break;
 	}
 	return NULL;
@@ -126,7 +128,7 @@ static void log_lease(struct dhcpd *self, const struct engine_out *out, char *te
 	address.ip_be = out->lease.ip_be;
 	e.event = (char *)(uintptr_t)event_name(out->event);
 	e.text = text;
-	e.has_entry = true;
+	e.has_entry = out->event != ENGINE_REFUSED;
 	e.entry = out->lease.entry;
 	e.mac = mac;
 	e.address = &address;
@@ -399,7 +401,10 @@ static uint64_t dhcpd_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	return 0;
 }
 
-/* An address is left out when two reservations want it, or live leases outside the range have all the room. */
+/*
+ * An address is left out when two reservations want it, or live leases outside the range have all
+ * the room.
+ */
 static void plan(struct dhcpd *self)
 {
 	if (engine_configure(&self->engine, &self->settings.engine, now(self)))

@@ -5,9 +5,10 @@
  *                      (DISCOVER from the gateway's own station)           │ a server's message
  *                ◀── silent for 3 min ── blocked, one probe in 1 min ◀─────┘ comes in
  *
- * Ports that lead to one guest by their kind (a namespace, QEMU, the program of `natlock run`) are not asked, but
- * what comes in counts there too. Only a bridged LAN waits for the answers before it is served: elsewhere a server
- * is the exception, and a guest that starts should not wait for it.
+ * Ports that lead to one guest by their kind (a namespace, QEMU, the program of `natlock run`) are
+ * not asked, but what comes in counts there too. Only a bridged LAN waits for the answers before
+ * it is served: elsewhere a server is the exception, and a guest that starts should not wait for
+ * it.
  *
  * There are few ports: the next deadline is looked for in all of them.
  */

@@ -1,8 +1,10 @@
 /*
- * Other DHCP servers on the hub's ports (seed 3.7.6): who was heard where, and when to ask again. Pure.
+ * Other DHCP servers on the hub's ports (seed 3.7.6): who was heard where, and when to ask again.
+ * Pure.
  *
- * Each port is judged alone. A server that is heard on a port stops ours on that port and on no other, so a guest
- * that plays server harms those behind its own port only, to whom it could as well have answered itself.
+ * Each port is judged alone. A server that is heard on a port stops ours on that port and on no
+ * other, so a guest that plays server harms those behind its own port only, to whom it could as
+ * well have answered itself.
  */
 #ifndef NATLOCK_DHCPD_RIVAL_H
 #define NATLOCK_DHCPD_RIVAL_H
@@ -44,7 +46,10 @@ struct rivals {
 
 enum rival_due { RIVAL_NOTHING, RIVAL_PROBE, RIVAL_GONE };
 
-/* A port comes. name says what it is, as in `attach` ("bridge:br0"). A number out of range is ignored. */
+/*
+ * A port comes. name says what it is, as in `attach` ("bridge:br0"). A number out of range is
+ * ignored.
+ */
 void rival_open(struct rivals *r, uint32_t port, const char *name, uint64_t now_ns);
 void rival_close(struct rivals *r, uint32_t port);
 /* Serving begins (again): all ports are as if they had just come. */
@@ -53,7 +58,10 @@ void rival_restart(struct rivals *r, uint64_t now_ns);
 bool rival_heard(struct rivals *r, uint32_t port, const struct codec_foreign *f, uint64_t now_ns);
 /* Whether our server is to keep silent on a port. */
 bool rival_blocks(const struct rivals *r, uint32_t port, uint64_t now_ns);
-/* One thing that is due, and on which port; of a server that is gone the row still says who it was. RIVAL_NOTHING: none. */
+/*
+ * One thing that is due, and on which port; of a server that is gone the row still says who it
+ * was. RIVAL_NOTHING: none.
+ */
 enum rival_due rival_timeout(struct rivals *r, uint64_t now_ns, uint32_t *port);
 /* When that will be; UINT64_MAX for never. */
 uint64_t rival_deadline(const struct rivals *r);

@@ -1,6 +1,7 @@
 /*
- * Theory of operation: see settings.h. The supervisor has checked all this and tells the operator what is wrong (file,
- * line, fix); here it is checked because nothing that comes from another process is believed.
+ * Theory of operation: see settings.h. The supervisor has checked all this and tells the operator
+ * what is wrong (file, line, fix); here it is checked because nothing that comes from another
+ * process is believed.
  */
 #include "settings.h"
 

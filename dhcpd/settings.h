@@ -1,5 +1,6 @@
 /*
- * The hub's configuration as the DHCP server needs it, checked once more: at the start and whenever it changed. Pure.
+ * The hub's configuration as the DHCP server needs it, checked once more: at the start and
+ * whenever it changed. Pure.
  */
 #ifndef NATLOCK_DHCPD_SETTINGS_H
 #define NATLOCK_DHCPD_SETTINGS_H
@@ -22,8 +23,8 @@ struct settings {
 };
 
 /*
- * host_domain: this computer's, for dhcp.domain = host; NULL = none. Keeps nothing of hub. 0, or -EINVAL or -E2BIG for
- * what the supervisor does not let pass; then *out is not to be used.
+ * host_domain: this computer's, for dhcp.domain = host; NULL = none. Keeps nothing of hub. 0, or
+ * -EINVAL or -E2BIG for what the supervisor does not let pass; then *out is not to be used.
  */
 int settings_read(struct settings *out, const Nl__Hub *hub, const char *host_domain);
 

@@ -1,14 +1,17 @@
 /*
- * Theory of operation. The journal is read once, at the start, into a table; from then on the table is the truth and
- * the file follows. Commits of one turn are written together and synced once; only then do they enter the table.
+ * Theory of operation. The journal is read once, at the start, into a table; from then on the
+ * table is the truth and the file follows. Commits of one turn are written together and synced
+ * once; only then do they enter the table.
  *
- * The file grows by STORE_ROOM empty lines at a time, and commits are written over those: then a sync need not wait for
- * the file system to note a new length in its own journal, which takes ten times as long on a busy disk.
+ * The file grows by STORE_ROOM empty lines at a time, and commits are written over those: then a
+ * sync need not wait for the file system to note a new length in its own journal, which takes ten
+ * times as long on a busy disk.
  *
- * A write that failed half-way (full disk) is cut off again, so that no lease is found there that nobody was
- * promised. A line that a crash tore damages only itself: the next write begins with a newline. Until
- * a write succeeds commits are answered stored = false, and dhcpd promises nothing new (docs/decisions/0016).
- * A journal that cannot be opened is tried again with each commit: no restart is needed once its cause is gone.
+ * A write that failed half-way (full disk) is cut off again, so that no lease is found there that
+ * nobody was promised. A line that a crash tore damages only itself: the next write begins with a
+ * newline. Until a write succeeds commits are answered stored = false, and dhcpd promises nothing
+ * new (docs/decisions/0016). A journal that cannot be opened is tried again with each commit: no
+ * restart is needed once its cause is gone.
  *
  * The rewrite goes to leases-HUB.new, is synced, and takes the old name; a crash in between leaves
  * the old file.
@@ -403,7 +406,10 @@ static int write_text(struct store *s, size_t n)
 	return error;
 }
 
-/* Puts the lines of the queue on disk, all or none; with empty ones behind them if the file must grow and the disk lets it. */
+/*
+ * Puts the lines of the queue on disk, all or none; with empty ones behind them if the file must
+ * grow and the disk lets it.
+ */
 static int append(struct store *s)
 {
 	ssize_t n;

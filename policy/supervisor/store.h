@@ -4,10 +4,9 @@
  *   L1 CHECKSUM IP MAC CLIENT-ID HOST-NAME CREATED EXPIRES ENTRY STATE
  *
  * CHECKSUM is 16 hex digits of a hash over the rest of the line; MAC, CLIENT-ID and HOST-NAME are
- * hex ("-" empty); times are wall-clock milliseconds. A torn or damaged line counts for nothing, empty
- * lines are room for more.
- * The last line of an address wins. The journal is rewritten (new file, fsync, rename) when most of
- * it is history.
+ * hex ("-" empty); times are wall-clock milliseconds. A torn or damaged line counts for nothing,
+ * empty lines are room for more. The last line of an address wins. The journal is rewritten (new
+ * file, fsync, rename) when most of it is history.
  *
  * A commit is on disk before it is answered: store_commit collects, store_sync writes and syncs
  * once a turn. What could not be stored leaves no trace, neither in the file nor here.
@@ -62,14 +61,15 @@ struct store {
 
 /*
  * Opens (or makes) the journal of a hub and reads it. folder NULL or empty: leases are not kept,
- * commits succeed. 0 or -errno: then commits are answered with stored = false until it can be opened. Syscalls: mkdirat
- * openat read close fsync
+ * commits succeed. 0 or -errno: then commits are answered with stored = false until it can be
+ * opened. Syscalls: mkdirat openat read close fsync
  */
 int store_open(struct store *s, const char *folder, const char *hub);
 /* Queues a change. -EINVAL: not a lease; -ENOSPC, -ENOMEM. */
 int store_commit(struct store *s, const Nl__Lease *lease);
 /* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
- * queued is stored, and it is not tried again. Syscalls: pwrite64 write fdatasync openat fsync ftruncate renameat close */
+ * queued is stored, and it is not tried again. Syscalls: pwrite64 write fdatasync openat fsync
+ * ftruncate renameat close */
 int store_sync(struct store *s);
 bool store_has_pending(const struct store *s);
 /* How many leases are in force at wall_ms. */

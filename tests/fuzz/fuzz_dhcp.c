@@ -1,7 +1,8 @@
 /*
  * The DHCP server, fed with frames from several stations while time passes and the journal answers
- * or fails, the configuration changes and the operator takes leases away. Each input is a list of {control byte,
- * length, pause, DHCP bytes}; headers are added here, so that the fuzzer's bytes reach the options.
+ * or fails, the configuration changes and the operator takes leases away. Each input is a list of
+ * {control byte, length, pause, DHCP bytes}; headers are added here, so that the fuzzer's bytes
+ * reach the options.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>

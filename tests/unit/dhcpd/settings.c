@@ -1,4 +1,7 @@
-/* The configuration as it comes by message: what the seed's 3.7.5 names, and what must not be believed. */
+/*
+ * The configuration as it comes by message: what the seed's 3.7.5 names, and what must not be
+ * believed.
+ */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
