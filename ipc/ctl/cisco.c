@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "cisco.h"
-#include "render.h"
 #include "columns.h"
 #include "log.h"
+#include "render.h"
 
 void cisco_translations(FILE *out, const struct rows *sessions)
 {

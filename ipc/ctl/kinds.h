@@ -23,7 +23,7 @@ struct kind {
 
 extern const struct kind kinds[VERB_KINDS];
 
-/* tables.c */
+/* table.c */
 int table_run(struct ctl *ctl, struct failure *f);
 int table_run_record(struct ctl *ctl, struct failure *f);
 int table_run_status(struct ctl *ctl, struct failure *f);

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "ask.h"
+#include "config.pb-c.h"
 #include "kinds.h"
 #include "reflect.h"
-#include "config.pb-c.h"
-#include "tables.h"
+#include "table.h"
 
 enum { ORDER_IDS = 4096 };
 

@@ -12,8 +12,8 @@
 
 enum { MARK = 42 };
 
-/* Runs `act` in a child behind the lock; returns its wait status. */
-static int behind_the_lock(int (*act)(void))
+/* Runs `act` in a child behind the lock, with a file that goes along or -1; its wait status. */
+static int behind_the_lock_with(int file, int (*act)(void))
 {
 	int pair[2], status;
 	pid_t pid;
@@ -21,7 +21,7 @@ static int behind_the_lock(int (*act)(void))
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	pid = fork();
 	if (pid == 0) {
-		if (lockdown(pair[0], -1) != 0)
+		if (lockdown(pair[0], file) != 0)
 			_exit(99);
 		_exit(act());
 	}
@@ -29,6 +29,11 @@ static int behind_the_lock(int (*act)(void))
 	close(pair[0]);
 	close(pair[1]);
 	return status;
+}
+
+static int behind_the_lock(int (*act)(void))
+{
+	return behind_the_lock_with(-1, act);
 }
 
 static int opens(void)
@@ -114,4 +119,42 @@ Test(lockdown, its_own_job_still_works)
 
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == MARK, "status %x",
 		(unsigned int)status);
+}
+
+/* The file can be sent, and nothing else be done with it. */
+static int sends_the_file(void)
+{
+	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
+	Nl__ConfigRequest config = NL__CONFIG_REQUEST__INIT;
+	static struct ctl ctl;
+	struct failure why;
+
+	request.msg_case = NL__OPERATOR_REQUEST__MSG_CONFIG;
+	request.config = &config;
+	client_init(&ctl.client, LOCKDOWN_FD);
+	return client_ask(&ctl.client, &request, LOCKDOWN_FILE, &why) == CTL_OK ? MARK : 1;
+}
+static int reads_the_file(void)
+{
+	char byte;
+
+	return (int)read(LOCKDOWN_FILE, &byte, 1);
+}
+
+Test(lockdown, a_file_can_be_sent_and_not_be_read)
+{
+	/* wherever the two stand: the pair gets the next free numbers */
+	for (int low = 0; low < 2; low++) {
+		int other = low ? -1 : open("/dev/null", O_RDONLY),
+		    file = open("/dev/null", O_RDONLY), status;
+
+		status = behind_the_lock_with(file, sends_the_file);
+		cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == MARK, "status %x",
+			(unsigned int)status);
+		status = behind_the_lock_with(file, reads_the_file);
+		cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "status %x",
+			(unsigned int)status);
+		close(file);
+		close(other);
+	}
 }

@@ -1,6 +1,6 @@
-/* What tables.c shares: rows that a filter keeps. */
-#ifndef NATLOCK_CTL_TABLES_H
-#define NATLOCK_CTL_TABLES_H
+/* What table.c shares: rows that a filter keeps. */
+#ifndef NATLOCK_CTL_TABLE_H
+#define NATLOCK_CTL_TABLE_H
 
 #include "filter.h"
 #include "rows.h"

@@ -1,4 +1,4 @@
-/* tables.c: rows that are asked for by a filter or by name, health, and tables that repeat. */
+/* table.c: rows that are asked for by a filter or by name, health, and tables that repeat. */
 #include <criterion/criterion.h>
 
 #include "rig.h"
@@ -12,7 +12,7 @@ static void nat_answers(struct rig *r)
 		true);
 }
 
-Test(tables, a_filter_shows_some)
+Test(table, a_filter_shows_some)
 {
 	struct rig r;
 
@@ -26,7 +26,7 @@ Test(tables, a_filter_shows_some)
 	rig_close(&r);
 }
 
-Test(tables, a_filter_that_nothing_matches)
+Test(table, a_filter_that_nothing_matches)
 {
 	struct rig r;
 
@@ -42,7 +42,7 @@ Test(tables, a_filter_that_nothing_matches)
 	rig_close(&r);
 }
 
-Test(tables, forwards_of_one_kind)
+Test(table, forwards_of_one_kind)
 {
 	char published[] = "publish", fixed[] = "static";
 	Nl__ForwardRow row[2] = {NL__FORWARD_ROW__INIT, NL__FORWARD_ROW__INIT};
@@ -69,7 +69,7 @@ static void hub_answers(struct rig *r)
 	rig_rows(r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
 }
 
-Test(tables, records)
+Test(table, records)
 {
 	struct sample s;
 	struct rig r;
@@ -93,7 +93,7 @@ Test(tables, records)
 	rig_close(&r);
 }
 
-Test(tables, cisco_statistics)
+Test(table, cisco_statistics)
 {
 	struct rig r;
 
@@ -105,7 +105,7 @@ Test(tables, cisco_statistics)
 	rig_close(&r);
 }
 
-Test(tables, health)
+Test(table, health)
 {
 	char bad[] = "alg is waiting to restart", note[] = "ICMP: \x1b[2J", *notes[] = {note};
 	struct sample s;
@@ -129,7 +129,7 @@ Test(tables, health)
 }
 
 /* Until the gateway is gone; a pipe gets no escape sequences, a terminal is cleared each time. */
-Test(tables, watch_repeats)
+Test(table, watch_repeats)
 {
 	for (int terminal = 0; terminal < 2; terminal++) {
 		size_t times = 0, cleared = 0;

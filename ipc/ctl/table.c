@@ -5,7 +5,7 @@
 #include "cisco.h"
 #include "kinds.h"
 #include "subject.h"
-#include "tables.h"
+#include "table.h"
 
 struct wanted {
 	const struct filter *filter;
