@@ -2,7 +2,7 @@
 leased hosts; what a guest may not do."""
 import os, random, shutil, socket, struct, time
 import pytest
-from conftest import HUB, SERVER, SERVER2, TOP, lease, wait_for
+from conftest import HUB, SERVER, SERVER2, TOP, act, lease, wait_for
 
 REFUSING, SILENT = SERVER2, "198.18.1.77"
 
@@ -58,7 +58,7 @@ def test_none_is_servfail_at_once_until_one_appears(host):
     text = "no DNS upstream: resolv.conf has no usable nameserver. Guests' DNS gets SERVFAIL until one appears (watching)."
     assert text in host.gateway.text()
     host.file.write_text(f"nameserver {SERVER}\n")
-    wait_for(lambda: resolves(host.guest), 4, "the resolver that came back")
+    wait_for(lambda: resolves(host.guest), 1, "the resolver that came back, within a second")
 
 
 def test_a_file_that_vanishes_and_comes_back(host):
@@ -136,7 +136,7 @@ hubs:
       reservations: [{{name: nt4, mac: "02:00:00:00:00:77", address: 192.168.30.77}}]
     limits: {{dns_sessions_per_host: 32}}
 """)
-    named(guest, "laptop")
+    assert "domain=hub.internal" in named(guest, "laptop"), "the search domain"
     return gateway
 
 
@@ -251,6 +251,15 @@ def test_a_name_is_whose_it_was_first(served, spawn):
     served.control("process", "restart", "natproxy")
     wait_for(lambda: dig(served.guest, "desk", "+short", "+time=1").strip() == address, 8, "the names after a restart")
     assert dig(served.guest, "laptop", "+short").strip() != address
+
+
+def test_sessions_have_the_name_that_the_guest_asked_for(served):
+    assert SERVER in dig(served.guest, "www.zone.test")
+    assert act(served.guest, "up", 1000)["ok"]
+    line = f'Host "www.zone.test ({SERVER})", Port '
+    wait_for(lambda: line in served.log(), 5, line)
+    named_rows = [row for row in served.table("nat", "table") if row["destination"].startswith(f"{SERVER}:")]
+    assert all(row["host"] == "www.zone.test" for row in named_rows)
 
 
 def test_what_is_no_question(served, zone):
