@@ -1,6 +1,6 @@
 /*
- * Theory of operation. A guest that is refused tries again, so a line for each would be a flood: the first is said at
- * once, and what came in the second after it by its number in the next line.
+ * Theory of operation. A guest that is refused tries again, so a line for each would be a flood:
+ * the first is said at once, and what came in the second after it by its number in the next line.
  */
 #include "refuse.h"
 
