@@ -1,7 +1,7 @@
 /*
- * Theory of operation. The prefixes lie in the order in which they are to be asked, so the first that holds the address
- * is the longest and ends the walk. A few hundred compares of eight bytes each beside the system calls of a new session
- * are nothing; a tree would be more to get wrong.
+ * Theory of operation. The prefixes lie in the order in which they are to be asked, so the first
+ * that holds the address is the longest and ends the walk. A few hundred compares of eight bytes
+ * each beside the system calls of a new session are nothing; a tree would be more to get wrong.
  */
 #include "acl.h"
 

@@ -1,6 +1,7 @@
 /*
- * Access lists: which addresses pass. Pure. The longest prefix that holds an address decides; permit where both have
- * it, deny where none does, as in config.proto. A list is asked once for each new session, never for a packet.
+ * Access lists: which addresses pass. Pure. The longest prefix that holds an address decides;
+ * permit where both have it, deny where none does, as in config.proto. A list is asked once for
+ * each new session, never for a packet.
  */
 #ifndef NATLOCK_NATPROXY_ACL_H
 #define NATLOCK_NATPROXY_ACL_H
@@ -23,8 +24,8 @@ struct acl {
 
 /* No prefix yet: a list that denies everything; number 0 lets everything pass. */
 void acl_init(struct acl *a, uint32_t number);
-/* One prefix more, 0 to 32 bits long; bits of the address behind them are ignored. 0, -EINVAL for a longer one, or
- * -ENOSPC for more than ACL_PREFIXES. */
+/* One prefix more, 0 to 32 bits long; bits of the address behind them are ignored. 0, -EINVAL for
+ * a longer one, or -ENOSPC for more than ACL_PREFIXES. */
 int acl_add(struct acl *a, uint32_t ip_be, uint32_t prefix, bool permit);
 bool acl_permits(const struct acl *a, uint32_t ip_be);
 

@@ -1,7 +1,8 @@
 /*
- * Theory of operation. Every value has one place in the core, where it is looked at when it is needed: writing it there
- * is all that a change takes. Limits and timeouts hold for what exists too; lists, filtering and devices are asked when a
- * session begins. What a change has to do beyond that is in natproxy_configure.
+ * Theory of operation. Every value has one place in the core, where it is looked at when it is
+ * needed: writing it there is all that a change takes. Limits and timeouts hold for what exists
+ * too; lists, filtering and devices are asked when a session begins. What a change has to do
+ * beyond that is in natproxy_configure.
  */
 #include "configure.h"
 

@@ -2,11 +2,11 @@
  * Theory of operation.
  *
  *   configuration ─compare─▶ publish[] ─open─▶ socket ─▶ publish.c
- *                                   └─ cannot: said once, tried again every two seconds, and at once when the host's
- *                                      addresses change
+ *                                   └─ cannot: said once, tried again every two seconds,
+ *                                      and at once when the host's addresses change
  *
- * An entry is known by all that is configured of it; one of which anything changed is another entry. Its place is its
- * name for sessions, so those of a place that is given up forget it.
+ * An entry is known by all that is configured of it; one of which anything changed is another
+ * entry. Its place is its name for sessions, so those of a place that is given up forget it.
  */
 #include "forward.h"
 

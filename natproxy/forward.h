@@ -1,6 +1,6 @@
 /*
- * The ports that are open to the outside: those of nat.publish, and those that nat.static names for an address. What
- * comes in by them is publish.c's.
+ * The ports that are open to the outside: those of nat.publish, and those that nat.static names
+ * for an address. What comes in by them is publish.c's.
  */
 #ifndef NATLOCK_NATPROXY_FORWARD_H
 #define NATLOCK_NATPROXY_FORWARD_H
@@ -8,16 +8,18 @@
 #include "natproxy.h"
 
 /*
- * Makes the table what the configuration says: entries that are in both stay as they are with all their sessions, others
- * close, new ones are noted. Connections of a closed TCP port go on until they end, as a kernel's would; the sessions of
- * a UDP port, which live in its socket, end.
+ * Makes the table what the configuration says: entries that are in both stay as they are with all
+ * their sessions, others close, new ones are noted. Connections of a closed TCP port go on until
+ * they end, as a kernel's would; the sessions of a UDP port, which live in its socket, end.
  */
 void forward_configure(struct natproxy *np, const Nl__Nat *nat);
-/* Opens what is not open. One that cannot be is said with its cause and what to do, and tried again every few seconds. */
+/* Opens what is not open. One that cannot be is said with its cause and what to do, and tried
+ * again every few seconds. */
 void forward_open(struct natproxy *np);
 /* Closes all of them. */
 void forward_close(struct natproxy *np);
-/* The host's addresses or devices changed: sockets whose device is gone are closed, all that is not open is tried. */
+/* The host's addresses or devices changed: sockets whose device is gone are closed, all that is
+ * not open is tried. */
 void forward_moved(struct natproxy *np);
 /* Tries again what is due. */
 void forward_timeout(struct natproxy *np);

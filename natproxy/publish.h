@@ -1,4 +1,5 @@
-/* What comes in by the ports of forward.h: connections from outside, answered by the guest or not yet, and datagrams. */
+/* What comes in by the ports of forward.h: connections from outside, answered by the guest or not
+ * yet, and datagrams. */
 #ifndef NATLOCK_NATPROXY_PUBLISH_H
 #define NATLOCK_NATPROXY_PUBLISH_H
 

@@ -1,4 +1,5 @@
-/* Sessions that the configuration or the host does not let happen: counted among the drops, and said. */
+/* Sessions that the configuration or the host does not let happen: counted among the drops, and
+ * said. */
 #ifndef NATLOCK_NATPROXY_REFUSE_H
 #define NATLOCK_NATPROXY_REFUSE_H
 
@@ -7,12 +8,14 @@
 /* Counts it, and says it in the security log (sessionlog_refused). `remote` is the real far end. */
 void refuse_session(struct natproxy *np, enum refusal why, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote);
-/* Whether the lists forbid a session between these, whoever began it; then it was said. The gateway is not outside. */
+/* Whether the lists forbid a session between these, whoever began it; then it was said. The
+ * gateway is not outside. */
 bool refuse_unlisted(struct natproxy *np, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote);
 /*
- * Whether a socket could not be had because of where it was to stand: its device or its own outside address is not
- * there. Then it was said; the guest is to hear that the network cannot be reached. `error` is sock.h's.
+ * Whether a socket could not be had because of where it was to stand: its device or its own
+ * outside address is not there. Then it was said; the guest is to hear that the network cannot be
+ * reached. `error` is sock.h's.
  */
 bool refuse_unplaced(struct natproxy *np, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote, int error);

@@ -10,8 +10,8 @@
  */
 uint32_t session_open(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, bool connecting);
-/* The same for one that its far end begins: by the published port of this rule (place + 1), or 0 where filtering let it
- * in. It counts apart from those that the guest begins. */
+/* The same for one that its far end begins: by the published port of this rule (place + 1), or 0
+ * where filtering let it in. It counts apart from those that the guest begins. */
 uint32_t session_open_incoming(
 	struct natproxy *np, struct flow *f, const struct sock_address *remote, uint16_t rule);
 /* The connection of a TCP session was made: it runs. */
@@ -20,7 +20,8 @@ void session_connected(struct natproxy *np, struct flow *f);
 void session_failed(struct natproxy *np, struct flow *f, const char *why);
 /* Bytes went through. */
 void session_count(struct natproxy *np, uint32_t ref, uint64_t to_guest, uint64_t from_guest);
-/* A datagram came from outside: counted, and the session is young again if nat.udp_inbound_refresh. */
+/* A datagram came from outside: counted, and the session is young again if
+ * nat.udp_inbound_refresh. */
 void session_arrived(struct natproxy *np, uint32_t ref, uint64_t bytes);
 /* One direction of a TCP session ended. */
 void session_closing(struct natproxy *np, struct flow *f);

@@ -1,6 +1,6 @@
 /*
- * Theory of operation. Asked once for each socket. The entries of nat.static are few and their order means nothing; a
- * hub without any pays for one comparison.
+ * Theory of operation. Asked once for each socket. The entries of nat.static are few and their
+ * order means nothing; a hub without any pays for one comparison.
  */
 #include "source.h"
 

@@ -1,7 +1,7 @@
 /*
- * Theory of operation. A walk over the session table by reference: what is opened meanwhile has a higher number than
- * the one noted at the beginning and is left alone, what is closed is not met. A second reason while a walk is under way
- * joins the first, and the walk begins again.
+ * Theory of operation. A walk over the session table by reference: what is opened meanwhile has a
+ * higher number than the one noted at the beginning and is left alone, what is closed is not met.
+ * A second reason while a walk is under way joins the first, and the walk begins again.
  */
 #include "sweep.h"
 

@@ -1,4 +1,5 @@
-/* Ending many sessions for a reason that concerns more than one flow, in portions that leave the turn short. */
+/* Ending many sessions for a reason that concerns more than one flow, in portions that leave the
+ * turn short. */
 #ifndef NATLOCK_NATPROXY_SWEEP_H
 #define NATLOCK_NATPROXY_SWEEP_H
 

@@ -48,7 +48,9 @@ static struct flow_list *flow_list_of(struct stack *s, struct flow *f)
 	struct guest *g = flow_guest(s, f);
 	if (f->list == FLOW_TIME_WAIT)
 		return &s->flows.time_wait;
-	return f->list == FLOW_HALF_OPEN ? &g->half_open : &g->flows;
+	if (f->list == FLOW_HALF_OPEN)
+		return f->inward ? &g->calls : &g->half_open;
+	return &g->flows;
 }
 
 /* What the guest is charged with: connections in TIME-WAIT are no sessions, but keep its entry alive. */
@@ -216,7 +218,7 @@ void flow_settle(struct stack *s, struct flow *f)
 
 void flow_guest_found(struct stack *s, struct guest *g)
 {
-	for (uint32_t i = g->half_open.head; i; i = s->flows.flow[i - 1].list_next)
+	for (uint32_t i = g->calls.head; i; i = s->flows.flow[i - 1].list_next)
 		if (s->flows.flow[i - 1].tcp.state == TCP_SYN_SENT)
 			tcp_syn_due(s, &s->flows.flow[i - 1]);
 }

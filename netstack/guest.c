@@ -24,7 +24,8 @@ uint16_t guest_index(const struct stack *s, const struct guest *g)
 
 bool guest_idle(const struct guest *g)
 {
-	return !g->half_open.count && !g->flows.count && !g->time_wait && !g->fragments;
+	return !g->half_open.count && !g->calls.count && !g->flows.count && !g->time_wait &&
+	       !g->fragments;
 }
 
 static uint16_t *guest_bucket(struct stack *s, uint32_t ip_be)

@@ -41,6 +41,7 @@ struct guest {
 	uint64_t tokens_ns;  /* rate limit: time at which the bucket was empty */
 	uint64_t passed_ns;  /* the same for errors of others */
 	struct flow_list half_open, flows;
+	struct flow_list calls; /* from outside, half open: natproxy bounds them, and they cost the guest nothing */
 	uint32_t tcp, udp, echo; /* sessions counted against the limits */
 	uint32_t tcp_inward;	 /* those that others began */
 	uint32_t time_wait;	 /* flows in TIME-WAIT that still name this entry */

@@ -172,6 +172,7 @@ bool stack_station_gone(struct stack *s, const uint8_t mac[6], uint32_t *ip_be)
 			continue;
 		g->known = false;
 		stack_end_flows(s, &g->half_open);
+		stack_end_flows(s, &g->calls);
 		stack_end_flows(s, &g->flows);
 		*ip_be = g->ip_be;
 		return true;
@@ -188,7 +189,7 @@ void stack_counts(const struct stack *s, struct stack_counts *out)
 		out->tcp += g->tcp + g->tcp_inward;
 		out->udp += g->udp;
 		out->echo += g->echo;
-		out->half_open += g->half_open.count;
+		out->half_open += g->half_open.count + g->calls.count;
 	}
 	out->time_wait = s->flows.time_wait.count;
 	out->fragments_waiting = s->frags.used;

@@ -36,9 +36,7 @@ static void open_common(struct stack *s, struct flow *f)
 	t->tx_budget = TCP_WINDOW_START;
 	t->mss = TCP_MSS_DEFAULT;
 	t->heard_ns = s->now_ns;
-	/* what strangers begin takes no place among the guest's own that wait for an answer; natproxy bounds it */
-	if (!f->inward)
-		flow_move(s, f, FLOW_HALF_OPEN);
+	flow_move(s, f, FLOW_HALF_OPEN);
 }
 
 void tcp_agree(struct stack *s, struct tcp *t, const struct tcp_segment *seg)

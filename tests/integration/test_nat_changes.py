@@ -1,5 +1,5 @@
 """What an operator changes of the NAT while it runs: ports, switches, limits, sessions that are to end. Nothing else is touched."""
-import time
+import socket, struct, time
 import pytest
 from conftest import OUTSIDE, ROUTER, SERVER, Gateway, Namespace, act, leased_address, serve, wait_for
 from operator_client import ask, change, proto
@@ -86,6 +86,42 @@ def test_the_nat_is_switched_off_and_on(world, running):
     change(running, ("set", "nat.enable", "true"))
     wait_for(lambda: act(running.guest, "unreachable", 7001)["errno"] is None, 2, "the way out")
     wait_for(lambda: reaches(world.internet, KEPT), 2, "the port")
+
+
+def forwards(gateway):
+    """The rows of FORWARDS by where they listen and what they are."""
+    found = {}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.settimeout(5)
+        s.connect(str(gateway.api))
+        s.send(proto.OperatorRequest(table=proto.TableRequest(topic=proto.FORWARDS)).SerializeToString())
+        while True:
+            rows = proto.OperatorAnswer.FromString(s.recv(1 << 17)).rows
+            for row in map(proto.ForwardRow.FromString, rows.rows):
+                found[socket.inet_ntoa(struct.pack("=I", row.listen.ip_be)), row.listen.port, row.proto] = row
+            if rows.last:
+                return found
+
+
+def test_ports_and_addresses_are_listed_with_their_states(world, running):
+    change(running, ("add", "nat.publish", '{proto: tcp, listen: "198.18.1.99:7204", to: "192.168.30.10:7001"}'),
+           ("add", "nat.static", "{inside: 192.168.30.77, outside: 198.18.1.88}"))
+    flow = hold(world.internet, OUTSIDE, KEPT, 1)
+    rows = forwards(running)
+    kept = rows[OUTSIDE, KEPT, "tcp"]
+    assert (kept.kind, kept.state, kept.sessions) == ("publish", "listening", 1)
+    assert rows["198.18.1.99", 7204, "tcp"].state == rows["198.18.1.88", 0, "all"].state == "waiting for address"
+    for address in ("198.18.1.99", "198.18.1.88"):
+        world.gateway.run("ip", "addr", "add", f"{address}/24", "dev", "w0")
+    try:
+        wait_for(lambda: forwards(running)["198.18.1.99", 7204, "tcp"].state == "listening", 2, "the port")
+        wait_for(lambda: forwards(running)["198.18.1.88", 0, "all"].state == "ready", 2, "the address")
+        assert reaches(world.internet, 7204, "198.18.1.99")
+    finally:
+        for address in ("198.18.1.99", "198.18.1.88"):
+            world.gateway.run("ip", "addr", "del", f"{address}/24", "dev", "w0")
+        change(running, ("remove", "nat.publish", "{proto: tcp, listen: \"198.18.1.99:7204\"}"), ("set", "nat.static", "[]"))
+    assert "held\n" in flow.communicate(timeout=20)[0]
 
 
 def sessions(gateway):

@@ -380,6 +380,40 @@ Test(tcp_open, incoming_refused_or_silent)
 	cr_assert_eq(world_told(w, RING_NETSTACK_TCP_REJECTED, 1)->arg, RING_FAIL_TIMEOUT);
 }
 
+/* What strangers begin is limited apart, and takes no place among the guest's own connections that wait for an answer. */
+Test(tcp_open, incoming_connections_cost_the_guest_nothing_of_its_own)
+{
+	uint8_t frame[60];
+	uint32_t refused = 0;
+	world_frame(w, frame, make_arp(frame, 1, GUEST_MAC, GUEST, GATEWAY), false);
+	w->open_at_once = false;
+	conn_syn(&c, OPT_ALL); /* waits for its answer all the time */
+	const uint32_t flow = world_told(w, RING_NETSTACK_TCP_OPEN, 0)->flow;
+	for (uint32_t i = 0; i < 2600; i++) {
+		struct ring_desc d = {.op = RING_NATPROXY_TCP_INCOMING,
+			.pair = {.guest_ip_be = htobe32(GUEST),
+				.remote_ip_be = htobe32(OUTSIDE),
+				.guest_port = 22,
+				.remote_port = (uint16_t)(5000 + i),
+				.token = i + 1}};
+		world_clear(w);
+		world_tell(w, &d);
+		world_run(w);
+		refused += world_told_count(w, RING_NETSTACK_TCP_REJECTED);
+		cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_RESET), 0, "after %u", i);
+	}
+	cr_assert_eq(refused, 2600 - 1024 * 5 / 2);
+	world_clear(w);
+	c.flow = flow;
+	conn_far(&c, RING_NATPROXY_TCP_OPENED, 0);
+	cr_assert_eq(world_seen(w, 6, 0)->flags, F_SYN | F_ACK);
+	w->open_at_once = true;
+	c.sport++;
+	conn_open(&c, OPT_ALL);
+	conn_send(&c, F_ACK, "own", 3);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_DATA), 1);
+}
+
 Test(tcp_open, simultaneous_open)
 {
 	uint8_t frame[60];
