@@ -1,7 +1,7 @@
 """What an operator changes while natlock runs: values, whole files, what survives a restart, and what is refused."""
 import errno, json, os, signal, time
 import pytest
-from conftest import PEER, SERVER, Gateway, Namespace, lease, leased_address, program, wait_for
+from conftest import PEER, SERVER, Gateway, Namespace, act, lease, leased_address, program, wait_for
 from operator_client import Refused, ask, change, config, proto, reload
 
 CONFIG = """\
@@ -139,7 +139,7 @@ def test_a_file_is_tested_before_it_is_used(changed, tmp_path):
     new.write_text(file_of(changed).read_text().replace("mtu: 1400", "mtu: 1300, tcp_timeout: 5m").replace("hubs:\n", "hubs:\n  lab: {host: {address: 192.168.30.1}}\n"))
     with open(new) as file:
         text = config(changed, "TEST", fd=file.fileno())
-    assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and "hubs.lab (new)" in text, text
+    assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and text.startswith("hubs:\n  ") and "  lab:\n" in text, text
     assert config(changed, path="nat.mtu") == "mtu: 1400\n"
     new.write_text("hubs:\n  default: {nat: {mtu: 1}}\n")
     with open(new) as file, pytest.raises(Refused) as refused:
@@ -150,6 +150,18 @@ def test_a_file_is_tested_before_it_is_used(changed, tmp_path):
         config(changed, "TEST", fd=reader)
     os.close(reader), os.close(writer)
     assert refused.value.code == 2
+
+
+def test_leases_are_kept_when_asked_to(changed):
+    journal = changed.folder / "state/leases-default"
+    change(changed, ("set", "dhcp.persist", "false"))
+    kept = journal.read_text()
+    journal.unlink()
+    lease(changed.guest)
+    assert not journal.exists()
+    change(changed, ("set", "dhcp.persist", "true"))
+    wait_for(journal.exists, 2, "the journal")
+    wait_for(lambda: journal.read_text().split()[2:4] == kept.split()[2:4], 2, "the lease that was given meanwhile")
 
 
 def test_a_long_text_comes_in_pieces(changed):
@@ -244,6 +256,24 @@ def test_one_hub_of_several_is_told_by_its_name(three):
     assert refused.value.code == 2 and "name the process" in refused.value.message
     assert ask(three, restart=proto.RestartRequest(hub="blue", process="alg")) == "restarting"
     wait_for(lambda: [row["restarts"] for row in three.table("process", "list") if row["process"] == "alg"] == [0, 1], 5, "blue's alg")
+
+
+def test_a_hub_is_added_by_reload_and_served(three):
+    file, guest = file_of(three), Namespace("hnew")
+    try:
+        before = {row["pid"] for row in three.table("process", "list")}
+        file.write_text(file.read_text() + "  late:\n    nat: {mtu: 1400}\n")
+        assert reload(three) == f"{file} was read: changed hubs.blue.nat.tcp_timeout, hubs.late (new)"
+        wait_for(lambda: [row["state"] for row in three.table("process", "list") if row["hub"] == "late"] == ["ok"] * 5, 5, "the new hub")
+        three.where.run(program("natlock"), "attach", f"netns:{guest.name}", "--hub", "late", env=three.environment)
+        assert leased_address(guest).startswith("192.168.30.")
+        assert act(guest, "hold", 0.1)["ok"]
+        assert before - {0} <= {row["pid"] for row in three.table("process", "list")}
+        assert "was started" in "".join(f.read_text() for f in (three.folder / "log/security_log/late").glob("sec_*.log"))
+        file.write_text(file.read_text().split("  late:")[0])
+        assert reload(three) == f"{file} was read: only a restart of natlock changes hubs.late (removed)"
+    finally:
+        guest.remove()
 
 
 def test_changes_of_the_host_are_known_within_a_second(three, world):
