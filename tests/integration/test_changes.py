@@ -138,16 +138,16 @@ def test_a_file_is_tested_before_it_is_used(changed, tmp_path):
     new = tmp_path / "new.yaml"
     new.write_text(file_of(changed).read_text().replace("mtu: 1400", "mtu: 1300, tcp_timeout: 5m").replace("hubs:\n", "hubs:\n  lab: {host: {address: 192.168.30.1}}\n"))
     with open(new) as file:
-        text = config(changed, "TEST", fd=file.fileno())
+        text = config(changed, "TEST", admin=True, fd=file.fileno())
     assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and text.startswith("hubs:\n  ") and "  lab:\n" in text, text
     assert config(changed, path="nat.mtu") == "mtu: 1400\n"
     new.write_text("hubs:\n  default: {nat: {mtu: 1}}\n")
     with open(new) as file, pytest.raises(Refused) as refused:
-        config(changed, "TEST", fd=file.fileno())
+        config(changed, "TEST", admin=True, fd=file.fileno())
     assert "2:24: nat.mtu 1 is out of range" in refused.value.message
     reader, writer = os.pipe()
     with pytest.raises(Refused) as refused:
-        config(changed, "TEST", fd=reader)
+        config(changed, "TEST", admin=True, fd=reader)
     os.close(reader), os.close(writer)
     assert refused.value.code == 2
 
@@ -297,3 +297,14 @@ def test_changes_of_the_host_are_known_within_a_second(three, world):
     finally:
         world.gateway.run("ip", "addr", "del", "198.18.1.9/32", "dev", "w0")
     assert refused in (errno.EHOSTUNREACH, errno.EACCES), errno.errorcode[refused]  # this host would say ECONNREFUSED
+
+
+def test_a_state_folder_that_cannot_be_entered_is_said_at_the_start(world, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    file = tmp_path / "natlock.yaml"
+    file.write_text("hubs:\n  default: {attach: []}\n")
+    environment = dict(os.environ, RUNTIME_DIRECTORY=str(tmp_path / "run"), STATE_DIRECTORY=str(closed / "state"), LOGS_DIRECTORY=str(tmp_path / "log"))
+    refused = world.gateway.run(program("natlock"), "up", "-c", file, env=environment, check=False, timeout=10)
+    assert refused.returncode == 1 and f"leases cannot be stored in {closed}/state/leases-default: Permission denied" in refused.stderr
+    assert "natlock runs as" in refused.stderr and "Bad file descriptor" not in refused.stderr
