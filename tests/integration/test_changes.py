@@ -181,6 +181,17 @@ def test_the_functions_of_a_hub_are_switched(changed):
         assert f'The hub \\"default\\" {shown} was disabled' in changed.log() and f'The hub \\"default\\" {shown} was enabled' in changed.log()
 
 
+def test_no_new_sessions_where_none_are_wanted(changed):
+    knock = f"import socket\ns = socket.socket()\ns.settimeout(3)\nprint(s.connect_ex(({SERVER!r}, 7001)))"
+    assert int(changed.guest.run("python3", "-c", knock).stdout) == 0
+    change(changed, ("set", "nat.new_sessions", "false"))
+    ask(changed, restart=proto.RestartRequest(process="natproxy"))  # its successor boots with what was changed
+    wait_for(lambda: all(row["state"] == "ok" for row in changed.table("process", "list")) and
+             changed.processes()["natproxy"]["restarts"], 5, "the new natproxy")
+    assert int(changed.guest.run("python3", "-c", knock).stdout) != 0
+    change(changed, ("set", "nat.new_sessions", "true"))
+
+
 def test_a_session_is_kicked_but_not_the_gateways_own(changed):
     session = next(row["session"] for row in changed.table("session", "list") if row["kind"] != "securenat")
     for name, code in (("SID-SECURENAT-1", 5), ("SID-NOBODY-1", 4)):
