@@ -28,7 +28,8 @@ static const struct rule hub_rules[] = {
 
 static const struct rule config_rules[] = {
 	{"policy", CHANGE_LIVE}, /* read when a worker is born or dies */
-	{"log.style", CHANGE_LIVE},
+	{"log.file", CHANGE_START}, /* its folder is opened before privileges go */
+	{"log", CHANGE_LIVE},
 	{"", CHANGE_START},
 };
 
@@ -294,20 +295,43 @@ static int plan_hubs(struct change_plan *plan, const Nl__Config *running, const 
 	return error;
 }
 
-static void list_added(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read,
+static int append_hub(Nl__Config *config, const Nl__Hub *hub)
+{
+	Nl__Hub **grown = reallocarray(config->hubs, config->n_hubs + 1, sizeof(Nl__Hub *));
+	Nl__Hub *copy;
+
+	if (!grown)
+		return -ENOMEM;
+	config->hubs = grown;
+	copy = (Nl__Hub *)reflect_copy(&hub->base);
+	if (!copy)
+		return -ENOMEM;
+	config->hubs[config->n_hubs++] = copy;
+	return 0;
+}
+
+/* Hubs that are new come after those that are there. */
+static int plan_added(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read,
 	const char *only)
 {
+	int error = 0;
 	size_t i;
 
-	for (i = 0; i < read->n_hubs; i++) {
+	for (i = 0; i < read->n_hubs && error == 0; i++) {
+		const char *name = read->hubs[i]->name;
 		char path[64];
 
-		if (change_hub(running, read->hubs[i]->name) ||
-			(only && strcmp(only, read->hubs[i]->name) != 0))
+		if (change_hub(running, name) || (only && strcmp(only, name) != 0))
 			continue;
-		snprintf(path, sizeof(path), "hubs.%s (new)", read->hubs[i]->name);
-		list_path(plan->restart, "", path);
+		snprintf(path, sizeof(path), "hubs.%s (new)", name);
+		if (plan->config->n_hubs == CONF_HUBS_MAX) {
+			list_path(plan->restart, "", path);
+			continue;
+		}
+		list_path(plan->live, "", path);
+		error = append_hub(plan->config, read->hubs[i]);
 	}
+	return error;
 }
 
 int change_plan_make(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read,
@@ -325,7 +349,8 @@ int change_plan_make(struct change_plan *plan, const Nl__Config *running, const 
 	error = plan_message(plan, "", change_kind_of_config, &running->base, &plan->config->base);
 	if (error == 0)
 		error = plan_hubs(plan, running, read);
-	list_added(plan, running, read, only);
+	if (error == 0)
+		error = plan_added(plan, running, read, only);
 	if (error)
 		no_memory(t);
 	else if (check(plan->config, t) == 0)

@@ -45,8 +45,8 @@ Nl__Config *change_make(
 Nl__Config *change_keep(const Nl__Config *kept, const Nl__Config *running,
 	const Nl__ChangeRequest *request, struct trouble *t);
 
-/* What a newly read configuration can have in force now: values of kind START, and the set of hubs, stay as they are
- * in `running`. Both lists are of paths, "hubs.NAME." before those of a hub. */
+/* What a newly read configuration can have in force now: values of kind START, and hubs that it lacks, stay as they are
+ * in `running`; hubs that are new come last. Both lists are of paths, "hubs.NAME." before those of a hub. */
 struct change_plan {
 	Nl__Config *
 		config; /* NULL: no memory, or what is left does not go together: see *t of change_plan_make */

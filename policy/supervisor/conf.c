@@ -182,11 +182,13 @@ bool conf_print_diff(FILE *out, const Nl__Config *config)
 	return differs;
 }
 
-/* The hubs are headed by their names only when one of them differs. */
+/* The hubs are headed by their names only when one of them differs. A new one differs from the built-in hub. */
 static bool print_hub_since(
 	FILE *out, const Nl__Hub *hub, const Nl__Config *before, bool already)
 {
+	Nl__Config *base = NULL;
 	const Nl__Hub *old = NULL;
+	Nl__Hub model;
 	size_t i;
 
 	for (i = 0; i < before->n_hubs && old == NULL; i++)
@@ -195,8 +197,14 @@ static bool print_hub_since(
 	if (old != NULL && reflect_equal(&hub->base, &old->base))
 		return false;
 	fprintf(out, "%s  %s:\n", already ? "" : "hubs:\n", hub->name);
-	if (old != NULL)
-		reflect_print_at(out, &hub->base, &old->base, NULL, 4);
+	if (old == NULL && (base = conf_defaults()) != NULL)
+		old = base->hubs[0];
+	if (old != NULL) {
+		model = *old;
+		model.name = hub->name; /* said already */
+		reflect_print_at(out, &hub->base, &model.base, NULL, 4);
+	}
+	conf_free(base);
 	return true;
 }
 

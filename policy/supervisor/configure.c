@@ -15,6 +15,7 @@
 
 #include "configure.h"
 #include "hublog.h"
+#include "names.h"
 #include "saved.h"
 #include "start.h"
 #include "tell.h"
@@ -152,15 +153,26 @@ static void change_one(struct hub *hub, Nl__Hub *now)
 	if (before->dhcp->persist != now->dhcp->persist)
 		supervisor_open_store(hub);
 	tell_workers(hub, before);
+	if (!reflect_equal(&before->dhcp->base, &now->dhcp->base))
+		names_build(hub); /* of reservations */
 	if (before->nat->loop_guard != now->nat->loop_guard ||
 		before->host->address->be != now->host->address->be)
 		tell_host_network(hub);
 	nl__hub__free_unpacked(before, NULL);
 }
 
+/* To be served, but not there yet. */
+static bool is_new(struct supervisor *s, const Nl__Hub *asked)
+{
+	if (s->only && strcmp(s->only, asked->name) != 0)
+		return false;
+	return !supervisor_hub(s, asked->name);
+}
+
 static int check_overlaps(struct supervisor *s, const Nl__Config *config, struct trouble *t)
 {
 	unsigned int i;
+	size_t h;
 
 	for (i = 0; i < s->hubs; i++) {
 		const Nl__VirtualHost *before = s->hub[i].conf->host;
@@ -171,7 +183,24 @@ static int check_overlaps(struct supervisor *s, const Nl__Config *config, struct
 			start_check_overlap(s, now, t) < 0)
 			return -1;
 	}
+	for (h = 0; h < config->n_hubs; h++)
+		if (is_new(s, config->hubs[h]) && start_check_overlap(s, config->hubs[h], t) < 0)
+			return -1;
 	return 0;
+}
+
+/* Those that cannot be made are left out, and said. */
+static void open_new(struct supervisor *s)
+{
+	char line[1024];
+	struct trouble t;
+	size_t i;
+
+	for (i = 0; i < s->config->n_hubs && s->hubs < SUPERVISOR_HUBS; i++)
+		if (is_new(s, s->config->hubs[i]) &&
+			supervisor_add_hub(s, s->config->hubs[i], &t) < 0)
+			supervisor_note(s, "hub %s: %s", s->config->hubs[i]->name,
+				trouble_text(&t, line, sizeof(line)));
 }
 
 /* The workers' form of each hub; false: no memory, nothing is left. */
@@ -206,12 +235,12 @@ int configure_apply(struct supervisor *s, Nl__Config *config, struct trouble *t)
 		return -1;
 	}
 	s->config = config;
+	hublog_configure(s);
 	for (i = 0; i < s->hubs; i++) {
 		struct hub *hub = &s->hub[i];
 		const Nl__Hub *was = change_hub(before, hub->conf->name);
 		const Nl__Hub *is = change_hub(config, hub->conf->name);
 
-		hub->log.style = config->log->style;
 		if (reflect_equal(&was->base, &is->base)) {
 			nl__hub__free_unpacked(now[i], NULL);
 			continue;
@@ -220,6 +249,7 @@ int configure_apply(struct supervisor *s, Nl__Config *config, struct trouble *t)
 		change_one(hub, now[i]);
 	}
 	conf_free(before);
+	open_new(s);
 	return 0;
 }
 
@@ -287,6 +317,10 @@ int configure_reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct tro
 	if (s->is_run) {
 		trouble(t, EXIT_REFUSED, "E0526", "natlock run reads no configuration file");
 		return trouble_fix(t, "Change single values instead, or use: natlock up");
+	}
+	if (s->drain.on) {
+		trouble(t, EXIT_REFUSED, "E0531", "natlock is about to end");
+		return trouble_fix(t, "Start it again instead.");
 	}
 	if (reload(s, text, t) < 0) {
 		supervisor_note(

@@ -103,6 +103,15 @@ static const char *wrong(const Nl__OrderRequest *m, const struct hub *hub)
 	return NULL;
 }
 
+static void nobody(struct operator_peer *p)
+{
+	struct trouble t;
+
+	trouble(&t, EXIT_FAILED, "E0514", "the process that could do it is being restarted");
+	trouble_fix(&t, "Try again; see: natlockctl process list");
+	answer_failure(p, &t);
+}
+
 static void pass_on(struct operator_peer *p, const Nl__OrderRequest *m, const struct worker *only)
 {
 	const unsigned int doers = order_doers(m->order);
@@ -122,7 +131,7 @@ static void pass_on(struct operator_peer *p, const Nl__OrderRequest *m, const st
 	if (p->ordered)
 		operator_wait(p);
 	else
-		finish(p);
+		nobody(p);
 }
 
 int operator_on_order_request(

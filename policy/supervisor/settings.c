@@ -265,6 +265,8 @@ int operator_on_config_request(
 	if (in->nfds != (m->what == NL__CONFIG_REQUEST__WHAT__TEST) ||
 		(unsigned int)m->what > NL__CONFIG_REQUEST__WHAT__TEST)
 		return -EPROTO;
+	if (m->what == NL__CONFIG_REQUEST__WHAT__TEST && answer_needs_admin(p))
+		return 0; /* reading what somebody hands over may take as long as he likes */
 	if (make_view(p, m, in, &v, &t) < 0)
 		return answer_failure(p, &t);
 	hub = hub_of(p, m, &v);

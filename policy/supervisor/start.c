@@ -54,8 +54,7 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 	return s->signal_fd < 0 ? trouble(t, EXIT_FAILED, "E0308", "cannot watch signals") : 0;
 }
 
-/* One hub more, with its table of workers. */
-static int add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
+int start_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 {
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	struct hub *hub = &s->hub[s->hubs];
@@ -82,7 +81,7 @@ static int add_hubs(struct supervisor *s, const char *only, struct trouble *t)
 	for (i = 0; i < s->config->n_hubs && s->hubs < SUPERVISOR_HUBS; i++) {
 		const Nl__Hub *asked = s->config->hubs[i];
 
-		if (!(only && strcmp(only, asked->name) != 0) && add_hub(s, asked, t) < 0)
+		if (!(only && strcmp(only, asked->name) != 0) && start_add_hub(s, asked, t) < 0)
 			return -1;
 	}
 	if (s->hubs > 0)

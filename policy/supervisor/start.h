@@ -7,6 +7,8 @@
 #include "options.h"
 #include "trouble.h"
 
+struct supervisor;
+
 /* Exit code of natlock: for run the program's. */
 int start_run(const struct options *o);
 int start_up(const struct options *o);
@@ -19,8 +21,9 @@ int start_up(const struct options *o);
 Nl__Config *start_run_config(
 	const struct options *o, const uint8_t guest_mac[6], struct trouble *t);
 
+/* One hub more, with its table of workers; its processes are crew_open's to make. 0, or -1 with *t. */
+int start_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t);
 /* Whether the host has another way to this hub's subnet: -1 with *t then. */
-struct supervisor;
 int start_check_overlap(struct supervisor *s, const Nl__Hub *conf, struct trouble *t);
 
 #endif

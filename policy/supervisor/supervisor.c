@@ -33,6 +33,7 @@
 #include "hublog.h"
 #include "names.h"
 #include "port.h"
+#include "start.h"
 #include "supervisor.h"
 #include "tell.h"
 #include "watch.h"
@@ -191,7 +192,14 @@ void supervisor_hub_born(struct hub *hub)
 void supervisor_hub_failed(struct hub *hub, const struct trouble *t)
 {
 	struct supervisor *s = hub->super;
+	char line[1024];
 
+	if (s->locked) { /* a hub that was added later: the others go on */
+		supervisor_note(s, "hub %s: %s", hub->conf->name,
+			trouble_text(t, line, sizeof(line)));
+		crew_drain(hub);
+		return;
+	}
 	if (!s->draining)
 		trouble_say(t);
 	supervisor_drain(s, s->is_run ? EXIT_GATEWAY : EXIT_FAILED);
@@ -339,11 +347,21 @@ static void watch_host(struct supervisor *s)
 int supervisor_open_store(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
+	const bool persist = hub->conf->dhcp->persist && !s->is_run;
+	struct store before;
 	int error;
+	size_t i;
 
-	store_close(&hub->store);
-	error = store_open(
-		&hub->store, hub->conf->dhcp->persist ? s->places.state : NULL, hub->conf->name);
+	crew_sync(hub);
+	before = hub->store;
+	error = store_open(&hub->store, persist ? s->places.state : NULL, hub->conf->name);
+	for (i = 0; i < before.leases; i++) {
+		Nl__Lease lease;
+
+		tell_lease(&before.lease[i], &lease);
+		store_commit(&hub->store, &lease);
+	}
+	store_close(&before);
 	if (error)
 		supervisor_note(s, "leases cannot be stored in %s: %s. %s. Until then nobody gets one",
 			hub->store.path, strerror(-error), store_advice(error));
@@ -400,11 +418,37 @@ static int open_crews(struct supervisor *s, struct trouble *t)
 {
 	unsigned int i;
 
-	for (i = 0; i < s->hubs; i++) {
+	for (i = 0; i < s->hubs; i++)
 		if (open_records(s, &s->hub[i], t) < 0 || crew_open(&s->hub[i], t) < 0)
 			return -1;
-	}
 	return 0;
+}
+
+static void close_hub(struct hub *hub)
+{
+	crew_sync(hub);
+	crew_close(hub);
+	port_close_all(hub);
+	store_close(&hub->store);
+	hublog_close(hub);
+	nl__hub__free_unpacked(hub->conf, NULL);
+	hub->conf = NULL;
+}
+
+int supervisor_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
+{
+	struct hub *hub = &s->hub[s->hubs];
+
+	if (start_add_hub(s, asked, t) < 0)
+		return -1;
+	if (open_records(s, hub, t) == 0 && crew_open(hub, t) == 0) {
+		supervisor_note(s, "hub %s has no port yet. Add one: natlock attach TARGET --hub %s",
+			asked->name, asked->name);
+		return 0;
+	}
+	close_hub(hub);
+	s->hubs--;
+	return -1;
 }
 
 static void close_all(struct supervisor *s)
@@ -416,13 +460,7 @@ static void close_all(struct supervisor *s)
 
 		if (hub->born)
 			hublog_stopped(hub);
-		crew_sync(hub);
-		crew_close(hub);
-		port_close_all(hub);
-		store_close(&hub->store);
-		hublog_close(hub);
-		nl__hub__free_unpacked(hub->conf, NULL);
-		hub->conf = NULL;
+		close_hub(hub);
 	}
 	hublog_end(s);
 	operator_close(&s->op);

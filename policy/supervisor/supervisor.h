@@ -95,12 +95,16 @@ void supervisor_note_of(struct worker *w, const char *text);
 /* By name; NULL or "" is the first one. NULL: no such hub. */
 struct hub *supervisor_hub(struct supervisor *s, const char *name);
 
-/* Opens the hub's leases on disk, or closes them, as its configuration says. 0 or -errno, of which a note was made. */
+/* Opens the hub's leases on disk, or closes them, as its configuration says; those that it knows already stay known. 0 or
+ * -errno, of which a note was made. */
 int supervisor_open_store(struct hub *hub);
+
+/* A hub more while natlock runs, without ports. 0, or -1 with *t; then nothing is left of it. */
+int supervisor_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t);
 
 /* All workers of a hub run for the first time. */
 void supervisor_hub_born(struct hub *hub);
-/* A worker ended before its hub was born: natlock gives up. */
+/* A worker ended before its hub was born: natlock gives up, or that hub alone if others were born before. */
 void supervisor_hub_failed(struct hub *hub, const struct trouble *t);
 /* The last worker of a draining hub is gone. */
 void supervisor_hub_gone(struct hub *hub);

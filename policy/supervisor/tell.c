@@ -165,7 +165,7 @@ int tell_order(struct worker *w, const Nl__Order *order, uint32_t request)
 	return send_common(w, &out, NULL, 0);
 }
 
-static void lease_message(const struct store_lease *l, Nl__Lease *m)
+void tell_lease(const struct store_lease *l, Nl__Lease *m)
 {
 	nl__lease__init(m);
 	m->has_ip_be = m->has_mac = m->has_client_id = true;
@@ -194,7 +194,7 @@ static void tell_leases(struct worker *w)
 
 		m.leases = pointer;
 		for (; m.n_leases < RESTORE_BATCH && next < s->leases; m.n_leases++) {
-			lease_message(&s->lease[next++], &lease[m.n_leases]);
+			tell_lease(&s->lease[next++], &lease[m.n_leases]);
 			pointer[m.n_leases] = &lease[m.n_leases];
 		}
 		m.has_last = true;

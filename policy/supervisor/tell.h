@@ -7,6 +7,8 @@
 
 #include "hub.h"
 
+/* A stored lease as a message, which points into it. Pure. */
+void tell_lease(const struct store_lease *l, Nl__Lease *m);
 /* Boot with everything that comes along. 0, or negative when it could not be sent. */
 int tell_boot(struct worker *w);
 /* What a worker must know before Start: leases, resolvers, the host's network, ports. */

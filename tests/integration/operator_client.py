@@ -44,8 +44,8 @@ def change(gateway, *changes, hub=None, save=False):
         proto.Change(how=how[word], path=path, value=value) for word, path, value in changes]))
 
 
-def config(gateway, what="RUNNING", fd=None, **options):
-    return ask(gateway, fd=fd, admin=False, config=proto.ConfigRequest(what=proto.ConfigRequest.What.Value(what), **options))
+def config(gateway, what="RUNNING", fd=None, admin=False, **options):
+    return ask(gateway, fd=fd, admin=admin, config=proto.ConfigRequest(what=proto.ConfigRequest.What.Value(what), **options))
 
 
 def reload(gateway):

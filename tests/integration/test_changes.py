@@ -1,7 +1,7 @@
 """What an operator changes while natlock runs: values, whole files, what survives a restart, and what is refused."""
 import errno, json, os, signal, time
 import pytest
-from conftest import PEER, SERVER, Gateway, Namespace, lease, leased_address, program, wait_for
+from conftest import PEER, SERVER, Gateway, Namespace, act, lease, leased_address, program, wait_for
 from operator_client import Refused, ask, change, config, proto, reload
 
 CONFIG = """\
@@ -138,18 +138,30 @@ def test_a_file_is_tested_before_it_is_used(changed, tmp_path):
     new = tmp_path / "new.yaml"
     new.write_text(file_of(changed).read_text().replace("mtu: 1400", "mtu: 1300, tcp_timeout: 5m").replace("hubs:\n", "hubs:\n  lab: {host: {address: 192.168.30.1}}\n"))
     with open(new) as file:
-        text = config(changed, "TEST", fd=file.fileno())
-    assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and "hubs.lab (new)" in text, text
+        text = config(changed, "TEST", admin=True, fd=file.fileno())
+    assert "  default:\n    nat:\n      mtu: 1300\n      tcp_timeout: 300s\n" in text and text.startswith("hubs:\n  ") and "  lab:\n" in text, text
     assert config(changed, path="nat.mtu") == "mtu: 1400\n"
     new.write_text("hubs:\n  default: {nat: {mtu: 1}}\n")
     with open(new) as file, pytest.raises(Refused) as refused:
-        config(changed, "TEST", fd=file.fileno())
+        config(changed, "TEST", admin=True, fd=file.fileno())
     assert "2:24: nat.mtu 1 is out of range" in refused.value.message
     reader, writer = os.pipe()
     with pytest.raises(Refused) as refused:
-        config(changed, "TEST", fd=reader)
+        config(changed, "TEST", admin=True, fd=reader)
     os.close(reader), os.close(writer)
     assert refused.value.code == 2
+
+
+def test_leases_are_kept_when_asked_to(changed):
+    journal = changed.folder / "state/leases-default"
+    change(changed, ("set", "dhcp.persist", "false"))
+    kept = journal.read_text()
+    journal.unlink()
+    lease(changed.guest)
+    assert not journal.exists()
+    change(changed, ("set", "dhcp.persist", "true"))
+    wait_for(journal.exists, 2, "the journal")
+    wait_for(lambda: journal.read_text().split()[2:4] == kept.split()[2:4], 2, "the lease that was given meanwhile")
 
 
 def test_a_long_text_comes_in_pieces(changed):
@@ -167,6 +179,17 @@ def test_the_functions_of_a_hub_are_switched(changed):
         assert (hub["enable"], hub["nat"]) == (path != "enable", path != "nat.enable"), hub
         change(changed, ("set", path, "true"))
         assert f'The hub \\"default\\" {shown} was disabled' in changed.log() and f'The hub \\"default\\" {shown} was enabled' in changed.log()
+
+
+def test_no_new_sessions_where_none_are_wanted(changed):
+    knock = f"import socket\ns = socket.socket()\ns.settimeout(3)\nprint(s.connect_ex(({SERVER!r}, 7001)))"
+    assert int(changed.guest.run("python3", "-c", knock).stdout) == 0
+    change(changed, ("set", "nat.new_sessions", "false"))
+    ask(changed, restart=proto.RestartRequest(process="natproxy"))  # its successor boots with what was changed
+    wait_for(lambda: all(row["state"] == "ok" for row in changed.table("process", "list")) and
+             changed.processes()["natproxy"]["restarts"], 5, "the new natproxy")
+    assert int(changed.guest.run("python3", "-c", knock).stdout) != 0
+    change(changed, ("set", "nat.new_sessions", "true"))
 
 
 def test_a_session_is_kicked_but_not_the_gateways_own(changed):
@@ -246,6 +269,24 @@ def test_one_hub_of_several_is_told_by_its_name(three):
     wait_for(lambda: [row["restarts"] for row in three.table("process", "list") if row["process"] == "alg"] == [0, 1], 5, "blue's alg")
 
 
+def test_a_hub_is_added_by_reload_and_served(three):
+    file, guest = file_of(three), Namespace("hnew")
+    try:
+        before = {row["pid"] for row in three.table("process", "list")}
+        file.write_text(file.read_text() + "  late:\n    nat: {mtu: 1400}\n")
+        assert reload(three) == f"{file} was read: changed hubs.blue.nat.tcp_timeout, hubs.late (new)"
+        wait_for(lambda: [row["state"] for row in three.table("process", "list") if row["hub"] == "late"] == ["ok"] * 5, 5, "the new hub")
+        three.where.run(program("natlock"), "attach", f"netns:{guest.name}", "--hub", "late", env=three.environment)
+        assert leased_address(guest).startswith("192.168.30.")
+        assert act(guest, "hold", 0.1)["ok"]
+        assert before - {0} <= {row["pid"] for row in three.table("process", "list")}
+        assert "was started" in "".join(f.read_text() for f in (three.folder / "log/security_log/late").glob("sec_*.log"))
+        file.write_text(file.read_text().split("  late:")[0])
+        assert reload(three) == f"{file} was read: only a restart of natlock changes hubs.late (removed)"
+    finally:
+        guest.remove()
+
+
 def test_changes_of_the_host_are_known_within_a_second(three, world):
     guest, resolv = three.guests["red"], world.resolv / "resolv.conf"
     before = resolv.read_text()
@@ -267,3 +308,14 @@ def test_changes_of_the_host_are_known_within_a_second(three, world):
     finally:
         world.gateway.run("ip", "addr", "del", "198.18.1.9/32", "dev", "w0")
     assert refused in (errno.EHOSTUNREACH, errno.EACCES), errno.errorcode[refused]  # this host would say ECONNREFUSED
+
+
+def test_a_state_folder_that_cannot_be_entered_is_said_at_the_start(world, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    file = tmp_path / "natlock.yaml"
+    file.write_text("hubs:\n  default: {attach: []}\n")
+    environment = dict(os.environ, RUNTIME_DIRECTORY=str(tmp_path / "run"), STATE_DIRECTORY=str(closed / "state"), LOGS_DIRECTORY=str(tmp_path / "log"))
+    refused = world.gateway.run(program("natlock"), "up", "-c", file, env=environment, check=False, timeout=10)
+    assert refused.returncode == 1 and f"leases cannot be stored in {closed}/state/leases-default: Permission denied" in refused.stderr
+    assert "natlock runs as" in refused.stderr and "Bad file descriptor" not in refused.stderr
