@@ -107,12 +107,13 @@ static void lose_server(struct natproxy *np, struct flow *f, struct dnstcp_strea
 static bool call_server(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
 	static const struct sock_age usual = {0, 0};
+	static const struct sock_place anywhere;
 	for (;; s->tried++) {
 		const struct sock_address to = {
 			dnsredir_server(&np->dns, s->tried, np->now_ns), ACCESS_DNS_PORT};
 		if (!to.ip_be || !natproxy_fd_room(np, false))
 			return false;
-		const int fd = sock_tcp_connect(np->sock, 0, false, &to, &usual);
+		const int fd = sock_tcp_connect(np->sock, &anywhere, false, &to, &usual);
 		if (fd < 0 || !natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id)))
 			continue;
 		f->fd = fd;

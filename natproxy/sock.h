@@ -78,10 +78,11 @@ struct sock_age {
 };
 
 /*
- * A TCP socket on its way to `to`, from `from`. The port may be shared with other connections (SO_REUSEADDR), never with a listener; with `alone` it must be nobody's
- * at this moment, and is shared afterwards. Wait for SOCK_WRITE,
- * then ask sock_connect_result. Returns the descriptor, or the reason as the kernel gave it at
- * once; -ENODEV: the device is not there, here and below. Syscalls: socket setsockopt bind connect close
+ * A TCP socket on its way to `to`, from `from`. The port may be shared with other connections
+ * (SO_REUSEADDR), never with a listener; with `alone` it must be nobody's at this moment, and is
+ * shared afterwards. Wait for SOCK_WRITE, then ask sock_connect_result. Returns the descriptor, or
+ * the reason as the kernel gave it at once; -ENODEV: the device is not there, here and below.
+ * Syscalls: socket setsockopt bind connect close
  */
 int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
 	const struct sock_address *to, const struct sock_age *age);

@@ -11,7 +11,7 @@
 #include "natproxy.h"
 #include "watch.h"
 
-enum { RIG_LINES = 64, RIG_LINE_BYTES = 384, RIG_EVENT_BYTES = 2048, RIG_ALG_BYTES = 65536 };
+enum { RIG_LINES = 1024, RIG_LINE_BYTES = 384, RIG_EVENT_BYTES = 2048, RIG_ALG_BYTES = 65536 };
 
 struct rig {
 	struct natproxy *np;
