@@ -121,6 +121,7 @@ int configure_read(struct natproxy *np, const Nl__Hub *hub)
 	const Nl__Nat *nat = hub->nat;
 	read_limits(hub, &np->nat.limits);
 	c->enabled = (!hub->has_enable || hub->enable) && (!nat->has_enable || nat->enable);
+	c->closed = nat->has_new_sessions && !nat->new_sessions;
 	c->log_sessions = !nat->has_log || nat->log;
 	c->inbound_refresh = !nat->has_udp_inbound_refresh || nat->udp_inbound_refresh;
 	c->filtering = nat->has_filtering ? nat->filtering : NL__NAT__FILTERING__address_dependent;

@@ -46,7 +46,7 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 	f->run_max = RING_RUN_BYTES;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
 	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
-		!np->config.enabled || np->draining || np->config.closed) {
+		!np->config.enabled || np->draining) {
 		drop_count(np->drops, DROP_DENIED);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_CLOSED);
@@ -296,7 +296,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		end_unused(np, f, "refused");
 		return 0;
 	}
-	const bool unlisted = !session && refuse_unlisted(np, protocol_of(f), &f->guest, &to);
+	const bool unlisted = !session && refuse_new(np, protocol_of(f), &f->guest, &to);
 	if (!session && !unlisted)
 		session = session_open(np, f, &to, false);
 	f->last_used = session;

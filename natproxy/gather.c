@@ -84,7 +84,7 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
-	if (open && !session && !refuse_unlisted(np, NAT_UDP, &f->guest, peer))
+	if (open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer))
 		session = open_incoming(np, f, shown);
 	if (session && shown->ip_be != peer->ip_be)
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;

@@ -149,6 +149,7 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 };
 
 enum refusal {
+	REFUSED_CLOSED,	     /* nat.new_sessions */
 	REFUSED_SOURCE,	     /* nat.source_list */
 	REFUSED_DESTINATION, /* nat.destination_list */
 	REFUSED_LOOP,	     /* nat.loop_guard */
@@ -186,7 +187,7 @@ struct dns_servers { /* where questions go: those configured, if there are any *
 
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
-	bool closed; /* no new sessions */
+	bool closed; /* nat.new_sessions: false */
 	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, segment_max, shards;

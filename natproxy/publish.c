@@ -114,7 +114,7 @@ static bool is_welcome(
 	struct natproxy *np, const struct publish *p, const struct sock_address *peer)
 {
 	const uint32_t shown_ip_be = access_shown_as(&np->access, peer->ip_be);
-	if (refuse_unlisted(np, NAT_TCP, &p->to, peer))
+	if (refuse_new(np, NAT_TCP, &p->to, peer))
 		return false;
 	if (access_is_guest(&np->access, p->to.ip_be) &&
 		np->nat.incoming_tcp + np->incomings < np->config.sockets_max / 2 &&
@@ -161,7 +161,7 @@ static bool knocks(struct natproxy *np, const struct publish *p, struct sock_add
 	for (int i = 0; i < ACCEPTS && sock_peek(np->sock, p->fd, peer) == 0; i++) {
 		if (!access_is_guest(&np->access, p->to.ip_be))
 			drop_count(np->drops, DROP_FILTERED);
-		else if (!refuse_unlisted(np, NAT_UDP, &p->to, peer))
+		else if (!refuse_new(np, NAT_UDP, &p->to, peer))
 			return true;
 		discard(np, p);
 	}

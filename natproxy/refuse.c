@@ -24,6 +24,9 @@ static void reason(const struct natproxy *np, enum refusal why, const struct soc
 {
 	char ip[IP_TEXT];
 	switch (why) {
+	case REFUSED_CLOSED:
+		snprintf(text, REASON_BYTES, "no new sessions are taken (nat.new_sessions)");
+		return;
 	case REFUSED_SOURCE:
 		snprintf(text, REASON_BYTES, "access list %u (nat.source_list)",
 			np->source_list.number);
@@ -57,9 +60,13 @@ void refuse_session(struct natproxy *np, enum refusal why, enum nat_protocol pro
 	sessionlog_refused(np, protocol, guest, remote, text);
 }
 
-bool refuse_unlisted(struct natproxy *np, enum nat_protocol protocol,
+bool refuse_new(struct natproxy *np, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote)
 {
+	if (np->config.closed) {
+		refuse_session(np, REFUSED_CLOSED, protocol, guest, remote);
+		return true;
+	}
 	if (!acl_permits(&np->source_list, guest->ip_be)) {
 		refuse_session(np, REFUSED_SOURCE, protocol, guest, remote);
 		return true;

@@ -8,9 +8,9 @@
 /* Counts it, and says it in the security log (sessionlog_refused). `remote` is the real far end. */
 void refuse_session(struct natproxy *np, enum refusal why, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote);
-/* Whether the lists forbid a session between these, whoever began it; then it was said. The
- * gateway is not outside. */
-bool refuse_unlisted(struct natproxy *np, enum nat_protocol protocol,
+/* Whether no session may begin between these, whoever wants it: nat.new_sessions or a list forbids
+ * it; then it was said. No list is asked about the gateway, which is not outside. */
+bool refuse_new(struct natproxy *np, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote);
 /*
  * Whether a socket could not be had because of where it was to stand: its device or its own

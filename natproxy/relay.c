@@ -144,11 +144,11 @@ static bool admitted(struct natproxy *np, struct flow *f, enum access_verdict ve
 	}
 	if (verdict == ACCESS_LOOP)
 		refuse_session(np, REFUSED_LOOP, NAT_TCP, &f->guest, &f->remote);
-	if (verdict == ACCESS_LOOP || refuse_unlisted(np, NAT_TCP, &f->guest, &f->remote)) {
+	if (verdict == ACCESS_LOOP || refuse_new(np, NAT_TCP, &f->guest, &f->remote)) {
 		refuse(np, f, RING_FAIL_PROHIBITED);
 		return false;
 	}
-	if (np->draining || np->config.closed) {
+	if (np->draining) {
 		refuse(np, f, RING_FAIL_SHORTAGE);
 		return false;
 	}

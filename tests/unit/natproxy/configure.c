@@ -129,16 +129,14 @@ static Nl__AccessList *list(uint32_t number, const char *ip, uint32_t prefix, bo
 	return &lists[i];
 }
 
-static void listed(Nl__Nat *nat, bool source, const char *said)
+/* With this nat no session begins any more, and what runs goes on. */
+static void refused(Nl__Nat *nat, const char *said)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});
 	uint16_t port;
 	const int listener = rig_listener(&port),
 		  far = connected(r, FLOW, RIG_GUEST_PORT, listener, port);
 	struct ring_desc d;
-	nat->has_source_list = source;
-	nat->has_destination_list = !source;
-	nat->source_list = nat->destination_list = 10;
 	rig_configure(r, &(struct rig_options){.nat = nat});
 	rig_open(r, SECOND_FLOW, RIG_GUEST_PORT + 1, port);
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_FAILED, &d));
@@ -159,13 +157,22 @@ static void listed(Nl__Nat *nat, bool source, const char *said)
 	rig_free(r);
 }
 
+Test(configure, no_new_sessions_where_none_are_wanted)
+{
+	Nl__Nat nat = NL__NAT__INIT;
+	nat.has_new_sessions = true;
+	refused(&nat, "was refused: no new sessions are taken (nat.new_sessions)");
+}
+
 Test(configure, a_guest_must_pass_the_source_list)
 {
 	Nl__Nat nat = NL__NAT__INIT;
 	Nl__AccessList *lists[] = {list(10, "192.168.30.0", 29, true)};
 	nat.n_access_lists = 1;
 	nat.access_lists = lists;
-	listed(&nat, true,
+	nat.has_source_list = true;
+	nat.source_list = 10;
+	refused(&nat,
 		"was refused: access list 10 (nat.source_list). Connection source 192.168.30.10:40001, "
 		"Connection destination 127.0.0.1:");
 }
@@ -176,7 +183,9 @@ Test(configure, a_far_end_must_pass_the_destination_list)
 	Nl__AccessList *lists[] = {list(11, "0.0.0.0", 0, true), list(10, "127.0.0.0", 8, false)};
 	nat.n_access_lists = 2;
 	nat.access_lists = lists;
-	listed(&nat, false, "was refused: access list 10 (nat.destination_list)");
+	nat.has_destination_list = true;
+	nat.destination_list = 10;
+	refused(&nat, "was refused: access list 10 (nat.destination_list)");
 }
 
 Test(configure, what_boot_would_refuse_is_refused_and_changes_nothing)
