@@ -194,6 +194,7 @@ int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
 	if (error)
 		return error;
 	forward_configure(np, hub->nat);
+	dns_configure(np, hub);
 	if (before && !np->config.enabled) {
 		forward_close(np);
 		sweep_begin(np, SWEEP_SWITCHED);
