@@ -301,31 +301,7 @@ bool dnstcp_upload(struct natproxy *np, struct flow *f)
 /* Lends the guest what there is of its answer, as far as credit and slots go. True: all of it. */
 static bool give(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
-	while (s->given < s->answer_bytes && f->credit > f->download_sent) {
-		const uint32_t id = link_room(np->link, LINK_DATA) && download_share(np, f)
-					    ? arena_take(np->arena, BUF_SMALL, false)
-					    : 0;
-		if (!id) {
-			np->starved = true;
-			flow_work(np, f, WORK_DOWNLOAD);
-			return false;
-		}
-		const uint64_t credit = f->credit - f->download_sent;
-		uint32_t n = s->answer_bytes - s->given;
-		n = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
-		n = n < credit ? n : (uint32_t)credit;
-		memcpy(arena_ptr(np->arena, id), s->answer + s->given, n);
-		struct ring_desc d = {.op = RING_NATPROXY_TCP_DATA,
-			.nseg = 1,
-			.flow = f->id,
-			.arg = f->download_sent};
-		d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), n, id};
-		download_lend(np, f, id);
-		natproxy_tell(np, LINK_DATA, &d);
-		f->download_sent += n;
-		s->given += n;
-		session_count(np, f->sessions, n, 0);
-	}
+	s->given += download_copy(np, f, s->answer + s->given, s->answer_bytes - s->given);
 	return s->given == s->answer_bytes;
 }
 
