@@ -39,6 +39,11 @@ bool access_is_own(const struct access *a, uint32_t ip_be)
 	return false;
 }
 
+bool access_is_local(const struct access *a, uint32_t ip_be)
+{
+	return is_loopback(ip_be) || access_is_own(a, ip_be);
+}
+
 static bool in_hub(const struct access *a, uint32_t ip_be)
 {
 	return ((ip_be ^ a->gateway_ip_be) & a->netmask_be) == 0;
@@ -60,7 +65,7 @@ enum access_verdict access_check(const struct access *a, const struct sock_addre
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (inside(to->ip_be, &never[i]))
 			return ACCESS_DENIED;
-	if (!a->host_allowed && (is_loopback(to->ip_be) || a->own_partial || access_is_own(a, to->ip_be)))
+	if (!a->host_allowed && (a->own_partial || access_is_local(a, to->ip_be)))
 		return ACCESS_DENIED;
 	return ACCESS_ALLOWED;
 }

@@ -39,6 +39,8 @@ enum access_verdict access_check(const struct access *a, const struct sock_addre
  * broadcast address. */
 bool access_is_guest(const struct access *a, uint32_t ip_be);
 bool access_is_own(const struct access *a, uint32_t ip_be);
+/* One of the host's own, or its loopback. */
+bool access_is_local(const struct access *a, uint32_t ip_be);
 /*
  * How a peer outside is shown to a guest: its own address, or the gateway's where the peer is on
  * the host's loopback or claims an address of the hub, which would be nonsense on the guest's wire.

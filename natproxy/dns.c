@@ -1,8 +1,9 @@
-/* Theory of operation: see dns.h. A change of servers may mean another view of the world (a VPN that
+/* Theory of operation: see dns.h. A change of servers, or of the way to them, may mean another view of the world (a VPN that
  * came up), so nothing learnt from the old ones is told any more. */
 #include <string.h>
 
 #include "dns.h"
+#include "source.h"
 
 enum { CACHE_DEFAULT = 4096, SESSIONS_DEFAULT = 128 };
 
@@ -19,12 +20,13 @@ void dns_init(struct natproxy *np, const struct hash_key *key, const char *domai
 
 static void use_servers(struct natproxy *np)
 {
-	const struct dns_servers *s = &np->dns_servers;
-	const bool changed =
+	struct dns_servers *s = &np->dns_servers;
+	const bool others =
 		s->configured ? dnsredir_upstreams(&np->dns, s->configured_ip_be, s->configured)
 			      : dnsredir_upstreams(&np->dns, s->host_ip_be, s->hosts);
-	if (changed)
+	if (others || strcmp(s->device, np->outlet.device) != 0)
 		dnscache_flush(&np->dns_cache);
+	memcpy(s->device, np->outlet.device, sizeof(s->device));
 }
 
 void dns_resolvers(struct natproxy *np, const uint32_t *ip_be, size_t count)
@@ -70,6 +72,14 @@ void dns_configure(struct natproxy *np, const Nl__Hub *hub)
 	read_upstreams(&np->dns_servers, dns);
 	read_local(np, hub, dns);
 	use_servers(np);
+}
+
+/* The hub's own servers are where its guests' sessions go; those of this computer, and whatever runs
+ * on it, are reached its own way. */
+const char *dns_device(const struct natproxy *np, uint32_t ip_be)
+{
+	const bool near = access_is_local(&np->access, ip_be);
+	return np->dns_servers.configured && !near ? source_device(&np->outlet) : NULL;
 }
 
 int natproxy_on_host_names(struct natproxy *np, const Nl__HostNames *m, struct chan_in *in)

@@ -12,6 +12,8 @@ void dns_init(struct natproxy *np, const struct hash_key *key, const char *domai
  * whenever they change. Questions in flight stay; what is kept is forgotten if the servers changed.
  */
 void dns_configure(struct natproxy *np, const Nl__Hub *hub);
+/* The device by which this server is asked, NULL: as this computer's routes say. */
+const char *dns_device(const struct natproxy *np, uint32_t ip_be);
 /* This computer's nameservers, at most DNSREDIR_UPSTREAMS of them; used unless dns.upstreams are. */
 void dns_resolvers(struct natproxy *np, const uint32_t *ip_be, size_t count);
 

@@ -32,7 +32,7 @@ static uint8_t to_wire(const char *text, uint8_t out[DNSLOCAL_DOMAIN_MAX])
 	size_t start = 0, at = 1;
 	for (const char *c = text;; c++) {
 		if (*c && *c != '.') {
-			if (at == DNSLOCAL_DOMAIN_MAX - 1)
+			if (at >= DNSLOCAL_DOMAIN_MAX - 1)
 				return 0;
 			out[at++] = (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c + 'a' - 'A' : *c);
 			continue;

@@ -47,17 +47,24 @@ bool dnsredir_upstreams(struct dnsredir *d, const uint32_t *ip_be, size_t count)
 	return true;
 }
 
-static uint16_t *guest_bucket(struct dnsredir *d, uint32_t ip_be)
+static uint32_t guest_place(const struct dnsredir *d, uint32_t ip_be)
 {
-	return &d->guest_bucket[hash_sip(&d->key, &ip_be, sizeof(ip_be)) & (DNSREDIR_BUCKETS - 1)];
+	return (uint32_t)hash_sip(&d->key, &ip_be, sizeof(ip_be)) & (DNSREDIR_BUCKETS - 1);
+}
+
+/* The guest's account, 0 when it has none. */
+static uint16_t guest_find(const struct dnsredir *d, uint32_t ip_be)
+{
+	uint16_t i = d->guest_bucket[guest_place(d, ip_be)];
+	while (i && d->guest[i].ip_be != ip_be)
+		i = d->guest[i].next;
+	return i;
 }
 
 /* The guest's account; one that is made if need be. There are as many as askers. */
 static uint16_t guest_of(struct dnsredir *d, uint32_t ip_be)
 {
-	uint16_t *bucket = guest_bucket(d, ip_be), i = *bucket;
-	while (i && d->guest[i].ip_be != ip_be)
-		i = d->guest[i].next;
+	uint16_t *bucket = &d->guest_bucket[guest_place(d, ip_be)], i = guest_find(d, ip_be);
 	if (i)
 		return i;
 	i = d->guests_free ? d->guests_free : (uint16_t)(d->guests_fresh + 1);
@@ -74,7 +81,7 @@ static void leave_guest(struct dnsredir *d, uint16_t i)
 {
 	if (--d->guest[i].askers)
 		return;
-	uint16_t *at = guest_bucket(d, d->guest[i].ip_be);
+	uint16_t *at = &d->guest_bucket[guest_place(d, d->guest[i].ip_be)];
 	while (*at != i)
 		at = &d->guest[*at].next;
 	*at = d->guest[i].next;
@@ -82,15 +89,17 @@ static void leave_guest(struct dnsredir *d, uint16_t i)
 	d->guests_free = i;
 }
 
+uint32_t dnsredir_waiting(const struct dnsredir *d, uint32_t guest_ip_be)
+{
+	return d->guest[guest_find(d, guest_ip_be)].askers; /* account 0 is always empty */
+}
+
 /* A guest may take as much as it leaves free for all others together: however many of them ask without
  * end, there is room for the first question of one more. */
-static bool has_too_many(struct dnsredir *d, uint32_t ip_be)
+static bool has_too_many(const struct dnsredir *d, const struct dnsredir_ask *ask)
 {
-	uint16_t i = *guest_bucket(d, ip_be);
-	while (i && d->guest[i].ip_be != ip_be)
-		i = d->guest[i].next;
-	const uint32_t n = i ? d->guest[i].askers : 0;
-	return n >= d->guest_limit || n >= DNSREDIR_QUERIES - d->live ||
+	const uint32_t n = dnsredir_waiting(d, ask->guest_ip_be);
+	return n + ask->elsewhere >= d->guest_limit || n >= DNSREDIR_QUERIES - d->live ||
 	       n >= DNSREDIR_ASKERS - d->askers;
 }
 
@@ -180,8 +189,7 @@ enum dnsredir_opened dnsredir_open(struct dnsredir *d, const struct dnsredir_ask
 	const uint32_t same = same_question(d, ask);
 	if (same && asks_already(d, same, ask))
 		return DNSREDIR_AGAIN;
-	if (has_too_many(d, ask->guest_ip_be) ||
-		(same && d->query[same].askers == DNSREDIR_QUERY_ASKERS))
+	if (has_too_many(d, ask) || (same && d->query[same].askers == DNSREDIR_QUERY_ASKERS))
 		return DNSREDIR_FULL;
 	*ref = same ? same : new_query(d, ask, wire_id, now_ns);
 	if (!*ref)

@@ -85,6 +85,7 @@ struct dnsredir_ask {
 	size_t n;				/* at most DNSMSG_QUERY_BYTES */
 	const struct dnsmsg_question *question; /* NULL: odd */
 	uint64_t hash;				/* keyed, of a plain question */
+	uint32_t elsewhere; /* those of this guest that wait by TCP: they count too */
 };
 enum dnsredir_opened {
 	DNSREDIR_ASK,	/* *ref is to be asked */
@@ -107,6 +108,8 @@ bool dnsredir_has_other(const struct dnsredir *d, uint32_t ref, uint64_t now_ns)
 /* Which server a connection should go to that has failed with `tried` of them; 0: there is none left. */
 uint32_t dnsredir_server(const struct dnsredir *d, uint32_t tried, uint64_t now_ns);
 void dnsredir_close(struct dnsredir *d, uint32_t ref);
+/* How many questions of a guest wait. */
+uint32_t dnsredir_waiting(const struct dnsredir *d, uint32_t guest_ip_be);
 
 enum dnsredir_failure {
 	DNSREDIR_SILENT,   /* it may still answer, or when it is asked again */

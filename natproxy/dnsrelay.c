@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "dgram.h"
+#include "dns.h"
 #include "dnsrelay.h"
 #include "gather.h"
 
@@ -144,7 +145,7 @@ static bool ask_once(struct natproxy *np, uint32_t ref, uint32_t ip_be, bool aga
 	struct sock_datagram d = {.piece = &piece, .pieces = 1};
 	if (!again || q->fd < 0) {
 		hang_up(np, ref);
-		const int fd = sock_udp_to(np->sock, &to);
+		const int fd = sock_udp_to(np->sock, &to, dns_device(np, ip_be));
 		if (fd < 0 || !natproxy_own(np, fd, OWNER_QUERY, ref))
 			return false;
 		q->fd = fd;
@@ -231,7 +232,8 @@ static void ask_upstream(struct natproxy *np, const struct flow *f, const uint8_
 		.bytes = query,
 		.n = n,
 		.question = q,
-		.hash = q ? dnscache_hash(&np->dns_cache, q) : 0};
+		.hash = q ? dnscache_hash(&np->dns_cache, q) : 0,
+		.elsewhere = dnstcp_waiting(np, f->guest.ip_be)};
 	uint32_t ref;
 	if (!np->dns.upstream_count) {
 		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
@@ -293,14 +295,10 @@ static void useless(struct natproxy *np, uint32_t ref, const uint8_t *bytes, siz
 
 void dnsrelay_ready(struct natproxy *np, uint32_t ref)
 {
-	struct datagram_slot *slot = &np->slot[0];
-	if (!gather_buffers(np, slot)) {
-		drop_count(np->drops, DROP_NO_BUFFER);
-		ask_or_give_up(np, ref);
-		return;
-	}
-	uint8_t *bytes = arena_ptr(np->arena, slot->large);
-	struct iovec piece = {bytes, ARENA_LARGE_BYTES};
+	/* not a buffer of the arena: an answer that lies there for want of one would be asked for
+	 * again in each turn */
+	uint8_t *bytes = np->dns_reply;
+	struct iovec piece = {bytes, sizeof(np->dns_reply)};
 	struct sock_datagram d = {.piece = &piece, .pieces = 1};
 	const int r = sock_receive(np->sock, np->dns.query[ref].fd, &d, 1);
 	if (r == -EAGAIN)

@@ -10,10 +10,15 @@
  *
  * The server is called when a question needs it. If it goes away while it owes nothing, the next
  * question calls again; if it owes answers, the guest's connection is reset, so that it asks anew.
+ *
+ * Connections are few, and a guest that neither asks nor is owed an answer loses its own. Of one that
+ * has as many questions waiting as it may, the next waits for an answer on its connection, or where none
+ * is owed is answered SERVFAIL.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "dns.h"
 #include "dnsrelay.h"
 #include "dnstcp.h"
 #include "download.h"
@@ -43,6 +48,18 @@ static struct dnstcp_stream *free_stream(struct natproxy *np, uint32_t guest_ip_
 	return held < DNSTCP_STREAMS - np->dns_tcp.used ? found : NULL;
 }
 
+/* From now on patience is as long as what is waited for takes. */
+static void wait_on(struct natproxy *np, struct dnstcp_stream *s)
+{
+	struct dnstcp *t = &np->dns_tcp;
+	const uint64_t ms = s->state == DNSTCP_CONNECTING ? DNSTCP_CONNECT_MS
+			    : s->asked			  ? DNSTCP_PATIENCE_MS
+							  : DNSTCP_IDLE_MS;
+	s->due_ns = np->now_ns + ms * MS_NS;
+	if (!t->due_ns || s->due_ns < t->due_ns)
+		t->due_ns = s->due_ns;
+}
+
 bool dnstcp_open(struct natproxy *np, struct flow *f)
 {
 	struct dnstcp_stream *s = free_stream(np, f->guest.ip_be);
@@ -53,8 +70,8 @@ bool dnstcp_open(struct natproxy *np, struct flow *f)
 	s->state = DNSTCP_APART;
 	s->tried = s->asked = 0;
 	s->complete = s->closing = false;
-	s->due_ns = 0;
 	s->query_bytes = s->sent = s->answer_bytes = s->given = 0;
+	wait_on(np, s);
 	np->dns_tcp.used++;
 	f->dns_stream = (uint8_t)(s - np->dns_tcp.stream + 1);
 	f->state = FLOW_RUNNING;
@@ -72,14 +89,6 @@ void dnstcp_end(struct natproxy *np, struct flow *f)
 	f->dns_stream = 0;
 }
 
-static void wait_for(struct natproxy *np, struct dnstcp_stream *s, uint32_t ms)
-{
-	struct dnstcp *t = &np->dns_tcp;
-	s->due_ns = np->now_ns + (uint64_t)ms * MS_NS;
-	if (!t->due_ns || s->due_ns < t->due_ns)
-		t->due_ns = s->due_ns;
-}
-
 static void hang_up(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
 	if (f->fd >= 0)
@@ -88,17 +97,17 @@ static void hang_up(struct natproxy *np, struct flow *f, struct dnstcp_stream *s
 	f->watched = 0;
 	f->readable = f->blocked = false;
 	s->state = DNSTCP_APART;
-	s->due_ns = 0;
+	wait_on(np, s);
 }
 
 /* The server is gone, or as good as. */
 static void lose_server(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
-	hang_up(np, f, s);
 	s->closing = s->asked > 0;
 	s->tried += s->query_bytes > 0;
 	s->asked = 0;
 	s->sent = 0;
+	hang_up(np, f, s);
 	if (!s->complete)
 		s->answer_bytes = 0;
 }
@@ -107,19 +116,19 @@ static void lose_server(struct natproxy *np, struct flow *f, struct dnstcp_strea
 static bool call_server(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
 	static const struct sock_age usual = {0, 0};
-	static const struct sock_place anywhere;
 	for (;; s->tried++) {
 		const struct sock_address to = {
 			dnsredir_server(&np->dns, s->tried, np->now_ns), ACCESS_DNS_PORT};
 		if (!to.ip_be || !natproxy_fd_room(np, false))
 			return false;
-		const int fd = sock_tcp_connect(np->sock, &anywhere, false, &to, &usual);
+		const struct sock_place from = {.device = dns_device(np, to.ip_be)};
+		const int fd = sock_tcp_connect(np->sock, &from, false, &to, &usual);
 		if (fd < 0 || !natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id)))
 			continue;
 		f->fd = fd;
 		f->blocked = true;
 		s->state = DNSTCP_CONNECTING;
-		wait_for(np, s, DNSTCP_CONNECT_MS);
+		wait_on(np, s);
 		flow_watch(np, f);
 		return true;
 	}
@@ -144,7 +153,7 @@ static void connected(struct natproxy *np, struct flow *f, struct dnstcp_stream 
 		return;
 	}
 	s->state = DNSTCP_JOINED;
-	s->due_ns = 0;
+	wait_on(np, s);
 	sock_local(np->sock, f->fd, &f->outside);
 	nat_session(&np->nat, f->sessions)->outside = f->outside;
 }
@@ -166,9 +175,34 @@ static void refuse(
 			rcode, s->answer + DNSTCP_LENGTH_BYTES));
 }
 
+uint32_t dnstcp_waiting(const struct natproxy *np, uint32_t guest_ip_be)
+{
+	const struct dnstcp *t = &np->dns_tcp;
+	uint32_t waiting = 0;
+	for (uint32_t i = 0, left = t->used; left; i++) {
+		const struct dnstcp_stream *s = &t->stream[i];
+		left -= s->flow != 0;
+		waiting += s->flow && s->guest_ip_be == guest_ip_be ? s->asked : 0;
+	}
+	return waiting;
+}
+
+static bool has_too_many(const struct natproxy *np, const struct dnstcp_stream *s)
+{
+	return dnsredir_waiting(&np->dns, s->guest_ip_be) + dnstcp_waiting(np, s->guest_ip_be) >=
+	       np->dns.guest_limit;
+}
+
 /* The question that lies in `query` goes to the server. True: it is gone, or answered. */
 static bool send_query(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
+	if (!s->sent && has_too_many(np, s)) {
+		if (s->asked)
+			return false;
+		drop_count(np->drops, DROP_DNS_LIMIT);
+		refuse(np, f, s, DNSMSG_SERVFAIL);
+		return true;
+	}
 	if (s->state == DNSTCP_APART && !call_server(np, f, s)) {
 		drop_count(np->drops, DROP_DNS_NO_UPSTREAM);
 		s->tried = 0;
@@ -190,7 +224,7 @@ static bool send_query(struct natproxy *np, struct flow *f, struct dnstcp_stream
 	}
 	s->query_bytes = s->sent = s->tried = 0;
 	s->asked++;
-	wait_for(np, s, DNSTCP_PATIENCE_MS);
+	wait_on(np, s);
 	return true;
 }
 
@@ -201,6 +235,8 @@ static int take_query(struct natproxy *np, struct flow *f, struct dnstcp_stream 
 	struct dnsmsg_question q;
 	size_t n;
 	session_count(np, f->sessions, 0, s->query_bytes);
+	if (!s->asked)
+		wait_on(np, s);
 	switch (dnsmsg_query(query, s->query_bytes - DNSTCP_LENGTH_BYTES, &q)) {
 	case DNSMSG_NOISE: return -EPROTO;
 	case DNSMSG_MALFORMED:
@@ -301,31 +337,7 @@ bool dnstcp_upload(struct natproxy *np, struct flow *f)
 /* Lends the guest what there is of its answer, as far as credit and slots go. True: all of it. */
 static bool give(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
-	while (s->given < s->answer_bytes && f->credit > f->download_sent) {
-		const uint32_t id = link_room(np->link, LINK_DATA) && download_share(np, f)
-					    ? arena_take(np->arena, BUF_SMALL, false)
-					    : 0;
-		if (!id) {
-			np->starved = true;
-			flow_work(np, f, WORK_DOWNLOAD);
-			return false;
-		}
-		const uint64_t credit = f->credit - f->download_sent;
-		uint32_t n = s->answer_bytes - s->given;
-		n = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
-		n = n < credit ? n : (uint32_t)credit;
-		memcpy(arena_ptr(np->arena, id), s->answer + s->given, n);
-		struct ring_desc d = {.op = RING_NATPROXY_TCP_DATA,
-			.nseg = 1,
-			.flow = f->id,
-			.arg = f->download_sent};
-		d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), n, id};
-		download_lend(np, f, id);
-		natproxy_tell(np, LINK_DATA, &d);
-		f->download_sent += n;
-		s->given += n;
-		session_count(np, f->sessions, n, 0);
-	}
+	s->given += download_copy(np, f, s->answer + s->given, s->answer_bytes - s->given);
 	return s->given == s->answer_bytes;
 }
 
@@ -380,10 +392,8 @@ static bool read_answer(struct natproxy *np, struct flow *f, struct dnstcp_strea
 	if (s->answer_bytes < answer_end(s))
 		return true;
 	s->complete = true;
-	if (--s->asked)
-		wait_for(np, s, DNSTCP_PATIENCE_MS);
-	else
-		s->due_ns = 0;
+	s->asked--;
+	wait_on(np, s);
 	note_names(np, s);
 	return true;
 }
@@ -407,14 +417,18 @@ bool dnstcp_download(struct natproxy *np, struct flow *f)
 	return n == MESSAGES_PER_TURN;
 }
 
-/* Who is not connected yet tries the next; who owes answers is given up. */
+/* Who is not connected yet tries the next; a server that owes answers is given up, and a guest that is
+ * owed none. */
 static void lose_patience(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
-	if (s->state == DNSTCP_CONNECTING)
+	if (s->state == DNSTCP_CONNECTING) {
 		try_next(np, f, s);
-	else
+	} else if (s->asked) {
 		lose_server(np, f, s);
-	flow_work(np, f, WORK_UPLOAD);
+		flow_work(np, f, WORK_UPLOAD);
+	} else {
+		relay_reset(np, f, "idle");
+	}
 }
 
 void dnstcp_timeout(struct natproxy *np)
@@ -425,11 +439,9 @@ void dnstcp_timeout(struct natproxy *np)
 		return;
 	for (uint32_t i = 0; i < DNSTCP_STREAMS; i++) {
 		struct dnstcp_stream *s = &t->stream[i];
-		if (!s->flow || !s->due_ns)
-			continue;
-		if (s->due_ns <= np->now_ns)
+		if (s->flow && s->due_ns <= np->now_ns)
 			lose_patience(np, &np->flow[s->flow - 1], s);
-		else if (!soonest || s->due_ns < soonest)
+		if (s->flow && (!soonest || s->due_ns < soonest))
 			soonest = s->due_ns;
 	}
 	t->due_ns = soonest;

@@ -21,6 +21,7 @@ enum {
 	DNSTCP_OUTSTANDING = 64,    /* questions of one connection that a server owes answers to */
 	DNSTCP_CONNECT_MS = 1000,   /* after which the next server is tried */
 	DNSTCP_PATIENCE_MS = 10000, /* silence of a server that owes answers */
+	DNSTCP_IDLE_MS = 30000,	    /* silence of a guest that is owed none (RFC 7766 6.2.3) */
 };
 
 /*
@@ -36,7 +37,7 @@ struct dnstcp_stream {
 	uint8_t state, tried, asked;  /* tried: servers that did not take the connection */
 	bool complete;		      /* `answer` holds a whole message */
 	bool closing;		      /* a server went away with answers owed */
-	uint64_t due_ns;	      /* when patience ends; 0: nothing is waited for */
+	uint64_t due_ns;	      /* when patience ends, with the server or with the guest */
 	uint32_t query_bytes, sent;   /* read from the guest; `sent` of them to the server */
 	uint32_t answer_bytes, given; /* of a message for the guest; `given` of them */
 	uint8_t query[DNSTCP_LENGTH_BYTES + DNSMSG_QUERY_BYTES];
@@ -56,7 +57,10 @@ void dnstcp_end(struct natproxy *np, struct flow *f);
 /* What upload_turn and download_turn are for other flows. */
 bool dnstcp_upload(struct natproxy *np, struct flow *f);
 bool dnstcp_download(struct natproxy *np, struct flow *f);
-/* Servers that were silent for too long; and when that is, UINT64_MAX never. */
+/* How many questions of a guest wait for a server; limits.dns_sessions_per_host bounds them together
+ * with those that came by UDP. */
+uint32_t dnstcp_waiting(const struct natproxy *np, uint32_t guest_ip_be);
+/* Servers and guests that were silent for too long; and when that is, UINT64_MAX never. */
 void dnstcp_timeout(struct natproxy *np);
 uint64_t dnstcp_deadline(const struct natproxy *np);
 

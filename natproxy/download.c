@@ -16,6 +16,7 @@
  * each read finds it, and that byte travels alone, marked.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "dnstcp.h"
 #include "download.h"
@@ -55,6 +56,43 @@ void download_lend(struct natproxy *np, struct flow *f, uint32_t id)
 	f->pinned_bytes += buf_bytes(buf_index(id));
 	np->buffer_flow[buf_index(id)] = f->id;
 	arena_lend(np->arena, id, ACTOR_NETSTACK);
+}
+
+/* Out of ring slots or buffers: what frees them need not wake us, so a timer does. */
+static bool try_again_soon(struct natproxy *np, struct flow *f)
+{
+	np->starved = true;
+	flow_work(np, f, WORK_DOWNLOAD);
+	return false;
+}
+
+uint32_t download_copy(struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n)
+{
+	uint32_t done = 0;
+	while (done < n && f->credit > f->download_sent) {
+		const uint32_t id = link_room(np->link, LINK_DATA) && download_share(np, f)
+					    ? arena_take(np->arena, BUF_SMALL, false)
+					    : 0;
+		if (!id) {
+			try_again_soon(np, f);
+			break;
+		}
+		const uint64_t credit = f->credit - f->download_sent;
+		uint32_t part = n - done < ARENA_SMALL_BYTES ? n - done : ARENA_SMALL_BYTES;
+		part = part < credit ? part : (uint32_t)credit;
+		memcpy(arena_ptr(np->arena, id), bytes + done, part);
+		struct ring_desc d = {.op = RING_NATPROXY_TCP_DATA,
+			.nseg = 1,
+			.flow = f->id,
+			.arg = f->download_sent};
+		d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), part, id};
+		download_lend(np, f, id);
+		natproxy_tell(np, LINK_DATA, &d);
+		f->download_sent += part;
+		done += part;
+		session_count(np, f->sessions, part, 0);
+	}
+	return done;
 }
 
 int download_returned(struct natproxy *np, const struct ring_desc *d)
@@ -172,14 +210,6 @@ static bool read_ended(struct natproxy *np, struct flow *f, ssize_t r)
 	}
 	f->outside_finished = true;
 	download_finish(np, f);
-	return false;
-}
-
-/* Out of ring slots or buffers: what frees them need not wake us, so a timer does. */
-static bool try_again_soon(struct natproxy *np, struct flow *f)
-{
-	np->starved = true;
-	flow_work(np, f, WORK_DOWNLOAD);
 	return false;
 }
 

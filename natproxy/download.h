@@ -16,6 +16,11 @@ int download_returned(struct natproxy *np, const struct ring_desc *d);
 uint32_t download_share(const struct natproxy *np, const struct flow *f);
 /* Lends a buffer to netstack on the flow's account. */
 void download_lend(struct natproxy *np, struct flow *f, uint32_t id);
+/*
+ * Lends the guest a copy of these bytes, which are the next of its stream, in small buffers as far as credit, slots and
+ * the flow's share go: how many went. Where slots or buffers were short the flow is put to work again.
+ */
+uint32_t download_copy(struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n);
 /* Everything before the far end's FIN is with netstack: passes the FIN on. */
 void download_finish(struct natproxy *np, struct flow *f);
 

@@ -10,7 +10,6 @@
  */
 #include "forward.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 #include "portlog.h"
 #include "source.h"
 
-enum { IP_TEXT = 16, PRIVILEGED = 1024, PORT_BASE = 8000, LOOPBACK_FIRST = 0x7f };
+enum { IP_TEXT = 16, PRIVILEGED = 1024, PORT_BASE = 8000 };
 static const uint64_t retry_ns = 2000000000;
 
 static const char *protocol_name(const struct publish *p)
@@ -235,8 +234,7 @@ void forward_timeout(struct natproxy *np)
 
 static bool has_address(const struct natproxy *np, uint32_t ip_be)
 {
-	return !ip_be || ntohl(ip_be) >> 24 == LOOPBACK_FIRST || np->access.own_partial ||
-	       access_is_own(&np->access, ip_be);
+	return !ip_be || np->access.own_partial || access_is_local(&np->access, ip_be);
 }
 
 const char *forward_state(

@@ -91,7 +91,8 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 	return session;
 }
 
-bool gather_buffers(struct natproxy *np, struct datagram_slot *slot)
+/* Buffers for one received message: false when there are none. */
+static bool has_buffers(struct natproxy *np, struct datagram_slot *slot)
 {
 	if (!slot->small)
 		slot->small = arena_take(np->arena, BUF_SMALL, false);
@@ -269,7 +270,7 @@ static uint32_t offer(struct natproxy *np, struct flow *f, struct sock_datagram 
 		most = BULK_MESSAGES;
 	for (; n < most && n < room && n < share; n++) {
 		struct datagram_slot *slot = &np->slot[n];
-		if (!gather_buffers(np, slot))
+		if (!has_buffers(np, slot))
 			break;
 		struct sock_datagram *d = &batch[n];
 		d->piece = piece[n];

@@ -17,7 +17,5 @@ struct gather_payload {
 /* Hands netstack a payload. Takes the buffers, also when it fails: false = the ring is full. */
 bool gather_deliver(struct natproxy *np, struct flow *f, const struct ring_remote *from,
 	const struct gather_payload *p);
-/* Buffers for one received message: false when there are none. */
-bool gather_buffers(struct natproxy *np, struct datagram_slot *slot);
 
 #endif

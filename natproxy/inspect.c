@@ -289,34 +289,12 @@ bool inspect_upload(struct natproxy *np, struct flow *f)
 	return more;
 }
 
-/* Lends the output to netstack in small buffers, as far as credit and slots go. */
+/* Lends the output to netstack, as far as credit and slots go. */
 static void lend_output(struct natproxy *np, struct flow *f, struct half *h)
 {
-	while (h->out_end && f->credit > f->download_sent) {
-		const uint32_t id = link_room(np->link, LINK_DATA) && download_share(np, f)
-					    ? arena_take(np->arena, BUF_SMALL, false)
-					    : 0;
-		if (!id) {
-			np->starved = true;
-			flow_work(np, f, WORK_DOWNLOAD);
-			return;
-		}
-		const uint64_t credit = f->credit - f->download_sent;
-		uint32_t n = h->out_end - h->out_first;
-		n = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
-		n = n < credit ? n : (uint32_t)credit;
-		memcpy(arena_ptr(np->arena, id), h->output + h->out_first, n);
-		struct ring_desc d = {.op = RING_NATPROXY_TCP_DATA,
-			.nseg = 1,
-			.flow = f->id,
-			.arg = f->download_sent};
-		d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), n, id};
-		download_lend(np, f, id);
-		natproxy_tell(np, LINK_DATA, &d);
-		f->download_sent += n;
-		output_took(h, n);
-		session_count(np, f->sessions, n, 0);
-	}
+	if (h->out_end)
+		output_took(h,
+			download_copy(np, f, h->output + h->out_first, h->out_end - h->out_first));
 }
 
 /* False: the flow was reset. */

@@ -32,7 +32,7 @@
 #include "topology.h"
 #include "upload.h"
 
-enum { LINE_BYTES = 384, RETRY_NS = 1000000, ORDER_NUMBERS = 4096 };
+enum { LINE_BYTES = 384, RETRY_NS = 1000000, ORDER_NUMBERS = 4096, EXPIRED_A_TURN = 512 };
 static const uint64_t shortage_say_ns = 10000000000;
 /* An address that is taken away and given back at once, as DHCP clients do, ends nothing. */
 static const uint64_t address_grace_ns = 500000000;
@@ -194,6 +194,7 @@ int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
 	if (error)
 		return error;
 	forward_configure(np, hub->nat);
+	dns_configure(np, hub);
 	if (before && !np->config.enabled) {
 		forward_close(np);
 		sweep_begin(np, SWEEP_SWITCHED);
@@ -324,7 +325,8 @@ void natproxy_end_flow(struct natproxy *np, struct flow *f, const char *why)
 void natproxy_timeout(struct natproxy *np)
 {
 	uint32_t ref;
-	while ((ref = nat_expired(&np->nat, np->now_ns))) {
+	/* what is left is due still: a timeout that was made shorter ends many at once */
+	for (int n = 0; n < EXPIRED_A_TURN && (ref = nat_expired(&np->nat, np->now_ns)); n++) {
 		struct flow *f = flow_live(np, nat_session(&np->nat, ref)->flow);
 		if (f->kind == FLOW_TCP)
 			natproxy_end_flow(np, f, "idle");

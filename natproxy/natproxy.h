@@ -182,6 +182,7 @@ struct burst {	       /* datagrams of one flow waiting for sendmmsg */
 struct dns_servers { /* where questions go: those configured, if there are any */
 	uint32_t hosts, configured;
 	uint32_t host_ip_be[DNSREDIR_UPSTREAMS], configured_ip_be[DNSREDIR_UPSTREAMS];
+	char device[NATPROXY_DEVICE_BYTES]; /* of the hub when they were last looked at */
 	char domain[256]; /* this computer's, for dhcp.domain = host */
 };
 
@@ -227,6 +228,7 @@ struct natproxy {
 	struct dnslocal dns_local;
 	struct dnsnames dns_names;
 	struct dnstcp dns_tcp;
+	uint8_t dns_reply[UINT16_MAX]; /* the datagram from a server that is being looked at */
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, inspects, incomings, last_token;

@@ -86,8 +86,7 @@ static bool is_taken_anew(const struct natproxy *np, uint16_t port)
 static int connect_from(struct natproxy *np, struct flow *f, const struct sock_address *to,
 	const struct sock_age *age)
 {
-	/* questions to the host's resolvers go the host's way */
-	struct sock_place from = f->dns ? (struct sock_place){0} : source_of(np, f->guest.ip_be);
+	struct sock_place from = source_of(np, f->guest.ip_be);
 	for (unsigned int n = 0;; n++) {
 		const uint16_t port = n < PORT_TRIES ? source_port(np, NAT_TCP, &f->guest, n) : 0;
 		const bool alone = !from.at.ip_be && is_taken_anew(np, port);

@@ -183,13 +183,10 @@ int sock_local(struct sock_host *h, int fd, struct sock_address *out)
 int sock_source(
 	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
 {
-	const struct sockaddr_in far = kernel_address(to);
 	struct sock_address at;
-	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, device);
+	const int fd = sock_udp_to(h, to, device);
 	if (fd < 0)
 		return fd;
-	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)))
-		return abandon(fd, -errno);
 	const int error = sock_local(h, fd, &at);
 	close(fd);
 	*ip_be = error ? 0 : at.ip_be;
@@ -261,10 +258,10 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 	return fd;
 }
 
-int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sockaddr_in far = kernel_address(peer);
-	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, NULL);
+	const int fd = new_socket(SOCK_DGRAM, IPPROTO_UDP, device);
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (const struct sockaddr *)&far, sizeof(far)))

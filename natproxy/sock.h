@@ -129,8 +129,9 @@ void sock_close(struct sock_host *h, int fd, bool reset);
  * Syscalls: socket setsockopt bind close
  */
 int sock_udp(struct sock_host *h, const struct sock_place *at);
-/* A UDP socket that talks to one peer only, from a random port. Syscalls: socket connect close */
-int sock_udp_to(struct sock_host *h, const struct sock_address *peer);
+/* A UDP socket that talks to one peer only, from a random port, by this device (NULL any). Syscalls: socket setsockopt
+ * connect close */
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device);
 /* A ping socket whose identifier is the port of `at` if nobody has it. Syscalls: socket setsockopt bind close */
 int sock_echo(struct sock_host *h, const struct sock_place *at);
 /*

@@ -5,11 +5,9 @@
  */
 #include "sweep.h"
 
-#include <arpa/inet.h>
-
 #include "dgram.h"
 
-enum { SESSIONS_A_TURN = 512, NUMBER_BITS = 65536, LOOPBACK_FIRST = 0x7f };
+enum { SESSIONS_A_TURN = 512, NUMBER_BITS = 65536 };
 
 static void end_session(struct natproxy *np, uint32_t ref, const char *why)
 {
@@ -32,8 +30,7 @@ static uint32_t local_address(struct natproxy *np, const struct flow *f)
 static bool is_homeless(struct natproxy *np, const struct flow *f)
 {
 	const uint32_t ip_be = local_address(np, f);
-	return ip_be && ntohl(ip_be) >> 24 != LOOPBACK_FIRST && !np->access.own_partial &&
-	       !access_is_own(&np->access, ip_be);
+	return ip_be && !np->access.own_partial && !access_is_local(&np->access, ip_be);
 }
 
 static const char *why_ended(struct natproxy *np, const struct flow *f)

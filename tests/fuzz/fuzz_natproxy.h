@@ -126,7 +126,7 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 {
 	return new_fd();
 }
-int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	return new_fd();
 }

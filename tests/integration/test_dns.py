@@ -3,6 +3,7 @@ leased hosts; what a guest may not do."""
 import os, random, shutil, socket, struct, time
 import pytest
 from conftest import HUB, SERVER, SERVER2, TOP, act, lease, wait_for
+from operator_client import change
 
 REFUSING, SILENT = SERVER2, "198.18.1.77"
 
@@ -279,3 +280,16 @@ def test_a_guest_has_a_share(served):
     drops = {row["reason"]: int(row["count"]) for row in served.table("drops")}
     assert drops["DNS_LIMIT"] > 0
     wait_for(lambda: "198.18.2.1" in dig(served.guest, "after.www.zone.test", "+time=1"), 5, "its next question")
+
+
+def test_changes_hold_at_once(served, zone):
+    """Servers, the domain and what is kept, without a restart."""
+    guest, heard = served.guest, zone[1].asked("new.www.zone.test")
+    change(served, ("set", "dns.upstreams", f"[{ZONE2}]"), ("set", "dhcp.domain", "lab.internal"), ("set", "dns.cache", "0"))
+    wait_for(lambda: guest.run("dig", "+short", "+time=1", "+tries=1", f"@{HUB}", "laptop.lab.internal", check=False).stdout.strip(), 1, "the domain")
+    assert "NXDOMAIN" in dig(guest, "nobody.lab.internal")
+    for _ in range(2):
+        assert "198.18.2.1" in dig(guest, "new.www.zone.test", "+short")
+    assert zone[1].asked("new.www.zone.test") == heard + 2 and zone[0].asked("new.www.zone.test") == 0
+    change(served, ("set", "dns.local_names", "false"))
+    wait_for(lambda: not dig(guest, "gateway", "+short").strip(), 1, "the end of local names")

@@ -5,6 +5,7 @@
 import time
 import pytest
 from conftest import PEER, Gateway, Namespace, act, serve, sh, wait_for
+from operator_client import change
 
 A, A_STATIC, B, A_FAR, B_FAR = "198.18.10.2", "198.18.10.7", "198.18.11.2", "198.18.10.1", "198.18.11.1"
 SERVER, LISTED, HOLE = "198.18.12.1", "198.18.12.2", "198.18.12.3"
@@ -132,6 +133,21 @@ def test_rows_of_tcp_udp_and_icmp_know_the_outside(site):
 def test_a_hub_leaves_by_its_device(site):
     assert site.act(BLUE, "who")["seen"].startswith(f"{B}:")
     assert site.act(BLUE, "udp_mapping")["seen"][0].startswith(f"{B}:")
+
+
+def test_a_hubs_own_dns_servers_are_asked_by_its_device(site, world):
+    log = world.folder / "rules-dns"
+    server = site.internet.start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--bind-interfaces",
+                                 f"--listen-address={SERVER}", "--user=root", "--pid-file=", "--log-queries", f"--log-facility={log}", "--address=/www.blue.test/198.18.12.1")
+    try:
+        wait_for(log.exists, 5, "dnsmasq")
+        change(site.gateway, ("set", "dns.upstreams", f"[{SERVER}]"), hub="blue")
+        for name, way in (("a.www.blue.test", "+notcp"), ("b.www.blue.test", "+tcp")):
+            assert SERVER in site.guests[BLUE].run("dig", "+short", "+time=2", way, "@192.168.40.1", name).stdout
+            assert f"{name} from {B}" in log.read_text(), "the host's default route leads elsewhere"
+    finally:
+        server.terminate()
+        server.wait(5)
 
 
 def test_a_port_on_a_device_is_reached_by_that_device_only(site):

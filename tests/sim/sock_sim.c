@@ -377,7 +377,7 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 	return fd;
 }
 
-int sock_udp_to(struct sock_host *h, const struct sock_address *peer)
+int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sock_place any = {0};
 	int fd = sock_udp(h, &any);

@@ -188,6 +188,31 @@ Test(configure, a_far_end_must_pass_the_destination_list)
 	refused(&nat, "was refused: access list 10 (nat.destination_list)");
 }
 
+Test(configure, dns_is_the_new_one_at_once)
+{
+	Nl__Dns dns = NL__DNS__INIT;
+	Nl__Ip4 first = NL__IP4__INIT, *upstreams[] = {&first};
+	struct rig *r = rig_new(&(struct rig_options){0});
+	first.be = inet_addr("192.0.2.53");
+	dns.n_upstreams = 1;
+	dns.upstreams = upstreams;
+	dns.has_cache = dns.has_local_names = true;
+	dns.cache = 17;
+	rig_configure(r, &(struct rig_options){
+				 .dns = &dns, .dns_limit = 3, .domain = "lab.example"});
+	cr_assert_eq(r->np->dns.upstream_count, 1);
+	cr_assert_eq(r->np->dns.upstream[0].ip_be, first.be);
+	cr_assert_eq(r->np->dns.guest_limit, 3);
+	cr_assert_eq(r->np->dns_cache.capacity, 17);
+	cr_assert_not(r->np->dns_local.enabled);
+	cr_assert_eq(r->np->dns_local.domain_bytes, 13);
+	cr_assert(r->uplink.dns, "netstack hears that there is a server");
+	rig_configure(r, &(struct rig_options){0});
+	cr_assert_eq(r->np->dns.upstream_count, 0);
+	cr_assert(r->np->dns_local.enabled);
+	rig_free(r);
+}
+
 Test(configure, what_boot_would_refuse_is_refused_and_changes_nothing)
 {
 	struct rig *r = rig_new(&(struct rig_options){0});

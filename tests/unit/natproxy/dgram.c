@@ -286,6 +286,26 @@ Test(dgram, idle_mappings_close)
 	rig_free(r);
 }
 
+/* A timeout that is made shorter under load: nobody waits for the end of all that it ends. */
+Test(dgram, many_that_end_at_once_end_in_portions)
+{
+	Nl__Nat nat = NL__NAT__INIT;
+	nat.has_log = true;
+	struct rig *r = world((struct rig_options){.nat = &nat});
+	open_endpoint(r, FLOW, 45123, DGRAM_UDP);
+	for (uint16_t i = 0; i < 900; i++)
+		send_to(r, FLOW, 20000 + i, "x", 1);
+	cr_assert_eq(r->np->nat.live, 900);
+	rig_configure(r, &(struct rig_options){.nat = &nat, .udp_timeout_ms = 1000});
+	natproxy_time(r->np, r->np->now_ns + 10000000000, 0);
+	natproxy_timeout(r->np);
+	cr_assert(r->np->nat.live > 100 && r->np->nat.live < 900, "%u", r->np->nat.live);
+	cr_assert_leq(natproxy_deadline(r->np), r->np->now_ns, "the rest is due still");
+	natproxy_timeout(r->np);
+	cr_assert_eq(r->np->nat.live, 0);
+	rig_free(r);
+}
+
 static const uint64_t second_ns = 1000000000;
 
 static void at_second(struct rig *r, uint64_t second)

@@ -177,6 +177,24 @@ Test(dnslocal, a_domain_that_is_none_counts_as_none)
 	}
 }
 
+/* Whatever place its last dot has, nothing is written behind what there is room for. */
+Test(dnslocal, a_long_domain_stays_within_its_room)
+{
+	char text[256];
+	for (size_t dot = 130; dot < 190; dot++)
+		for (size_t n = dot + 2; n < dot + 40; n++) {
+			memset(text, 'a', n);
+			text[60] = text[120] = text[dot] = '.';
+			text[n] = '\0';
+			struct dnslocal *l = local(text, true);
+			const bool fits =
+				n + 2 <= DNSLOCAL_DOMAIN_MAX && dot - 121 <= DNSMSG_LABEL_MAX;
+			cr_assert_eq(l->domain_bytes, fits ? n + 2 : 0, "%zu %zu", dot, n);
+			cr_assert_eq(memcmp(&l->hosts.key, &key, sizeof(key)), 0);
+			free(l);
+		}
+}
+
 Test(dnslocal, edns_is_answered_with_edns)
 {
 	struct dnslocal *l = local("lan.example", true);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dns.h"
 #include "rig.h"
 
 enum { FLOW = 0x50002 };
@@ -311,6 +312,65 @@ Test(dnsrelay, a_long_answer_is_cut_for_who_takes_less)
 		cr_assert(rig_bytes(r, &d, 0)[2] & 2, "TC");
 		rig_give_back(r, &d);
 	}
+	cr_assert(hears_nothing(fd));
+	rig_free(r);
+}
+
+Test(dnsrelay, without_buffers_an_answer_is_lost_and_not_asked_for_again_and_again)
+{
+	static const char *const ip[] = {"127.0.0.53"};
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true});
+	const int fd = resolver_at(ip[0]);
+	use(r, ip, 1);
+	ask(r, question, sizeof(question));
+	for (int c = BUF_SMALL; c <= BUF_LARGE; c++)
+		while (arena_take(&r->arena, (enum buf_class)c, false))
+			;
+	answer(fd, 0);
+	cr_assert(rig_quiet(r, 20));
+	cr_assert(hears_nothing(fd));
+	cr_assert_eq(r->np->dns.live, 0);
+	cr_assert_eq(r->drops.count[DROP_NO_BUFFER], 1);
+	rig_free(r);
+}
+
+/* The hub's own servers are asked by its device, unless they are on this computer; this computer's as its
+ * routes say. */
+Test(dnsrelay, a_hubs_own_servers_are_asked_by_its_device)
+{
+	static const char *const host[] = {"127.0.0.53"};
+	char device[] = "nl-none0", name[] = "blue";
+	Nl__Vrf vrf = NL__VRF__INIT, *vrfs[] = {&vrf};
+	Nl__Nat nat = NL__NAT__INIT;
+	Nl__Ip4 server = NL__IP4__INIT, *upstreams[] = {&server};
+	Nl__Dns dns = NL__DNS__INIT;
+	if (!rig_network())
+		cr_skip_test("port 53 needs a network of our own, which is not to be had here");
+	vrf.name = nat.vrf = name;
+	vrf.device = device;
+	nat.n_vrfs = 1;
+	nat.vrfs = vrfs;
+	struct rig *r = rig_new(&(struct rig_options){.deny_host = true, .nat = &nat});
+	const int fd = resolver_at(host[0]);
+	use(r, host, 1);
+	ask(r, question, sizeof(question));
+	answer(fd, 0);
+	expect_answer(r, 0);
+	server.be = inet_addr("127.0.0.53");
+	dns.n_upstreams = 1;
+	dns.upstreams = upstreams;
+	rig_configure(r, &(struct rig_options){.deny_host = true, .nat = &nat, .dns = &dns});
+	ask(r, question, sizeof(question));
+	answer(fd, 0);
+	expect_answer(r, 0);
+	server.be = inet_addr("198.51.100.53");
+	cr_assert_str_eq(dns_device(r->np, server.be), device);
+	cr_assert_null(dns_device(r->np, inet_addr(host[0])));
+	rig_configure(r, &(struct rig_options){.deny_host = true, .nat = &nat, .dns = &dns});
+	ask(r, question, sizeof(question));
+	expect_answer(r, DNSMSG_SERVFAIL);
 	cr_assert(hears_nothing(fd));
 	rig_free(r);
 }

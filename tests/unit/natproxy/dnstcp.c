@@ -11,6 +11,7 @@
 #include "rig.h"
 
 enum { FLOW = 0x50002, QUESTION = 22 };
+static const char *const one_server[] = {"127.0.0.2"};
 static const uint8_t question[2 + QUESTION] = {
 	0, QUESTION, 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 2, 'b', 'c', 0, 0, 1, 0, 1};
 
@@ -189,12 +190,11 @@ Test(dnstcp, what_is_known_here_needs_no_server)
 
 Test(dnstcp, a_silent_server_is_left_for_the_next)
 {
-	static const char *const ip[] = {"127.0.0.2"};
 	uint8_t got[64];
 	network();
-	const int listener = server_at(ip[0]);
+	const int listener = server_at(one_server[0]);
 	struct rig *r = begin();
-	use(r, ip, 1);
+	use(r, one_server, 1);
 	say(r, 0, question, sizeof(question));
 	const int fd = taken(r, listener);
 	cr_assert_eq(heard(r, fd, got, sizeof(question)), sizeof(question));
@@ -232,5 +232,66 @@ Test(dnstcp, one_guest_cannot_hold_all_connections)
 		opened += d.op == RING_NATPROXY_TCP_OPENED;
 	}
 	cr_assert_eq(opened, DNSTCP_STREAMS / 2);
+	rig_free(r);
+}
+
+Test(dnstcp, a_guest_that_asks_nothing_loses_its_connection)
+{
+	struct rig *r = begin();
+	struct ring_desc d;
+	uint8_t out[2 + QUESTION];
+	r->skew_ns = (DNSTCP_IDLE_MS - 1000) * 1000000ULL;
+	say(r, 0, question, sizeof(question));
+	hear(r, out, sizeof(out));
+	r->skew_ns += 2000 * 1000000ULL;
+	cr_assert(rig_quiet(r, 5), "it has asked since");
+	say(r, sizeof(question), question, 1);
+	r->skew_ns += DNSTCP_IDLE_MS * 1000000ULL;
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_RESET, &d));
+	cr_assert_eq(r->np->dns_tcp.used, 0);
+	cr_assert(rig_has_line(r, "ended: idle,"));
+	rig_free(r);
+}
+
+/* One guest asks by two connections and by UDP; two questions may wait. */
+Test(dnstcp, a_guests_limit_holds_for_all_its_ways_to_ask)
+{
+	uint8_t three[3 * sizeof(question)], got[sizeof(three)], out[sizeof(question)];
+	struct ring_desc d;
+	network();
+	const int listener = server_at(one_server[0]);
+	struct rig *r = begin();
+	rig_configure(r, &(struct rig_options){.deny_host = true, .dns_limit = 2});
+	use(r, one_server, 1);
+	for (uint8_t i = 0; i < 3; i++) {
+		memcpy(three + i * sizeof(question), question, sizeof(question));
+		three[i * sizeof(question) + 15] = (uint8_t)('x' + i);
+	}
+	say(r, 0, three, sizeof(three));
+	const int fd = taken(r, listener);
+	cr_assert_eq(heard(r, fd, got, 2 * sizeof(question)), 2 * sizeof(question));
+	cr_assert(rig_quiet(r, 5));
+	cr_assert_eq(recv(fd, got, 1, MSG_PEEK), -1, "the third waits for an answer");
+	d = (struct ring_desc){.op = RING_NETSTACK_DGRAM_OPEN, .flow = FLOW + 1};
+	d.pair = (struct ring_pair){
+		.guest_ip_be = rig_guest_ip(), .guest_port = 45000, .kind = DGRAM_UDP};
+	rig_send(r, &d);
+	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW + 1, 0, question + 2, QUESTION);
+	d.remote = (struct ring_remote){.ip_be = inet_addr("192.168.30.1"), .port = 53, .ttl = 63};
+	rig_send(r, &d);
+	rig_turn(r);
+	cr_assert_eq(r->drops.count[DROP_DNS_LIMIT], 1, "by UDP");
+	open_flow(r, FLOW + 2, 45002);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	rig_credit(r, FLOW + 2, 1000);
+	d = rig_payload(r, RING_NETSTACK_TCP_DATA, FLOW + 2, 0, question, sizeof(question));
+	rig_send(r, &d);
+	hear(r, out, sizeof(out));
+	cr_assert_eq(out[5] & 15, DNSMSG_SERVFAIL);
+	cr_assert_eq(r->drops.count[DROP_DNS_LIMIT], 2, "by another connection");
+	got[4] |= 0x80;
+	cr_assert_gt(send(fd, got, sizeof(question), 0), 0);
+	hear(r, out, sizeof(out));
+	cr_assert_eq(heard(r, fd, got, sizeof(question)), sizeof(question), "now the third");
 	rig_free(r);
 }

@@ -138,6 +138,8 @@ static int with_hub(
 	Nl__Hub hub = NL__HUB__INIT;
 	Nl__Duration udp_timeout = NL__DURATION__INIT;
 	uint32_t ftp_port = o->ftp_port;
+	Nl__Dhcp dhcp = NL__DHCP__INIT;
+	char domain[256];
 	Nl__Publish *publish[1];
 	memcpy(publish, &o->publish, sizeof(publish));
 	if (o->nat)
@@ -178,6 +180,14 @@ static int with_hub(
 	hub.limits = &limits;
 	hub.alg = &alg;
 	hub.has_enable = o->hub_off;
+	memcpy(&hub.dns, &o->dns, sizeof(hub.dns));
+	limits.has_dns_sessions_per_host = o->dns_limit != 0;
+	limits.dns_sessions_per_host = o->dns_limit;
+	if (o->domain) {
+		snprintf(domain, sizeof(domain), "%s", o->domain);
+		dhcp.domain = domain;
+		hub.dhcp = &dhcp;
+	}
 	return take(context, &hub);
 }
 

@@ -51,6 +51,9 @@ struct rig_options {
 	bool outbound_refresh_only;
 	const Nl__Nat *nat; /* what the options above do not say; they are laid over it */
 	bool hub_off;
+	const Nl__Dns *dns;
+	uint32_t dns_limit;
+	const char *domain; /* dhcp.domain */
 };
 
 /*
