@@ -112,8 +112,10 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 				log->folder, strerror(-log->error), advice(log->error));
 		return;
 	}
-	if (seclog_loss_due(&log->loss, e->at_ms, &told))
+	if (seclog_loss_due(&log->loss, e->at_ms, &told)) {
+		supervisor_forget(hub->super, "security log lines are lost");
 		say_lost(hub, "security log", &told);
+	}
 }
 
 static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e)
