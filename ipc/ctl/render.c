@@ -310,14 +310,13 @@ void render_events(const struct render *r, const struct rows *rows, bool first)
 		print_event(r, rows->row[i]);
 }
 
-/* Notes are sentences, longer than a cell of a table. */
+/* Notes are sentences: longer than a cell of a table, and with quotes in them. */
 static void print_notes(FILE *out, const Nl__StatusRow *s)
 {
 	char shown[NOTE_BYTES_MAX];
 
 	for (size_t i = 0; i < s->n_notes; i++)
-		fprintf(out, "  %s\n",
-			log_escape(shown, sizeof(shown), s->notes[i], strlen(s->notes[i])));
+		fprintf(out, "  %s\n", reflect_printable(shown, sizeof(shown), s->notes[i]));
 }
 
 static void print_gateway(FILE *out, const Nl__StatusRow *s)
