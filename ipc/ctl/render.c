@@ -13,7 +13,7 @@
 #include "reflect.h"
 #include "render.h"
 
-enum { COLUMNS_MAX = 16, GAP = 2 };
+enum { COLUMNS_MAX = 16, GAP = 2, NOTE_BYTES_MAX = 2048 };
 
 static bool is_shown(const struct column *column, bool wide)
 {
@@ -310,9 +310,18 @@ void render_events(const struct render *r, const struct rows *rows, bool first)
 		print_event(r, rows->row[i]);
 }
 
+/* Notes are sentences: longer than a cell of a table, and with quotes in them. */
+static void print_notes(FILE *out, const Nl__StatusRow *s)
+{
+	char shown[NOTE_BYTES_MAX];
+
+	for (size_t i = 0; i < s->n_notes; i++)
+		fprintf(out, "  %s\n", reflect_printable(shown, sizeof(shown), s->notes[i]));
+}
+
 static void print_gateway(FILE *out, const Nl__StatusRow *s)
 {
-	char text[4][CELL_BYTES_MAX], up[24];
+	char text[3][CELL_BYTES_MAX], up[24];
 	const char *const fields[] = {s->version, s->config, s->health};
 
 	for (int i = 0; i < 3; i++)
@@ -320,9 +329,7 @@ static void print_gateway(FILE *out, const Nl__StatusRow *s)
 			fields[i] != NULL ? strlen(fields[i]) : 1);
 	fprintf(out, "natlock %s  up %s  config %s  health %s\n", text[0],
 		column_span(s->uptime_ms, up), text[1], text[2]);
-	for (size_t i = 0; i < s->n_notes; i++)
-		fprintf(out, "  %s\n",
-			log_escape(text[3], sizeof(text[3]), s->notes[i], strlen(s->notes[i])));
+	print_notes(out, s);
 }
 
 static void print_hub(FILE *out, const ProtobufCMessage *row)
@@ -402,9 +409,6 @@ void render_health(const struct render *r, const struct verb *verb, const struct
 		const char *health = row->health != NULL ? row->health : "-";
 
 		fprintf(r->out, "%s\n", log_escape(shown, sizeof(shown), health, strlen(health)));
-		for (size_t n = 0; n < row->n_notes; n++)
-			fprintf(r->out, "  %s\n",
-				log_escape(shown, sizeof(shown), row->notes[n],
-					strlen(row->notes[n])));
+		print_notes(r->out, row);
 	}
 }

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "advice.h"
 #include "files.h"
@@ -100,7 +99,7 @@ static void about_ports(struct advice *a, const Nl__Nat *nat, const struct advic
 		if (nat->publish[i]->listen->port < host->first_port)
 			warn(a,
 				"port %u needs privilege (net.ipv4.ip_unprivileged_port_start=%u). "
-				"Choose one above, or start natlock as root",
+				"Choose one above; natlock does not keep root's",
 				nat->publish[i]->listen->port, host->first_port);
 }
 
@@ -171,8 +170,6 @@ void advice_look(struct advice_host *host, struct hostnet *net, struct resolvers
 	*host = (struct advice_host){.net = net, .resolvers = resolvers};
 	hostnet_read(net);
 	resolvers_read(resolvers);
-	if (geteuid() == 0)
-		return;
 	host->first_port = FIRST_PORT_USUAL;
 	if (files_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) > 0)
 		host->first_port = (uint32_t)strtoul(text, NULL, 10);

@@ -209,9 +209,16 @@ Nl__Config *change_keep(const Nl__Config *kept, const Nl__Config *running,
 	const Nl__Hub *from = change_hub(running, request->hub);
 	Nl__Config *config = copy_of(kept);
 	Nl__Hub *to = config ? change_hub(config, from->name) : NULL;
-	int error = to ? 0 : -ENOMEM;
+	int error = config ? 0 : -ENOMEM;
 	size_t i;
 
+	if (config && !to) {
+		conf_free(config);
+		trouble(t, EXIT_REFUSED, "E0533", "nothing can be saved for hub %s", from->name);
+		trouble_cause(t, "the configuration file does not have it any more");
+		trouble_fix(t, "Put it back there, or change it without saving.");
+		return NULL;
+	}
 	for (i = 0; i < request->n_changes && error == 0; i++)
 		error = reflect_take(&to->base, &from->base, request->changes[i]->path);
 	if (error)

@@ -155,6 +155,8 @@ static void change_one(struct hub *hub, Nl__Hub *now)
 	tell_workers(hub, before);
 	if (!reflect_equal(&before->dhcp->base, &now->dhcp->base))
 		names_build(hub); /* of reservations */
+	if (before->nat->icmp != now->nat->icmp || before->nat->enable != now->nat->enable)
+		supervisor_note_icmp(hub);
 	if (before->nat->loop_guard != now->nat->loop_guard ||
 		before->host->address->be != now->host->address->be)
 		tell_host_network(hub);
@@ -322,6 +324,7 @@ int configure_reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct tro
 		trouble(t, EXIT_REFUSED, "E0531", "natlock is about to end");
 		return trouble_fix(t, "Start it again instead.");
 	}
+	supervisor_forget(s, "reload: ");
 	if (reload(s, text, t) < 0) {
 		supervisor_note(
 			s, "reload: nothing was changed: %s", trouble_text(t, line, sizeof(line)));

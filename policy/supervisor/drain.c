@@ -1,7 +1,8 @@
 /*
  * Theory of operation. Workers take no new sessions because their hub says nat.new_sessions: false from now on. Every
  * DRAIN_TICK_MS each natproxy is asked what it counts; a round whose answers are all there and say nothing is the end.
- * A round that lost an answer, because a worker died, is given up by the next one.
+ * A round that lost an answer, because a worker died, is given up by the next one. A natproxy that does not run has no
+ * sessions. Each answers for itself only: one in a stranger's hands cannot end the sessions of others.
  */
 #include "configure.h"
 #include "drain.h"
@@ -16,20 +17,45 @@ static void end(struct supervisor *s)
 	supervisor_shutdown(s);
 }
 
+/* One that runs and cannot be asked may have sessions. */
+static void ask(struct hub *hub, struct drain *d)
+{
+	unsigned int i;
+
+	hub->drain_awaits = 0;
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (w->id != ACTOR_NATPROXY || w->state != WORKER_RUNNING)
+			continue;
+		if (tell_dump(w, NL__TOPIC__HUBS, 0, d->round) == 0)
+			hub->drain_awaits |= 1U << i;
+		else
+			d->sessions++;
+	}
+}
+
+static void end_if_empty(struct supervisor *s)
+{
+	unsigned int h;
+
+	for (h = 0; h < s->hubs; h++)
+		if (s->hub[h].drain_awaits)
+			return;
+	if (s->drain.sessions == 0)
+		end(s);
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct supervisor *s = timer->data;
-	struct drain *d = &s->drain;
-	unsigned int h, i;
+	unsigned int h;
 
-	d->round = ++s->op.next_request;
-	d->waiting = 0;
-	d->sessions = 0;
+	s->drain.round = ++s->op.next_request;
+	s->drain.sessions = 0;
 	for (h = 0; h < s->hubs; h++)
-		for (i = 0; i < s->hub[h].workers; i++)
-			if (s->hub[h].worker[i].id == ACTOR_NATPROXY)
-				d->waiting += tell_dump(&s->hub[h].worker[i], NL__TOPIC__HUBS, 0,
-						      d->round) == 0;
+		ask(&s->hub[h], &s->drain);
+	end_if_empty(s);
 }
 
 static void on_limit(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -67,13 +93,14 @@ void drain_begin(struct supervisor *s, uint64_t for_ms)
 void drain_on_rows(struct supervisor *s, const struct worker *from, const Nl__ActorRows *rows)
 {
 	struct drain *d = &s->drain;
+	const uint32_t bit = 1U << (from - from->hub->worker);
 	Nl__HubRow counted = NL__HUB_ROW__INIT;
 
-	if (!d->on || d->waiting == 0 || rows->request != d->round || from->id != ACTOR_NATPROXY)
+	if (!d->on || rows->request != d->round || !(from->hub->drain_awaits & bit))
 		return;
+	from->hub->drain_awaits &= ~bit;
 	if (rows->n_rows > 0)
 		rows_count(&counted, from->id, &rows->rows[0]);
 	d->sessions += (uint64_t)counted.tcp + counted.udp + counted.icmp;
-	if (--d->waiting == 0 && d->sessions == 0)
-		end(s);
+	end_if_empty(s);
 }

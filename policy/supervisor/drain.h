@@ -19,9 +19,8 @@ enum { DRAIN_TICK_MS = 500 };
 struct drain { /* zeroed: not under way */
 	bool on;
 	struct ev_timer tick, limit;
-	uint32_t round;	      /* number of the question whose answers are awaited */
-	unsigned int waiting; /* answers */
-	uint64_t sessions;    /* in those that have come */
+	uint32_t round; /* number of the question whose answers are awaited (hub->drain_awaits) */
+	uint64_t sessions; /* in those that have come */
 };
 
 /* for_ms 0: as long as it takes. */

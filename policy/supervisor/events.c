@@ -109,7 +109,7 @@ int operator_on_events_request(
 	if (!supervisor_hub(s, m->hub))
 		return answer_no_hub(p, m->hub);
 	if (!f) {
-		trouble(&t, EXIT_REFUSED, "E0520", "%d others follow the events already",
+		trouble(&t, EXIT_REFUSED, "E0532", "%d others follow the events already",
 			EVENTS_FOLLOWERS);
 		trouble_fix(&t, "End one of them.");
 		return answer_failure(p, &t);

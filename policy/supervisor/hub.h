@@ -112,6 +112,7 @@ struct hub {
 	uint32_t generation; /* of the edges; a restart of anything is a new one */
 	bool born;	     /* all workers were started once */
 	bool draining;
+	uint32_t drain_awaits; /* whose answers drain.c waits for: 1 << index into worker */
 	bool echo_allowed;
 };
 

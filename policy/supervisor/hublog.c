@@ -112,8 +112,10 @@ static void to_file(struct hub *hub, const Nl__EventRow *e)
 				log->folder, strerror(-log->error), advice(log->error));
 		return;
 	}
-	if (seclog_loss_due(&log->loss, e->at_ms, &told))
+	if (seclog_loss_due(&log->loss, e->at_ms, &told)) {
+		supervisor_forget(hub->super, "security log lines are lost");
 		say_lost(hub, "security log", &told);
+	}
 }
 
 static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e)
@@ -138,20 +140,31 @@ static void to_socket(struct hub *hub, enum logsock_to to, const Nl__EventRow *e
 		say_lost(hub, logsock_path(to), &told);
 }
 
-void hublog_event(struct hub *hub, Nl__EventRow *e)
+/* When and where: not for a worker to say. */
+static void sign(const struct hub *hub, Nl__EventRow *e)
 {
-	static char supervisor[] = "supervisor";
-
 	e->has_at_ms = true;
 	e->at_ms = supervisor_wall_ms(hub->super);
 	e->hub = hub->conf->name;
-	if (!e->process)
-		e->process = supervisor;
+}
+
+static void spread(struct hub *hub, const Nl__EventRow *e)
+{
 	if (hub->log.folder[0])
 		to_file(hub, e);
 	to_socket(hub, LOGSOCK_JOURNAL, e);
 	to_socket(hub, LOGSOCK_SYSLOG, e);
 	events_publish(hub->super, e);
+}
+
+void hublog_event(struct hub *hub, Nl__EventRow *e)
+{
+	static char supervisor[] = "supervisor";
+
+	sign(hub, e);
+	if (!e->process)
+		e->process = supervisor;
+	spread(hub, e);
 }
 
 void hublog_say(struct hub *hub, const char *event, const char *fmt, ...)
@@ -176,7 +189,7 @@ static bool is_text(const ProtobufCFieldDescriptor *field)
 	return strcmp(field->name, "text") == 0 || strcmp(field->name, "more") == 0;
 }
 
-/* Cleans every string. False: one is longer than a line holds, or there is more in it than an event has. */
+/* Cleans every string of a signed event. False: one is longer than a line holds, or there is more in it than followers are sent. */
 static bool clean(Nl__EventRow *e)
 {
 	const ProtobufCMessageDescriptor *type = e->base.descriptor;
@@ -220,6 +233,7 @@ static int say_of(struct worker *w, Nl__EventRow *e)
 	uint64_t lost;
 
 	e->process = w->name;
+	sign(w->hub, e);
 	if (!e->text || !clean(e))
 		return -EPROTO;
 	if (!seclog_quota_take(&w->quota, supervisor_boot_clock_ms(),
@@ -232,7 +246,7 @@ static int say_of(struct worker *w, Nl__EventRow *e)
 	}
 	if (lost)
 		say_too_many(w, lost);
-	hublog_event(w->hub, e);
+	spread(w->hub, e);
 	return 0;
 }
 

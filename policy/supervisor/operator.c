@@ -108,6 +108,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
 	}
 }
 
+/* In our user namespace we are 0, and everybody else is not. */
 static bool is_our_user(int fd)
 {
 	struct ucred peer = {.uid = (uid_t)-1};
@@ -116,21 +117,36 @@ static bool is_our_user(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.uid == 0;
 }
 
+struct operator_peer *operator_place(struct operator* op, bool admin)
+{
+	struct operator_peer *place = NULL;
+	unsigned int i, readers = 0;
+
+	for (i = 0; i < OPERATOR_CLIENTS; i++) {
+		readers += op->peer[i].used && !op->peer[i].admin;
+		if (!op->peer[i].used)
+			place = &op->peer[i];
+	}
+	return admin || readers < OPERATOR_READERS ? place : NULL;
+}
+
 static void on_knock(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct operator* op = io->data;
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct operator_peer *p = op->peer;
+	struct operator_peer *p;
+	bool admin;
 
-	while (p < op->peer + OPERATOR_CLIENTS && p->used)
-		p++;
-	if (fd < 0 || p == op->peer + OPERATOR_CLIENTS) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
+		return;
+	admin = io->fd == op->door[1].fd || !op->has_readers || is_our_user(fd);
+	p = operator_place(op, admin);
+	if (!p) {
+		close(fd);
 		return;
 	}
-	*p = (struct operator_peer){.op = op, .used = true, .queue = malloc(OPERATOR_QUEUE)};
-	p->admin = io->fd == op->door[1].fd || !op->has_readers || is_our_user(fd);
+	*p = (struct operator_peer){
+		.op = op, .used = true, .admin = admin, .queue = malloc(OPERATOR_QUEUE)};
 	chan_init(&p->chan, fd, &op->super->pool, p->queue, p->queue ? OPERATOR_QUEUE : 0);
 	ev_io_init(&p->in_io, on_request, fd, EV_READ);
 	ev_io_init(&p->out_io, on_writable, fd, EV_WRITE);

@@ -33,6 +33,7 @@ struct operator;
 
 enum {
 	OPERATOR_CLIENTS = 16,
+	OPERATOR_READERS = 12, /* of them, who may only read: administrators always find a place */
 	OPERATOR_QUEUE = 256 * 1024,
 	OPERATOR_SLICES = 65536,
 	OPERATOR_SECONDS = 10,
@@ -87,6 +88,8 @@ struct operator
 int operator_open(struct operator* op, const char *path, int64_t gid, struct trouble *t);
 /* The administrators' socket that belongs to a readers' one. false: too long. Pure. */
 bool operator_admin_path(const char *path, char *out, size_t cap);
+/* A free place for one client more; NULL: there is none for his kind. Pure. */
+struct operator_peer *operator_place(struct operator* op, bool admin);
 /* Gives the sockets to the user that we shall be. Syscalls: lchown */
 void operator_give(struct operator* op, uint32_t uid, int64_t gid);
 /* Begins to answer. */

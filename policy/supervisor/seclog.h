@@ -36,23 +36,24 @@ struct seclog {
 	char folder[256]; /* empty: no log is kept */
 	Nl__Log__Style style;
 	uint32_t keep_days;	 /* 0: for ever */
-	int folder_fd;		 /* -1 */
+	int folder_fd;		 /* -1: not there yet, looked for with the file */
 	int fd;			 /* the day's file, -1 */
 	int day;		 /* YYYYMMDD of fd */
 	int error;		 /* why the last line was not written, -errno; 0: it was */
-	bool torn;		 /* the file ends in the middle of a line */
+	bool torn; /* the file ends in the middle of a line that could not be taken back */
 	struct seclog_loss loss; /* what the disk did not take */
-	uint64_t retry_ms;	 /* wall clock: when a file is looked for again */
+	uint64_t retry_ms;	 /* wall clock: when file and folder are looked for again */
 };
 
 /*
- * Opens a hub's log below `folder` (NULL or empty: none). 0 or -errno when the folder cannot be
- * made; then nothing is logged. Syscalls: mkdirat openat
+ * Opens a hub's log below `folder` (NULL or empty: none). 0 or -errno: the folder cannot be made, and is asked for again as lines come
+ * (-ENAMETOOLONG: it is not). Syscalls: mkdir openat
  */
 int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log__Style style);
 /*
  * Writes one record into the file of its day. False: the disk did not take it, log->error says why and log->loss counts. A day that
- * was left by the clock, forwards or back, is opened again when the clock is there again. Syscalls: openat write close
+ * was left by the clock, forwards or back, is opened again when the clock is there again; a file or folder that was deleted is
+ * made again within a second. Syscalls: openat write ftruncate fstat mkdir close
  */
 bool seclog_write(struct seclog *log, uint64_t wall_ms, const struct seclog_record *r);
 /* Deletes the files of days more than keep_days before `day`: entries of the folder named as ours, never what a link points to.

@@ -81,7 +81,8 @@ bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		strcpy(text + sizeof(text) - sizeof("..."), "...");
 	va_end(ap);
 	seclog_clean(text);
 	for (i = 0; i < s->notes; i++)
@@ -95,6 +96,16 @@ bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 		memmove(s->note[0], s->note[1], sizeof(s->note[0]) * --s->notes);
 	snprintf(s->note[s->notes++], SUPERVISOR_NOTE, "%s", text);
 	return true;
+}
+
+void supervisor_forget(struct supervisor *s, const char *beginning)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < s->notes; i++)
+		if (strncmp(s->note[i], beginning, strlen(beginning)) != 0)
+			memmove(s->note[kept++], s->note[i], SUPERVISOR_NOTE);
+	s->notes = kept;
 }
 
 /*
@@ -130,11 +141,12 @@ static const char *ping_mode(const struct hub *hub)
 }
 
 /* And how to have it otherwise, where the kernel decides against the configuration. */
-static void note_icmp(struct hub *hub)
+void supervisor_note_icmp(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
 
-	if (hub->conf->nat->icmp != NL__NAT__ICMP__echo || hub->echo_allowed)
+	if (!hub->conf->nat->enable || hub->conf->nat->icmp != NL__NAT__ICMP__echo ||
+		hub->echo_allowed)
 		return;
 	supervisor_note(s, "%s: net.ipv4.ping_group_range is %s", ping_mode(hub), s->ping_range);
 	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647'; "
@@ -169,6 +181,26 @@ static void tell_ready(struct supervisor *s)
 	s->ready_fd = -1;
 }
 
+/* Hubs may differ in what becomes of pings; those without NAT have none to speak of. */
+static void say_up(const struct supervisor *s)
+{
+	const char *mode = NULL;
+	bool differ = false;
+	unsigned int i;
+
+	for (i = 0; i < s->hubs; i++) {
+		const char *its = s->hub[i].conf->nat->enable ? ping_mode(&s->hub[i]) : NULL;
+
+		differ |= mode && its && mode != its;
+		mode = its ? its : mode;
+	}
+	say("%u hub%s up%s%s. Ask with: natlockctl status", s->hubs, s->hubs == 1 ? " is" : "s are",
+		mode && !differ ? "; " : "", mode && !differ ? mode : "");
+	for (i = 0; i < s->hubs && differ; i++)
+		if (s->hub[i].conf->nat->enable)
+			say("hub %s: %s", s->hub[i].conf->name, ping_mode(&s->hub[i]));
+}
+
 void supervisor_hub_born(struct hub *hub)
 {
 	struct supervisor *s = hub->super;
@@ -176,7 +208,7 @@ void supervisor_hub_born(struct hub *hub)
 
 	if (hub->conf->enable)
 		hublog_started(hub);
-	note_icmp(hub);
+	supervisor_note_icmp(hub);
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
 			return;
@@ -185,8 +217,7 @@ void supervisor_hub_born(struct hub *hub)
 	if (s->is_run)
 		guest_begin(&s->guest);
 	else
-		say("%u hub%s up; %s. Ask with: natlockctl status", s->hubs,
-			s->hubs == 1 ? " is" : "s are", ping_mode(&s->hub[0]));
+		say_up(s);
 }
 
 void supervisor_hub_failed(struct hub *hub, const struct trouble *t)
@@ -250,8 +281,6 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct supervisor *s = io->data;
 	struct signalfd_siginfo info;
-	char text[CONFIGURE_TEXT];
-	struct trouble t;
 
 	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
@@ -260,8 +289,8 @@ static void on_signal(struct ev_loop *loop, struct ev_io *io, int events)
 			guest_signal(&s->guest, (int)info.ssi_signo);
 		return;
 	}
-	if (info.ssi_signo == SIGHUP && !s->draining && s->locked)
-		configure_reload(s, text, &t);
+	if (info.ssi_signo == SIGHUP)
+		s->reload_due = true;
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT)
 		supervisor_drain(s, EXIT_OK);
 }
@@ -291,7 +320,9 @@ static void on_resolv_change(struct ev_loop *loop, struct ev_io *io, int events)
 
 static void note_resolvers(struct supervisor *s)
 {
-	if (s->resolvers.count == 0)
+	if (s->resolvers.count > 0)
+		supervisor_forget(s, "no DNS upstream");
+	else
 		supervisor_note(s, "no DNS upstream: resolv.conf has no usable nameserver. Guests' "
 				   "DNS gets SERVFAIL until one appears (watching).");
 }
@@ -316,8 +347,14 @@ static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
 	struct supervisor *s = prepare->data;
+	char text[CONFIGURE_TEXT];
+	struct trouble t;
 	unsigned int i;
 
+	if (s->reload_due && s->locked && !s->draining) {
+		s->reload_due = false;
+		configure_reload(s, text, &t);
+	}
 	for (i = 0; i < s->hubs; i++)
 		crew_sync(&s->hub[i]);
 }
@@ -458,7 +495,7 @@ static void close_all(struct supervisor *s)
 	for (i = 0; i < s->hubs; i++) {
 		struct hub *hub = &s->hub[i];
 
-		if (hub->born)
+		if (hub->born && hub->conf->enable)
 			hublog_stopped(hub);
 		close_hub(hub);
 	}

@@ -34,7 +34,7 @@
 enum {
 	SUPERVISOR_HUBS = 16,
 	SUPERVISOR_NOTES = 16,
-	SUPERVISOR_NOTE = 240,
+	SUPERVISOR_NOTE = 480,
 	SUPERVISOR_NOTES_A_MINUTE = 30,
 	SUPERVISOR_START_SECONDS = 1, /* what a worker notes so soon is about its configuration */
 	SUPERVISOR_POOL = 1 << 20
@@ -76,6 +76,7 @@ struct supervisor {
 	char ping_range[32]; /* net.ipv4.ping_group_range as the host sees it */
 	double started;	     /* ev_time() */
 	bool draining, locked, gone;
+	bool reload_due; /* SIGHUP came before the start was over */
 	int exit_code;
 	struct pool pool; /* where received messages are unpacked */
 	uint8_t pool_bytes[SUPERVISOR_POOL];
@@ -90,6 +91,10 @@ uint64_t supervisor_wall_ms(const struct supervisor *s);
  * than SUPERVISOR_NOTES_A_MINUTE new ones taken; whether this one was. It is cleaned as seclog_clean does. */
 bool supervisor_note(struct supervisor *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Takes out the notes that begin so: what they say is over, or is said anew. */
+void supervisor_forget(struct supervisor *s, const char *beginning);
+/* Which way pings go where the kernel decides otherwise than the hub's configuration, as a note. */
+void supervisor_note_icmp(struct hub *hub);
 /* The same for what a worker says; under `run` too it is said on standard error if the worker has just started. */
 void supervisor_note_of(struct worker *w, const char *text);
 /* By name; NULL or "" is the first one. NULL: no such hub. */

@@ -62,6 +62,19 @@ def test_elements_of_lists_come_and_go(changed):
     assert config(changed, path="nat.publish") == "publish: []\n"
 
 
+def test_names_follow_reservations_and_the_domain(changed):
+    """natproxy's names are made of both; each is there at once, and gone at once."""
+    def found(name):
+        return changed.guest.run("dig", "+short", "+time=1", "+tries=1", "@192.168.30.1", name).stdout.strip()
+
+    change(changed, ("add", "dhcp.reservations", '{name: printer, mac: "00:AC:85:40:B5:52", address: 192.168.30.77}'), ("set", "dhcp.domain", "one.internal"))
+    assert found("printer") == found("printer.one.internal") == "192.168.30.77" and found("printer.two.internal") == ""
+    change(changed, ("set", "dhcp.domain", "two.internal"))
+    assert found("printer.two.internal") == "192.168.30.77" and found("printer.one.internal") == ""
+    change(changed, ("remove", "dhcp.reservations", "printer"), ("set", "dhcp.domain", "host"))
+    assert found("printer") == ""
+
+
 def test_what_may_not_be_changed_is_refused(changed):
     for path, value in (("options.no_securenat", "false"), ("shards", "2"), ("data_path", "strict"), ("alg.segment_max", "100"), ("alg", "{segment_max: 100}")):
         with pytest.raises(Refused) as refused:
@@ -97,6 +110,26 @@ def test_a_reload_says_what_changed_and_no_flow_is_lost(changed):
     assert "changed log.style, hubs.default.nat.tcp_timeout" in reload(changed)
     assert flow.communicate(timeout=20)[0].strip() and flow.returncode == 0
     assert pids(changed) == before
+
+
+def test_each_reload_is_said_and_the_last_one_shown(changed):
+    reload(changed)
+    said = f"reload: {file_of(changed)} was read: nothing changed"
+    before = changed.text().count(said)
+    for times in (1, 2):
+        changed.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: changed.text().count(said) == before + times, 3, "the reload")
+    notes = changed.table("status")[0]["notes"]
+    assert [note for note in notes if note.startswith("reload: ")] == [said]
+    text = file_of(changed).read_text()
+    file_of(changed).write_text(text + "logs: {" + "x" * 100 + ": 1}\n")
+    with pytest.raises(Refused):
+        reload(changed)
+    file_of(changed).write_text(text)
+    note = next(note for note in changed.table("status")[0]["notes"] if note.startswith("reload: "))
+    assert note.endswith('unknown key "logs". Did you mean "log"?')
+    assert note in changed.control("status").stdout and note in changed.control("health").stdout
+    assert reload(changed) == said.removeprefix("reload: ")
 
 
 def test_a_file_that_cannot_be_read_any_more_says_for_whom(changed):

@@ -62,6 +62,36 @@ def test_no_gateway_is_exit_code_3(gateway):
     assert result.returncode == 3 and "natlock up" in result.stderr
 
 
+def test_who_may_do_what(spawn):
+    """The group of api.group reads, the owner and root change, strangers find no door; and readers cannot take all places."""
+    from conftest import program
+    gateway = spawn.gateway("door", config="hubs:\n  default: {attach: []}\napi: {group: nogroup}\n")
+
+    def user(group):
+        return ["setpriv", "--reuid", 54321, "--regid", 54321, *(("--groups", group) if group else ("--clear-groups",))]
+
+    def as_user(group, *words, api=gateway.api):
+        return gateway.where.run(*user(group), program("natlockctl"), "--api", api, *words, check=False)
+
+    assert as_user("nogroup", "status").returncode == 0 and "mtu: 1500" in as_user("nogroup", "config", "show").stdout
+    for words in (("nat", "set", "mtu=1400"), ("nat", "flush"), ("dhcp", "release", "192.168.30.10"), ("session", "kick", "SID-A-1"), ("process", "restart", "alg"),
+                  ("reload",), ("drain",), ("shutdown",), ("config", "test", "/dev/null")):
+        refused = as_user("nogroup", *words)
+        assert refused.returncode == 5 and "this needs the user that natlock runs as, or root" in refused.stderr, (words, refused)
+    stranger = as_user(None, "status")
+    assert stranger.returncode == 5 and "join the group api.group names" in stranger.stderr
+    assert as_user("nogroup", "status", api=gateway.api.with_name("admin-api")).returncode == 5
+    assert gateway.control("nat", "set", "mtu=1400").returncode == 0
+    crowd = gateway.where.start(*user("nogroup"), "/usr/bin/python3", "-c", "import socket, time\n"
+                                f"s = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(40)]\n[x.connect({str(gateway.api)!r}) for x in s]\n"
+                                "print('in', flush=True)\ntime.sleep(60)")
+    assert crowd.stdout.readline() == "in\n"
+    assert as_user("nogroup", "status").returncode != 0
+    assert gateway.control("nat", "set", "mtu=1500").returncode == 0 and gateway.table("process", "list")
+    crowd.terminate()
+    wait_for(lambda: as_user("nogroup", "status").returncode == 0, 3, "the readers' places")
+
+
 def test_security_log_has_the_words_of_the_seed(gateway, peer):
     lease(gateway.guest)
     peer("up", 1000)

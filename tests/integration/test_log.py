@@ -1,5 +1,5 @@
 """The security log: the seed's lines to the byte, the same as fields, to the journal, to syslog and to those who follow; nothing a guest sends breaks it."""
-import datetime, json, os, re, socket, subprocess, threading
+import datetime, json, os, re, shutil, socket, subprocess, threading
 import pytest
 from conftest import HUB, SERVER, TOP, act, lease, sh, wait_for
 
@@ -176,6 +176,24 @@ def test_a_receiver_that_is_away_costs_lines_only(plain):
     wait_for(told, 5, "the line about what was lost")
 
 
+def test_a_reload_changes_where_events_go(plain):
+    """log.style, log.journal and log.syslog at once; the file goes on."""
+    file, journal, syslog = plain.folder / "natlock.yaml", plain.receivers.journal, plain.receivers.syslog
+    text = file.read_text()
+    file.write_text(text.replace("journal: auto, syslog: true", "journal: false, syslog: false, style: json"))
+    assert "changed log.style, log.syslog, log.journal" in plain.control("reload").stdout
+    before = len(plain.log()), len(journal), len(syslog)
+    act(plain.guest, "up", 1000)
+    wait_for(lambda: '"event":"session_deleted"' in plain.log()[before[0]:], 5, "the event as JSON")
+    assert all(json.loads(line) for line in plain.log()[before[0]:].splitlines())
+    assert (len(journal), len(syslog)) == before[1:]
+    file.write_text(text)
+    assert "changed log.style, log.syslog, log.journal" in plain.control("reload").stdout
+    act(plain.guest, "up", 1000)
+    wait_for(lambda: len(journal) > before[1] and len(syslog) > before[2], 5, "both again")
+    assert re.fullmatch(STAMP + ".*", plain.log().splitlines()[-1])
+
+
 def test_old_days_go_and_nothing_else(plain):
     folder = next(plain.folder.rglob("sec_*.log")).parent
     for name in ("sec_19990101.log", "sec_19990101.log.gz", "other"):
@@ -291,6 +309,17 @@ def test_every_event_is_in_the_manual(plain, fields):
     for one in events(fields):
         extra = set(one) - {"time", "hub", "process", "event", "text"}
         assert extra <= known[one["event"]], one
+
+
+def test_a_log_that_was_deleted_is_made_again(fields):
+    """Behind the supervisor's filter, and by the user that it is then."""
+    shutil.rmtree(fields.folder / "log/security_log")
+
+    def made():
+        act(fields.guest, "up", 1000)
+        return fields.log()
+    wait_for(made, 5, "a new file")
+    assert all(json.loads(line) for line in fields.log().splitlines()) and fields.process.poll() is None
 
 
 def test_a_full_disk_is_said_and_survived(spawn, world):

@@ -46,6 +46,11 @@ Test(change, kinds)
 	cr_expect_eq(change_kind_of_hub("alg.segment_maximum"), CHANGE_LIVE);
 	cr_expect_eq(change_kind_of_config("log.style"), CHANGE_LIVE);
 	cr_expect_eq(change_kind_of_config("log.file"), CHANGE_START);
+	cr_expect_eq(change_kind_of_config("log.keep_days"), CHANGE_LIVE);
+	cr_expect_eq(change_kind_of_config("log.journal"), CHANGE_LIVE);
+	cr_expect_eq(change_kind_of_config("log.syslog"), CHANGE_LIVE);
+	cr_expect_eq(change_kind_of_config("policy.restart_backoff_min"), CHANGE_LIVE);
+	cr_expect_eq(change_kind_of_config("api.group"), CHANGE_START);
 }
 
 Test(change, what_is_refused)
@@ -191,6 +196,23 @@ Test(change, what_is_kept_is_what_runs_at_those_paths)
 	cr_expect_eq(next->hubs[0]->nat->mtu, 1400);
 	cr_expect(next->hubs[0]->nat->log);
 	conf_free(next);
+	conf_free(kept);
+	conf_free(running);
+}
+
+/* After a reload of a file that has the running hub no more. */
+Test(change, nothing_is_kept_for_a_hub_that_the_file_lost)
+{
+	Nl__Config *kept = parse("hubs: {default: {}}"),
+		   *running = parse("hubs: {default: {}, lab: {}}");
+	Nl__ChangeRequest request = NL__CHANGE_REQUEST__INIT;
+	char lab[] = "lab";
+	struct trouble t;
+
+	request.hub = lab;
+	cr_assert_null(change_keep(kept, running, &request, &t));
+	cr_expect_eq(t.exit_code, EXIT_REFUSED);
+	cr_expect_str_eq(t.message, "nothing can be saved for hub lab");
 	conf_free(kept);
 	conf_free(running);
 }

@@ -233,6 +233,33 @@ Test(hublog, a_follower_gets_each_event)
 	cr_assert_eq(read_rows(&got), 0);
 }
 
+/* Bytes of fields that nobody knows count too, and so do the time and the hub that the supervisor adds. */
+Test(hublog, an_event_is_never_larger_than_a_row)
+{
+	static uint8_t padding[2 * EVENTS_ROW];
+	ProtobufCMessageUnknownField unknown = {
+		.tag = 1000, .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, .data = padding};
+	Nl__EventRow e = event("SecureNAT: x"), *got;
+	unsigned int taken = 0, refused = 0;
+
+	follow(NULL);
+	e.base.n_unknown_fields = 1;
+	e.base.unknown_fields = &unknown;
+	for (unsigned int n = EVENTS_ROW - 256; n < EVENTS_ROW + 16; n++) {
+		padding[0] = (uint8_t)(n | 0x80);
+		padding[1] = (uint8_t)(n >> 7);
+		unknown.len = 2 + n;
+		if (note(&e) < 0) {
+			refused++;
+			continue;
+		}
+		taken++;
+		cr_assert_eq(read_rows(&got), 1);
+		cr_assert_leq(nl__event_row__get_packed_size(got), EVENTS_ROW);
+	}
+	cr_assert(taken > 0 && refused > 16, "%u %u", taken, refused);
+}
+
 Test(hublog, who_does_not_read_misses_rows_and_is_told)
 {
 	Nl__EventRow e = event("SecureNAT: x"), *got;
@@ -284,7 +311,7 @@ Test(hublog, followers_are_few)
 	n = recv(reader, bytes, sizeof(bytes), 0);
 	a = nl__operator_answer__unpack(NULL, (size_t)n, bytes);
 	cr_assert_eq(a->msg_case, NL__OPERATOR_ANSWER__MSG_FAILURE);
-	cr_assert_str_eq(a->failure->code, "E0520");
+	cr_assert_str_eq(a->failure->code, "E0532");
 	nl__operator_answer__free_unpacked(a, NULL);
 }
 

@@ -179,22 +179,71 @@ static void mend_disk(void)
 Test(seclog, a_full_disk_loses_lines_and_no_more)
 {
 	static char longest[3001], text[20000];
-	char *torn;
 
 	small_disk();
 	memset(longest, 'x', sizeof(longest) - 1);
 	cr_assert(say(0, longest));
-	cr_assert_not(say(0, longest), "what fits of it is a torn line");
+	cr_assert_not(say(0, longest), "a part of it fits");
 	cr_assert_eq(sink.error, -ENOSPC);
-	cr_assert_not(say(0, "no room"));
+	cr_assert_not(say(0, longest), "no room");
 	cr_assert_eq(sink.loss.lines, 2);
 	mend_disk();
 	cr_assert(say(0, "room"));
 	cr_assert_eq(sink.error, 0);
 	cr_assert_gt(files_read(path_of("sec_20121206.log"), text, sizeof(text)), 0);
-	torn = strchr(text, '\n') + 1;
-	cr_assert_str_eq(strchr(torn, '\n'), "\nroom\n");
+	cr_assert_str_eq(strchr(text, '\n'), "\nroom\n", "nor is a torn line left");
 	umount2(folder, MNT_DETACH);
+}
+
+Test(seclog, a_torn_line_that_stayed_is_closed)
+{
+	cr_assert(say(0, "one"));
+	sink.torn = true;
+	cr_assert(say(0, "two"));
+	cr_assert_str_eq(text_of("sec_20121206.log"), "one\n\ntwo\n");
+}
+
+static void delete (const char *what)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "rm -r $(realpath %s)", what);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(seclog, a_file_that_was_deleted_is_made_again)
+{
+	say(0, "one");
+	delete (path_of("sec_20121206.log"));
+	cr_assert(say(0, "looked for once a second"));
+	cr_assert(say(1, "two"));
+	cr_assert_str_eq(text_of("sec_20121206.log"), "two\n");
+}
+
+Test(seclog, a_folder_that_was_deleted_is_made_again)
+{
+	say(0, "one");
+	delete (path_of(".."));
+	cr_assert(say(1, "two"));
+	cr_assert_str_eq(text_of("sec_20121206.log"), "two\n");
+	delete (path_of(".."));
+	cr_assert(say(DAY_S, "at midnight too"));
+	cr_assert_str_eq(text_of("sec_20121207.log"), "at midnight too\n");
+}
+
+Test(seclog, a_folder_that_can_be_made_at_last_is_written_to)
+{
+	char other[64];
+
+	seclog_close(&sink);
+	snprintf(other, sizeof(other), "%s/other", folder);
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cr_assert_eq(seclog_open(&sink, other, "VPN", NL__LOG__STYLE__securenat), -ENOTDIR);
+	cr_assert_not(say(0, "one"));
+	cr_assert_eq(unlink(other), 0);
+	cr_assert_not(say(0, "asked again once a second only"));
+	cr_assert(say(1, "two"));
+	cr_assert_eq(sink.loss.lines, 2);
 }
 
 Test(seclog_none, no_folder_no_log)
@@ -205,7 +254,7 @@ Test(seclog_none, no_folder_no_log)
 	cr_assert(seclog_write(&sink, 0, &r));
 	cr_assert_eq(sink.fd, -1);
 	cr_assert_lt(seclog_open(&sink, "/proc/nowhere", "h", NL__LOG__STYLE__securenat), 0);
-	cr_assert(seclog_write(&sink, 0, &r));
+	cr_assert_not(seclog_write(&sink, 0, &r));
 	cr_assert_eq(sink.fd, -1);
 }
 
