@@ -21,7 +21,8 @@ def own(world):
 
 
 def hold(gateway, seconds=20):
-    """A TCP session that stays, and how it ends."""
+    """A TCP session that stays: the only one to its port, once those of earlier tests are gone."""
+    wait_for(lambda: not sessions(gateway, "dport=7001"), 5, "the end of earlier sessions")
     flow = gateway.guest.start(PEER, "hold", SERVER, seconds)
     wait_for(lambda: sessions(gateway, "dport=7001"), 3, "the session")
     return flow
