@@ -328,7 +328,7 @@ static void print_gateway(FILE *out, const Nl__StatusRow *s)
 static void print_hub(FILE *out, const ProtobufCMessage *row)
 {
 	const struct column *columns = columns_of(NL__TOPIC__HUBS);
-	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "leases ",
+	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "dns ", "leases ",
 		"data path ", "shards "};
 	char cell[CELL_BYTES_MAX];
 
@@ -341,7 +341,13 @@ static void print_hub(FILE *out, const ProtobufCMessage *row)
 void render_status(const struct render *r, const struct rows *status, const struct rows *processes,
 	const struct rows *hubs)
 {
-	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
+	if (r->format == FORMAT_JSONL) {
+		print_json_lines(r, status);
+		print_json_lines(r, processes);
+		print_json_lines(r, hubs);
+		return;
+	}
+	if (r->format == FORMAT_JSON) {
 		open_json(r, "natlock.status/1");
 		print_items(r, "items", status);
 		print_items(r, "processes", processes);

@@ -65,19 +65,18 @@ int table_run(struct ctl *ctl, struct failure *f)
 	return code;
 }
 
-/* The rows by the name that was asked for: as argument, or the hub's, or all. */
+/* The row that the argument names, or all. */
 static int fetch_named(struct ctl *ctl, struct rows *rows, struct failure *f)
 {
 	const char *name = ctl->arguments > 0 ? ctl->argument[0] : NULL;
 	const char *pair[] = {ctl->verb->key, name};
 	int code = ask_table(ctl, ctl->verb->topic, ctl->hub, rows, f);
 
-	if (ctl->verb->topic == NL__TOPIC__HUBS)
-		pair[1] = ctl->hub;
-	if (code != CTL_OK || pair[1] == NULL)
+	if (code != CTL_OK)
 		return code;
-	rows_keep(rows, keep_named, pair);
-	return rows->count > 0 ? CTL_OK : fail_no_match(ctl, pair[1], f);
+	if (name != NULL)
+		rows_keep(rows, keep_named, pair);
+	return rows->count > 0 ? CTL_OK : fail_no_match(ctl, name != NULL ? name : ctl->hub, f);
 }
 
 int table_run_record(struct ctl *ctl, struct failure *f)

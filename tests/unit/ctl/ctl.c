@@ -62,11 +62,11 @@ Test(ctl, status)
 	cr_assert_eq(RUN(&r, "status"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text,
 		"natlock 0.1.0  up 2h11m  config /etc/natlock.yaml  health OK\n"
-		"PROCESS  PID   USER       SECCOMP        LANDLOCK  CAPS  FDS  RSS   CPU  RESTARTS "
+		"PROCESS  HUB  PID   USER       SECCOMP        LANDLOCK  CAPS  FDS  RSS   CPU  RESTARTS "
 		" STATE\n"
-		"broker   4102  natlock-b  filter 12 sys  v6        none  6    3.0M  1.2  0        "
+		"broker   -    4102  natlock-b  filter 12 sys  v6        none  6    3.0M  1.2  0        "
 		" ok\n"
-		"HUB default  192.168.30.1/24  00:AC:6B:12:9F:03  ports 3  tcp 41  udp 12  icmp 1  "
+		"HUB default  192.168.30.1/24  00:AC:6B:12:9F:03  ports 3  tcp 41  udp 12  icmp 1  dns -  "
 		"leases 3/191  data path strict  shards -\n");
 	cr_expect_str_empty(r.err_text);
 	rig_close(&r);
@@ -91,6 +91,27 @@ Test(ctl, status_as_json)
 	rig_close(&r);
 }
 
+/* One item a line, whichever table it is of. */
+Test(ctl, status_as_json_lines)
+{
+	struct sample s;
+	struct rig r;
+	size_t lines = 0;
+
+	sample_status(&s);
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__STATUS, (const ProtobufCMessage *[]){&s.status.base}, 1, true);
+	rig_rows(&r, NL__TOPIC__PROCESSES, (const ProtobufCMessage *[]){&s.process.base}, 1, true);
+	rig_rows(&r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
+	cr_assert_eq(RUN(&r, "-o", "jsonl", "status"), CTL_OK, "%s", r.err_text);
+	for (const char *line = r.out_text; *line != '\0'; line = strchr(line, '\n') + 1, lines++) {
+		cr_expect_eq(line[0], '{');
+		cr_expect_eq(strchr(line, '\n')[-1], '}');
+	}
+	cr_expect_eq(lines, 3);
+	rig_close(&r);
+}
+
 Test(ctl, text_answers)
 {
 	struct rig r;
@@ -104,7 +125,7 @@ Test(ctl, text_answers)
 	rig_open(&r);
 	rig_done(&r, "natlock 0.1.0");
 	cr_assert_eq(RUN(&r, "version", "-o", "json"), CTL_OK);
-	cr_expect_not_null(strstr(r.out_text, "\"hub\":null,\"text\":\"natlock 0.1.0\"}\n"));
+	cr_expect_not_null(strstr(r.out_text, "\"text\":\"natlockctl 0.1.0\\nnatlock 0.1.0\"}\n"));
 	cr_expect_eq(rig_request(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_VERSION);
 	rig_close(&r);
 }
