@@ -64,8 +64,8 @@ int ask_take_rows(
 /* Processes and hubs are told of all hubs; of one process, the supervisor, no hub has it to itself. */
 static bool keep_hub(const ProtobufCMessage *row, const void *wanted)
 {
-	const char *hub = rows_text(
-		row, row->descriptor == &nl__hub_row__descriptor ? "name" : "hub");
+	const char *hub =
+		rows_text(row, row->descriptor == &nl__hub_row__descriptor ? "name" : "hub");
 
 	return hub == NULL || strcmp(hub, wanted) == 0;
 }
@@ -99,8 +99,8 @@ int ask_table(
 }
 
 /* A piece of a text into `out`; *last: it was the last one; *count: what Done says. An exit code. */
-static int take_text(const Nl__OperatorAnswer *answer, FILE *out, bool *last, uint64_t *count,
-	struct failure *f)
+static int take_text(
+	const Nl__OperatorAnswer *answer, FILE *out, bool *last, uint64_t *count, struct failure *f)
 {
 	const char *text;
 

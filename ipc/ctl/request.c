@@ -15,8 +15,7 @@ static Nl__OperatorRequest request_of(Nl__OperatorRequest__MsgCase what, void *m
 	return request;
 }
 
-static int run(
-	struct ctl *ctl, Nl__OperatorRequest__MsgCase what, void *message, struct failure *f)
+static int run(struct ctl *ctl, Nl__OperatorRequest__MsgCase what, void *message, struct failure *f)
 {
 	const Nl__OperatorRequest request = request_of(what, message);
 
@@ -26,8 +25,7 @@ static int run(
 static char *ask_policy(struct ctl *ctl, const char *name, struct failure *f)
 {
 	Nl__PolicyRequest policy = NL__POLICY_REQUEST__INIT;
-	const Nl__OperatorRequest request =
-		request_of(NL__OPERATOR_REQUEST__MSG_POLICY, &policy);
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_POLICY, &policy);
 
 	policy.process = ask_string(name);
 	return ask_text(ctl, &request, -1, f);
@@ -73,8 +71,7 @@ int request_run_policy(struct ctl *ctl, struct failure *f)
 int request_run_version(struct ctl *ctl, struct failure *f)
 {
 	Nl__VersionRequest version = NL__VERSION_REQUEST__INIT;
-	const Nl__OperatorRequest request =
-		request_of(NL__OPERATOR_REQUEST__MSG_VERSION, &version);
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_VERSION, &version);
 	struct render render = ask_render(ctl);
 	char *theirs = ask_text(ctl, &request, -1, f), both[128];
 
@@ -122,8 +119,7 @@ static void name_file(struct failure *f, const char *name)
 int request_run_config(struct ctl *ctl, struct failure *f)
 {
 	Nl__ConfigRequest config = NL__CONFIG_REQUEST__INIT;
-	const Nl__OperatorRequest request =
-		request_of(NL__OPERATOR_REQUEST__MSG_CONFIG, &config);
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_CONFIG, &config);
 	struct render render = ask_render(ctl);
 	char path[CHANGE_PATH], hub[64], *text;
 	int code = CTL_OK;

@@ -45,14 +45,38 @@ static int fail_no_match(const struct ctl *ctl, const char *name, struct failure
 	return failure(f, CTL_NO_MATCH, "E0712", NULL, NULL, "no %s matches", ctl->verb->noun);
 }
 
+/* What is fixed stands there too, as on IOS, unless sessions are chosen by a filter. */
+static int run_translations(struct ctl *ctl, struct failure *f)
+{
+	struct render render = ask_render(ctl);
+	struct rows sessions, forwards = {0};
+	int code = ask_table(ctl, NL__TOPIC__NAT, ctl->hub, &sessions, f);
+
+	if (code == CTL_OK && ctl->filter.count == 0)
+		code = ask_table(ctl, NL__TOPIC__FORWARDS, ctl->hub, &forwards, f);
+	if (code == CTL_OK) {
+		table_filter(&sessions, &ctl->filter, render.wall_ms);
+		cisco_translations(ctl->out, &forwards, &sessions);
+		render_summary(&render, ctl->verb, sessions.count);
+		if (sessions.count == 0 && ctl->filter.count > 0)
+			code = fail_no_match(ctl, NULL, f);
+	}
+	rows_free(&sessions);
+	rows_free(&forwards);
+	return code;
+}
+
 /* A table of which a filter left nothing is printed all the same: that is what a program reads. */
 int table_run(struct ctl *ctl, struct failure *f)
 {
 	const char *const kind[] = {ctl->verb->key, ctl->verb->value};
 	struct render render = ask_render(ctl);
 	struct rows rows;
-	int code = ask_table(ctl, ctl->verb->topic, ctl->hub, &rows, f);
+	int code;
 
+	if (ctl->format == FORMAT_CISCO)
+		return run_translations(ctl, f);
+	code = ask_table(ctl, ctl->verb->topic, ctl->hub, &rows, f);
 	if (code == CTL_OK) {
 		if (ctl->verb->value != NULL)
 			rows_keep(&rows, keep_named, kind);
