@@ -335,6 +335,7 @@ static void set_row(struct table_switch *row, const Nl__AlgSwitch *s)
 {
 	if (!s)
 		return;
+	row->port_count = 0;
 	row->enabled = s->enable && s->mode != NL__ALG_SWITCH__MODE__off;
 	row->observe = s->mode == NL__ALG_SWITCH__MODE__observe;
 	for (size_t i = 0; i < s->n_ports && i < TABLE_PORTS; i++)
@@ -354,6 +355,16 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 	memset(self->bucket, 0xff, sizeof(self->bucket));
 	for (uint16_t i = 0; i < FLOWS; i++)
 		self->flow[i].next = i + 1 < FLOWS ? (uint16_t)(i + 1) : (uint16_t)NONE;
+	return 0;
+}
+
+/* Flows under inspection go on as they began; segment_max is Boot's, as buffers are made for it. */
+static int alg_configure(void *opaque, const Nl__Hub *hub)
+{
+	struct alg *self = opaque;
+	if (!hub->alg)
+		return -EINVAL;
+	set_row(&self->rows[table_find("ftp")], hub->alg->ftp);
 	return 0;
 }
 
@@ -395,6 +406,7 @@ int main(void)
 	static const struct actor_ops ops = {
 		.id = ACTOR_ALG,
 		.boot = alg_boot,
+		.configure = alg_configure,
 		.on_record = alg_on_record,
 		.dump = alg_dump,
 	};

@@ -69,7 +69,7 @@ uint64_t natproxy_nat_row(
 	row->idle_ms = (np->now_ns - s->used_ns) / MS_NS;
 	row->rx_bytes = s->to_guest_bytes;
 	row->tx_bytes = s->from_guest_bytes;
-	row->alg = text(space, 2, s->inspected ? "ftp" : "-");
+	row->alg = s->inspected ? text(space, 2, "ftp") : NULL;
 	row->process = text(space, 3, np->name);
 	const char *host = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
 	snprintf(space->host, sizeof(space->host), "%s", host ? host : "");
@@ -100,6 +100,7 @@ static void fixed_row(const struct natproxy *np, const struct fixed *f, Nl__Forw
 	row->proto = text(space, 1, "all");
 	row->listen = address(space, 0, &outside);
 	row->to = address(space, 1, &inside);
+	row->listen->has_port = row->to->has_port = false;
 	row->vrf = *f->outlet.vrf ? text(space, 2, f->outlet.vrf) : NULL;
 	row->state = text(space, 3, there ? "ready" : "waiting for address");
 	row->sessions = nat_guest_sessions(&np->nat, f->inside_ip_be);
@@ -127,10 +128,11 @@ uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow
 	if (cursor)
 		return 0;
 	nl__hub_row__init(row);
-	row->has_tcp = row->has_udp = row->has_icmp = true;
+	row->has_tcp = row->has_udp = row->has_icmp = row->has_dns = true;
 	row->tcp = np->nat.count[NAT_TCP];
 	row->udp = np->nat.count[NAT_UDP];
 	row->icmp = np->nat.count[NAT_ICMP];
+	row->dns = np->dns.askers;
 	return 1;
 }
 

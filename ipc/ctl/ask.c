@@ -61,6 +61,15 @@ int ask_take_rows(
 	return add_rows(rows, answer->rows, f);
 }
 
+/* Processes and hubs are told of all hubs; of one process, the supervisor, no hub has it to itself. */
+static bool keep_hub(const ProtobufCMessage *row, const void *wanted)
+{
+	const char *hub =
+		rows_text(row, row->descriptor == &nl__hub_row__descriptor ? "name" : "hub");
+
+	return hub == NULL || strcmp(hub, wanted) == 0;
+}
+
 int ask_table(
 	struct ctl *ctl, Nl__Topic topic, const char *hub, struct rows *rows, struct failure *f)
 {
@@ -84,11 +93,14 @@ int ask_table(
 		code = ask_take_rows(answer, topic, rows, f);
 		last = code == CTL_OK && answer->rows->last;
 	}
+	if (hub != NULL && (topic == NL__TOPIC__PROCESSES || topic == NL__TOPIC__HUBS))
+		rows_keep(rows, keep_hub, hub);
 	return code;
 }
 
-/* A piece of a text into `out`; *last: it was the last one. An exit code. */
-static int take_text(const Nl__OperatorAnswer *answer, FILE *out, bool *last, struct failure *f)
+/* A piece of a text into `out`; *last: it was the last one; *count: what Done says. An exit code. */
+static int take_text(
+	const Nl__OperatorAnswer *answer, FILE *out, bool *last, uint64_t *count, struct failure *f)
 {
 	const char *text;
 
@@ -97,6 +109,7 @@ static int take_text(const Nl__OperatorAnswer *answer, FILE *out, bool *last, st
 		return take_failure(f, answer->failure);
 	if (answer->msg_case == NL__OPERATOR_ANSWER__MSG_DONE) {
 		text = answer->done->text;
+		*count = answer->done->count;
 	} else if (answer->msg_case == NL__OPERATOR_ANSWER__MSG_TEXT) {
 		text = answer->text->text;
 		*last = answer->text->last;
@@ -111,7 +124,8 @@ static int take_text(const Nl__OperatorAnswer *answer, FILE *out, bool *last, st
 	return CTL_OK;
 }
 
-char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, struct failure *f)
+char *ask_counted(struct ctl *ctl, const Nl__OperatorRequest *request, int file, uint64_t *count,
+	struct failure *f)
 {
 	const Nl__OperatorAnswer *answer;
 	char *text = NULL;
@@ -120,6 +134,7 @@ char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, st
 	FILE *joined;
 	int code = client_ask(&ctl->client, request, file, f);
 
+	*count = 0;
 	if (code != CTL_OK)
 		return NULL;
 	joined = open_memstream(&text, &bytes);
@@ -129,7 +144,8 @@ char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, st
 	}
 	while (code == CTL_OK && !last) {
 		answer = client_answer(&ctl->client, f);
-		code = answer != NULL ? take_text(answer, joined, &last, f) : (int)f->exit_code;
+		code = answer != NULL ? take_text(answer, joined, &last, count, f)
+				      : (int)f->exit_code;
 	}
 	if (fclose(joined) != 0 && code == CTL_OK)
 		code = fail_memory(f);
@@ -137,6 +153,13 @@ char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, st
 		return text;
 	free(text);
 	return NULL;
+}
+
+char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, struct failure *f)
+{
+	uint64_t count;
+
+	return ask_counted(ctl, request, file, &count, f);
 }
 
 static uint64_t wall_ms(void)

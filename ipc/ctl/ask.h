@@ -6,7 +6,7 @@
 
 enum { ASK_TEXT_MAX = 4 << 20 };
 
-/* One whole table of the hub (NULL: the first) into rows, initialised here, freed by the caller. */
+/* One whole table of the hub (NULL: the first; of processes and hubs: all) into rows, initialised here, freed by the caller. */
 int ask_table(
 	struct ctl *ctl, Nl__Topic topic, const char *hub, struct rows *rows, struct failure *f);
 /*
@@ -14,7 +14,10 @@ int ask_table(
  * descriptor to send along, or -1. The text is freed by the caller; NULL with *f.
  */
 char *ask_text(struct ctl *ctl, const Nl__OperatorRequest *request, int file, struct failure *f);
-/* The same, printed. */
+/* The same; *count: how many things an order reached, 0 unless the answer says it. */
+char *ask_counted(struct ctl *ctl, const Nl__OperatorRequest *request, int file, uint64_t *count,
+	struct failure *f);
+/* The text of ask_text, printed. */
 int ask_and_print(struct ctl *ctl, const Nl__OperatorRequest *request, int file, struct failure *f);
 /* The rows of one answer added to `rows`; an answer that is something else is a failure. */
 int ask_take_rows(

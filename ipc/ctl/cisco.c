@@ -6,20 +6,38 @@
 #include "cisco.h"
 #include "columns.h"
 #include "log.h"
-#include "render.h"
+#include "reflect.h"
 
-void cisco_translations(FILE *out, const struct rows *sessions)
+static const char *place(const ProtobufCMessage *row, const char *field, char *out)
 {
-	static const struct column columns[] = {
-		{"Pro", "proto", NULL, CELL_PLAIN, false},
-		{"Inside global", "outside", NULL, CELL_PLAIN, false},
-		{"Inside local", "source", NULL, CELL_PLAIN, false},
-		{"Outside local", "destination", NULL, CELL_PLAIN, false},
-		{"Outside global", "destination", NULL, CELL_PLAIN, false},
-		{0},
-	};
+	const Nl__Address *address = rows_address(row, field);
 
-	render_columns(out, columns, sessions, false);
+	return address != NULL ? reflect_text_write(&address->base, out) : "---";
+}
+
+/* global, local and far: names of the row's fields, far NULL: whoever it is. */
+static void print_translation(FILE *out, const ProtobufCMessage *row, const char *global,
+	const char *local, const char *far)
+{
+	char inside[2][REFLECT_TEXT_BYTES], outside[REFLECT_TEXT_BYTES], shown[8];
+	const char *proto = rows_text(row, "proto"), *peer = "---";
+
+	if (proto == NULL || strcmp(proto, "all") == 0)
+		proto = "---";
+	if (far != NULL)
+		peer = place(row, far, outside);
+	fprintf(out, "%-4s %-21s %-21s %-21s %s\n", reflect_printable(shown, sizeof(shown), proto),
+		place(row, global, inside[0]), place(row, local, inside[1]), peer, peer);
+}
+
+void cisco_translations(FILE *out, const struct rows *forwards, const struct rows *sessions)
+{
+	fprintf(out, "%-4s %-21s %-21s %-21s %s\n", "Pro", "Inside global", "Inside local",
+		"Outside local", "Outside global");
+	for (size_t i = 0; i < forwards->count; i++)
+		print_translation(out, forwards->row[i], "listen", "to", NULL);
+	for (size_t i = 0; i < sessions->count; i++)
+		print_translation(out, sessions->row[i], "outside", "source", "destination");
 }
 
 static uint64_t sum(const struct rows *rows, const char *field)

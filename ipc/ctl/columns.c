@@ -13,6 +13,7 @@
 
 static const struct column process_columns[] = {
 	{"PROCESS", "process", NULL, CELL_PLAIN, false},
+	{"HUB", "hub", NULL, CELL_PLAIN, false},
 	{"PID", "pid", NULL, CELL_PLAIN, false},
 	{"USER", "user", NULL, CELL_PLAIN, false},
 	{"SECCOMP", "seccomp", "syscalls", CELL_CALLS, false},
@@ -35,6 +36,7 @@ static const struct column hub_columns[] = {
 	{"TCP", "tcp", NULL, CELL_PLAIN, false},
 	{"UDP", "udp", NULL, CELL_PLAIN, false},
 	{"ICMP", "icmp", NULL, CELL_PLAIN, false},
+	{"DNS", "dns", NULL, CELL_PLAIN, false},
 	{"LEASES", "leases", "pool", CELL_PLAIN_2, false},
 	{"DATA PATH", "data_path", NULL, CELL_PLAIN, false},
 	{"SHARDS", "shards", NULL, CELL_PLAIN, false},

@@ -14,10 +14,17 @@ enum prepare {
 	PREPARE_HELP,
 };
 
+enum shape {
+	SHAPE_ROWS, /* every format there is */
+	SHAPE_TEXT, /* as it is, or in JSON */
+	SHAPE_OWN,  /* a format that others read, or none to choose */
+};
+
 struct kind {
 	/* Asks and prints; an exit code, with *f if it is not 0. NULL: done when it was prepared. */
 	int (*run)(struct ctl *ctl, struct failure *f);
 	enum prepare prepare;
+	enum shape shape;
 	bool may_watch, may_save;
 };
 

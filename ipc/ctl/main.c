@@ -1,4 +1,5 @@
 /* natlockctl: arguments, connection, lock, one question, its answer. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,15 @@
  * such question. */
 static char out_buffer[65536];
 
+/* The end of what needs no gateway: it is done when it is written. */
+static int finish(const struct ctl *ctl, int code, struct failure *f)
+{
+	if (code == CTL_OK && (fflush(ctl->out) != 0 || ferror(ctl->out)))
+		code = failure(
+			f, CTL_FAILED, "E0709", strerror(errno), NULL, "cannot write the output");
+	return code == CTL_OK ? CTL_OK : ctl_fail(ctl, f);
+}
+
 int main(int argc, char **argv)
 {
 	static struct ctl ctl;
@@ -21,11 +31,13 @@ int main(int argc, char **argv)
 	ctl.err = stderr;
 	setvbuf(stdout, out_buffer, _IOFBF, sizeof(out_buffer));
 	code = ctl_parse(&ctl, argc, argv);
+	if (code == CTL_OK)
+		return finish(&ctl, code, &f);
 	if (code != CTL_GO_ON)
 		return code;
 	if (ctl.verb->kind == VERB_IMPORT) {
 		code = import_command(ctl.argument[0], stdout, stderr, &f);
-		return code == CTL_OK && fflush(stdout) == 0 ? CTL_OK : ctl_fail(&ctl, &f);
+		return finish(&ctl, code, &f);
 	}
 	ctl.is_terminal = isatty(STDOUT_FILENO) == 1;
 	fd = client_connect(ctl.api, &f);

@@ -5,6 +5,7 @@
  *   table NAT ▶ rows that match ▶ {process, up to ORDER_IDS numbers} ▶ SessionsEnd ... until none is left
  */
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@
 #include "table.h"
 
 enum { ORDER_IDS = 4096 };
+
+/* The supervisor's failure of an order that reached nothing. */
+static const char NO_SUCH[] = "E0510";
 
 int order_run_release(struct ctl *ctl, struct failure *f)
 {
@@ -47,13 +51,15 @@ int order_run_release(struct ctl *ctl, struct failure *f)
 	return code;
 }
 
-/* Ends sessions; process NULL: of all. The answer is for the caller to free, NULL with *f. */
-static char *end_sessions(
-	struct ctl *ctl, const char *process, Nl__SessionsEnd *which, struct failure *f)
+/* Ends sessions; process NULL: of all. *ended grows by how many there were. An exit code. */
+static int end_sessions(struct ctl *ctl, const char *process, Nl__SessionsEnd *which,
+	uint64_t *ended, struct failure *f)
 {
 	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__OrderRequest order = NL__ORDER_REQUEST__INIT;
 	Nl__Order what = NL__ORDER__INIT;
+	uint64_t count;
+	char *text;
 
 	what.what_case = NL__ORDER__WHAT_SESSIONS_END;
 	what.sessions_end = which;
@@ -62,7 +68,13 @@ static char *end_sessions(
 	order.order = &what;
 	request.msg_case = NL__OPERATOR_REQUEST__MSG_ORDER;
 	request.order = &order;
-	return ask_text(ctl, &request, -1, f);
+	text = ask_counted(ctl, &request, -1, &count, f);
+	*ended += count;
+	free(text);
+	/* none of them is left: they ended by themselves */
+	return text != NULL || (f->exit_code == CTL_NO_MATCH && strcmp(f->code, NO_SUCH) == 0)
+		       ? CTL_OK
+		       : (int)f->exit_code;
 }
 
 static bool same_process(const char *a, const char *b)
@@ -89,69 +101,58 @@ static size_t take_ids(struct rows *rows, size_t *from, const char **process, ui
 	return count;
 }
 
-/* A worker says how many it ended ("3 sessions ended"): some may have ended by themselves since. */
-static uint64_t number_of(const char *text)
-{
-	return strtoull(text, NULL, 10);
-}
-
 static int end_matching(struct ctl *ctl, struct rows *rows, uint64_t *ended, struct failure *f)
 {
 	static uint32_t ids[ORDER_IDS];
 	const char *process = NULL;
 	size_t from = 0, count;
+	int code = CTL_OK;
 
-	while ((count = take_ids(rows, &from, &process, ids)) > 0) {
+	while (code == CTL_OK && (count = take_ids(rows, &from, &process, ids)) > 0) {
 		Nl__SessionsEnd which = NL__SESSIONS_END__INIT;
-		char *text;
 
 		which.n_id = count;
 		which.id = ids;
-		text = end_sessions(ctl, process, &which, f);
-		if (text == NULL && f->exit_code != CTL_NO_MATCH)
-			return (int)f->exit_code;
-		*ended += text != NULL ? number_of(text) : 0;
-		free(text);
+		code = end_sessions(ctl, process, &which, ended, f);
 	}
-	return CTL_OK;
+	return code;
 }
 
-static int flush_all(struct ctl *ctl, struct failure *f)
+static int flush_all(struct ctl *ctl, uint64_t *ended, struct failure *f)
 {
 	Nl__SessionsEnd all = NL__SESSIONS_END__INIT;
-	struct render render = ask_render(ctl);
-	char *text;
 
 	all.has_all = all.all = 1;
-	text = end_sessions(ctl, NULL, &all, f);
-	if (text == NULL)
-		return (int)f->exit_code;
-	render_text(&render, ctl->verb, text);
-	free(text);
-	return CTL_OK;
+	return end_sessions(ctl, NULL, &all, ended, f);
+}
+
+static int flush_some(struct ctl *ctl, uint64_t now_ms, uint64_t *ended, struct failure *f)
+{
+	struct rows rows;
+	int code = ask_table(ctl, NL__TOPIC__NAT, ctl->hub, &rows, f);
+
+	table_filter(&rows, &ctl->filter, now_ms);
+	if (code == CTL_OK)
+		code = end_matching(ctl, &rows, ended, f);
+	rows_free(&rows);
+	if (code == CTL_OK && *ended == 0)
+		code = failure(f, CTL_NO_MATCH, "E0712", NULL, "See: natlockctl nat table",
+			"no session matches");
+	return code;
 }
 
 int order_run_flush(struct ctl *ctl, struct failure *f)
 {
 	struct render render = ask_render(ctl);
 	uint64_t ended = 0;
-	struct rows rows;
 	char text[64];
-	int code;
+	int code = ctl->filter.count == 0 ? flush_all(ctl, &ended, f)
+					  : flush_some(ctl, render.wall_ms, &ended, f);
 
-	if (ctl->filter.count == 0)
-		return flush_all(ctl, f);
-	code = ask_table(ctl, NL__TOPIC__NAT, ctl->hub, &rows, f);
-	table_filter(&rows, &ctl->filter, render.wall_ms);
-	if (code == CTL_OK)
-		code = end_matching(ctl, &rows, &ended, f);
-	rows_free(&rows);
-	if (code == CTL_OK && ended == 0)
-		return failure(f, CTL_NO_MATCH, "E0712", NULL, "See: natlockctl nat table",
-			"no session matches");
-	snprintf(text, sizeof(text), "%llu %s ended", (unsigned long long)ended,
+	if (code != CTL_OK)
+		return code;
+	snprintf(text, sizeof(text), "%" PRIu64 " %s ended", ended,
 		ended == 1 ? "session" : "sessions");
-	if (code == CTL_OK)
-		render_text(&render, ctl->verb, text);
-	return code;
+	render_text(&render, ctl->verb, text);
+	return CTL_OK;
 }

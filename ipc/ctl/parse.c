@@ -159,6 +159,23 @@ static int parse_option(struct ctl *ctl, int argc, char **argv, int *i)
 	return usage(ctl, NULL, "unknown option \"%s\"", typed);
 }
 
+/* What was typed is no command: it only begins some, or one was meant, or neither. */
+static int fail_verb(const struct ctl *ctl, const char *meant)
+{
+	enum { WORDS = 3 };
+	char typed[80] = "", next[160], cause[200];
+
+	for (size_t i = 0, used = 0; i < ctl->phrase.count && i < WORDS; i++, used = strlen(typed))
+		snprintf(typed + used, sizeof(typed) - used, "%s%.20s", i > 0 ? " " : "",
+			ctl->phrase.word[i]);
+	if (verb_next(ctl->phrase.word, ctl->phrase.count, next, sizeof(next))) {
+		snprintf(cause, sizeof(cause), "It goes on with one of: %s.", next);
+		return usage(ctl, cause, "\"%s\" is not a whole command", typed);
+	}
+	snprintf(cause, sizeof(cause), "Did you mean \"%s\"?", meant != NULL ? meant : "");
+	return usage(ctl, meant != NULL ? cause : NULL, "unknown command \"%s\"", typed);
+}
+
 static int find_verb(struct ctl *ctl)
 {
 	char cause[96];
@@ -166,12 +183,8 @@ static int find_verb(struct ctl *ctl)
 	size_t used;
 
 	ctl->verb = verb_find(ctl->phrase.word, ctl->phrase.count, &used, &meant);
-	if (ctl->verb == NULL) {
-		if (meant != NULL)
-			snprintf(cause, sizeof(cause), "Did you mean \"%s\"?", meant);
-		return usage(ctl, meant != NULL ? cause : NULL, "unknown command \"%s\"",
-			ctl->phrase.word[0]);
-	}
+	if (ctl->verb == NULL)
+		return fail_verb(ctl, meant);
 	ctl->argument = ctl->phrase.word + used;
 	ctl->arguments = ctl->phrase.count - used;
 	if (ctl->arguments >= ctl->verb->least && ctl->arguments <= ctl->verb->most)
@@ -183,10 +196,10 @@ static int find_verb(struct ctl *ctl)
 	return usage(ctl, cause, "wrong arguments for \"%s\"", ctl->verb->words);
 }
 
-/* Whether the format and the options fit the command. */
-static int check_options(const struct ctl *ctl)
+/* A program that asked for JSON must not be given something else instead. */
+static int check_format(const struct ctl *ctl)
 {
-	const struct kind *kind = &kinds[ctl->verb->kind];
+	enum shape shape = kinds[ctl->verb->kind].shape;
 	bool nat_table = ctl->verb->kind == VERB_TABLE && ctl->verb->topic == NL__TOPIC__NAT;
 	const char *words = ctl->verb->words;
 
@@ -196,6 +209,23 @@ static int check_options(const struct ctl *ctl)
 	if (ctl->format == FORMAT_CONNTRACK && !nat_table)
 		return usage(
 			ctl, NULL, "-o conntrack is only for \"nat table\", not for \"%s\"", words);
+	if (ctl->format == FORMAT_CSV && shape == SHAPE_TEXT)
+		return usage(ctl, "It is for tables. This can be json.",
+			"-o csv has no meaning for \"%s\"", words);
+	if ((ctl->format == FORMAT_JSON || ctl->format == FORMAT_JSONL ||
+		    ctl->format == FORMAT_CSV) &&
+		shape == SHAPE_OWN)
+		return usage(
+			ctl, "It has a format of its own.", "-o has no meaning for \"%s\"", words);
+	return CTL_GO_ON;
+}
+
+/* Whether the options fit the command. */
+static int check_options(const struct ctl *ctl)
+{
+	const struct kind *kind = &kinds[ctl->verb->kind];
+	const char *words = ctl->verb->words;
+
 	if (ctl->watch_ms != 0 && !kind->may_watch)
 		return usage(ctl, "It repeats what shows something.",
 			"--watch has no meaning for \"%s\"", words);
@@ -303,6 +333,8 @@ static int parse_words(struct ctl *ctl, const char *const *words, size_t count)
 	if (ctl->format == FORMAT_TABLE)
 		ctl->format = format;
 	code = find_verb(ctl);
+	if (code == CTL_GO_ON)
+		code = check_format(ctl);
 	if (code == CTL_GO_ON)
 		code = check_options(ctl);
 	return code == CTL_GO_ON ? prepare(ctl) : code;

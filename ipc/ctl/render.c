@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cisco.h"
 #include "conntrack.h"
 #include "log.h"
 #include "reflect.h"
@@ -66,7 +65,7 @@ void render_columns(FILE *out, const struct column *columns, const struct rows *
 		print_line(out, columns, rows->row[i], wide, width);
 }
 
-static void summarize(const struct render *r, const struct verb *verb, size_t count)
+void render_summary(const struct render *r, const struct verb *verb, size_t count)
 {
 	fprintf(r->summary, "%zu %s shown.\n", count, count == 1 ? verb->noun : verb->nouns);
 }
@@ -198,13 +197,11 @@ void render_rows(const struct render *r, const struct verb *verb, const struct r
 {
 	if (print_for_programs(r, verb, rows))
 		return;
-	if (r->format == FORMAT_CISCO)
-		cisco_translations(r->out, rows);
-	else if (r->format == FORMAT_CONNTRACK)
+	if (r->format == FORMAT_CONNTRACK)
 		conntrack_print(r->out, rows);
 	else
 		render_columns(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
-	summarize(r, verb, rows->count);
+	render_summary(r, verb, rows->count);
 }
 
 /* Whether `name` is one of the words of the list. */
@@ -335,8 +332,8 @@ static void print_gateway(FILE *out, const Nl__StatusRow *s)
 static void print_hub(FILE *out, const ProtobufCMessage *row)
 {
 	const struct column *columns = columns_of(NL__TOPIC__HUBS);
-	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "leases ",
-		"data path ", "shards "};
+	const char *const labels[] = {"HUB ", "", "", "ports ", "tcp ", "udp ", "icmp ", "dns ",
+		"leases ", "data path ", "shards "};
 	char cell[CELL_BYTES_MAX];
 
 	for (size_t c = 0; c < sizeof(labels) / sizeof(labels[0]); c++)
@@ -348,7 +345,13 @@ static void print_hub(FILE *out, const ProtobufCMessage *row)
 void render_status(const struct render *r, const struct rows *status, const struct rows *processes,
 	const struct rows *hubs)
 {
-	if (r->format == FORMAT_JSON || r->format == FORMAT_JSONL) {
+	if (r->format == FORMAT_JSONL) {
+		print_json_lines(r, status);
+		print_json_lines(r, processes);
+		print_json_lines(r, hubs);
+		return;
+	}
+	if (r->format == FORMAT_JSON) {
 		open_json(r, "natlock.status/1");
 		print_items(r, "items", status);
 		print_items(r, "processes", processes);

@@ -16,7 +16,9 @@ struct render {
 	uint64_t wall_ms; /* now, for the JSON */
 };
 
-/* One table in the format asked for. FORMAT_CISCO and FORMAT_CONNTRACK only for the NAT table. */
+/* "3 sessions shown." */
+void render_summary(const struct render *r, const struct verb *verb, size_t count);
+/* One table in the format asked for, but FORMAT_CISCO (cisco.h). FORMAT_CONNTRACK only for the NAT table. */
 void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows);
 /* Rows as columns of text under their titles. */
 void render_columns(FILE *out, const struct column *columns, const struct rows *rows, bool wide);

@@ -5,14 +5,29 @@
 #include "ask.h"
 #include "kinds.h"
 
-static char *ask_policy(struct ctl *ctl, const char *name, struct failure *f)
+/* A request of this case: the members of its union are pointers to messages, all alike. */
+static Nl__OperatorRequest request_of(Nl__OperatorRequest__MsgCase what, void *message)
 {
 	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
+
+	request.msg_case = what;
+	request.table = message;
+	return request;
+}
+
+static int run(struct ctl *ctl, Nl__OperatorRequest__MsgCase what, void *message, struct failure *f)
+{
+	const Nl__OperatorRequest request = request_of(what, message);
+
+	return ask_and_print(ctl, &request, -1, f);
+}
+
+static char *ask_policy(struct ctl *ctl, const char *name, struct failure *f)
+{
 	Nl__PolicyRequest policy = NL__POLICY_REQUEST__INIT;
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_POLICY, &policy);
 
 	policy.process = ask_string(name);
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_POLICY;
-	request.policy = &policy;
 	return ask_text(ctl, &request, -1, f);
 }
 
@@ -52,14 +67,20 @@ int request_run_policy(struct ctl *ctl, struct failure *f)
 	return code;
 }
 
+/* Ours and the gateway's: where an answer cannot be read they differ. */
 int request_run_version(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__VersionRequest version = NL__VERSION_REQUEST__INIT;
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_VERSION, &version);
+	struct render render = ask_render(ctl);
+	char *theirs = ask_text(ctl, &request, -1, f), both[128];
 
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_VERSION;
-	request.version = &version;
-	return ask_and_print(ctl, &request, -1, f);
+	if (theirs == NULL)
+		return (int)f->exit_code;
+	snprintf(both, sizeof(both), "natlockctl " NATLOCK_VERSION "\n%.64s", theirs);
+	free(theirs);
+	render_text(&render, ctl->verb, both);
+	return CTL_OK;
 }
 
 /* "nat" and "mtu": "nat.mtu"; either may be missing. */
@@ -97,8 +118,8 @@ static void name_file(struct failure *f, const char *name)
 
 int request_run_config(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__ConfigRequest config = NL__CONFIG_REQUEST__INIT;
+	const Nl__OperatorRequest request = request_of(NL__OPERATOR_REQUEST__MSG_CONFIG, &config);
 	struct render render = ask_render(ctl);
 	char path[CHANGE_PATH], hub[64], *text;
 	int code = CTL_OK;
@@ -118,8 +139,6 @@ int request_run_config(struct ctl *ctl, struct failure *f)
 	}
 	if (code != CTL_OK)
 		return code;
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_CONFIG;
-	request.config = &config;
 	text = ask_text(ctl, &request, ctl->file, f);
 	if (text == NULL && ctl->verb->kind == VERB_TEST)
 		name_file(f, ctl->argument[0]);
@@ -132,63 +151,47 @@ int request_run_config(struct ctl *ctl, struct failure *f)
 
 int request_run_shutdown(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__ShutdownRequest shutdown = NL__SHUTDOWN_REQUEST__INIT;
 
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_SHUTDOWN;
-	request.shutdown = &shutdown;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_SHUTDOWN, &shutdown, f);
 }
 
 int request_run_restart(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__RestartRequest restart = NL__RESTART_REQUEST__INIT;
 
 	restart.process = ask_string(ctl->argument[0]);
 	restart.hub = ask_string(ctl->hub);
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_RESTART;
-	request.restart = &restart;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_RESTART, &restart, f);
 }
 
 int request_run_reload(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__ReloadRequest reload = NL__RELOAD_REQUEST__INIT;
 
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_RELOAD;
-	request.reload = &reload;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_RELOAD, &reload, f);
 }
 
 int request_run_drain(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__DrainRequest drain = NL__DRAIN_REQUEST__INIT;
 
 	drain.has_for_ms = ctl->drain_for != NULL;
 	drain.for_ms = ctl->drain_ms;
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_DRAIN;
-	request.drain = &drain;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_DRAIN, &drain, f);
 }
 
 int request_run_kick(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__KickRequest kick = NL__KICK_REQUEST__INIT;
 
 	kick.hub = ask_string(ctl->hub);
 	kick.session = ask_string(ctl->argument[0]);
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_KICK;
-	request.kick = &kick;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_KICK, &kick, f);
 }
 
 int request_run_changes(struct ctl *ctl, struct failure *f)
 {
-	Nl__OperatorRequest request = NL__OPERATOR_REQUEST__INIT;
 	Nl__ChangeRequest change = NL__CHANGE_REQUEST__INIT;
 
 	change.hub = ask_string(ctl->hub);
@@ -196,7 +199,5 @@ int request_run_changes(struct ctl *ctl, struct failure *f)
 	change.changes = ctl->changes.pointer;
 	change.has_save = 1;
 	change.save = ctl->save;
-	request.msg_case = NL__OPERATOR_REQUEST__MSG_CHANGE;
-	request.change = &change;
-	return ask_and_print(ctl, &request, -1, f);
+	return run(ctl, NL__OPERATOR_REQUEST__MSG_CHANGE, &change, f);
 }

@@ -45,14 +45,38 @@ static int fail_no_match(const struct ctl *ctl, const char *name, struct failure
 	return failure(f, CTL_NO_MATCH, "E0712", NULL, NULL, "no %s matches", ctl->verb->noun);
 }
 
+/* What is fixed stands there too, as on IOS, unless sessions are chosen by a filter. */
+static int run_translations(struct ctl *ctl, struct failure *f)
+{
+	struct render render = ask_render(ctl);
+	struct rows sessions, forwards = {0};
+	int code = ask_table(ctl, NL__TOPIC__NAT, ctl->hub, &sessions, f);
+
+	if (code == CTL_OK && ctl->filter.count == 0)
+		code = ask_table(ctl, NL__TOPIC__FORWARDS, ctl->hub, &forwards, f);
+	if (code == CTL_OK) {
+		table_filter(&sessions, &ctl->filter, render.wall_ms);
+		cisco_translations(ctl->out, &forwards, &sessions);
+		render_summary(&render, ctl->verb, sessions.count);
+		if (sessions.count == 0 && ctl->filter.count > 0)
+			code = fail_no_match(ctl, NULL, f);
+	}
+	rows_free(&sessions);
+	rows_free(&forwards);
+	return code;
+}
+
 /* A table of which a filter left nothing is printed all the same: that is what a program reads. */
 int table_run(struct ctl *ctl, struct failure *f)
 {
 	const char *const kind[] = {ctl->verb->key, ctl->verb->value};
 	struct render render = ask_render(ctl);
 	struct rows rows;
-	int code = ask_table(ctl, ctl->verb->topic, ctl->hub, &rows, f);
+	int code;
 
+	if (ctl->format == FORMAT_CISCO)
+		return run_translations(ctl, f);
+	code = ask_table(ctl, ctl->verb->topic, ctl->hub, &rows, f);
 	if (code == CTL_OK) {
 		if (ctl->verb->value != NULL)
 			rows_keep(&rows, keep_named, kind);
@@ -65,19 +89,18 @@ int table_run(struct ctl *ctl, struct failure *f)
 	return code;
 }
 
-/* The rows by the name that was asked for: as argument, or the hub's, or all. */
+/* The row that the argument names, or all. */
 static int fetch_named(struct ctl *ctl, struct rows *rows, struct failure *f)
 {
 	const char *name = ctl->arguments > 0 ? ctl->argument[0] : NULL;
 	const char *pair[] = {ctl->verb->key, name};
 	int code = ask_table(ctl, ctl->verb->topic, ctl->hub, rows, f);
 
-	if (ctl->verb->topic == NL__TOPIC__HUBS)
-		pair[1] = ctl->hub;
-	if (code != CTL_OK || pair[1] == NULL)
+	if (code != CTL_OK)
 		return code;
-	rows_keep(rows, keep_named, pair);
-	return rows->count > 0 ? CTL_OK : fail_no_match(ctl, pair[1], f);
+	if (name != NULL)
+		rows_keep(rows, keep_named, pair);
+	return rows->count > 0 ? CTL_OK : fail_no_match(ctl, name != NULL ? name : ctl->hub, f);
 }
 
 int table_run_record(struct ctl *ctl, struct failure *f)

@@ -46,7 +46,8 @@ const struct verb verbs[] = {
 	{"session kick", TAKES("NAME", 1, 1), .kind = VERB_KICK, JSON("session.kick"),
 		.help = "take a port off its hub"},
 	{"nat status", .kind = VERB_NAT_STATUS, TOPIC(HUBS), .key = "name",
-		.value = "name nat tcp udp icmp dns", JSON("nat.status"), COUNTS("hub", "hubs"),
+		.value = "name enable nat tcp udp icmp dns", JSON("nat.status"),
+		COUNTS("hub", "hubs"),
 		.help = "whether the NAT is on, and how many sessions it has"},
 	{"nat get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "nat",
 		JSON("nat.get"), .help = "the NAT's settings"},
@@ -81,7 +82,7 @@ const struct verb verbs[] = {
 	{"nat static del", TAKES("INSIDE [OUTSIDE]", 1, 4), .kind = VERB_REMOVE,
 		.key = "nat.static", JSON("nat.static.del"), .help = "make it one no more"},
 	{"dhcp status", .kind = VERB_RECORD, TOPIC(HUBS), .key = "name",
-		.value = "name dhcp leases pool", JSON("dhcp.status"), COUNTS("hub", "hubs"),
+		.value = "name enable dhcp leases pool", JSON("dhcp.status"), COUNTS("hub", "hubs"),
 		.help = "whether addresses are given, and how many are"},
 	{"dhcp get", TAKES("[KEY]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "dhcp",
 		JSON("dhcp.get"), .help = "the DHCP server's settings"},
@@ -215,6 +216,41 @@ const struct verb *verb_find(
 	}
 	*meant = verb == NULL ? similar(words, count) : NULL;
 	return verb;
+}
+
+/* Where the next word begins in a command that has more words than these; NULL if it does not begin so. */
+static const char *behind(const char *phrase, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strcspn(phrase, " ");
+
+		if (phrase[length] == '\0' || strlen(words[i]) != length ||
+			strncasecmp(phrase, words[i], length) != 0)
+			return NULL;
+		phrase += length + 1;
+	}
+	return phrase;
+}
+
+bool verb_next(const char *const *words, size_t count, char *out, size_t cap)
+{
+	const char *last = NULL;
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < verb_count && used < cap; i++) {
+		const char *next = behind(verbs[i].words, words, count);
+		size_t length = next != NULL ? strcspn(next, " ") : 0;
+
+		/* rows that begin alike stand together */
+		if (next == NULL || (last != NULL && strcspn(last, " ") == length &&
+					    strncmp(last, next, length) == 0))
+			continue;
+		used += (size_t)snprintf(out + used, cap - used, "%s%.*s", last != NULL ? ", " : "",
+			(int)length, next);
+		last = next;
+	}
+	return last != NULL;
 }
 
 static void help_formats(FILE *out)

@@ -82,6 +82,12 @@ extern const char *const format_names[FORMAT_COUNT];
 const struct verb *verb_find(
 	const char *const *words, size_t count, size_t *used, const char **meant);
 
+/*
+ * Which words may come next, "list, show" into out (cap > 0), where all of the words are the beginning of a
+ * longer command. False when they begin none.
+ */
+bool verb_next(const char *const *words, size_t count, char *out, size_t cap);
+
 /* The list of all commands. */
 void verb_help(FILE *out);
 

@@ -35,16 +35,28 @@ int answer_failure(struct operator_peer *p, const struct trouble *t)
 	return 0;
 }
 
-int answer_done(struct operator_peer *p, const char *text)
+static int send_done(struct operator_peer *p, const char *text, const uint64_t *count)
 {
 	Nl__OperatorAnswer a = NL__OPERATOR_ANSWER__INIT;
 	Nl__Done d = NL__DONE__INIT;
 
 	d.text = (char *)(uintptr_t)text;
+	d.has_count = count != NULL;
+	d.count = count ? *count : 0;
 	a.msg_case = NL__OPERATOR_ANSWER__MSG_DONE;
 	a.done = &d;
 	answer_send(p, &a);
 	return 0;
+}
+
+int answer_done(struct operator_peer *p, const char *text)
+{
+	return send_done(p, text, NULL);
+}
+
+int answer_count(struct operator_peer *p, const char *text, uint64_t count)
+{
+	return send_done(p, text, &count);
 }
 
 void answer_rows(struct operator_peer *p, ProtobufCBinaryData *rows, size_t n, bool last)

@@ -10,6 +10,8 @@ void answer_send(struct operator_peer *p, const Nl__OperatorAnswer *a);
 /* These return 0, so that a handler can return them. */
 int answer_failure(struct operator_peer *p, const struct trouble *t);
 int answer_done(struct operator_peer *p, const char *text);
+/* The same of an order: how many things it reached. */
+int answer_count(struct operator_peer *p, const char *text, uint64_t count);
 int answer_no_hub(struct operator_peer *p, const char *name);
 int answer_no_process(struct operator_peer *p, const struct hub *hub, const char *name);
 /* Rows of p->topic. */

@@ -46,7 +46,7 @@ static void finish(struct operator_peer *p)
 	snprintf(text, sizeof(text), "%" PRIu64 " %s%s %s", p->reached,
 		sessions ? "session" : "lease", p->reached == 1 ? "" : "s",
 		sessions ? "ended" : "released");
-	answer_done(p, text);
+	answer_count(p, text, p->reached);
 }
 
 /* Worker i of the peer's hub has done what it could. */

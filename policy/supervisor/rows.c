@@ -159,9 +159,11 @@ void rows_count(Nl__HubRow *counted, enum actor_id from, const ProtobufCBinaryDa
 		counted->has_tcp |= said->has_tcp;
 		counted->has_udp |= said->has_udp;
 		counted->has_icmp |= said->has_icmp;
+		counted->has_dns |= said->has_dns;
 		counted->tcp += said->tcp;
 		counted->udp += said->udp;
 		counted->icmp += said->icmp;
+		counted->dns += said->dns;
 		break;
 	case ACTOR_DHCPD:
 		counted->has_leases = said->has_leases;

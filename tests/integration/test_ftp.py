@@ -51,6 +51,25 @@ def test_active_transfer_is_in_the_security_log(gateway, ftp):
     wait_for(lambda: "xpectation" in gateway.log(), 5, "the expectation in the security log")
 
 
+def test_the_switch_holds_at_once_and_the_table_says_so(gateway, ftp):
+    """Also where the parser was started with it off: it hears that it is wanted."""
+    def enabled():
+        return [row["enabled"] for row in gateway.table("alg", "list") if row["alg"] == "ftp"]
+
+    def fetch():
+        return gateway.guest.run("curl", "-sS", "-m", 3, *MODES["PORT"], f"ftp://{SERVER}/file", "-o", "/dev/null", check=False).returncode
+
+    gateway.control("alg", "disable", "ftp")
+    wait_for(lambda: enabled() == [False], 2, "the table to say no")
+    assert fetch() != 0, "PORT without a parser reached the guest"
+    pid = gateway.processes()["alg"]["pid"]
+    gateway.control("process", "restart", "alg")
+    wait_for(lambda: gateway.processes()["alg"]["pid"] not in (0, pid) and enabled() == [False], 5, "a new alg")
+    gateway.control("alg", "enable", "ftp")
+    wait_for(lambda: enabled() == [True], 2, "the table to say yes")
+    assert fetch() == 0
+
+
 def test_a_stuck_alg_holds_nobody_up_and_is_replaced(gateway, ftp):
     """Stopped, not dead: three transfers pass without inspection, then the supervisor puts another one in its place."""
     pid = gateway.processes()["alg"]["pid"]

@@ -21,7 +21,8 @@ def own(world):
 
 
 def hold(gateway, seconds=20):
-    """A TCP session that stays, and how it ends."""
+    """A TCP session that stays: the only one to its port, once those of earlier tests are gone."""
+    wait_for(lambda: not sessions(gateway, "dport=7001"), 5, "the end of earlier sessions")
     flow = gateway.guest.start(PEER, "hold", SERVER, seconds)
     wait_for(lambda: sessions(gateway, "dport=7001"), 3, "the session")
     return flow
@@ -99,7 +100,8 @@ def test_words_of_vpncmd_and_ios_change_the_same_things(own):
     for line in ("range: 192.168.30.20-192.168.30.99", "dns: [9.9.9.9, 1.1.1.1]", "gateway: none", "lease: 3600s", "{to: 10.0.0.0/8, via: 192.168.30.2}"):
         assert line in text, text
     own.control("ip", "nat", "inside", "source", "static", "192.168.30.50", "203.0.113.7")
-    assert "192.168.30.50" in own.control("nat", "static", "list").stdout
+    assert "203.0.113.7  192.168.30.50 " in own.control("nat", "static", "list").stdout
+    assert "\n---  203.0.113.7           192.168.30.50         ---" in own.control("show", "ip", "nat", "translations").stdout
     own.control("no", "ip", "nat", "inside", "source", "static", "192.168.30.50", "203.0.113.7")
     assert own.table("nat", "static", "list") == []
     assert own.control("show", "ip", "nat", "statistics").stdout.startswith("Total active translations: ")
@@ -155,3 +157,13 @@ def test_events_are_followed(own):
     follow.communicate()
     assert "SecureNAT: The TCP session " in line and f"Connection destination {SERVER}:7002" in line
     assert line in own.log(), "the words of the log"
+
+
+@pytest.mark.parametrize("words", [["help"], ["completion", "bash"], ["status"], ["import", "softether", "FILE"]])
+def test_output_that_cannot_be_written_is_a_failure(own, words):
+    file = own.folder / "vpn_server.config"
+    file.write_text("declare root\n{\n\tdeclare VirtualHUB\n\t{\n\t\tdeclare LAB\n\t\t{\n\t\t}\n\t}\n}\n")
+    words = [str(file) if word == "FILE" else word for word in words]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([program("natlockctl"), *words], env=own.environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and "cannot write the output\n  cause: No space left on device" in result.stderr

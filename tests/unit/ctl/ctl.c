@@ -35,18 +35,30 @@ Test(ctl, nat_table)
 	rig_close(&r);
 }
 
+/* IOS shows static translations among the others; a filter is about sessions. */
 Test(ctl, cisco_words)
 {
+	static const char *const words[2][8] = {{"show", "ip", "nat", "translations"},
+		{"nat", "table", "-o", "cisco", "proto=udp"}};
+	char fixed[] = "static", all[] = "all";
+	Nl__ForwardRow forward = NL__FORWARD_ROW__INIT;
 	struct rig r;
 
-	rig_open(&r);
-	nat_answers(&r);
-	cr_assert_eq(RUN(&r, "show", "ip", "nat", "translations"), CTL_OK);
-	cr_expect_str_eq(r.out_text,
-		"Pro  Inside global    Inside local         Outside local     Outside global\n"
-		"tcp  10.99.0.2:41022  192.168.30.10:59564  10.99.0.1:8080    10.99.0.1:8080\n"
-		"udp  10.99.0.2:5060   192.168.30.11:5060   203.0.113.9:5060  203.0.113.9:5060\n");
-	rig_close(&r);
+	forward.kind = fixed;
+	forward.proto = all;
+	for (int filtered = 0; filtered < 2; filtered++) {
+		rig_open(&r);
+		nat_answers(&r);
+		if (!filtered)
+			rig_rows(&r, NL__TOPIC__FORWARDS,
+				(const ProtobufCMessage *[]){&forward.base}, 1, true);
+		cr_assert_eq(rig_run(&r, words[filtered]), CTL_OK, "%s", r.err_text);
+		cr_expect_eq(strncmp(r.out_text, "Pro  Inside global  ", 20), 0);
+		cr_expect_eq(strstr(r.out_text, "\n---  ") != NULL, !filtered);
+		cr_expect_eq(strstr(r.out_text, "\ntcp  ") != NULL, !filtered);
+		cr_expect_not_null(strstr(r.out_text, "\nudp  10.99.0.2:5060"));
+		rig_close(&r);
+	}
 }
 
 Test(ctl, status)
@@ -62,11 +74,14 @@ Test(ctl, status)
 	cr_assert_eq(RUN(&r, "status"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text,
 		"natlock 0.1.0  up 2h11m  config /etc/natlock.yaml  health OK\n"
-		"PROCESS  PID   USER       SECCOMP        LANDLOCK  CAPS  FDS  RSS   CPU  RESTARTS "
+		"PROCESS  HUB  PID   USER       SECCOMP        LANDLOCK  CAPS  FDS  RSS   CPU  "
+		"RESTARTS "
 		" STATE\n"
-		"broker   4102  natlock-b  filter 12 sys  v6        none  6    3.0M  1.2  0        "
+		"broker   -    4102  natlock-b  filter 12 sys  v6        none  6    3.0M  1.2  0   "
+		"     "
 		" ok\n"
 		"HUB default  192.168.30.1/24  00:AC:6B:12:9F:03  ports 3  tcp 41  udp 12  icmp 1  "
+		"dns -  "
 		"leases 3/191  data path strict  shards -\n");
 	cr_expect_str_empty(r.err_text);
 	rig_close(&r);
@@ -91,6 +106,27 @@ Test(ctl, status_as_json)
 	rig_close(&r);
 }
 
+/* One item a line, whichever table it is of. */
+Test(ctl, status_as_json_lines)
+{
+	struct sample s;
+	struct rig r;
+	size_t lines = 0;
+
+	sample_status(&s);
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__STATUS, (const ProtobufCMessage *[]){&s.status.base}, 1, true);
+	rig_rows(&r, NL__TOPIC__PROCESSES, (const ProtobufCMessage *[]){&s.process.base}, 1, true);
+	rig_rows(&r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
+	cr_assert_eq(RUN(&r, "-o", "jsonl", "status"), CTL_OK, "%s", r.err_text);
+	for (const char *line = r.out_text; *line != '\0'; line = strchr(line, '\n') + 1, lines++) {
+		cr_expect_eq(line[0], '{');
+		cr_expect_eq(strchr(line, '\n')[-1], '}');
+	}
+	cr_expect_eq(lines, 3);
+	rig_close(&r);
+}
+
 Test(ctl, text_answers)
 {
 	struct rig r;
@@ -104,7 +140,7 @@ Test(ctl, text_answers)
 	rig_open(&r);
 	rig_done(&r, "natlock 0.1.0");
 	cr_assert_eq(RUN(&r, "version", "-o", "json"), CTL_OK);
-	cr_expect_not_null(strstr(r.out_text, "\"hub\":null,\"text\":\"natlock 0.1.0\"}\n"));
+	cr_expect_not_null(strstr(r.out_text, "\"text\":\"natlockctl 0.1.0\\nnatlock 0.1.0\"}\n"));
 	cr_expect_eq(rig_request(&r)->msg_case, NL__OPERATOR_REQUEST__MSG_VERSION);
 	rig_close(&r);
 }
@@ -200,8 +236,19 @@ Test(ctl, usage_errors)
 	static const struct {
 		const char *words[6], *says;
 	} cases[] = {
-		{{"nat", "tabel"}, "natlockctl: unknown command \"nat\"\n  cause: Did you mean "
-				   "\"nat table\"?"},
+		{{"nat", "tabel"},
+			"natlockctl: unknown command \"nat tabel\"\n  cause: Did you mean "
+			"\"nat table\"?"},
+		{{"nat", "publish"},
+			"natlockctl: \"nat publish\" is not a whole command\n  cause: It "
+			"goes on with one of: list, add, del."},
+		{{"Nat"},
+			"natlockctl: \"Nat\" is not a whole command\n  cause: It goes on with one "
+			"of: status, get, set, enable, disable, table, events, flush, publish, "
+			"static."},
+		{{"metrics", "-o", "csv"}, "natlockctl: -o has no meaning for \"metrics\""},
+		{{"dhcp", "export", "kea", "-o", "csv"}, "natlockctl: -o has no meaning for "},
+		{{"nat", "get", "-o", "csv"}, "natlockctl: -o csv has no meaning for \"nat get\""},
 		{{"statsu"}, "natlockctl: unknown command \"statsu\"\n  cause: Did you mean "
 			     "\"status\"?"},
 		{{"\x1b[2J"}, "natlockctl: unknown command \"?[2J\""},

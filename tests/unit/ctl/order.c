@@ -28,15 +28,15 @@ Test(order, flush_names_processes_and_numbers)
 
 	rig_open(&r);
 	table_of(&r, 3);
-	rig_done(&r, "3 sessions ended");
-	rig_done(&r, "2 sessions ended");
+	rig_counted(&r, "three of them", 3);
+	rig_counted(&r, "two", 2);
 	cr_assert_eq(RUN(&r, "--hub", "lab", "nat", "flush", "older=0s", "!proto=x"), CTL_NO_MATCH,
 		"rows without a time have no age");
 	rig_close(&r);
 	rig_open(&r);
 	table_of(&r, 3);
-	rig_done(&r, "3 sessions ended");
-	rig_done(&r, "2 sessions ended");
+	rig_counted(&r, "three of them", 3);
+	rig_counted(&r, "two", 2);
 	cr_assert_eq(
 		RUN(&r, "--hub", "lab", "nat", "flush", "!proto=icmp"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text, "5 sessions ended\n");
@@ -62,7 +62,7 @@ Test(order, a_filter_keeps_others_alive)
 
 	rig_open(&r);
 	table_of(&r, 2);
-	rig_done(&r, "1 session ended");
+	rig_counted(&r, "one", 1);
 	cr_assert_eq(RUN(&r, "-o", "json", "nat", "flush", "proto=udp"), CTL_OK, "%s", r.err_text);
 	cr_expect_not_null(strstr(r.out_text, "\"text\":\"1 session ended\""));
 	nl__operator_request__free_unpacked(rig_request(&r), NULL);
@@ -85,7 +85,7 @@ Test(order, everything)
 
 		memcpy(typed, words[i], sizeof(words[i]));
 		rig_open(&r);
-		rig_done(&r, "41 sessions ended");
+		rig_counted(&r, "all", 41);
 		cr_assert_eq(rig_run(&r, typed), CTL_OK, "%s", r.err_text);
 		cr_expect_str_eq(r.out_text, "41 sessions ended\n");
 		asked = rig_request(&r);
@@ -107,9 +107,25 @@ Test(order, nothing_to_flush)
 	rig_close(&r);
 	rig_open(&r);
 	table_of(&r, 1);
-	rig_fail(&r, "no such session", 4);
-	rig_fail(&r, "no such session", 4);
+	rig_fail_code(&r, "E0510", "no such session", 4);
+	rig_fail_code(&r, "E0510", "no such session", 4);
 	cr_expect_eq(RUN(&r, "nat", "flush", "!proto=icmp"), CTL_NO_MATCH);
+	rig_close(&r);
+	rig_open(&r);
+	table_of(&r, 1);
+	rig_fail_code(&r, "E0510", "no such session", 4);
+	rig_counted(&r, "one", 1);
+	cr_expect_eq(RUN(&r, "nat", "flush", "!proto=icmp"), CTL_OK, "one ended by itself");
+	cr_expect_str_eq(r.out_text, "1 session ended\n");
+	rig_close(&r);
+	rig_open(&r);
+	rig_fail_code(&r, "E0510", "no such session", 4);
+	cr_expect_eq(RUN(&r, "nat", "flush"), CTL_OK, "nothing was asked for that is missing");
+	cr_expect_str_eq(r.out_text, "0 sessions ended\n");
+	rig_close(&r);
+	rig_open(&r);
+	rig_fail_code(&r, "E0504", "no hub lab", 4);
+	cr_expect_eq(RUN(&r, "--hub", "lab", "nat", "flush"), CTL_NO_MATCH);
 	rig_close(&r);
 	rig_open(&r);
 	rig_fail(&r, "this needs root", 5);

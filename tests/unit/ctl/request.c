@@ -154,41 +154,26 @@ Test(request, a_hubs_configuration_is_the_first_hubs)
 	finish(&r, q);
 }
 
-static void say_part(struct rig *r, const char *text, bool last)
-{
-	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
-	Nl__TextPart part = NL__TEXT_PART__INIT;
-	char *copy = strdup(text);
-
-	part.text = copy;
-	part.has_last = 1;
-	part.last = last;
-	answer.msg_case = NL__OPERATOR_ANSWER__MSG_TEXT;
-	answer.text = &part;
-	rig_say(r, &answer.base);
-	free(copy);
-}
-
 Test(request, texts_come_in_parts)
 {
 	Nl__OperatorRequest *q;
 	struct rig r;
 
 	rig_open(&r);
-	say_part(&r, "nat:\n  mtu: 14", false);
-	say_part(&r, "00\n", true);
+	rig_part(&r, "nat:\n  mtu: 14", false);
+	rig_part(&r, "00\n", true);
 	cr_assert_eq(RUN(&r, "config", "show", "nat"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text, "nat:\n  mtu: 1400\n");
 	rig_close(&r);
 	rig_open(&r);
-	say_part(&r, "{\"nat\":{\"mtu\":1400}}", true);
+	rig_part(&r, "{\"nat\":{\"mtu\":1400}}", true);
 	cr_assert_eq(RUN(&r, "-o", "json", "config", "show", "nat"), CTL_OK, "%s", r.err_text);
 	cr_expect_not_null(strstr(r.out_text, "\"config\":{\"nat\":{\"mtu\":1400}}"));
 	q = rig_request(&r);
 	cr_expect(q->config->json);
 	finish(&r, q);
 	rig_open(&r);
-	say_part(&r, "half", false);
+	rig_part(&r, "half", false);
 	rig_fail(&r, "no such key", 4);
 	cr_expect_eq(RUN(&r, "config", "show", "x"), CTL_NO_MATCH);
 	cr_expect_str_empty(r.out_text);

@@ -77,15 +77,39 @@ static inline void rig_rows(struct rig *r, Nl__Topic topic, const ProtobufCMessa
 		free(packed[i].data);
 }
 
-static inline void rig_done(struct rig *r, const char *text)
+/* Of an order: `count` things were reached; else 0. */
+static inline void rig_counted(struct rig *r, const char *text, uint64_t count)
 {
 	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
 	Nl__Done done = NL__DONE__INIT;
 	char *copy = strdup(text);
 
 	done.text = copy;
+	done.has_count = count > 0;
+	done.count = count;
 	answer.msg_case = NL__OPERATOR_ANSWER__MSG_DONE;
 	answer.done = &done;
+	rig_say(r, &answer.base);
+	free(copy);
+}
+
+static inline void rig_done(struct rig *r, const char *text)
+{
+	rig_counted(r, text, 0);
+}
+
+/* A piece of a text. */
+static inline void rig_part(struct rig *r, const char *text, bool last)
+{
+	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
+	Nl__TextPart part = NL__TEXT_PART__INIT;
+	char *copy = strdup(text);
+
+	part.text = copy;
+	part.has_last = 1;
+	part.last = last;
+	answer.msg_case = NL__OPERATOR_ANSWER__MSG_TEXT;
+	answer.text = &part;
 	rig_say(r, &answer.base);
 	free(copy);
 }
@@ -111,13 +135,15 @@ static inline int rig_run(struct rig *r, const char *const *words)
 }
 #define RUN(RIG, ...) rig_run(RIG, (const char *const[]){__VA_ARGS__, NULL})
 
-/* A failure of the supervisor's. */
-static inline void rig_fail(struct rig *r, const char *message, uint32_t exit_code)
+/* A failure of the supervisor's; code may be NULL. */
+static inline void rig_fail_code(
+	struct rig *r, const char *code, const char *message, uint32_t exit_code)
 {
 	Nl__OperatorAnswer answer = NL__OPERATOR_ANSWER__INIT;
 	Nl__Failure f = NL__FAILURE__INIT;
-	char *copy = strdup(message);
+	char *copy = strdup(message), *code_copy = code != NULL ? strdup(code) : NULL;
 
+	f.code = code_copy;
 	f.message = copy;
 	f.has_exit_code = 1;
 	f.exit_code = exit_code;
@@ -125,6 +151,12 @@ static inline void rig_fail(struct rig *r, const char *message, uint32_t exit_co
 	answer.failure = &f;
 	rig_say(r, &answer.base);
 	free(copy);
+	free(code_copy);
+}
+
+static inline void rig_fail(struct rig *r, const char *message, uint32_t exit_code)
+{
+	rig_fail_code(r, NULL, message, exit_code);
 }
 
 /* The next request that natlockctl sent, or NULL; for the caller to free. */

@@ -65,7 +65,7 @@ static void hub_answers(struct rig *r)
 	struct sample s;
 
 	sample_status(&s);
-	s.hub.has_nat = s.hub.nat = 1;
+	s.hub.has_enable = s.hub.enable = s.hub.has_nat = s.hub.nat = 1;
 	rig_rows(r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
 }
 
@@ -78,7 +78,7 @@ Test(table, records)
 	hub_answers(&r);
 	cr_assert_eq(RUN(&r, "SecureNatStatusGet"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text, "name         default\ntcp          41\nudp          12\n"
-				     "icmp         1\nnat          yes\n");
+				     "icmp         1\nenable       yes\nnat          yes\n");
 	rig_close(&r);
 	rig_open(&r);
 	hub_answers(&r);
@@ -90,6 +90,38 @@ Test(table, records)
 	rig_rows(&r, NL__TOPIC__PROCESSES, (const ProtobufCMessage *[]){&s.process.base}, 1, true);
 	cr_expect_eq(RUN(&r, "process", "inspect", "alg"), CTL_NO_MATCH);
 	cr_expect_not_null(strstr(r.err_text, "no process alg"));
+	rig_close(&r);
+}
+
+/* Two hubs have processes of the same names. */
+Test(table, processes_of_one_hub)
+{
+	char names[3][12] = {"supervisor", "alg", "alg"}, hubs[2][8] = {"default", "lab"};
+	Nl__ProcessRow row[3] = {
+		NL__PROCESS_ROW__INIT, NL__PROCESS_ROW__INIT, NL__PROCESS_ROW__INIT};
+	const ProtobufCMessage *const rows[] = {&row[0].base, &row[1].base, &row[2].base};
+	struct rig r;
+
+	for (int i = 0; i < 3; i++)
+		row[i].process = names[i];
+	row[1].hub = hubs[0];
+	row[2].hub = hubs[1];
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__PROCESSES, rows, 3, true);
+	cr_assert_eq(RUN(&r, "process", "inspect", "alg", "--hub", "lab"), CTL_OK);
+	cr_expect_str_eq(r.out_text, "process      alg\nhub          lab\n");
+	rig_close(&r);
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__PROCESSES, rows, 3, true);
+	cr_assert_eq(RUN(&r, "process", "list", "--hub=lab", "-o", "csv"), CTL_OK);
+	cr_expect_not_null(strstr(r.out_text, "\"supervisor\""));
+	cr_expect_not_null(strstr(r.out_text, "\"lab\""));
+	cr_expect_null(strstr(r.out_text, "\"default\""));
+	rig_close(&r);
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__PROCESSES, rows, 3, true);
+	cr_assert_eq(RUN(&r, "process", "list"), CTL_OK);
+	cr_expect_str_eq(r.err_text, "3 processes shown.\n");
 	rig_close(&r);
 }
 
