@@ -54,6 +54,9 @@ def test_mac_and_mtu_under_load(live):
 def test_address_under_load(live):
     under_load(live, ("hub", "set", f"host.address={NEW_IP}", f"dhcp.gateway={NEW_IP}", f"dhcp.dns=[{NEW_IP}]"))
     assert ping(live.guests[0], NEW_IP) and act(live.guests[0], "up", 100000)["ok"], "by the gateway of before"
+    for address in (HUB, NEW_IP):
+        for how in ("+notcp", "+tcp"):
+            assert SERVER in live.guests[0].run("dig", "+short", "+time=2", "+tries=1", how, f"@{address}", "www.example.test", check=False).stdout, (address, how)
     lease(live.guests[0])
     live.control("hub", "set", f"host.address={HUB}", f"dhcp.gateway={HUB}", f"dhcp.dns=[{HUB}]")
     lease(live.guests[0])
