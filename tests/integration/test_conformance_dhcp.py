@@ -529,15 +529,18 @@ def test_d10_a_limit_of_file_size_is_an_error_not_the_end(spawn):
 
 @pytest.mark.parametrize("how,cause,fix", [("closed", "Permission denied", "may enter and write"), ("taken", "Is a directory", "Take away")])
 def test_d10_a_journal_that_cannot_be_opened_is_told_with_its_cause(spawn, world, how, cause, fix):
-    """D10: no lease is given that would not be kept; once the cause is gone leases are given, without a restart"""
+    """D10: no lease is given that would not be kept; once the cause is gone leases are given, without a restart. A folder
+    that is closed at the start is refused then (test_changes.py), so here it is closed before leases are to be kept."""
     guest, folder = spawn.guest(how), world.folder / f"state-{how}"
     state = folder / "state"
     state.mkdir(parents=True)
-    if how == "closed":
-        folder.chmod(0o700)
-    else:
+    if how == "taken":
         (state / "leases-default").mkdir()
     gateway = spawn.gateway(how, guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(state)})
+    if how == "closed":
+        gateway.control("dhcp", "set", "persist=false")
+        folder.chmod(0o700)
+        gateway.control("dhcp", "set", "persist=true")
     guest.run("ip", "link", "set", "eth0", "up")
     clients = Clients(guest)
     assert cause in gateway.text() and fix in gateway.text() and "cannot be stored" in gateway.control("status").stdout
@@ -581,6 +584,30 @@ def test_a_reservation_is_kept_for_its_station(clients):
     """seed 3.7.5 and reservations: the address, and the name if it is asked for"""
     ack = clients.lease(bytes.fromhex("02dd00000001"), (ASKED, bytes([HOST])))
     assert ack.yiaddr == "192.168.30.77" and ack.options[HOST] == b"nt4"
+
+
+def test_a_client_that_gets_another_address_takes_its_name_along_and_the_old_lease_is_over(spawn):
+    """a reservation made at run time: the name leads to the new address at once, and so it is after kill -9"""
+    guest, m = spawn.guest("moved"), mac(1, 0xE0)
+    gateway = spawn.gateway("moved", guest=guest, config=config(guest, more="domain: lab.example"))
+    guest.run("ip", "link", "set", "eth0", "up")
+    guest.run("ip", "addr", "add", "192.168.30.240/24", "dev", "eth0")
+    clients = Clients(guest)
+    named = lambda: guest.run("dig", "+short", "+time=2", "+tries=1", f"@{HUB}", "web.lab.example", check=False).stdout.strip()
+    leased = lambda: [row["address"] for row in gateway.table("dhcp", "table") if row["mac"] == m.hex(":") and row["state"] == "leased"]
+    first = clients.lease(m, (HOST, b"web")).yiaddr
+    assert named() == first
+    gateway.control("dhcp", "reserve", "add", m.hex(":"), "192.168.30.150")
+    time.sleep(1.1)
+    assert clients.renew(m, first).kind == NAK
+    assert clients.lease(m, (HOST, b"web")).yiaddr == "192.168.30.150" and named() == "192.168.30.150"
+    assert f"was released. MAC address: {m.hex('-').upper()}, IP address: {first}" in gateway.log()
+    gateway.control("dhcp", "reserve", "del", m.hex(":"))
+    os.kill(gateway.processes()["supervisor"]["pid"], signal.SIGKILL)
+    gateway.process.wait(5)
+    clients.close()
+    gateway.start()
+    assert leased() == ["192.168.30.150"]
 
 
 def test_what_a_guest_says_as_a_server_reaches_nobody_and_stops_its_own_port_only(served, clients, second):
