@@ -667,6 +667,30 @@ def test_another_server_on_a_lan_is_found_and_not_competed_with(spawn, lan):
     gateway.stop()
 
 
+def test_a_bridged_lan_is_not_served_before_its_server_had_time_to_answer(world, spawn):
+    """seed 3.7.6: `bridge:`, and a dnsmasq that pings each address for three seconds before it offers it"""
+    there = spawn.guest("slow")
+    world.gateway.run("ip", "link", "add", "slow0", "type", "bridge")
+    sh("ip", "link", "add", "s0", "netns", there.name, "type", "veth", "peer", "name", "s1", "netns", world.gateway.name)
+    world.gateway.run("ip", "link", "set", "s1", "master", "slow0", "up")
+    world.gateway.run("ip", "link", "set", "slow0", "up")
+    there.run("ip", "link", "add", "br0", "type", "bridge")
+    there.run("ip", "addr", "add", "192.168.30.2/24", "dev", "br0")
+    there.run("ip", "link", "add", "c0", "type", "veth", "peer", "name", "c1")
+    for name in ("s0", "c1"):
+        there.run("ip", "link", "set", name, "master", "br0", "up")
+    for name in ("br0", "c0"):
+        there.run("ip", "link", "set", name, "up")
+    there.start("dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=br0", "--bind-interfaces", "--user=root", "--pid-file=",
+                "--dhcp-range=192.168.30.100,192.168.30.150,1h", "--dhcp-authoritative", f"--dhcp-leasefile={world.folder}/slow.leases")
+    gateway, client = spawn.gateway("slow", config='hubs:\n  default:\n    attach: ["bridge:slow0"]\n'), Clients(there, "c0")
+    heard = [client.discover(mac(1, 0x1C), seconds=0.5) for _ in range(10)]
+    assert {o.options[SERVER] for o in [*filter(None, heard), *client.others]} == {address("192.168.30.2")}
+    assert "another DHCP server 192.168.30.2 answers on bridge:slow0. Not serving DHCP there." in gateway.text()
+    client.close()
+    gateway.stop()
+
+
 def test_force_serves_although_another_server_answers(spawn, lan):
     """seed 3.7.6: dhcp.force"""
     there, plug = lan
