@@ -121,6 +121,24 @@ def test_icmp_mode_and_limits(live):
     held.terminate()
 
 
+# Frames from so many stations behind one port.
+STATIONS = "import socket\ns = socket.socket(17, 3)\ns.bind(('eth0', 0))\nfor i in range(%d):\n s.send(bytes(5) + b'\\1' + bytes([2, 9, 9, 9, 9, i]) + b'\\x88\\xb5' + bytes(46))"
+
+
+def test_a_crowded_port_is_told_with_the_way_out(live):
+    live.control("hub", "set", "limits.macs_per_port=3")
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 2)
+    assert "limits.macs_per_port" not in live.control("status").stdout
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 9)
+    told = f"netns:{live.guests[1].name} has 3 stations, as many as limits.macs_per_port allows"
+    wait_for(lambda: told in live.control("status").stdout, 2, "the note")
+    live.control("hub", "set", "limits.macs_per_port=64")
+    before = sum(int(row["count"]) for row in live.table("drops") if row["reason"] == "MAC_LIMIT")
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 9)
+    assert before == sum(int(row["count"]) for row in live.table("drops") if row["reason"] == "MAC_LIMIT") > 0
+    assert live.text().count(told) == 1
+
+
 def test_a_kicked_session_ends(live):
     held = hold(live)
     port = sorted((row for row in live.table("session", "list") if row["port"] is not None), key=lambda row: row["port"])[0]
