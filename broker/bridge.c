@@ -36,6 +36,7 @@ void bridge_init(struct bridge *b, const struct bridge_config *c)
 	b->attached = 0;
 	b->blocked = 0;
 	b->broken = 0;
+	b->crowded = 0;
 	b->offer[BUF_SMALL] = 0;
 	b->offer[BUF_LARGE] = 0;
 	b->gateway = (struct bridge_counts){0};
@@ -70,6 +71,8 @@ void bridge_configure(struct bridge *b, const struct bridge_change *c, uint64_t 
 		b->changed_ns = now_ns;
 	if (before.off && !g->off)
 		b->gateway = (struct bridge_counts){0};
+	if (b->config.macs_per_port != c->macs_per_port)
+		b->crowded = 0;
 	b->config.macs_per_port = c->macs_per_port;
 	b->config.open_arp = c->open_arp;
 	bridge_lengthen(b, c->mtu);
@@ -111,6 +114,7 @@ void bridge_detach(struct bridge *b, unsigned int slot)
 	b->attached &= others;
 	b->blocked &= others;
 	b->broken &= others;
+	b->crowded &= others;
 	claim_forget(&b->claims, slot);
 	for (uint32_t i = 0; i < ARENA_MAX_IDS; i++)
 		if (b->lender[i] == slot)
@@ -338,6 +342,8 @@ static bool bridge_admit(struct bridge *b, unsigned int slot, const struct frame
 	case FDB_ELSEWHERE: bridge_drop(b, slot, DROP_MAC_SPOOF); return false;
 	case FDB_FULL: break;
 	}
+	if (b->fdb.macs[slot] >= b->fdb.limit)
+		b->crowded |= UINT64_C(1) << slot;
 	bridge_drop(b, slot, DROP_MAC_LIMIT);
 	return false;
 }

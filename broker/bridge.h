@@ -89,6 +89,7 @@ struct bridge {
 	uint64_t attached; /* bit a slot */
 	uint64_t blocked; /* slots with frames queued: call bridge_flush when they can be written */
 	uint64_t broken;  /* slots whose port is gone: detach them */
+	uint64_t crowded; /* slots with as many stations as they may have, where one more was turned away */
 	uint32_t offer[2]; /* the buffers that the next frame is read into; 0 = none taken */
 	uint8_t lender[ARENA_MAX_IDS]; /* slot that a lent buffer was filled from; PORTS_MAX = since
 					  detached */

@@ -38,6 +38,7 @@ struct broker {
 	uint64_t readable;  /* slots to be read in this turn */
 	uint64_t starved;   /* slots that wait for buffers or ring slots, unwatched */
 	uint64_t watched;   /* slots whose writability is watched */
+	uint64_t told;	    /* slots whose crowd the operator knows of */
 	uint32_t untold;    /* shards that are to hear which MAC the gateway has */
 	uint64_t sweep_ns, retry_ns;
 	uint64_t created_ms;
@@ -134,6 +135,7 @@ static int broker_configure(void *arg, const Nl__Hub *hub)
 	if (was_off && !c.gateway.off)
 		self->created_ms = actor_wall_ms(self->actor);
 	self->untold = (1U << self->actor->shards) - 1;
+	self->told &= self->bridge.crowded;
 	return 0;
 }
 
@@ -203,6 +205,18 @@ static void broker_tell_mac(struct broker *self)
 		if (self->untold >> i & 1 &&
 			netstack_send_gateway_moved(broker_netstack(self, i), &m, NULL, 0) == 0)
 			self->untold &= ~(1U << i);
+}
+
+/* A LAN may well have more stations than a port may by default: once for each port that is crowded. */
+static void broker_tell_crowds(struct broker *self)
+{
+	for (uint64_t left = self->bridge.crowded & ~self->told; left; left &= left - 1)
+		actor_diagnostic(self->actor,
+			"%s has %u stations, as many as limits.macs_per_port allows: frames of "
+			"others are "
+			"dropped. If a LAN is behind it: natlockctl hub set limits.macs_per_port=N",
+			self->port[__builtin_ctzll(left)].name, self->bridge.config.macs_per_port);
+	self->told = self->bridge.crowded;
 }
 
 /* The netstacks learn which stations went away with a port (one station may have addresses in several shards);
@@ -314,6 +328,8 @@ static bool broker_turn(void *arg)
 	broker_watch_blocked(self);
 	if (self->untold)
 		broker_tell_mac(self);
+	if (self->told != self->bridge.crowded)
+		broker_tell_crowds(self);
 	return more;
 }
 

@@ -24,6 +24,10 @@
  * dropped and nobody else can get the address. If the supervisor answers late or "not stored", the
  * lease goes back to what it was. Nothing is promised that is not on disk: a renewal that could
  * not be stored is answered with what is left of the lease that is.
+ *
+ * A client that is offered another address (a reservation, a new range) has lost the one it had:
+ * that lease is committed as released (engine_moved), or it would be in force again after a
+ * restart, and the client's name would lead there meanwhile.
  */
 #include "engine.h"
 
@@ -202,11 +206,16 @@ static void on_discover(
 		out->event = why == DROP_DHCP_POOL ? ENGINE_EXHAUSTED : ENGINE_CROWDED;
 }
 
-/* Says no, and why; the log hears of so many a second. */
+/*
+ * Says no, and why; the log hears of so many a second. Behind a relay a client with a wrong address
+ * can be reached by broadcast only (RFC 2131 4.3.2).
+ */
 static void refuse(struct engine *e, const struct lease_client *c, uint32_t wish_be,
 	struct lease_time t, struct engine_out *out)
 {
 	e->refused = lease_refusal(&e->pool, c, wish_be);
+	if (e->request.giaddr_be)
+		e->request.flags |= CODEC_FLAG_BROADCAST;
 	answer(e, out, CODEC_NAK, NULL, 0);
 	if (!take_token(&e->refused_ns[out->port % ENGINE_PORTS], ENGINE_REFUSED_COST_NS,
 		    ENGINE_REFUSED_BURST, t.now_ns))
@@ -224,7 +233,7 @@ static void grant(struct engine *e, struct lease *l, const struct lease_client *
 {
 	if (l->state == LEASE_BOUND && t.now_ns - l->since_ns < 1000000000 &&
 		!memcmp(l->mac, c->mac, 6)) {
-		answer(e, out, CODEC_ACK, l, seconds(l->expires_ms - t.wall_ms));
+		answer(e, out, CODEC_ACK, l, seconds((l->expires_ns - t.now_ns) / 1000000));
 		return;
 	}
 	struct engine_pending *w = begin_commit(e, out, l, t);
@@ -383,11 +392,24 @@ static bool trusted(const struct engine *e, enum drop *why)
 	return in_subnet(e, q->giaddr_be) && q->giaddr_be != e->settings.server_be;
 }
 
-/* A relay cannot have, renew or end what a station holds behind another port. */
-static bool relay_meddles(const struct engine *e, const struct lease *own, uint32_t port)
+/* A relay speaks for a station that holds a lease. */
+static bool is_relayed(const struct engine *e, const struct lease *own)
 {
 	return e->request.giaddr_be && own &&
-	       (own->state == LEASE_BOUND || own->state == LEASE_OFFERED) && own->port != port;
+	       (own->state == LEASE_BOUND || own->state == LEASE_OFFERED);
+}
+
+/*
+ * A relay cannot have, renew or end what a station holds behind another port. After a restart
+ * nobody knows which port that was: then a relay may ask for the station, which may be its own,
+ * but end nothing.
+ */
+static bool relay_meddles(const struct engine *e, const struct lease *own, uint32_t port)
+{
+	bool ends = e->request.type == CODEC_RELEASE || e->request.type == CODEC_DECLINE;
+	if (!is_relayed(e, own))
+		return false;
+	return own->port == LEASE_PORTS ? ends : own->port != port;
 }
 
 static void clear(struct engine_out *out, uint32_t port)
@@ -404,6 +426,7 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 {
 	enum drop why;
 	clear(out, port);
+	e->pool.moved.ip_be = 0;
 	if (!codec_parse(&e->request, frame, bytes, csum_ok, &why) || !trusted(e, &why)) {
 		drop(out, why);
 		return;
@@ -414,6 +437,8 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 		drop(out, DROP_DHCP_SPOOF);
 		return;
 	}
+	if (is_relayed(e, own))
+		c.port = own->port; /* what it says does not prove where the station is */
 	if (own && own->busy && e->request.type != CODEC_DISCOVER)
 		return; /* the answer to its last message is on its way */
 	switch (e->request.type) {
@@ -453,7 +478,7 @@ static void settle(struct engine *e, struct engine_pending *w, bool stored, stru
 	out->port = w->port;
 	l->busy = l->busy && !w->frame_bytes;
 	out->lease = *l;
-	if (!stored && l->ip_be && say_again(&e->not_stored_ns, t))
+	if (!stored && l->entry && say_again(&e->not_stored_ns, t))
 		out->event = ENGINE_NOT_STORED;
 	if (w->frame_bytes && stored) {
 		out->frame = w->frame;
@@ -475,6 +500,19 @@ int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct le
 	if (w->sequence == sequence)
 		settle(e, w, stored, t, out);
 	return 0;
+}
+
+bool engine_moved(struct engine *e, struct lease_time t, struct engine_out *out)
+{
+	struct lease_pool *p = &e->pool;
+	clear(out, LEASE_PORTS);
+	if (!p->moved.ip_be)
+		return false;
+	out->lease = p->moved;
+	p->moved.ip_be = 0;
+	/* its place may be another's by now, so the commit is in the name of the one that is nobody's */
+	commit_end(e, &p->lease[LEASE_NONE], LEASE_RELEASED, t.wall_ms, t, out);
+	return true;
 }
 
 bool engine_release(struct engine *e, const uint8_t *mac, uint32_t ip_be, struct lease_time t,

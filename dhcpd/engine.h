@@ -111,6 +111,11 @@ void engine_input(struct engine *e, uint32_t port, const uint8_t *frame, size_t 
 int engine_committed(struct engine *e, uint64_t sequence, bool stored, struct lease_time t,
 	struct engine_out *out);
 /*
+ * The lease that the last engine_input ended in passing, as its client has another address now. False
+ * when there is none.
+ */
+bool engine_moved(struct engine *e, struct lease_time t, struct engine_out *out);
+/*
  * The operator ends a lease: that of an address, or with ip_be 0 one of a station's. False when
  * there is none left; call until then.
  */

@@ -235,8 +235,11 @@ static void give(
 	if (has_client(l) && !is_client(l, c))
 		forget(p, l, LEASE_FREE, t);
 	struct lease *other = lease_of_client(p, c);
-	if (other && other != l)
+	if (other && other != l) {
+		if (other->state == LEASE_BOUND)
+			p->moved = *other;
 		vacate(p, other, t);
+	}
 	if (has_client(l))
 		unindex(p, l);
 	set_port(p, l, c->port);
@@ -439,6 +442,8 @@ struct lease *lease_offer(struct lease_pool *p, const struct lease_client *c, ui
 {
 	struct lease *own = lease_of_client(p, c);
 	struct lease *kept = reservation_of(p, c->mac);
+	if (own && own->busy)
+		return own;
 	if (own && !is_given_to(own, c->mac))
 		own = NULL;
 	struct lease *l = kept && available(p, kept, c) ? kept : own;
@@ -628,6 +633,9 @@ int lease_restore(struct lease_pool *p, const struct lease_client *c, uint32_t i
 	}
 	if (!is_given_to(l, c->mac))
 		return -ENOENT;
+	const struct lease *other = lease_of_client(p, c);
+	if (other && other->entry > entry)
+		return 0;
 	forget(p, l, LEASE_FREE, t);
 	give(p, l, c, t);
 	lease_set_host(l, c);

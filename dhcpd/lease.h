@@ -128,6 +128,9 @@ struct lease_pool {
 	struct expiry expiry;
 	struct hash_key key;
 	uint32_t entries; /* the last number given out */
+	struct lease
+		moved; /* a copy of the lease in force that its client lost by an offer of another address;
+			       ip_be 0: none. The caller clears it. */
 };
 
 /* Memory for a pool of `size` addresses, 16-byte aligned. */
@@ -189,7 +192,7 @@ uint64_t lease_next(const struct lease_pool *p);
 /*
  * Takes over what was stored by an earlier life; nothing of it is trusted. state is BOUND, RELEASED
  * or DECLINED; times are wall clock. longest_ms bounds the remaining time (the clock may have
- * jumped). -EINVAL if any value is impossible, -ENOENT if the address is not (or no longer) this
+ * jumped). Of several of one client the latest entry counts, in whatever order they come. -EINVAL if any value is impossible, -ENOENT if the address is not (or no longer) this
  * client's to have.
  */
 int lease_restore(struct lease_pool *p, const struct lease_client *c, uint32_t ip_be,

@@ -271,6 +271,8 @@ int dhcpd_on_dhcp_heard(struct dhcpd *self, const Nl__DhcpHeard *m, struct chan_
 	engine_input(&self->engine, m->port, m->frame.data, m->frame.len, m->csum_ok, now(self),
 		&self->out);
 	carry_out(self);
+	if (engine_moved(&self->engine, now(self), &self->out))
+		carry_out(self);
 	return 0;
 }
 

@@ -21,8 +21,11 @@ enum {
 };
 
 #define RIVAL_PROBE_NS (400 * 1000000ull) /* between those */
-#define RIVAL_HOLD_NS                                                                              \
-	(1200 * 1000000ull) /* a bridged LAN is not served before its servers had time to answer */
+/*
+ * A bridged LAN is not served before its servers had time to answer: dnsmasq pings an address for 3 s
+ * before it offers it, ISC dhcpd for 1 s.
+ */
+#define RIVAL_HOLD_NS	 (4 * 1000000000ull)
 #define RIVAL_WATCH_NS	 (60 * 1000000000ull)  /* between probes while one is known */
 #define RIVAL_AGAIN_NS	 (300 * 1000000000ull) /* and while none is */
 #define RIVAL_SILENCE_NS (180 * 1000000000ull) /* after this a server that is not heard is gone */

@@ -33,13 +33,13 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "actor_tell.h"
 #include "boot.h"
 #include "confine.h"
 #include "hash.h"
@@ -48,9 +48,6 @@ enum {
 	POOL_BYTES =
 		1
 		<< 20, /* for one record unpacked: a hostile one may be mostly empty submessages */
-	NOTE_BYTES = 1024,
-	SLICE_ROWS = 64,
-	SLICE_BYTES = 32768,
 	HEAP_RESERVE_BYTES = 1 << 20,
 	HEAP_RESERVE_PER_FD =
 		128, /* libev's tables for one descriptor, twice over: a table is copied to grow */
@@ -64,15 +61,10 @@ static const char *const actor_names[ACTOR_COUNT] = {
 #include "topology.def"
 };
 
-/* One actor a process, and one record, slice or note at a time: so these are static. */
+/* One actor a process, and one record at a time: so these are static. */
 static struct actor the_actor;
 static uint8_t record_memory[POOL_BYTES];
 static struct pool record_pool;
-static struct slice {
-	ProtobufCBinaryData rows[SLICE_ROWS];
-	size_t count, used;
-	uint8_t bytes[SLICE_BYTES];
-} slice, said; /* of the table being dumped; of the security log since the last flush */
 
 static uint64_t clock_ns(void)
 {
@@ -92,84 +84,7 @@ uint64_t actor_wall_ms(const struct actor *a)
 	return a->wall_base_ms + a->now_ns / ns_per_ms - a->boot_base_ms;
 }
 
-/* What actors say to the supervisor. */
-
-static int tell_super(struct actor *a, Nl__ActorToSuper__MsgCase kind, const ProtobufCMessage *m)
-{
-	Nl__ActorToSuper w = NL__ACTOR_TO_SUPER__INIT;
-
-	w.msg_case = kind;
-	memcpy(&w.hello, &m,
-		sizeof(m)); /* the members of the union are all pointers to a message */
-	return chan_send_message(&a->chan[0], &w.base, NULL, 0);
-}
-
-/* Packs a row behind the others; false when it does not fit. */
-static bool add_row(struct slice *s, const ProtobufCMessage *row)
-{
-	size_t bytes = protobuf_c_message_get_packed_size(row);
-
-	if (s->count == SLICE_ROWS || bytes > SLICE_BYTES - s->used)
-		return false;
-	s->rows[s->count].data = s->bytes + s->used;
-	s->rows[s->count++].len = protobuf_c_message_pack(row, s->bytes + s->used);
-	s->used += bytes;
-	return true;
-}
-
-/* The events since the last time, as one note: a busy turn has many, and each record costs both processes a system call. */
-static void flush_events(struct actor *a)
-{
-	Nl__ActorNote m = NL__ACTOR_NOTE__INIT;
-
-	if (said.count == 0)
-		return;
-	m.has_kind = true;
-	m.kind = NL__ACTOR_NOTE__KIND__SECURITY;
-	m.n_events = said.count;
-	m.events = said.rows;
-	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
-		drop_count_many(&a->drops, DROP_LOG_LOST, said.count);
-	said.count = said.used = 0;
-}
-
-void actor_event(struct actor *a, const Nl__EventRow *event)
-{
-	if (add_row(&said, &event->base))
-		return;
-	flush_events(a);
-	if (!add_row(&said, &event->base))
-		drop_count(&a->drops, DROP_LOG_LOST);
-}
-
-void actor_security(struct actor *a, const char *fmt, ...)
-{
-	Nl__EventRow event = NL__EVENT_ROW__INIT;
-	char text[NOTE_BYTES];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	event.text = text;
-	actor_event(a, &event);
-}
-
-void actor_diagnostic(struct actor *a, const char *fmt, ...)
-{
-	Nl__ActorNote m = NL__ACTOR_NOTE__INIT;
-	char text[NOTE_BYTES];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	m.has_kind = true;
-	m.kind = NL__ACTOR_NOTE__KIND__DIAGNOSTIC;
-	m.text = text;
-	if (tell_super(a, NL__ACTOR_TO_SUPER__MSG_NOTE, &m.base))
-		drop_count(&a->drops, DROP_LOG_LOST);
-}
+/* Edges. */
 
 void actor_incident(struct actor *a, int edge, const char *what)
 {
@@ -192,7 +107,7 @@ void actor_incident(struct actor *a, int edge, const char *what)
 	m.what = text;
 	m.has_shard = true;
 	m.shard = a->edge_shard[edge];
-	tell_super(a, NL__ACTOR_TO_SUPER__MSG_INCIDENT, &m.base);
+	actor_tell(a, NL__ACTOR_TO_SUPER__MSG_INCIDENT, &m.base);
 }
 
 void actor_lose(struct actor *a, int edge)
@@ -216,69 +131,6 @@ void actor_renew(struct actor *a, int edge)
 		ev_io_start(a->loop, &a->chan_io[edge]);
 }
 
-/* Inspection. */
-
-bool actor_row(struct actor *a, const ProtobufCMessage *row)
-{
-	return add_row(&slice, row);
-}
-
-static bool drop_row(struct actor *a, const char *reason, uint64_t count, const char *meaning)
-{
-	Nl__DropRow row = NL__DROP_ROW__INIT;
-	char words[3][128];
-
-	if (count == 0)
-		return true;
-	row.process = words[0];
-	row.reason = words[1];
-	row.meaning = words[2];
-	snprintf(row.process, sizeof(words[0]), "%s", a->name);
-	snprintf(row.reason, sizeof(words[1]), "%s", reason);
-	snprintf(row.meaning, sizeof(words[2]), "%s", meaning);
-	row.has_count = true;
-	row.count = count;
-	return actor_row(a, &row.base);
-}
-
-/* The cursor is the index of the reason; two more rows follow the counters of drop.def. */
-static uint64_t dump_drops(struct actor *a, uint64_t cursor)
-{
-	uint64_t refused = 0;
-
-	for (; cursor < DROP_COUNT; cursor++) {
-		enum drop why = (enum drop)cursor;
-		if (!drop_row(a, drop_name(why), a->drops.count[why], drop_meaning(why)))
-			return cursor;
-	}
-	for (int e = 0; e < a->edges; e++)
-		refused += a->chan[e].refused;
-	if (cursor == DROP_COUNT &&
-		!drop_row(a, "CHANNEL_FULL", refused, "message refused: its channel was full"))
-		return DROP_COUNT;
-	if (!drop_row(a, "FALLBACK_WAKES", a->fallback_wakes, "doorbell lost between processes"))
-		return DROP_COUNT + 1;
-	return 0;
-}
-
-static int on_dump(struct actor *a, const Nl__ActorDump *m)
-{
-	Nl__ActorRows rows = NL__ACTOR_ROWS__INIT;
-
-	slice.count = slice.used = 0;
-	rows.has_request = rows.has_topic = rows.has_next_cursor = true;
-	rows.request = m->request;
-	rows.topic = m->topic;
-	if (m->topic == NL__TOPIC__DROPS)
-		rows.next_cursor = dump_drops(a, m->cursor);
-	else if (a->ops->dump && a->started)
-		rows.next_cursor = a->ops->dump(a->self, m->topic, m->cursor);
-	rows.n_rows = slice.count;
-	rows.rows = slice.rows;
-	tell_super(a, NL__ACTOR_TO_SUPER__MSG_ROWS, &rows.base);
-	return 0;
-}
-
 /* Records. */
 
 static int on_configure(struct actor *a, const Nl__ActorConfigure *m)
@@ -298,7 +150,7 @@ static int on_order(struct actor *a, const Nl__ActorOrder *m)
 	answer.request = m->request;
 	if (a->ops->order && a->started)
 		answer.count = a->ops->order(a->self, m->order);
-	tell_super(a, NL__ACTOR_TO_SUPER__MSG_ANSWER, &answer.base);
+	actor_tell(a, NL__ACTOR_TO_SUPER__MSG_ANSWER, &answer.base);
 	return 0;
 }
 
@@ -342,7 +194,7 @@ static int on_super_record(struct actor *a, struct chan_in *in)
 	switch ((int)w->msg_case) {
 	case NL__SUPER_TO_ACTOR__MSG_START: return on_start(a);
 	case NL__SUPER_TO_ACTOR__MSG_DRAIN: return on_drain(a);
-	case NL__SUPER_TO_ACTOR__MSG_DUMP: return on_dump(a, w->dump);
+	case NL__SUPER_TO_ACTOR__MSG_DUMP: return actor_tell_rows(a, w->dump);
 	case NL__SUPER_TO_ACTOR__MSG_CONFIGURE: return on_configure(a, w->configure);
 	case NL__SUPER_TO_ACTOR__MSG_ORDER: return on_order(a, w->order);
 	default: return -EPROTO; /* Boot comes once */
@@ -473,7 +325,7 @@ static void flush_rings(struct actor *a)
 
 static void flush_channels(struct actor *a)
 {
-	flush_events(a);
+	actor_tell_events(a);
 	for (int e = 0; e < a->edges; e++) {
 		struct ev_io *io = &a->chan_io[e];
 		int want;
@@ -493,8 +345,8 @@ static void finish_drain(struct actor *a)
 {
 	Nl__ActorDrained m = NL__ACTOR_DRAINED__INIT;
 
-	flush_events(a);
-	tell_super(a, NL__ACTOR_TO_SUPER__MSG_DRAINED, &m.base);
+	actor_tell_events(a);
+	actor_tell(a, NL__ACTOR_TO_SUPER__MSG_DRAINED, &m.base);
 	chan_flush(&a->chan[0]);
 	_exit(0);
 }
@@ -682,7 +534,7 @@ static int boot(struct actor *a)
 
 	hello.has_version = true;
 	hello.version = ACTOR_VERSION;
-	tell_super(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
+	actor_tell(a, NL__ACTOR_TO_SUPER__MSG_HELLO, &hello.base);
 	b = boot_await(a, &fds);
 	error = b ? init_edges(a, b) : -EPROTO;
 	if (!error)
@@ -707,7 +559,7 @@ static int boot(struct actor *a)
 	locked.has_filter_hash = locked.has_landlock_abi = true;
 	locked.filter_hash = hash_sip(&zero_key, b->filter.data, b->filter.len);
 	locked.landlock_abi = (uint32_t)abi;
-	return tell_super(a, NL__ACTOR_TO_SUPER__MSG_LOCKED, &locked.base);
+	return actor_tell(a, NL__ACTOR_TO_SUPER__MSG_LOCKED, &locked.base);
 }
 
 int actor_main(const struct actor_ops *ops, void *self)

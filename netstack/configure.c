@@ -6,9 +6,10 @@
  *
  *   what guests still know       how they learn                      until then
  *   the former MAC               two announcements (RFC 5227 2.3)    frames to it are taken for STACK_FORMER_MAC_NS
- *   the former address           their next lease                    it is announced with the new one, and their unicast
- *                                                                    ARP for it answered (RFC 1122 2.3.2.1), for as
- *                                                                    long as a lease lasts
+ *   the former address           their next lease                    it is announced with the new one, their unicast
+ *                                                                    ARP for it (RFC 1122 2.3.2.1), pings and DNS
+ *                                                                    questions to it are answered, for as long as a
+ *                                                                    lease lasts
  *
  * Broadcast ARP for the former address is not answered and a claim of it by somebody else ends it: it may belong to
  * another station now, and guests that hear of that one do not ask us any more.

@@ -52,6 +52,8 @@ struct flow {
 	uint8_t list;	 /* which list: enum flow_where */
 	uint8_t failure; /* TCP_REJECTED: enum ring_failure */
 	uint32_t token;
+	uint32_t
+		asked_ip_be; /* datagrams: the gateway's address that the guest put its last question to */
 	struct tcp tcp;
 };
 enum flow_where { FLOW_NOWHERE, FLOW_HALF_OPEN, FLOW_OPEN, FLOW_TIME_WAIT };

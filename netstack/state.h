@@ -90,6 +90,11 @@ static inline bool stack_is_gateway_ip(const struct stack *s, uint32_t ip_be)
 {
 	return ip_be == s->config.ip_be || stack_is_former_ip(s, ip_be);
 }
+/* What natproxy knows a destination by: the gateway has no address there but that of now. */
+static inline uint32_t stack_told_ip(const struct stack *s, uint32_t ip_be)
+{
+	return stack_is_former_ip(s, ip_be) ? s->config.ip_be : ip_be;
+}
 static inline bool stack_is_gateway_mac(const struct stack *s, const uint8_t *mac)
 {
 	return memcmp(mac, s->config.mac, 6) == 0 ||

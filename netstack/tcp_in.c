@@ -405,14 +405,13 @@ static void in_closed(struct stack *s, const struct flow_key *key, const struct 
 {
 	uint8_t kind = seg->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool to_gateway = stack_is_gateway_ip(s, key->remote_ip_be);
-	bool dns = key->remote_ip_be == s->config.ip_be && key->remote_port == 53;
 	if (kind != TCP_SYN) {
 		drop_count(s->drops, DROP_TCP_UNKNOWN);
 		if ((kind & TCP_ACK) || (kind && !(kind & TCP_SYN)))
 			tcp_refuse(s, seg);
 		return;
 	}
-	if (to_gateway && !(s->config.dns_redirect && dns)) {
+	if (to_gateway && !(s->config.dns_redirect && key->remote_port == 53)) {
 		tcp_refuse(s, seg);
 		return;
 	}

@@ -95,7 +95,7 @@ void tcp_open_passive(struct stack *s, const struct flow_key *key, const struct 
 	tcp_agree(s, &f->tcp, seg);
 	d.flow = flow_id_of(s, f);
 	d.pair = (struct ring_pair){.guest_ip_be = key->guest_ip_be,
-		.remote_ip_be = key->remote_ip_be,
+		.remote_ip_be = stack_told_ip(s, key->remote_ip_be),
 		.guest_port = key->guest_port,
 		.remote_port = key->remote_port,
 		.kind = (uint32_t)seg->packet->tos << 8 | (uint8_t)(seg->packet->ttl - 1)};

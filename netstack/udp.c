@@ -72,6 +72,14 @@ void dgram_upload(struct stack *s, struct packet *p, struct guest *g, const stru
 	quote_note(&s->quotes, d.flow, p, remote);
 	for (unsigned int i = 0; i < n; i++)
 		hold_lend(s, piece[i].id);
+	if (remote->ip_be == s->config.ip_be)
+		f->asked_ip_be = p->dst_be;
+}
+
+/* Where what came from natproxy comes from for the guest: the gateway answers by the name it was called. */
+static uint32_t dgram_source(const struct stack *s, const struct flow *f, uint32_t ip_be)
+{
+	return ip_be == s->config.ip_be && f->asked_ip_be ? f->asked_ip_be : ip_be;
 }
 
 void dgram_flush(struct stack *s, struct flow *f)
@@ -120,22 +128,17 @@ static bool udp_each(const struct packet *p, uint16_t *each)
 	       (payload <= RING_RUN_BYTES && ring_run_count(payload, *each) <= RING_RUN_DATAGRAMS);
 }
 
-/* A question to the gateway: natproxy knows it by its address of now. */
-static bool udp_is_dns(const struct stack *s, const struct packet *p, uint16_t target)
-{
-	return s->config.dns_redirect && target == DNS_PORT && p->dst_be == s->config.ip_be;
-}
-
 void udp_input(struct stack *s, struct packet *p, struct guest *g)
 {
 	uint16_t source, target, each;
 	struct flow_key key = {.guest_ip_be = p->src_be, .kind = FLOW_UDP};
-	struct ring_remote remote = {.ip_be = p->dst_be, .tos = p->tos};
+	struct ring_remote remote = {.ip_be = stack_told_ip(s, p->dst_be), .tos = p->tos};
+	bool to_gateway = remote.ip_be == s->config.ip_be;
 	if (!udp_parse(s, p, &source, &target) || !udp_each(p, &each)) {
 		drop_count(s->drops, DROP_UDP_BAD);
 		return;
 	}
-	if (stack_is_gateway_ip(s, p->dst_be) && !udp_is_dns(s, p, target)) {
+	if (to_gateway && !(s->config.dns_redirect && target == DNS_PORT)) {
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PORT);
 		return;
 	}
@@ -146,7 +149,7 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 	}
 	key.guest_port = source;
 	remote.port = target;
-	remote.ttl = p->dst_be == s->config.ip_be ? OUT_TTL : (uint8_t)(p->ttl - 1);
+	remote.ttl = to_gateway ? OUT_TTL : (uint8_t)(p->ttl - 1);
 	dgram_upload(s, p, g, &key, &remote, p->l4_at + UDP_HEADER_BYTES, each);
 }
 
@@ -177,7 +180,7 @@ static void dgram_download(
 	bool udp = f->key.kind == FLOW_UDP;
 	struct ring_seg piece[RING_SEGS];
 	unsigned int n = d->nseg;
-	struct datagram out = {.ip = {.src_be = d->remote.ip_be,
+	struct datagram out = {.ip = {.src_be = dgram_source(s, f, d->remote.ip_be),
 				       .dst_be = f->key.guest_ip_be,
 				       .protocol = udp ? IP_PROTO_UDP : IP_PROTO_ICMP,
 				       .ttl = dgram_ttl(d->remote.ttl),
@@ -251,6 +254,7 @@ int stack_op_dgram_error(struct stack *s, const struct ring_desc *d)
 		return 0;
 	if (f->key.kind == FLOW_TCP)
 		return -EPROTO;
+	q.remote_ip_be = dgram_source(s, f, q.remote_ip_be);
 	if (f->key.kind == FLOW_UDP) {
 		q.protocol = IP_PROTO_UDP;
 		wire_put_u16(&w, f->key.guest_port);

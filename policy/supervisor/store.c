@@ -190,15 +190,17 @@ static void forget_ended(struct store *s, uint64_t now_ms)
 		*slot_of(s, s->lease[i].ip_be) = (uint32_t)i + 1;
 }
 
-/* A line that ends at `end` of the file. */
+/* A line that ends at `end` of the file. Ended leases that made room when it was written are there again now. */
 static void load_line(struct store *s, const char *line, size_t n, off_t end)
 {
 	struct store_lease l;
 
 	if (n == 0)
 		return;
-	if (store_parse(line, n, &l) == 0)
+	if (store_parse(line, n, &l) == 0 && remember(s, &l) == -ENOSPC) {
+		forget_ended(s, l.created_ms);
 		remember(s, &l);
+	}
 	s->lines++;
 	s->bytes = end;
 }
@@ -341,7 +343,8 @@ static int write_table(const struct store *s, int fd, off_t *bytes)
 	return error;
 }
 
-/* Only what is in the table is worth a line. On failure the old journal stays in use. */
+/* Only what is in the table is worth a line. On failure the old journal stays in use, and each commit would cost a
+ * whole one more if it were tried again at once. */
 static void rewrite(struct store *s)
 {
 	char path[320];
@@ -349,6 +352,7 @@ static void rewrite(struct store *s)
 	int fd, error;
 
 	snprintf(path, sizeof(path), "%s.new", s->path);
+	s->rewrite_after = s->lines + STORE_SLACK;
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
@@ -364,6 +368,7 @@ static void rewrite(struct store *s)
 	s->fd = fd;
 	s->bytes = s->room = bytes;
 	s->lines = s->leases;
+	s->rewrite_after = 0;
 	sync_folder(s);
 }
 
@@ -451,7 +456,8 @@ int store_sync(struct store *s)
 		error = remember(s, &s->queue[i]);
 	s->queued = 0;
 	s->failing = error < 0;
-	if (error == 0 && s->path[0] && s->lines > 4 * s->leases + STORE_SLACK)
+	if (error == 0 && s->path[0] && s->lines > 4 * s->leases + STORE_SLACK &&
+		s->lines > s->rewrite_after)
 		rewrite(s);
 	return error;
 }

@@ -52,11 +52,12 @@ struct store {
 	size_t queued, queue_capacity;
 	char *text; /* their lines */
 	size_t text_capacity;
-	size_t lines; /* in the journal */
-	off_t bytes;  /* of it that count */
-	off_t room;   /* of the file: what follows them are empty lines */
-	bool torn;    /* they end in half a line */
-	bool failing; /* the last store_sync that had something to write failed */
+	size_t lines;	      /* in the journal */
+	size_t rewrite_after; /* so many lines, as the last rewrite failed; else 0 */
+	off_t bytes;	      /* of it that count */
+	off_t room;	      /* of the file: what follows them are empty lines */
+	bool torn;	      /* they end in half a line */
+	bool failing;	      /* the last store_sync that had something to write failed */
 };
 
 /*

@@ -105,6 +105,8 @@ static void hear(uint8_t control, const uint8_t *dhcp, size_t n)
 		engine_committed(&e, out.sequence, !(control & 32), t, &out);
 		check();
 	}
+	if (engine_moved(&e, t, &out))
+		check();
 }
 
 /* Another range, other reservations and routes, other limits. */

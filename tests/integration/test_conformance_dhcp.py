@@ -575,6 +575,30 @@ def test_a_reservation_is_kept_for_its_station(clients):
     assert ack.yiaddr == "192.168.30.77" and ack.options[HOST] == b"nt4"
 
 
+def test_a_client_that_gets_another_address_takes_its_name_along_and_the_old_lease_is_over(spawn):
+    """a reservation made at run time: the name leads to the new address at once, and so it is after kill -9"""
+    guest, m = spawn.guest("moved"), mac(1, 0xE0)
+    gateway = spawn.gateway("moved", guest=guest, config=config(guest, more="domain: lab.example"))
+    guest.run("ip", "link", "set", "eth0", "up")
+    guest.run("ip", "addr", "add", "192.168.30.240/24", "dev", "eth0")
+    clients = Clients(guest)
+    named = lambda: guest.run("dig", "+short", "+time=2", "+tries=1", f"@{HUB}", "web.lab.example", check=False).stdout.strip()
+    leased = lambda: [row["address"] for row in gateway.table("dhcp", "table") if row["mac"] == m.hex(":") and row["state"] == "leased"]
+    first = clients.lease(m, (HOST, b"web")).yiaddr
+    assert named() == first
+    gateway.control("dhcp", "reserve", "add", m.hex(":"), "192.168.30.150")
+    time.sleep(1.1)
+    assert clients.renew(m, first).kind == NAK
+    assert clients.lease(m, (HOST, b"web")).yiaddr == "192.168.30.150" and named() == "192.168.30.150"
+    assert f"was released. MAC address: {m.hex('-').upper()}, IP address: {first}" in gateway.log()
+    gateway.control("dhcp", "reserve", "del", m.hex(":"))
+    os.kill(gateway.processes()["supervisor"]["pid"], signal.SIGKILL)
+    gateway.process.wait(5)
+    clients.close()
+    gateway.start()
+    assert leased() == ["192.168.30.150"]
+
+
 def test_what_a_guest_says_as_a_server_reaches_nobody_and_stops_its_own_port_only(served, clients, second):
     """seed 3.7.6: the note names the port; the other port is served as before"""
     gateway, other = served
@@ -632,6 +656,30 @@ def test_another_server_on_a_lan_is_found_and_not_competed_with(spawn, lan):
     gateway.stop()
 
 
+def test_a_bridged_lan_is_not_served_before_its_server_had_time_to_answer(world, spawn):
+    """seed 3.7.6: `bridge:`, and a dnsmasq that pings each address for three seconds before it offers it"""
+    there = spawn.guest("slow")
+    world.gateway.run("ip", "link", "add", "slow0", "type", "bridge")
+    sh("ip", "link", "add", "s0", "netns", there.name, "type", "veth", "peer", "name", "s1", "netns", world.gateway.name)
+    world.gateway.run("ip", "link", "set", "s1", "master", "slow0", "up")
+    world.gateway.run("ip", "link", "set", "slow0", "up")
+    there.run("ip", "link", "add", "br0", "type", "bridge")
+    there.run("ip", "addr", "add", "192.168.30.2/24", "dev", "br0")
+    there.run("ip", "link", "add", "c0", "type", "veth", "peer", "name", "c1")
+    for name in ("s0", "c1"):
+        there.run("ip", "link", "set", name, "master", "br0", "up")
+    for name in ("br0", "c0"):
+        there.run("ip", "link", "set", name, "up")
+    there.start("dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=br0", "--bind-interfaces", "--user=root", "--pid-file=",
+                "--dhcp-range=192.168.30.100,192.168.30.150,1h", "--dhcp-authoritative", f"--dhcp-leasefile={world.folder}/slow.leases")
+    gateway, client = spawn.gateway("slow", config='hubs:\n  default:\n    attach: ["bridge:slow0"]\n'), Clients(there, "c0")
+    heard = [client.discover(mac(1, 0x1C), seconds=0.5) for _ in range(10)]
+    assert {o.options[SERVER] for o in [*filter(None, heard), *client.others]} == {address("192.168.30.2")}
+    assert "another DHCP server 192.168.30.2 answers on bridge:slow0. Not serving DHCP there." in gateway.text()
+    client.close()
+    gateway.stop()
+
+
 def test_force_serves_although_another_server_answers(spawn, lan):
     """seed 3.7.6: dhcp.force"""
     there, plug = lan
@@ -671,6 +719,24 @@ def test_every_setting_that_clients_are_told(spawn):
     assert ack.options[ROUTES] == ack.options[249] == routes and ack.options[DOMAIN] == b"a.example" and ack.number(LEASE) == 90
     clients.close()
     gateway.stop()
+
+
+def test_a_folder_that_is_closed_while_it_runs_is_told_and_heals(spawn, world):
+    """no lease is given that would not be kept; at the start such a folder is refused (test_changes.py)"""
+    guest, folder = spawn.guest("closed"), world.folder / "state-closed"
+    (folder / "state").mkdir(parents=True)
+    gateway = spawn.gateway("closed", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(folder / "state")})
+    gateway.control("dhcp", "set", "persist=false")
+    folder.chmod(0o700)
+    gateway.control("dhcp", "set", "persist=true")
+    guest.run("ip", "link", "set", "eth0", "up")
+    clients = Clients(guest)
+    assert "Permission denied" in gateway.text() and "may enter and write" in gateway.control("status").stdout
+    assert clients.lease(mac(1), seconds=0.3) is None
+    folder.chmod(0o755)
+    assert clients.lease(mac(1)).kind == ACK
+    assert "leases are stored again" in gateway.control("status").stdout
+    clients.close()
 
 
 def test_what_the_log_says_of_leases(clients, gateway):

@@ -54,6 +54,9 @@ def test_mac_and_mtu_under_load(live):
 def test_address_under_load(live):
     under_load(live, ("hub", "set", f"host.address={NEW_IP}", f"dhcp.gateway={NEW_IP}", f"dhcp.dns=[{NEW_IP}]"))
     assert ping(live.guests[0], NEW_IP) and act(live.guests[0], "up", 100000)["ok"], "by the gateway of before"
+    for address in (HUB, NEW_IP):
+        for how in ("+notcp", "+tcp"):
+            assert SERVER in live.guests[0].run("dig", "+short", "+time=2", "+tries=1", how, f"@{address}", "www.example.test", check=False).stdout, (address, how)
     lease(live.guests[0])
     live.control("hub", "set", f"host.address={HUB}", f"dhcp.gateway={HUB}", f"dhcp.dns=[{HUB}]")
     lease(live.guests[0])
@@ -116,6 +119,24 @@ def test_icmp_mode_and_limits(live):
     live.control("hub", "set", "limits.tcp_sessions_per_host=1024")
     assert act(live.guests[0], "up", 100000)["ok"]
     held.terminate()
+
+
+# Frames from so many stations behind one port.
+STATIONS = "import socket\ns = socket.socket(17, 3)\ns.bind(('eth0', 0))\nfor i in range(%d):\n s.send(bytes(5) + b'\\1' + bytes([2, 9, 9, 9, 9, i]) + b'\\x88\\xb5' + bytes(46))"
+
+
+def test_a_crowded_port_is_told_with_the_way_out(live):
+    live.control("hub", "set", "limits.macs_per_port=3")
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 2)
+    assert "limits.macs_per_port" not in live.control("status").stdout
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 9)
+    told = f"netns:{live.guests[1].name} has 3 stations, as many as limits.macs_per_port allows"
+    wait_for(lambda: told in live.control("status").stdout, 2, "the note")
+    live.control("hub", "set", "limits.macs_per_port=64")
+    before = sum(int(row["count"]) for row in live.table("drops") if row["reason"] == "MAC_LIMIT")
+    live.guests[1].run("/usr/bin/python3", "-c", STATIONS % 9)
+    assert before == sum(int(row["count"]) for row in live.table("drops") if row["reason"] == "MAC_LIMIT") > 0
+    assert live.text().count(told) == 1
 
 
 def test_a_kicked_session_ends(live):

@@ -204,10 +204,12 @@ Test(configure, fewer_stations_a_port)
 	cr_assert_eq(world_drops(DROP_MAC_LIMIT), 0, "who is here stays");
 	say(0, world_gateway, 6, IP4);
 	cr_assert_eq(world_drops(DROP_MAC_LIMIT), 1);
+	cr_assert_eq(world.bridge.crowded, 1);
 	change.macs_per_port = LIMIT;
 	configure();
 	say(0, world_gateway, 6, IP4);
 	cr_assert_eq(world_drops(DROP_MAC_LIMIT), 1);
+	cr_assert_eq(world.bridge.crowded, 0);
 }
 
 Test(configure, a_larger_mtu_is_for_ports_that_are_there_too)

@@ -187,6 +187,13 @@ Test(engine, a_relay_is_answered_as_one)
 	f = relayed(request(3, a.yiaddr_be), "192.168.30.77");
 	hear(&f);
 	cr_expect_eq(stored().type, CODEC_ACK);
+	uint32_t wrong = inet_addr("192.168.30.250");
+	f = relayed(frame_new(CODEC_REQUEST, 3), "192.168.30.77");
+	memcpy(f.b + 42 + 12, &wrong, 4);
+	hear(&f);
+	a = heard();
+	cr_expect(a.type == CODEC_NAK && a.to_ip_be == inet_addr("192.168.30.77"));
+	cr_expect_eq(out.frame[42 + 10], 0x80, "so that the relay broadcasts it");
 	f = relayed(frame_new(CODEC_DISCOVER, 4), "10.0.0.1");
 	hear(&f);
 	expect_silence();
@@ -212,6 +219,45 @@ Test(engine, a_relay_has_no_say_about_leases_elsewhere)
 		cr_expect_eq(out.why, DROP_DHCP_SPOOF);
 	}
 	cr_expect_eq(lease_of_address(&e.pool, mine)->state, LEASE_BOUND);
+}
+
+/* A lease of the time before a restart. */
+static uint32_t restored(uint32_t n)
+{
+	struct lease_client c = {.mac = {2, 0, 0, 0, 0, (uint8_t)n}, .port = LEASE_PORTS};
+	uint32_t ip_be = inet_addr("192.168.30.42");
+	cr_assert_eq(lease_restore(&e.pool, &c, ip_be, LEASE_BOUND, 7, t.wall_ms - 60000,
+			     t.wall_ms + 3600000, 7200000, t),
+		0);
+	later(2 * SECOND_NS);
+	return ip_be;
+}
+
+Test(engine, after_a_restart_a_relays_clients_are_served_and_nothing_of_theirs_ends)
+{
+	start(10, 200);
+	uint32_t mine = restored(1);
+	struct frame f = relayed(frame_new(CODEC_DISCOVER, 1), "192.168.30.77");
+	hear(&f);
+	cr_expect_eq(heard().yiaddr_be, mine);
+	f = relayed(request(1, mine), "192.168.30.77");
+	hear(&f);
+	cr_expect_eq(stored().type, CODEC_ACK);
+	later(2 * SECOND_NS);
+	const uint8_t ends[] = {CODEC_DECLINE, CODEC_RELEASE};
+	for (size_t i = 0; i < sizeof(ends); i++) {
+		f = relayed(frame_new(ends[i], 1), "192.168.30.77");
+		frame_option(&f, 50, &mine, 4);
+		memcpy(f.b + 42 + 12, &mine, 4);
+		hear(&f);
+		expect_silence();
+		cr_expect_eq(out.why, DROP_DHCP_SPOOF);
+	}
+	cr_expect_eq(lease_of_address(&e.pool, mine)->state, LEASE_BOUND);
+	f = request(1, mine);
+	hear(&f);
+	stored();
+	cr_expect_eq(lease_of_address(&e.pool, mine)->port, 5, "its own word says where it is");
 }
 
 Test(engine, chaddr_must_be_the_senders)
@@ -374,6 +420,11 @@ Test(engine, a_repeated_request_costs_no_second_commit)
 	hear(&h);
 	a = heard();
 	cr_expect(a.type == CODEC_ACK && answer_u32(&a, 51) == 7200);
+	struct frame again = request(1, a.yiaddr_be);
+	t.wall_ms += 24 * 3600 * 1000;
+	hear(&again);
+	a = heard();
+	cr_expect_eq(answer_u32(&a, 51), 7200, "whatever somebody does to the clock");
 }
 
 Test(engine, no_ack_without_a_stored_lease)
@@ -595,6 +646,47 @@ Test(engine, a_change_under_way_of_a_commit_is_safe)
 		;
 	cr_expect_null(lease_of_address(&e.pool, inet_addr("192.168.30.10")));
 	cr_expect_eq(e.pool.count, 11);
+}
+
+Test(engine, a_client_that_asks_on_while_the_plan_changes_keeps_what_is_on_its_way)
+{
+	start(10, 20);
+	struct answer a = discover(1);
+	struct frame f = request(1, a.yiaddr_be);
+	hear(&f);
+	uint64_t sequence = out.sequence;
+	config.reservation[0] =
+		(struct lease_reservation){inet_addr("192.168.30.15"), {2, 0, 0, 0, 0, 1}, ""};
+	config.reservations = 1;
+	cr_assert_eq(configure(10, 20), 0);
+	cr_expect_eq(discover(1).yiaddr_be, a.yiaddr_be);
+	cr_assert_eq(engine_committed(&e, sequence, false, t, &out), 0);
+	cr_expect_eq(lease_of_address(&e.pool, a.yiaddr_be)->state, LEASE_OFFERED);
+	cr_expect_eq(discover(1).yiaddr_be, inet_addr("192.168.30.15"));
+	cr_expect_eq(lease_taken(&e.pool), 1);
+}
+
+Test(engine, a_lease_that_its_client_lost_by_a_new_one_is_stored_as_over)
+{
+	start(10, 20);
+	uint32_t mine = dora(1);
+	cr_expect_not(engine_moved(&e, t, &out));
+	config.reservation[0] =
+		(struct lease_reservation){inet_addr("192.168.30.15"), {2, 0, 0, 0, 0, 1}, ""};
+	config.reservations = 1;
+	cr_assert_eq(configure(10, 20), 0);
+	later(2 * SECOND_NS);
+	cr_expect_eq(discover(1).yiaddr_be, inet_addr("192.168.30.15"));
+	cr_assert(engine_moved(&e, t, &out));
+	cr_expect(out.event == ENGINE_RELEASED && out.lease.ip_be == mine && out.lease.entry == 1 &&
+		  out.lease.state == LEASE_RELEASED && out.lease.expires_ms == t.wall_ms);
+	cr_expect_eq(out.lease.mac[5], 1);
+	cr_expect_eq(engine_committed(&e, out.sequence, false, t, &out), 0);
+	expect_silence();
+	cr_expect_eq(out.event, ENGINE_NOTHING);
+	cr_expect_not(engine_moved(&e, t, &out), "once");
+	cr_expect_eq(discover(2).yiaddr_be, inet_addr("192.168.30.11"));
+	cr_expect_not(engine_moved(&e, t, &out));
 }
 
 Test(engine, what_clients_are_told_changes_with_their_next_answer)

@@ -333,6 +333,10 @@ Test(lease, a_hostile_journal_plants_nothing)
 	struct lease_client b = station(2);
 	cr_expect_eq(restore(&b, "192.168.30.11", LEASE_BOUND, 3, 0, 60), 0,
 		"the same address twice likewise");
+	cr_expect_eq(restore(&b, "192.168.30.10", LEASE_BOUND, 2, 0, 60), 0);
+	cr_expect_eq(restore(&b, "192.168.30.10", LEASE_RELEASED, 1, 0, 60), 0);
+	cr_expect_eq(lease_of_client(&p, &b)->ip_be, inet_addr("192.168.30.11"),
+		"the latest counts in whatever order they come");
 	cr_expect_eq(lease_taken(&p), 1);
 	cr_expect_null(lease_of_client(&p, &a));
 	check();

@@ -171,7 +171,23 @@ Test(configure, who_claims_the_old_address_has_it)
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 1);
 }
 
-Test(configure, ping_to_the_old_address_is_answered_a_question_is_refused)
+/* What a guest hears of natproxy's answer to its question, by data or by an ICMP error. */
+static const struct seen *answered(uint32_t flow, uint8_t op, uint32_t error)
+{
+	struct ring_desc d = {.op = op,
+		.flow = flow,
+		.remote = {.ip_be = htobe32(NEW_GATEWAY), .port = 53},
+		.pair = {.remote_ip_be = htobe32(NEW_GATEWAY), .token = error}};
+	world_clear(w);
+	if (op == RING_NATPROXY_DGRAM_DATA)
+		cr_assert(world_payload(w, &d, "y", 1));
+	else
+		world_tell(w, &d);
+	world_run(w);
+	return &w->frame[0];
+}
+
+Test(configure, the_gateway_is_asked_and_pinged_by_its_old_address)
 {
 	struct ip_spec ip = {.dst = GATEWAY};
 	w->config.ip_be = htobe32(NEW_GATEWAY);
@@ -181,11 +197,45 @@ Test(configure, ping_to_the_old_address_is_answered_a_question_is_refused)
 	world_run(w);
 	cr_assert_eq(world_seen(w, 1, 0)->l4[0], 0);
 	cr_assert_eq(world_seen(w, 1, 0)->src, GATEWAY);
-	world_frame(w, frame, make_udp(frame, &ip, 5000, 53, "x", 1), false);
+	world_frame(w, frame, make_udp(frame, &ip, 5000, 54, "x", 1), false);
 	world_run(w);
 	cr_assert_eq(world_seen(w, 1, 1)->l4[0], 3);
 	cr_assert_eq(world_seen(w, 1, 1)->l4[1], 3);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 0);
+	world_frame(w, frame, make_udp(frame, &ip, 5000, 53, "x", 1), false);
+	world_run(w);
+	cr_assert_eq(
+		world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->remote.ip_be, htobe32(NEW_GATEWAY));
+	const uint32_t flow = world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->flow;
+	cr_assert_eq(answered(flow, RING_NATPROXY_DGRAM_DATA, 0)->src, GATEWAY);
+	const struct seen *error = answered(flow, RING_NATPROXY_DGRAM_ERROR, 3 << 8 | 13);
+	cr_assert_eq(be32(error->l4 + 8 + 16), GATEWAY);
+	ip.dst = NEW_GATEWAY;
+	world_frame(w, frame, make_udp(frame, &ip, 5000, 53, "x", 1), false);
+	world_run(w);
+	cr_assert_eq(answered(flow, RING_NATPROXY_DGRAM_DATA, 0)->src, NEW_GATEWAY);
+	ip.dst = GATEWAY;
+	world_sleep(w, (LEASE_S + 1) * SECOND);
+	world_clear(w);
+	world_frame(w, frame, make_udp(frame, &ip, 5000, 53, "x", 1), false);
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 0, "not for ever");
+}
+
+Test(configure, long_answers_too_come_from_the_old_address)
+{
+	struct conn dns;
+	w->config.ip_be = htobe32(NEW_GATEWAY);
+	configure();
+	world_clear(w);
+	conn_init(&dns, w, PORT + 1, 53);
+	dns.dst = GATEWAY;
+	conn_syn(&dns, OPT_ALL);
+	const struct ring_desc *d = world_told(w, RING_NETSTACK_TCP_OPEN, 0);
+	cr_assert_eq(d->pair.remote_ip_be, htobe32(NEW_GATEWAY));
+	cr_assert_eq(d->pair.remote_port, 53);
+	cr_assert_eq(world_seen(w, 6, 0)->flags, F_SYN | F_ACK);
+	cr_assert_eq(world_seen(w, 6, 0)->src, GATEWAY);
 }
 
 Test(configure, guests_outside_the_new_subnet_are_reset)

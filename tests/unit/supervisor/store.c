@@ -352,6 +352,53 @@ Test(store, old_days_make_room, .timeout = 120)
 	store_close(&s);
 }
 
+/* Ended leases that had to make room come back with the journal; they must not take the place of those in force. */
+Test(store, old_days_make_room_after_a_restart_too, .timeout = 120)
+{
+	struct store s;
+	Nl__Lease l = lease(0, "");
+	uint32_t i;
+
+	store_open(&s, folder, "h");
+	for (i = 1; i <= STORE_LEASES; i++) {
+		l.ip_be = i;
+		l.expires_ms = i <= 100 ? 2000 : 7201000;
+		cr_assert_eq(store_commit(&s, &l), 0);
+	}
+	cr_assert_eq(store_sync(&s), 0);
+	l.created_ms = 3000;
+	for (; i <= STORE_LEASES + 100; i++) {
+		l.ip_be = i;
+		cr_assert_eq(store_commit(&s, &l), 0);
+	}
+	cr_assert_eq(store_sync(&s), 0);
+	store_close(&s);
+	store_open(&s, folder, "h");
+	cr_assert_eq(s.leases, STORE_LEASES);
+	cr_assert_eq(store_in_force(&s, 3000), STORE_LEASES);
+	store_close(&s);
+}
+
+Test(store, a_rewrite_that_fails_is_not_tried_with_each_commit)
+{
+	struct store s;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/leases-h.new", folder);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	store_open(&s, folder, "h");
+	for (int i = 0; i < STORE_SLACK + 10; i++)
+		commit(&s, 0x0a1ea8c0, "");
+	cr_assert_eq(s.lines, STORE_SLACK + 10);
+	cr_assert_eq(rmdir(path), 0);
+	commit(&s, 0x0a1ea8c0, "");
+	cr_assert_eq(s.lines, STORE_SLACK + 11);
+	for (int i = 0; i < STORE_SLACK; i++)
+		commit(&s, 0x0a1ea8c0, "");
+	cr_assert_lt(s.lines, STORE_SLACK);
+	store_close(&s);
+}
+
 Test(store, each_cause_has_its_advice)
 {
 	static const int causes[] = {ENOSPC, EFBIG, EROFS, EACCES, EIO};
