@@ -527,28 +527,17 @@ def test_d10_a_limit_of_file_size_is_an_error_not_the_end(spawn):
     clients.close()
 
 
-@pytest.mark.parametrize("how,cause,fix", [("closed", "Permission denied", "may enter and write"), ("taken", "Is a directory", "Take away")])
-def test_d10_a_journal_that_cannot_be_opened_is_told_with_its_cause(spawn, world, how, cause, fix):
-    """D10: no lease is given that would not be kept; once the cause is gone leases are given, without a restart. A folder
-    that is closed at the start is refused then (test_changes.py), so here it is closed before leases are to be kept."""
-    guest, folder = spawn.guest(how), world.folder / f"state-{how}"
-    state = folder / "state"
-    state.mkdir(parents=True)
-    if how == "taken":
-        (state / "leases-default").mkdir()
-    gateway = spawn.gateway(how, guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(state)})
-    if how == "closed":
-        gateway.control("dhcp", "set", "persist=false")
-        folder.chmod(0o700)
-        gateway.control("dhcp", "set", "persist=true")
+def test_d10_a_journal_that_cannot_be_opened_is_told_with_its_cause(spawn, world):
+    """D10: no lease is given that would not be kept; once the cause is gone leases are given, without a restart"""
+    guest, state = spawn.guest("taken"), world.folder / "state-taken"
+    taken = state / "leases-default"
+    taken.mkdir(parents=True)
+    gateway = spawn.gateway("taken", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(state)})
     guest.run("ip", "link", "set", "eth0", "up")
     clients = Clients(guest)
-    assert cause in gateway.text() and fix in gateway.text() and "cannot be stored" in gateway.control("status").stdout
+    assert "Is a directory" in gateway.text() and "Take away" in gateway.text() and "cannot be stored" in gateway.control("status").stdout
     assert clients.lease(mac(1), seconds=0.3) is None
-    if how == "closed":
-        folder.chmod(0o755)
-    else:
-        (state / "leases-default").rmdir()
+    taken.rmdir()
     assert clients.lease(mac(1)).kind == ACK
     assert "leases are stored again" in gateway.control("status").stdout
     clients.close()
@@ -730,6 +719,24 @@ def test_every_setting_that_clients_are_told(spawn):
     assert ack.options[ROUTES] == ack.options[249] == routes and ack.options[DOMAIN] == b"a.example" and ack.number(LEASE) == 90
     clients.close()
     gateway.stop()
+
+
+def test_a_folder_that_is_closed_while_it_runs_is_told_and_heals(spawn, world):
+    """no lease is given that would not be kept; at the start such a folder is refused (test_changes.py)"""
+    guest, folder = spawn.guest("closed"), world.folder / "state-closed"
+    (folder / "state").mkdir(parents=True)
+    gateway = spawn.gateway("closed", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(folder / "state")})
+    gateway.control("dhcp", "set", "persist=false")
+    folder.chmod(0o700)
+    gateway.control("dhcp", "set", "persist=true")
+    guest.run("ip", "link", "set", "eth0", "up")
+    clients = Clients(guest)
+    assert "Permission denied" in gateway.text() and "may enter and write" in gateway.text() and "cannot be stored" in gateway.control("status").stdout
+    assert clients.lease(mac(1), seconds=0.3) is None
+    folder.chmod(0o755)
+    assert clients.lease(mac(1)).kind == ACK
+    assert "leases are stored again" in gateway.control("status").stdout
+    clients.close()
 
 
 def test_what_the_log_says_of_leases(clients, gateway):
