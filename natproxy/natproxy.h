@@ -162,7 +162,7 @@ struct sweep {
 	bool running;
 	unsigned int reasons; /* bit set of enum sweep_reason */
 	uint32_t at;	      /* reference of the last one looked at */
-	uint32_t up_to;	      /* number of the youngest that is meant */
+	uint32_t up_to;	      /* number of the youngest that is meant by an order or a switch */
 };
 
 struct datagram_slot { /* buffers lying ready for recvmmsg */

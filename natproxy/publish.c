@@ -30,12 +30,11 @@ void publish_stop(struct natproxy *np)
 {
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		struct publish *p = &np->publish[i];
-		if (p->fd >= 0)
-			portlog_closed(np, p);
-		if (p->fd >= 0 && !p->udp)
-			natproxy_close_fd(np, p->fd, false);
-		if (!p->udp)
-			p->fd = -1;
+		if (p->udp || p->fd < 0)
+			continue;
+		portlog_closed(np, p);
+		natproxy_close_fd(np, p->fd, false);
+		p->fd = -1;
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
  * Theory of operation. A walk over the session table by reference: what is opened meanwhile has a
  * higher number than the one noted at the beginning and is left alone, what is closed is not met.
- * A second reason while a walk is under way joins the first, and the walk begins again.
+ * A second reason while a walk is under way joins the first, and the walk begins again; how young a
+ * session may be to be ended by an order stays as the order found it.
  */
 #include "sweep.h"
 
@@ -33,12 +34,13 @@ static bool is_homeless(struct natproxy *np, const struct flow *f)
 	return ip_be && !np->access.own_partial && !access_is_local(&np->access, ip_be);
 }
 
-static const char *why_ended(struct natproxy *np, const struct flow *f)
+static const char *why_ended(struct natproxy *np, const struct nat_session *s, const struct flow *f)
 {
 	const unsigned int reasons = np->sweep.reasons;
-	if (reasons & SWEEP_ORDERED)
+	const bool older = (int32_t)(s->number - np->sweep.up_to) <= 0;
+	if (reasons & SWEEP_ORDERED && older)
 		return "ended by the operator";
-	if (reasons & SWEEP_SWITCHED)
+	if (reasons & SWEEP_SWITCHED && older)
 		return "the NAT was switched off";
 	if (reasons & SWEEP_ADDRESS && is_homeless(np, f))
 		return "its outside address is gone";
@@ -53,7 +55,8 @@ void sweep_begin(struct natproxy *np, enum sweep_reason why)
 	w->reasons = (w->running ? w->reasons : 0) | why;
 	w->running = true;
 	w->at = NAT_NONE;
-	w->up_to = np->nat.last_number;
+	if (why & (SWEEP_ORDERED | SWEEP_SWITCHED))
+		w->up_to = np->nat.last_number;
 }
 
 bool sweep_turn(struct natproxy *np)
@@ -65,8 +68,7 @@ bool sweep_turn(struct natproxy *np)
 		if (!w->running)
 			break;
 		const struct nat_session *s = nat_session(&np->nat, w->at);
-		const bool meant = (int32_t)(s->number - w->up_to) <= 0;
-		const char *why = meant ? why_ended(np, flow_live(np, s->flow)) : NULL;
+		const char *why = why_ended(np, s, flow_live(np, s->flow));
 		if (why)
 			end_session(np, w->at, why);
 	}

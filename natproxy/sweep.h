@@ -12,7 +12,7 @@ enum sweep_reason {
 	SWEEP_DEVICE = 8,   /* those whose device is gone */
 };
 
-/* Begins; sessions that are opened later are not meant. */
+/* Begins; sessions that are opened later are not meant, unless their address or device is gone too. */
 void sweep_begin(struct natproxy *np, enum sweep_reason why);
 /* Looks at some; true when there are more. */
 bool sweep_turn(struct natproxy *np);

@@ -21,6 +21,8 @@ enum {
 	CONF_PORTS_MAX = 16,
 	CONF_DNS_MAX = 8,
 	CONF_STATIC_MAX = 256,
+	CONF_STATIC_PORTS_MAX = 32, /* of one static address */
+	CONF_SOCKETS_MAX = 512,	    /* of a hub's open ports */
 	CONF_VRFS_MAX = 16,
 	CONF_ACCESS_LISTS_MAX = 99,    /* lists, and the highest number of one */
 	CONF_ACCESS_SUBNETS_MAX = 256, /* of one list, permitted or denied */

@@ -48,21 +48,10 @@ static int check_ports(struct conf_check *c, const Nl__AlgSwitch *alg, const cha
 	int error;
 
 	snprintf(what, sizeof(what), "%s.ports", title);
-	error = conf_count(c, conf_at(&alg->base, "ports"), what, alg->n_ports, CONF_PORTS_MAX);
+	error = conf_ports(c, &alg->base, what, alg->ports, alg->n_ports, CONF_PORTS_MAX);
 	if (error == 0 && alg->enable && alg->n_ports == 0)
 		error = conf_fault(c, conf_at(&alg->base, "ports"),
 			"%s is empty: name a port, or say enable: false", what);
-	for (size_t i = 0; i < alg->n_ports && error == 0; i++) {
-		struct conf_place here = conf_at_element(&alg->base, "ports", i);
-
-		if (alg->ports[i] < 1 || alg->ports[i] > UINT16_MAX)
-			return conf_fault(c, here, "%s: %" PRIu32 " is out of range: 1 to 65535",
-				what, alg->ports[i]);
-		for (size_t other = 0; other < i; other++)
-			if (alg->ports[other] == alg->ports[i])
-				return conf_fault(c, here, "%s: %" PRIu32 " is given twice", what,
-					alg->ports[i]);
-	}
 	return error;
 }
 

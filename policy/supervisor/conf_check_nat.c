@@ -212,7 +212,25 @@ static int check_static(
 			"in %s. See: ip address",
 			conf_ip(text, one->outside->be), s->text);
 	error = check_vrf_use(c, nat, conf_at(&one->base, "vrf"), one->vrf);
+	if (error == 0)
+		error = conf_ports(c, &one->base, "nat.static: ports", one->ports, one->n_ports,
+			CONF_STATIC_PORTS_MAX);
 	return error == 0 ? check_static_twice(c, nat, i) : error;
+}
+
+/* natproxy has so many places for them (NATPROXY_PUBLISH). */
+static int check_sockets(struct conf_check *c, const Nl__Nat *nat)
+{
+	size_t count = nat->n_publish;
+
+	for (size_t i = 0; i < nat->n_static_; i++)
+		count += 2 * nat->static_[i]->n_ports;
+	if (count <= CONF_SOCKETS_MAX)
+		return 0;
+	return conf_fault(c, conf_at(&nat->base, "static"),
+		"nat.publish and the ports of nat.static are %zu sockets (a port of nat.static is "
+		"one for TCP and one for UDP): at most %d. Name fewer ports",
+		count, CONF_SOCKETS_MAX);
 }
 
 int conf_check_nat(struct conf_check *c, const Nl__Nat *nat, const struct conf_hub_subnet *s)
@@ -236,5 +254,7 @@ int conf_check_nat(struct conf_check *c, const Nl__Nat *nat, const struct conf_h
 			CONF_STATIC_MAX);
 	for (size_t i = 0; i < nat->n_static_ && error == 0; i++)
 		error = check_static(c, nat, i, s);
+	if (error == 0)
+		error = check_sockets(c, nat);
 	return error == 0 ? conf_check_access(c, nat) : error;
 }

@@ -117,6 +117,25 @@ int conf_count(
 	return conf_fault(c, p, "%s has %zu entries: at most %zu", what, count, most);
 }
 
+int conf_ports(struct conf_check *c, const ProtobufCMessage *section, const char *what,
+	const uint32_t *ports, size_t count, size_t most)
+{
+	int error = conf_count(c, conf_at(section, "ports"), what, count, most);
+
+	for (size_t i = 0; i < count && error == 0; i++) {
+		struct conf_place here = conf_at_element(section, "ports", i);
+
+		if (ports[i] < 1 || ports[i] > UINT16_MAX)
+			return conf_fault(c, here, "%s: %" PRIu32 " is out of range: 1 to 65535",
+				what, ports[i]);
+		for (size_t other = 0; other < i; other++)
+			if (ports[other] == ports[i])
+				return conf_fault(
+					c, here, "%s: %" PRIu32 " is given twice", what, ports[i]);
+	}
+	return error;
+}
+
 int conf_subnet(
 	struct conf_check *c, struct conf_place p, const char *what, const Nl__Subnet *subnet)
 {

@@ -53,6 +53,9 @@ int conf_ranges(struct conf_check *c, const ProtobufCMessage *section, const cha
 /* 0, or -EINVAL: a list that is longer than `most`. */
 int conf_count(
 	struct conf_check *c, struct conf_place p, const char *what, size_t count, size_t most);
+/* 0, or -EINVAL: the section's list `ports` is longer than `most`, or one of it is 0, beyond 65535 or there twice. */
+int conf_ports(struct conf_check *c, const ProtobufCMessage *section, const char *what,
+	const uint32_t *ports, size_t count, size_t most);
 /* 0, or -EINVAL: a subnet whose address has bits set beyond its prefix. */
 int conf_subnet(
 	struct conf_check *c, struct conf_place p, const char *what, const Nl__Subnet *subnet);

@@ -214,6 +214,14 @@ Test(conf_check, devices_and_static_addresses)
 		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 224.0.0.1}]}"),
 			"natlock.yaml:3:52: nat.static: outside 224.0.0.1 must be an address of "
 			"this computer that is not in 192.168.30.0/24. See: ip address"},
+		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: [22, "
+		     "70000]}]}"),
+			"natlock.yaml:3:77: nat.static: ports: 70000 is out of range: 1 to 65535"},
+		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: [0]}]}"),
+			"natlock.yaml:3:73: nat.static: ports: 0 is out of range: 1 to 65535"},
+		{HUB("nat: {static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: [22, "
+		     "22]}]}"),
+			"natlock.yaml:3:77: nat.static: ports: 22 is given twice"},
 		{HUB("nat:\n      static:\n"
 		     "        - {inside: 192.168.30.5, outside: 203.0.113.7}\n"
 		     "        - {inside: 192.168.30.6, outside: 203.0.113.7}"),
@@ -417,4 +425,28 @@ Test(conf_check, what_is_natlocks_own)
 			"\"options\"?"},
 	};
 	CHECK(cases);
+}
+
+/* Each of `addresses` static addresses names 32 ports. */
+static const char *says_of_static(unsigned int addresses)
+{
+	static char text[8192];
+	size_t n = (size_t)sprintf(text, "hubs:\n  default:\n    nat:\n      static:\n");
+	for (unsigned int i = 0; i < addresses; i++) {
+		n += (size_t)sprintf(text + n,
+			"        - {inside: 192.168.30.%u, outside: 203.0.113.%u, ports: [1",
+			i + 10, i + 1);
+		for (unsigned int port = 2; port <= 32; port++)
+			n += (size_t)sprintf(text + n, ", %u", port);
+		n += (size_t)sprintf(text + n, "]}\n");
+	}
+	return conf_says(text, n);
+}
+
+Test(conf_check, what_a_hub_listens_on_has_an_end)
+{
+	cr_expect_str_eq(says_of_static(8), "");
+	cr_expect_str_eq(says_of_static(9),
+		"natlock.yaml:5:9: nat.publish and the ports of nat.static are 576 sockets (a port "
+		"of nat.static is one for TCP and one for UDP): at most 512. Name fewer ports");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "sweep.h"
 
 enum { FLOWS = 20, FIRST = 0x40001, UDP_FLOW = 0x40101 };
 
@@ -156,5 +157,25 @@ Test(sweep, an_address_that_stays_away_ends_its_sessions_only)
 	cr_assert_eq(d.flow, FIRST);
 	cr_assert_eq(r->np->nat.live, FLOWS - 1, "those on loopback stay");
 	cr_assert(rig_has_line(r, "ended: its outside address is gone"));
+	rig_free(r);
+}
+
+Test(sweep, an_event_does_not_make_an_order_mean_younger_sessions)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	uint16_t port;
+	const int listener = rig_listener(&port);
+	int far[FLOWS];
+	connect_flows(r, listener, port, far);
+	cr_assert_eq(end(r, true, NULL, 0), FLOWS);
+	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN, .flow = FIRST + FLOWS};
+	d.pair = (struct ring_pair){.guest_ip_be = rig_guest_ip(),
+		.guest_port = RIG_GUEST_PORT + FLOWS,
+		.remote_ip_be = rig_loopback(),
+		.remote_port = port};
+	cr_assert_eq(natproxy_op_tcp_open(r->np, &d), 0);
+	sweep_begin(r->np, SWEEP_DEVICE);
+	natproxy_flush(r->np);
+	cr_assert_eq(r->np->nat.live, 1, "%u", r->np->nat.live);
 	rig_free(r);
 }
