@@ -29,7 +29,9 @@ enum {
 	CONF_ROUTES_MAX = 32,
 	CONF_UPSTREAMS_MAX = 8,
 	CONF_CACHE_MAX = 16384, /* answers */
-	CONF_POOL_MAX = 65280,	/* addresses of dhcp.range; with the reservations 2^16 */
+	CONF_HUB_BYTES =
+		48 * 1024,     /* packed: with its filter it is one record to a worker (chan.h) */
+	CONF_POOL_MAX = 65280, /* addresses of dhcp.range; with the reservations 2^16 */
 };
 
 struct conf_error {

@@ -41,6 +41,20 @@ static int check_name(struct conf_check *c, const Nl__Config *config, size_t i)
 	return 0;
 }
 
+/* Each list may be at its longest, but not all of them. */
+static int check_size(struct conf_check *c, const Nl__Config *config, size_t i)
+{
+	const Nl__Hub *hub = config->hubs[i];
+	const size_t bytes = nl__hub__get_packed_size(hub);
+
+	if (bytes <= CONF_HUB_BYTES)
+		return 0;
+	return conf_fault(c, conf_at_element(&config->base, "hubs", i),
+		"hub %s is too large: %zu bytes, at most %d. Give fewer entries of access_lists, "
+		"reservations, publish or static",
+		hub->name, bytes, CONF_HUB_BYTES);
+}
+
 static int check_hub(struct conf_check *c, const Nl__Config *config, size_t i)
 {
 	const Nl__Hub *hub = config->hubs[i];
@@ -61,7 +75,9 @@ static int check_hub(struct conf_check *c, const Nl__Config *config, size_t i)
 		error = conf_check_alg(c, hub->alg);
 	if (error == 0)
 		error = conf_check_shards(c, hub);
-	return error == 0 ? conf_check_limits(c, hub->limits) : error;
+	if (error == 0)
+		error = conf_check_limits(c, hub->limits);
+	return error == 0 ? check_size(c, config, i) : error;
 }
 
 /* The administrators' socket lies beside it, named admin-... (operator.h). */

@@ -72,6 +72,9 @@ int hostmac_keep(const char *state, const char *hub, const uint8_t mac[6])
 	if (fd < 0)
 		return -errno;
 	error = files_write_all(fd, text, strlen(text));
+	if (error == 0 &&
+		fsync(fd) < 0) /* else a power cut could leave an empty file of this name */
+		error = -errno;
 	close(fd);
 	if (error == 0 && rename(fresh, path) < 0)
 		error = -errno;

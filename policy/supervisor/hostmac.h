@@ -13,7 +13,7 @@
  * close getrandom
  */
 bool hostmac_find(const char *state, const char *hub, uint8_t mac[6]);
-/* Keeps it; state empty: nowhere, and no error. 0 or -errno. Syscalls: mkdir openat write rename close */
+/* Keeps it; state empty: nowhere, and no error. 0 or -errno. Syscalls: mkdir openat write fsync rename close */
 int hostmac_keep(const char *state, const char *hub, const uint8_t mac[6]);
 
 #endif

@@ -193,95 +193,72 @@ static const char *value_of(const Nl__EventRow *e, const ProtobufCFieldDescripto
 	return NULL;
 }
 
-/* style json */
+/* json and logfmt: the same fields in the same order, each with its key. */
 
-static void json_string(struct seclog_record *r, const char *key, const char *text, size_t most)
+static void put_key(struct seclog_record *r, Nl__Log__Style style, const char *key)
 {
-	put_word(r, ",\"");
+	put_word(r, style == NL__LOG__STYLE__json ? ",\"" : " ");
 	put_word(r, key);
-	put_word(r, "\":");
-	put_quoted(r, text, most);
+	put_word(r, style == NL__LOG__STYLE__json ? "\":" : "=");
 }
 
-static void json_part(
-	struct seclog_record *r, const Nl__EventRow *e, const ProtobufCFieldDescriptor *field)
+static void put_string(struct seclog_record *r, Nl__Log__Style style, const char *key,
+	const char *text, size_t most)
 {
-	char space[REFLECT_TEXT_BYTES];
-	uint64_t number = 0;
-	const char *text = value_of(e, field, space, &number);
-
-	if (text) {
-		json_string(r, field->name, text, SECLOG_VALUE);
-		return;
-	}
-	put_word(r, ",\"");
-	put_word(r, field->name);
-	put_word(r, "\":");
-	put_number(r, number);
-}
-
-static void json(struct seclog_record *r, const Nl__EventRow *e)
-{
-	const ProtobufCFieldDescriptor *part;
-	unsigned int at = 0;
-
-	put_word(r, "{\"time\":\"");
-	put_moment(r, e->at_ms);
-	put_word(r, "\"");
-	json_string(r, "hub", e->hub ? e->hub : "", SECLOG_VALUE);
-	json_string(r, "process", e->process ? e->process : "", SECLOG_VALUE);
-	json_string(r, "event", e->event ? e->event : "note", SECLOG_VALUE);
-	while ((part = next_part(e, &at)))
-		json_part(r, e, part);
-	json_string(r, "text", e->text ? e->text : "", SECLOG_LINE);
-	put_word(r, "}\n");
-}
-
-/* style logfmt */
-
-static void logfmt_string(struct seclog_record *r, const char *key, const char *text, size_t most)
-{
-	put_word(r, " ");
-	put_word(r, key);
-	put_word(r, "=");
-	if (needs_quotes(text))
+	put_key(r, style, key);
+	if (style == NL__LOG__STYLE__json || needs_quotes(text))
 		put_quoted(r, text, most);
 	else
 		put_clean(r, text, most);
 }
 
-static void logfmt_part(
-	struct seclog_record *r, const Nl__EventRow *e, const ProtobufCFieldDescriptor *field)
+static void put_part(struct seclog_record *r, Nl__Log__Style style, const Nl__EventRow *e,
+	const ProtobufCFieldDescriptor *field)
 {
 	char space[REFLECT_TEXT_BYTES];
 	uint64_t number = 0;
 	const char *text = value_of(e, field, space, &number);
 
 	if (text) {
-		logfmt_string(r, field->name, text, SECLOG_VALUE);
+		put_string(r, style, field->name, text, SECLOG_VALUE);
 		return;
 	}
-	put_word(r, " ");
-	put_word(r, field->name);
-	put_word(r, "=");
+	put_key(r, style, field->name);
 	put_number(r, number);
 }
 
-static void logfmt(struct seclog_record *r, const Nl__EventRow *e)
+/* All but the time. */
+static void put_fields(struct seclog_record *r, Nl__Log__Style style, const Nl__EventRow *e)
 {
 	const ProtobufCFieldDescriptor *part;
 	unsigned int at = 0;
 
+	put_string(r, style, "hub", e->hub ? e->hub : "", SECLOG_VALUE);
+	put_string(r, style, "process", e->process ? e->process : "", SECLOG_VALUE);
+	put_string(r, style, "event", e->event ? e->event : "note", SECLOG_VALUE);
+	while ((part = next_part(e, &at)))
+		put_part(r, style, e, part);
+	put_string(r, style, "text", e->text ? e->text : "", SECLOG_LINE);
+}
+
+static void json(struct seclog_record *r, const Nl__EventRow *e)
+{
+	put_word(r, "{\"time\":\"");
+	put_moment(r, e->at_ms);
+	put_word(r, "\"");
+	put_fields(r, NL__LOG__STYLE__json, e);
+	put_word(r, "}\n");
+}
+
+static void logfmt(struct seclog_record *r, const Nl__EventRow *e)
+{
 	put_word(r, "time=");
 	put_moment(r, e->at_ms);
-	logfmt_string(r, "hub", e->hub ? e->hub : "", SECLOG_VALUE);
-	logfmt_string(r, "process", e->process ? e->process : "", SECLOG_VALUE);
-	logfmt_string(r, "event", e->event ? e->event : "note", SECLOG_VALUE);
-	while ((part = next_part(e, &at)))
-		logfmt_part(r, e, part);
-	logfmt_string(r, "text", e->text ? e->text : "", SECLOG_LINE);
+	put_fields(r, NL__LOG__STYLE__logfmt, e);
 	put_word(r, "\n");
 }
+
+/* style securenat */
 
 static void securenat(struct seclog_record *r, const Nl__EventRow *e)
 {

@@ -310,3 +310,23 @@ Test(conf, a_file_without_end_is_refused)
 	cr_assert_null(conf_load("/dev/zero", &error));
 	cr_assert_str_eq(error.text, "longer than 256 KiB");
 }
+
+/* What a worker is told of its hub is one record, so a hub that no record holds is no configuration. */
+Test(conf, a_hub_has_a_size)
+{
+	static char text[REFLECT_YAML_MAX];
+	struct conf_error error;
+	size_t used = (size_t)sprintf(text, "hubs: {lab: {nat: {access_lists: [");
+
+	for (unsigned int list = 1; list <= 30; list++) {
+		used += (size_t)sprintf(text + used, "%s{number: %u, permit: [10.%u.0.0/24",
+			list > 1 ? ", " : "", list, list);
+		for (unsigned int i = 1; i < 256; i++)
+			used += (size_t)sprintf(text + used, ", 10.%u.%u.0/24", list, i);
+		used += (size_t)sprintf(text + used, "]}");
+	}
+	sprintf(text + used, "]}}}");
+	cr_assert_null(conf_parse("test", text, strlen(text), &error));
+	cr_assert(strstr(error.text, "hub lab is too large: "), "%s", error.text);
+	cr_assert_eq(error.line, 1);
+}

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chan.h"
 #include "change.h"
 #include "conf.h"
+#include "filters.h"
 
 static Nl__Config *parse(const char *text)
 {
@@ -215,4 +217,14 @@ Test(change, nothing_is_kept_for_a_hub_that_the_file_lost)
 	cr_expect_str_eq(t.message, "nothing can be saved for hub lab");
 	conf_free(kept);
 	conf_free(running);
+}
+
+/* Boot holds beside the hub a filter, and some hundred bytes more. */
+Test(change, the_largest_hub_and_the_largest_filter_are_one_record)
+{
+	const struct policy_filter *filter = policy_filters;
+
+	for (; filter->name; filter++)
+		cr_expect_leq(CONF_HUB_BYTES + filter->count * sizeof(filter->insns[0]) + 2048,
+			CHAN_MAX_BYTES, "%s", filter->name);
 }
