@@ -268,8 +268,8 @@ Test(ctl, usage_errors)
 		{{"--for", "x", "drain"}, "natlockctl: --for \"x\""},
 		{{"--for", "1s", "reload"}, "natlockctl: --for has no meaning for \"reload\""},
 		{{"--vrf", "a", "status"}, "natlockctl: --vrf has no meaning for \"status\""},
-		{{"-o", "conntrack", "dhcp", "table"}, "natlockctl: -o conntrack is only for \"nat "
-						       "table\", not for \"dhcp table\""},
+		{{"-o", "conntrack", "dhcp", "table"}, "natlockctl: -o conntrack has no meaning for \"dhcp "
+						       "table\""},
 		{{"completion", "csh"}, "natlockctl: no completion for \"csh\""},
 		{{"process", "restart"}, "natlockctl: wrong arguments for \"process restart\"\n  "
 					 "cause: It takes NAME."},
@@ -279,7 +279,8 @@ Test(ctl, usage_errors)
 		{{"status", "--hub"}, "natlockctl: option \"--hub\" needs a value"},
 		{{"--hubb", "x", "status"}, "natlockctl: unknown option \"--hubb\""},
 		{{"-o", "cisco", "dhcp", "table"},
-			"natlockctl: -o cisco is only for \"nat table\", not for \"dhcp table\""},
+			"natlockctl: -o cisco has no meaning for \"dhcp table\"\n  cause: It is for \"nat "
+			"table\" and \"nat status\"."},
 		{{NULL}, "usage: natlockctl"},
 	};
 
