@@ -117,7 +117,8 @@ static void print_bash(FILE *out)
 	      "\tcase ${typed[*]} in\n",
 		out);
 	each_beginning(out, bash_line);
-	fputs("\t'config test'|'import softether') COMPREPLY=($(compgen -f -- \"$word\")); return;;\n"
+	fputs("\t'config test'|'import softether') COMPREPLY=($(compgen -f -- \"$word\")); "
+	      "return;;\n"
 	      "\tcompletion) next='bash zsh fish';;\n"
 	      "\tesac\n"
 	      "\tCOMPREPLY=($(compgen -W \"$next\" -- \"$word\"))\n"

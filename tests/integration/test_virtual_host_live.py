@@ -1,7 +1,7 @@
 """The virtual host is changed by natlockctl while guests use it (seed 3.7.2, 3.7.3, 3.7.7): flows go on, or end with a reason."""
 import json, threading, time
 import pytest
-from conftest import HUB, SERVER, act, lease, leased_address, wait_for
+from conftest import HUB, SERVER, act, lease, wait_for
 
 NEW_MAC, NEW_IP = "00:ac:55:44:33:22", "192.168.30.254"
 
