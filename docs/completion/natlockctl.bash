@@ -37,7 +37,7 @@ _natlockctl()
 	'policy') next='show';;
 	'log') next='follow';;
 	'import') next='softether';;
-	'config test') COMPREPLY=($(compgen -f -- "$word")); return;;
+	'config test'|'import softether') COMPREPLY=($(compgen -f -- "$word")); return;;
 	completion) next='bash zsh fish';;
 	esac
 	COMPREPLY=($(compgen -W "$next" -- "$word"))

@@ -36,7 +36,7 @@ _natlockctl() {
 	'policy') next=(show);;
 	'log') next=(follow);;
 	'import') next=(softether);;
-	'config test') _files; return;;
+	'config test'|'import softether') _files; return;;
 	completion) next=(bash zsh fish);;
 	esac
 	compadd -a next

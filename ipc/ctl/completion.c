@@ -117,7 +117,8 @@ static void print_bash(FILE *out)
 	      "\tcase ${typed[*]} in\n",
 		out);
 	each_beginning(out, bash_line);
-	fputs("\t'config test') COMPREPLY=($(compgen -f -- \"$word\")); return;;\n"
+	fputs("\t'config test'|'import softether') COMPREPLY=($(compgen -f -- \"$word\")); "
+	      "return;;\n"
 	      "\tcompletion) next='bash zsh fish';;\n"
 	      "\tesac\n"
 	      "\tCOMPREPLY=($(compgen -W \"$next\" -- \"$word\"))\n"
@@ -161,7 +162,7 @@ static void print_zsh(FILE *out)
 	      "\tcase \"${typed[*]}\" in\n",
 		out);
 	each_beginning(out, zsh_line);
-	fputs("\t'config test') _files; return;;\n"
+	fputs("\t'config test'|'import softether') _files; return;;\n"
 	      "\tcompletion) next=(bash zsh fish);;\n"
 	      "\tesac\n"
 	      "\tcompadd -a next\n"
@@ -210,6 +211,7 @@ static void print_fish(FILE *out)
 		out);
 	each_beginning(out, fish_line);
 	fputs("complete -c natlockctl -F -n '__natlockctl_typed \"config test\"'\n"
+	      "complete -c natlockctl -F -n '__natlockctl_typed \"import softether\"'\n"
 	      "complete -c natlockctl -f -n '__natlockctl_typed \"completion\"' -a 'bash zsh "
 	      "fish'\n",
 		out);

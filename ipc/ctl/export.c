@@ -31,6 +31,13 @@ static bool is_mac(const char *mac)
 	return mac != NULL && strlen(mac) == 17 && strspn(mac, "0123456789abcdefABCDEF:") == 17;
 }
 
+/* Others' files have no offers, and an address that was given back or declined is not its last holder's. */
+static bool is_lease(const Nl__DhcpRow *row)
+{
+	return row->address != NULL && is_mac(row->mac) && row->state != NULL &&
+	       strcmp(row->state, "leased") == 0;
+}
+
 /* Both want small letters. */
 static const char *mac_text(const char *mac, char out[18])
 {
@@ -74,7 +81,7 @@ bool export_print(FILE *out, const struct rows *leases, const char *format)
 	for (size_t i = 0; i < leases->count; i++) {
 		const Nl__DhcpRow *row = (const Nl__DhcpRow *)leases->row[i];
 
-		if (row->address == NULL || !is_mac(row->mac))
+		if (!is_lease(row))
 			continue;
 		if (kea)
 			print_kea(out, row);

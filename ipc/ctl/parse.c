@@ -204,11 +204,11 @@ static int check_format(const struct ctl *ctl)
 	const char *words = ctl->verb->words;
 
 	if (ctl->format == FORMAT_CISCO && !nat_table && ctl->verb->kind != VERB_NAT_STATUS)
-		return usage(
-			ctl, NULL, "-o cisco is only for \"nat table\", not for \"%s\"", words);
+		return usage(ctl, "It is for \"nat table\" and \"nat status\".",
+			"-o cisco has no meaning for \"%s\"", words);
 	if (ctl->format == FORMAT_CONNTRACK && !nat_table)
-		return usage(
-			ctl, NULL, "-o conntrack is only for \"nat table\", not for \"%s\"", words);
+		return usage(ctl, "It is for \"nat table\".",
+			"-o conntrack has no meaning for \"%s\"", words);
 	if (ctl->format == FORMAT_CSV && shape == SHAPE_TEXT)
 		return usage(ctl, "It is for tables. This can be json.",
 			"-o csv has no meaning for \"%s\"", words);

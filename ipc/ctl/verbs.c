@@ -238,8 +238,10 @@ bool verb_next(const char *const *words, size_t count, char *out, size_t cap)
 	size_t used = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < verb_count && used < cap; i++) {
-		const char *next = behind(verbs[i].words, words, count);
+	for (size_t i = 0; i < verb_count + alias_count && used < cap; i++) {
+		const char *phrase =
+			i < verb_count ? verbs[i].words : aliases[i - verb_count].words;
+		const char *next = behind(phrase, words, count);
 		size_t length = next != NULL ? strcspn(next, " ") : 0;
 
 		/* rows that begin alike stand together */

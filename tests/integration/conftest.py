@@ -260,6 +260,17 @@ def spawn(world):
             made.append(Gateway(world, name, **options))
             return made[-1]
 
+        @staticmethod
+        def two_guests(name, prefix, config=""):
+            """A gateway whose one hub has two guests, its `guests`, each with a lease; config: more keys of the hub."""
+            guests = [Spawn.guest(f"{prefix}{i}") for i in range(2)]
+            attach = ", ".join(f'"netns:{guest.name}"' for guest in guests)
+            gateway = Spawn.gateway(name, config=f"hubs:\n  default:\n    attach: [{attach}]\n{config}")
+            gateway.guests = guests
+            for guest in guests:
+                lease(guest)
+            return gateway
+
     yield Spawn
     for one in reversed(made):
         (one.stop if isinstance(one, Gateway) else one.remove)()

@@ -10,14 +10,7 @@ MINE, THEIRS = "192.168.30.60", "192.168.30.61"
 
 @pytest.fixture(scope="module")
 def hub(spawn):
-    """Two guests on one hub."""
-    guests = [spawn.guest(f"vh{i}") for i in range(2)]
-    attach = ", ".join(f'"netns:{guest.name}"' for guest in guests)
-    gateway = spawn.gateway("virtual", config=f"hubs:\n  default:\n    attach: [{attach}]\n")
-    gateway.guests = guests
-    for guest in guests:
-        lease(guest)
-    return gateway
+    return spawn.two_guests("virtual", "vh")
 
 
 def sessions(gateway):
@@ -65,11 +58,7 @@ def test_a_neighbours_address_cannot_be_claimed(hub):
 
 
 def test_a_claim_passes_where_it_is_allowed(spawn):
-    guests = [spawn.guest(f"vo{i}") for i in range(2)]
-    attach = ", ".join(f'"netns:{guest.name}"' for guest in guests)
-    spawn.gateway("open", config=f"hubs:\n  default:\n    attach: [{attach}]\n    arp_guard: false\n")
-    for guest in guests:
-        lease(guest)
+    guests = spawn.two_guests("open", "vo", config="    arp_guard: false\n").guests
     one, two = Station(guests[0], MINE), Station(guests[1], THEIRS)
     try:
         one.forget()

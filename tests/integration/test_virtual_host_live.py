@@ -1,20 +1,14 @@
 """The virtual host is changed by natlockctl while guests use it (seed 3.7.2, 3.7.3, 3.7.7): flows go on, or end with a reason."""
 import json, threading, time
 import pytest
-from conftest import HUB, SERVER, act, lease, leased_address, wait_for
+from conftest import HUB, SERVER, act, lease, wait_for
 
 NEW_MAC, NEW_IP = "00:ac:55:44:33:22", "192.168.30.254"
 
 
 @pytest.fixture(scope="module")
 def live(spawn):
-    guests = [spawn.guest(f"lv{i}") for i in range(2)]
-    attach = ", ".join(f'"netns:{guest.name}"' for guest in guests)
-    gateway = spawn.gateway("live", config=f"hubs:\n  default:\n    attach: [{attach}]\n")
-    gateway.guests = guests
-    for guest in guests:
-        lease(guest)
-    return gateway
+    return spawn.two_guests("live", "lv")
 
 
 def neighbour(guest, address=HUB):

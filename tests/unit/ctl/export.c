@@ -4,7 +4,7 @@
 #include "export.h"
 #include "rig.h"
 
-static char *exported(const char *format, char *host_name, char *mac)
+static char *exported_in(const char *format, char *host_name, char *mac, char *state)
 {
 	Nl__DhcpRow row = NL__DHCP_ROW__INIT;
 	ProtobufCMessage *list[] = {&row.base};
@@ -16,12 +16,34 @@ static char *exported(const char *format, char *host_name, char *mac)
 	row.address = &address;
 	row.mac = mac;
 	row.host_name = host_name;
+	row.state = state;
 	row.has_created_ms = row.has_expires_ms = 1;
 	row.created_ms = 1354808692557;
 	row.expires_ms = 1354815892557;
 	capture_open(&c);
 	cr_expect_eq(export_print(c.file, &rows, format), strcmp(format, "x") != 0);
 	return capture_close(&c);
+}
+
+static char *exported(const char *format, char *host_name, char *mac)
+{
+	static char leased[] = "leased";
+
+	return exported_in(format, host_name, mac, leased);
+}
+
+/* What another server would take for a lease must be one. */
+Test(export, leases_only)
+{
+	static char states[][12] = {"offered", "released", "expired", "declined", "free"};
+	char mac[] = "00:AC:85:40:B5:50", *text;
+
+	for (size_t i = 0; i <= sizeof(states) / sizeof(states[0]); i++) {
+		text = exported_in("dnsmasq", NULL, mac,
+			i < sizeof(states) / sizeof(states[0]) ? states[i] : NULL);
+		cr_expect_str_empty(text);
+		free(text);
+	}
 }
 
 Test(export, both_formats)
