@@ -20,6 +20,7 @@ static void configure(const char *reservations)
 	char text[512];
 
 	snprintf(text, sizeof(text), "hubs: {default: {dhcp: {reservations: {%s}}}}", reservations);
+	conf_free(super.config);
 	super.config = conf_parse("test", text, strlen(text), &error);
 	cr_assert_not_null(super.config, "%s", error.text);
 	hub->conf = super.config->hubs[0];
@@ -41,7 +42,13 @@ static void set_up(void)
 	natproxy = pair[1];
 	configure("");
 }
-TestSuite(names, .init = set_up);
+static void tear_down(void)
+{
+	conf_free(super.config);
+	store_close(&hub->store);
+	ev_loop_destroy(super.loop);
+}
+TestSuite(names, .init = set_up, .fini = tear_down);
 
 /* What natproxy knows after all that it was told, as dns.c takes it. */
 static struct hostnames known;
