@@ -359,12 +359,12 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 }
 
 /* Flows under inspection go on as they began; segment_max is Boot's, as buffers are made for it. */
-static int alg_configure(void *opaque, const Nl__Hub *hub)
+static int alg_configure(void *opaque, const Nl__ActorConfigure *m)
 {
 	struct alg *self = opaque;
-	if (!hub->alg)
+	if (!m->hub->alg)
 		return -EINVAL;
-	set_row(&self->rows[table_find("ftp")], hub->alg->ftp);
+	set_row(&self->rows[table_find("ftp")], m->hub->alg->ftp);
 	return 0;
 }
 

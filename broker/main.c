@@ -123,12 +123,12 @@ static int broker_boot(void *arg, struct actor *a, const Nl__ActorBoot *boot)
 	return 0;
 }
 
-static int broker_configure(void *arg, const Nl__Hub *hub)
+static int broker_configure(void *arg, const Nl__ActorConfigure *m)
 {
 	struct broker *self = arg;
 	struct bridge_change c = {0};
 	bool was_off = self->bridge.config.gateway.off;
-	int error = broker_read(&c, hub);
+	int error = broker_read(&c, m->hub);
 	if (error)
 		return error;
 	bridge_configure(&self->bridge, &c, actor_now_ns(self->actor));

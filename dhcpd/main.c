@@ -25,7 +25,6 @@ enum { DUMP_SCAN = 1024 };
 
 struct dhcpd {
 	struct actor *actor;
-	const char *host_domain;
 	struct settings settings;
 	struct engine engine;
 	struct engine_out out;
@@ -423,14 +422,13 @@ static int dhcpd_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 	struct hash_key key;
 	void *memory = calloc(1, lease_bytes(LEASE_MAX));
 	self->actor = a;
-	self->host_domain = boot->domain;
 	if (!boot->hub || boot->entropy.len < sizeof(key))
 		return -EINVAL;
 	if (!memory)
 		return -ENOMEM;
 	memcpy(&key, boot->entropy.data, sizeof(key));
 	lease_init(&self->engine.pool, memory, LEASE_MAX, &key);
-	int error = settings_read(&self->settings, boot->hub, self->host_domain);
+	int error = settings_read(&self->settings, boot->hub, boot->domain);
 	if (!error)
 		plan(self);
 	return error;
@@ -442,12 +440,12 @@ static void dhcpd_start(void *opaque)
 	rival_restart(&self->rivals, actor_now_ns(self->actor));
 }
 
-static int dhcpd_configure(void *opaque, const Nl__Hub *hub)
+static int dhcpd_configure(void *opaque, const Nl__ActorConfigure *m)
 {
 	static struct settings settings;
 	struct dhcpd *self = opaque;
 	bool watched = watches_rivals(self);
-	int error = settings_read(&settings, hub, self->host_domain);
+	int error = settings_read(&settings, m->hub, m->domain);
 	if (error)
 		return error;
 	self->settings = settings;

@@ -20,11 +20,12 @@ static uint32_t address_or_none(const char *text)
 
 static int read_domain(struct codec_settings *s, const char *configured, const char *host_domain)
 {
-	const char *text = configured && !strcmp(configured, "host") ? host_domain : configured;
+	const bool hosts = configured && !strcmp(configured, "host");
+	const char *text = hosts ? host_domain : configured;
 	if (!text || !strcmp(text, "none"))
 		return 0;
 	if (strlen(text) >= sizeof(s->domain))
-		return -EINVAL;
+		return hosts ? 0 : -EINVAL; /* of resolv.conf: none is told rather than half of it */
 	strcpy(s->domain, text);
 	return 0;
 }

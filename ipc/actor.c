@@ -135,7 +135,7 @@ void actor_renew(struct actor *a, int edge)
 
 static int on_configure(struct actor *a, const Nl__ActorConfigure *m)
 {
-	if (!m->hub || (a->ops->configure && a->ops->configure(a->self, m->hub) < 0))
+	if (!m->hub || (a->ops->configure && a->ops->configure(a->self, m) < 0))
 		return -EPROTO;
 	return 0;
 }

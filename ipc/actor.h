@@ -61,10 +61,10 @@ struct actor_ops {
 	 * finished. May be NULL. */
 	uint64_t (*dump)(void *self, Nl__Topic topic, uint64_t cursor);
 	/*
-	 * The hub's configuration changed: what can change while it runs takes effect now. `hub` is gone afterwards. 0, or
-	 * -errno: what Boot would not have taken either, and the process ends.
+	 * The hub's configuration or this computer's domain changed: what can change while it runs takes effect now. `m` has
+	 * a hub; it is gone afterwards. 0, or -errno: what Boot would not have taken either, and the process ends.
 	 */
-	int (*configure)(void *self, const Nl__Hub *hub);
+	int (*configure)(void *self, const Nl__ActorConfigure *m);
 	/* What the operator wants done, and how many things it reached; NULL for an actor that takes no orders. */
 	uint32_t (*order)(void *self, const Nl__Order *order);
 	/* Next deadline on the actor clock in ns, UINT64_MAX for none; and what to do then (turn is

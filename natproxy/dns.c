@@ -7,15 +7,20 @@
 
 enum { CACHE_DEFAULT = 4096, SESSIONS_DEFAULT = 128 };
 
-void dns_init(struct natproxy *np, const struct hash_key *key, const char *domain)
+void dns_init(struct natproxy *np, const struct hash_key *key)
 {
-	struct dns_servers *s = &np->dns_servers;
 	dnsredir_init(&np->dns, key);
 	dnscache_init(&np->dns_cache, key, 0);
 	hostnames_init(&np->dns_local.hosts, key);
 	dnsnames_init(&np->dns_names, key);
+}
+
+void dns_host_domain(struct natproxy *np, const char *domain)
+{
+	struct dns_servers *s = &np->dns_servers;
+	s->domain[0] = '\0';
 	if (domain && strlen(domain) < sizeof(s->domain))
-		memcpy(s->domain, domain, strlen(domain));
+		strcpy(s->domain, domain);
 }
 
 static void use_servers(struct natproxy *np)

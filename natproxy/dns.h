@@ -5,8 +5,10 @@
 
 #include "natproxy.h"
 
-/* Part of natproxy_init, before dns_configure. domain: this computer's, or NULL. */
-void dns_init(struct natproxy *np, const struct hash_key *key, const char *domain);
+/* Part of natproxy_init, before dns_host_domain and dns_configure. */
+void dns_init(struct natproxy *np, const struct hash_key *key);
+/* This computer's domain, NULL or one that is too long: none. It holds from the next dns_configure on. */
+void dns_host_domain(struct natproxy *np, const char *domain);
 /*
  * The hub's dns part, limits.dns_sessions_per_host, dhcp.domain and the gateway's address, at boot and
  * whenever they change. Questions in flight stay; what is kept is forgotten if the servers changed.

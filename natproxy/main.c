@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "actor.h"
+#include "dns.h"
 #include "natproxy.h"
 #include "natproxy_dispatch.h"
 #include "watch.h"
@@ -200,11 +201,12 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	}
 }
 
-static int configure(void *opaque, const Nl__Hub *hub)
+static int configure(void *opaque, const Nl__ActorConfigure *m)
 {
 	struct shell *self = opaque;
 	tick(self);
-	return natproxy_configure(&self->core, hub);
+	dns_host_domain(&self->core, m->domain);
+	return natproxy_configure(&self->core, m->hub);
 }
 
 static uint32_t order(void *opaque, const Nl__Order *order)

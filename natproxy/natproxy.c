@@ -160,7 +160,8 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	nat_init(&np->nat, &none, &keys[1]);
 	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
-	dns_init(np, &keys[1], s->domain);
+	dns_init(np, &keys[1]);
+	dns_host_domain(np, s->domain);
 	const int error = configure_read(np, s->hub);
 	if (error)
 		return error;

@@ -102,11 +102,11 @@ static void netstack_start(void *arg)
 	broker_send_stack_ready(&self->actor->chan[EDGE_BROKER], &m, NULL, 0);
 }
 
-static int netstack_configure(void *arg, const Nl__Hub *hub)
+static int netstack_configure(void *arg, const Nl__ActorConfigure *m)
 {
 	struct netstack *self = arg;
 	struct stack_config config = {0};
-	int error = netstack_read(&config, hub);
+	int error = netstack_read(&config, m->hub);
 	if (error)
 		return error;
 	stack_clock(self->stack, actor_now_ns(self->actor));

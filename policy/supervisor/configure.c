@@ -112,21 +112,31 @@ void configure_free(struct supervisor *s)
 	s->config = s->file = s->kept = NULL;
 }
 
+static void tell_worker(struct worker *w)
+{
+	int error = tell_configure(w);
+
+	w->stale = error == -EAGAIN && w->state != WORKER_RUNNING;
+	if (error && !w->stale)
+		watch_condemn(w, "it does not take its configuration");
+}
+
 static void tell_workers(struct hub *hub, const Nl__Hub *before)
 {
 	unsigned int i;
 
-	for (i = 0; i < hub->workers; i++) {
-		struct worker *w = &hub->worker[i];
-		int error;
+	for (i = 0; i < hub->workers; i++)
+		if (change_concerns(hub->worker[i].id, before, hub->conf))
+			tell_worker(&hub->worker[i]);
+}
 
-		if (!change_concerns(w->id, before, hub->conf))
-			continue;
-		error = tell_configure(w);
-		w->stale = error == -EAGAIN && w->state != WORKER_RUNNING;
-		if (error && !w->stale)
-			watch_condemn(w, "it does not take its configuration");
-	}
+void configure_domain(struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++)
+		if (hub->worker[i].id == ACTOR_DHCPD || hub->worker[i].id == ACTOR_NATPROXY)
+			tell_worker(&hub->worker[i]);
 }
 
 static void log_changes(struct hub *hub, const Nl__Hub *before, const Nl__Hub *now)

@@ -29,6 +29,9 @@ int configure_apply(struct supervisor *s, Nl__Config *config, struct trouble *t)
 /* Makes the workers' form of all hubs anew and tells those whom it concerns: what it depends on has changed (drain.h). */
 void configure_refresh(struct supervisor *s);
 
+/* Tells the hub's workers this computer's domain: it has changed. */
+void configure_domain(struct hub *hub);
+
 /*
  * SIGHUP and ReloadRequest: reads file and saved changes anew and puts in force what can be. What was changed but not
  * saved is undone. 0 with what was done in text, or -1 with *t and nothing changed. Syscalls: those of conf_load

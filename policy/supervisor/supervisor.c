@@ -330,15 +330,22 @@ static void note_resolvers(struct supervisor *s)
 static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct supervisor *s = timer->data;
-	bool host = hostnet_read(&s->hostnet), resolvers = resolvers_read(&s->resolvers);
+	char domain[RESOLVERS_DOMAIN];
+	bool host, resolvers;
 	unsigned int i;
 
 	ev_timer_stop(loop, timer);
+	memcpy(domain, s->resolvers.domain, sizeof(domain));
+	host = hostnet_read(&s->hostnet);
+	resolvers = resolvers_read(&s->resolvers);
 	for (i = 0; i < s->hubs; i++) {
 		if (host)
 			tell_host_network(&s->hub[i]);
-		if (resolvers)
-			tell_resolvers(&s->hub[i]);
+		if (!resolvers)
+			continue;
+		tell_resolvers(&s->hub[i]);
+		if (strcmp(domain, s->resolvers.domain) != 0)
+			configure_domain(&s->hub[i]);
 	}
 	if (resolvers)
 		note_resolvers(s);

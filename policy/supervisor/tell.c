@@ -145,6 +145,7 @@ int tell_configure(struct worker *w)
 	if (w->state != WORKER_RUNNING)
 		return -EAGAIN;
 	m.hub = part_of(w, &part);
+	m.domain = w->hub->super->resolvers.domain;
 	out.msg_case = NL__SUPER_TO_ACTOR__MSG_CONFIGURE;
 	out.configure = &m;
 	return send_common(w, &out, NULL, 0);

@@ -721,11 +721,30 @@ def test_every_setting_that_clients_are_told(spawn):
     gateway.stop()
 
 
+def test_the_domain_follows_this_computers_resolv_conf(spawn, world):
+    """Seed 3.7.5: the host's own domain by default; clients and local names hear of another within a second"""
+    guest, resolv = spawn.guest("resolv"), world.resolv / "resolv.conf"
+    gateway, before = spawn.gateway("resolv", guest=guest, config=config(guest)), resolv.read_text()
+    guest.run("ip", "link", "set", "eth0", "up")
+    clients = Clients(guest)
+    try:
+        for domain in ("one.example", "two.example"):
+            resolv.write_text(f"{before}search {domain}\n")
+            wait_for(lambda: clients.discover(mac(1)).options.get(15) == domain.encode(), 1.5, domain)
+        own = clients.lease(mac(1)).yiaddr
+        guest.run("ip", "addr", "add", f"{own}/24", "dev", "eth0")
+        asked = guest.run("dig", "+short", "+time=1", "+tries=1", f"@{HUB}", "gateway.two.example").stdout
+        assert asked == f"{HUB}\n" and gateway.processes()["natproxy"]["restarts"] == 0
+    finally:
+        resolv.write_text(before)
+        clients.close()
+
+
 def test_a_folder_that_is_closed_while_it_runs_is_told_and_heals(spawn, world):
     """no lease is given that would not be kept; at the start such a folder is refused (test_changes.py)"""
-    guest, folder = spawn.guest("closed"), world.folder / "state-closed"
+    guest, folder = spawn.guest("shut"), world.folder / "state-shut"
     (folder / "state").mkdir(parents=True)
-    gateway = spawn.gateway("closed", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(folder / "state")})
+    gateway = spawn.gateway("shut", guest=guest, config=config(guest), environment={"STATE_DIRECTORY": str(folder / "state")})
     gateway.control("dhcp", "set", "persist=false")
     folder.chmod(0o700)
     gateway.control("dhcp", "set", "persist=true")

@@ -276,9 +276,11 @@ Nl__Hub *gateway_hub(void)
 void gateway_configure(enum actor_id id)
 {
 	struct actor *a = &nodes[id].actor;
+	Nl__ActorConfigure m = NL__ACTOR_CONFIGURE__INIT;
+	m.hub = gateway_hub();
 	a->now_ns = clock_ns();
 	if (a->ops->configure)
-		cr_assert_eq(a->ops->configure(a->self, gateway_hub()), 0);
+		cr_assert_eq(a->ops->configure(a->self, &m), 0);
 	nodes[id].more = true;
 	actors_kick(id);
 }

@@ -89,6 +89,14 @@ Test(settings, none_means_that_it_is_not_sent)
 	cr_expect_str_eq(s.engine.settings.domain, "lab.example");
 }
 
+Test(settings, a_domain_of_the_host_that_does_not_fit_is_not_sent)
+{
+	char longer[CODEC_DOMAIN_BYTES + 1] = "";
+	memset(longer, 'a', CODEC_DOMAIN_BYTES);
+	cr_assert_eq(settings_read(&s, &hub, longer), 0);
+	cr_expect_eq(s.engine.settings.domain[0], 0);
+}
+
 Test(settings, routes_lose_the_bits_below_their_prefix)
 {
 	Nl__Subnet to = NL__SUBNET__INIT;
