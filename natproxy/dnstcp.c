@@ -175,16 +175,27 @@ static void refuse(
 			rcode, s->answer + DNSTCP_LENGTH_BYTES));
 }
 
-uint32_t dnstcp_waiting(const struct natproxy *np, uint32_t guest_ip_be)
+/* guest_ip_be 0: whoever asked. */
+static uint32_t waiting_of(const struct dnstcp *t, uint32_t guest_ip_be)
 {
-	const struct dnstcp *t = &np->dns_tcp;
 	uint32_t waiting = 0;
 	for (uint32_t i = 0, left = t->used; left; i++) {
 		const struct dnstcp_stream *s = &t->stream[i];
 		left -= s->flow != 0;
-		waiting += s->flow && s->guest_ip_be == guest_ip_be ? s->asked : 0;
+		if (s->flow && (!guest_ip_be || s->guest_ip_be == guest_ip_be))
+			waiting += s->asked;
 	}
 	return waiting;
+}
+
+uint32_t dnstcp_waiting(const struct natproxy *np, uint32_t guest_ip_be)
+{
+	return waiting_of(&np->dns_tcp, guest_ip_be);
+}
+
+uint32_t dnstcp_waiting_all(const struct natproxy *np)
+{
+	return waiting_of(&np->dns_tcp, 0);
 }
 
 static bool has_too_many(const struct natproxy *np, const struct dnstcp_stream *s)

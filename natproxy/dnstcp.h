@@ -60,6 +60,8 @@ bool dnstcp_download(struct natproxy *np, struct flow *f);
 /* How many questions of a guest wait for a server; limits.dns_sessions_per_host bounds them together
  * with those that came by UDP. */
 uint32_t dnstcp_waiting(const struct natproxy *np, uint32_t guest_ip_be);
+/* The same of all guests. */
+uint32_t dnstcp_waiting_all(const struct natproxy *np);
 /* Servers and guests that were silent for too long; and when that is, UINT64_MAX never. */
 void dnstcp_timeout(struct natproxy *np);
 uint64_t dnstcp_deadline(const struct natproxy *np);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dnstcp.h"
 #include "forward.h"
 #include "natproxy.h"
 #include "source.h"
@@ -132,7 +133,7 @@ uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow
 	row->tcp = np->nat.count[NAT_TCP];
 	row->udp = np->nat.count[NAT_UDP];
 	row->icmp = np->nat.count[NAT_ICMP];
-	row->dns = np->dns.askers;
+	row->dns = np->dns.askers + dnstcp_waiting_all(np);
 	return 1;
 }
 

@@ -74,7 +74,7 @@ void sessionlog_created(struct natproxy *np, const struct nat_session *s)
 }
 
 /* GCRA: the budget is full again at np->refusals_until_ns. */
-static bool may_log_refusal(struct natproxy *np)
+bool sessionlog_may_refuse(struct natproxy *np)
 {
 	const uint64_t from =
 		np->refusals_until_ns > np->now_ns ? np->refusals_until_ns : np->now_ns;
@@ -105,7 +105,7 @@ void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
 	char source[IP_TEXT], destination[IP_TEXT];
 	struct event_space space;
 	Nl__EventRow e;
-	if (!np->config.log_sessions || !may_log_refusal(np))
+	if (!np->config.log_sessions || !sessionlog_may_refuse(np))
 		return;
 	describe(&e, &space, "session_refused", protocol, guest, remote);
 	put_reason(&e, &space, why);

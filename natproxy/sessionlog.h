@@ -13,4 +13,7 @@ void sessionlog_deleted(struct natproxy *np, const struct nat_session *s, const 
 void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
 	const struct sock_address *guest, const struct sock_address *remote, const char *why);
 
+/* Whether one line more may be written about something refused; if not, it is counted for the next one that may. */
+bool sessionlog_may_refuse(struct natproxy *np);
+
 #endif

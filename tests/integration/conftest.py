@@ -186,7 +186,7 @@ def alive(pid):
 
 def lease(guest, interface="eth0", script=TOP / "tests/integration/udhcpc.sh"):
     """Runs a real DHCP client in the guest; returns what it printed."""
-    return guest.run("udhcpc", "-i", interface, "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", script, env=dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin")).stdout
+    return guest.run("udhcpc", "-i", interface, "-n", "-q", "-f", "-t", "8", "-T", "1", "-s", script, env=dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin")).stdout
 
 
 def leased_address(guest, interface="eth0"):
