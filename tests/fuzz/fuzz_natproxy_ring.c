@@ -4,6 +4,7 @@
  * protocol itself.
  */
 #include "fuzz_natproxy.h"
+#include "dns.h"
 #include "natproxy_dispatch.h"
 
 static uint32_t word(void)
@@ -108,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	const uint32_t resolver = htonl(0x08080808);
 	uint32_t sockets = 0;
 	fuzz_begin(bytes, n);
-	dnsredir_resolvers(&np->dns, &resolver, 1);
+	dns_resolvers(np, &resolver, 1);
 	while (host.left) {
 		struct ring_desc d = {0}, got;
 		fill(&d);
