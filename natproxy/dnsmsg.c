@@ -32,6 +32,7 @@ enum {
 	TYPE_META_END = 256,
 	OPT_DO = 0x8000,
 	OPT_BYTES = 11,
+	TTL_BYTES = 4,
 	POINTER = 0xc0,
 	SOA_TAIL_BYTES = 20, /* five numbers; the last is the minimum */
 };
@@ -157,15 +158,28 @@ bool dnsmsg_same(const struct dnsmsg_question *a, const struct dnsmsg_question *
 	       a->name_bytes == b->name_bytes && memcmp(a->name, b->name, a->name_bytes) == 0;
 }
 
-/* Steps over a name that may be compressed; false when it is malformed. */
-static bool step_name(const uint8_t *bytes, struct wire_in *w)
+/* Whether bytes [from, to) are part of a TTL: what is kept has other ones when it is served. */
+static bool is_in_ttl(const struct dnsmsg_answer *a, size_t from, size_t to)
+{
+	for (uint32_t i = 0; i < a->ttls; i++)
+		if (from < (size_t)a->ttl_at[i] + TTL_BYTES && to > a->ttl_at[i])
+			return true;
+	return false;
+}
+
+/* Steps over a name that may be compressed; false when it is malformed, or leads through a TTL. */
+static bool step_name(const uint8_t *bytes, struct wire_in *w, const struct dnsmsg_answer *a)
 {
 	struct wire_in name = *w;
 	size_t length = 0, low = (size_t)(w->p - bytes);
 	bool left = false;
 	while (wire_ok(&name)) {
+		const size_t at = (size_t)(name.p - bytes);
 		const uint8_t label = wire_u8(&name);
-		if ((label & POINTER) == POINTER) {
+		const bool pointer = (label & POINTER) == POINTER;
+		if (left && is_in_ttl(a, at, at + 1U + (pointer ? 1U : label)))
+			return false;
+		if (pointer) {
 			const size_t to = (size_t)(label & ~POINTER) << 8 | wire_u8(&name);
 			if (!left)
 				*w = name;
@@ -193,9 +207,10 @@ struct record {
 	uint32_t ttl;
 };
 
-static bool read_record(const uint8_t *bytes, struct wire_in *w, struct record *r)
+static bool read_record(const uint8_t *bytes, struct wire_in *w, const struct dnsmsg_answer *a,
+	struct record *r)
 {
-	if (!step_name(bytes, w))
+	if (!step_name(bytes, w, a))
 		return false;
 	r->type = wire_u16(w);
 	r->class = wire_u16(w);
@@ -231,7 +246,7 @@ static bool walk(const uint8_t *bytes, struct wire_in *w, struct dnsmsg_answer *
 		const uint16_t count = dnsmsg_field(bytes, 6 + 2 * section);
 		for (uint16_t i = 0; i < count; i++) {
 			struct record r;
-			if (!read_record(bytes, w, &r))
+			if (!read_record(bytes, w, a, &r))
 				return false;
 			if (r.type == TYPE_OPT && section == 2 && !(r.ttl & opt_rcode))
 				continue;

@@ -250,6 +250,20 @@ Test(dnsmsg, pointers_lead_backwards_only)
 	cr_assert_not(judged(&m).keep);
 }
 
+Test(dnsmsg, a_name_that_leads_through_a_ttl_is_not_kept)
+{
+	struct message m = answer(0);
+	add_address(&m, 300);
+	const size_t ttl = sizeof(question) + 6, second = m.n;
+	add_address(&m, 300);
+	cr_assert(judged(&m).keep);
+	cr_assert_eq(m.bytes[ttl], 0, "the root, until the time is another");
+	m.bytes[second + 1] = (uint8_t)ttl;
+	cr_assert_not(judged(&m).keep);
+	m.bytes[second + 1] = (uint8_t)(ttl - 2); /* 0 1: the class, and no name at all */
+	cr_assert(judged(&m).keep, "the root in a class is strange but stays");
+}
+
 Test(dnsmsg, more_records_than_are_counted_are_not_kept)
 {
 	struct message m = answer(0);
