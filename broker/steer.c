@@ -61,7 +61,7 @@ static const uint8_t *steer_udp(const struct steer_gateway *g, const uint8_t *fr
 	const uint8_t *ip = frame + ETH_HEADER_BYTES;
 	size_t left = bytes - ETH_HEADER_BYTES;
 	size_t header;
-	if (!g->dhcp || left < IP_HEADER_MIN || ip[0] >> 4 != 4)
+	if (g->off || !g->dhcp || left < IP_HEADER_MIN || ip[0] >> 4 != 4)
 		return NULL;
 	header = (size_t)(ip[0] & 15) * 4;
 	if (header < IP_HEADER_MIN || left < header + 8 || ip[9] != IP_PROTO_UDP ||

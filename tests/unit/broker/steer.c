@@ -152,6 +152,9 @@ Test(steer, what_a_guest_says_as_a_dhcp_server_reaches_no_other)
 	request(frame, station, 77);
 	memcpy(frame + 34, (uint8_t[]){0, 66, 0, 68}, 4);
 	cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_STATION, "not from a server's port");
+	memcpy(frame + 34, (uint8_t[]){0, 67, 0, 68}, 4);
+	g.off = true;
+	cr_assert_eq(steer_frame(&g, frame, 300).to, STEER_STATION, "a hub without gateway is a switch");
 }
 
 Test(steer, dhcp_needs_a_whole_header_at_every_length)
