@@ -41,6 +41,8 @@ const struct kind kinds[VERB_KINDS] = {
 	[VERB_COMPLETION] = {NULL, PREPARE_COMPLETION},
 	[VERB_DOCTOR] = {NULL, PREPARE_DOCTOR},
 	[VERB_HELP] = {NULL, PREPARE_HELP},
+	[VERB_AUDIT] = {NULL, PREPARE_AUDIT},
+	[VERB_DECLARED] = {NULL, PREPARE_EXPORT},
 };
 
 int ctl_fail(const struct ctl *ctl, const struct failure *f)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "ctl.h"
 #include "import.h"
 #include "lockdown.h"
@@ -26,6 +27,10 @@ int main(int argc, char **argv)
 	if (ctl.verb->kind == VERB_IMPORT) {
 		code = import_command(ctl.argument[0], stdout, stderr, &f);
 		return code == CTL_OK && fflush(stdout) == 0 ? CTL_OK : ctl_fail(&ctl, &f);
+	}
+	if (ctl.verb->kind == VERB_AUDIT || ctl.verb->kind == VERB_DECLARED) {
+		audit_command(&ctl, &f);
+		return ctl_fail(&ctl, &f);
 	}
 	ctl.is_terminal = isatty(STDOUT_FILENO) == 1;
 	fd = client_connect(ctl.api, &f);

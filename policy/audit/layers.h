@@ -1,0 +1,17 @@
+/* The live filters of a process. */
+#ifndef NATLOCK_AUDIT_LAYERS_H
+#define NATLOCK_AUDIT_LAYERS_H
+
+#include "found.h"
+
+/*
+ * Stops the process, copies its filters out of the kernel, lets it go on: f->layer[0..layers) and
+ * how long it stood, f->stopped_ns. It needs CAP_SYS_ADMIN and that we wear no filter ourselves (the
+ * kernel's terms); a process is not stopped when that is missing. If this process dies in between,
+ * the kernel detaches it and the other goes on. Syscalls: ptrace wait4 rt_sigaction setitimer sched_setscheduler
+ */
+void layers_look(struct found *f);
+/* 0, or the errno with which layers_look would fail for every process. */
+int layers_allowed(const struct found_status *self);
+
+#endif

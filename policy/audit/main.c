@@ -1,0 +1,78 @@
+/*
+ * natlock-audit: natlockctl's part that looks at processes. natlockctl itself is confined and may
+ * do none of this; it starts this program with the gateway's socket as descriptor 3.
+ *
+ *     natlock-audit audit [--json]
+ *
+ * It asks the gateway nothing: the socket is there because the kernel knows who listens at its other
+ * end. Exit code: 0 no drift, 7 drift, 1 it could not be done, 2 usage.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gather.h"
+#include "report.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DRIFT = 7, SOCKET_FD = 3 };
+
+static int failed(const char *what, int error)
+{
+	fprintf(stderr,
+		"natlockctl: %s\n  cause: %s\n  fix:   Run it on the host, in the pid namespace of "
+		"natlock.\n",
+		what, strerror(error));
+	return EXIT_FAILED;
+}
+
+static uint64_t longest_stop(const struct compare_crew *crew)
+{
+	uint64_t longest = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->count; i++)
+		if (crew->process[i].stopped_ns > longest)
+			longest = crew->process[i].stopped_ns;
+	return longest;
+}
+
+static int audit(bool json)
+{
+	static struct compare_crew crew;
+	struct checks list = {0};
+	pid_t supervisor = gather_supervisor(SOCKET_FD);
+	int error;
+
+	close(SOCKET_FD);
+	if (supervisor < 0)
+		return failed("cannot tell which process listens at natlock's socket", -supervisor);
+	error = gather(&crew, supervisor);
+	if (error < 0)
+		return failed("cannot look at the supervisor", -error);
+	compare_all(&list, &crew, policy_filters);
+	if (json)
+		report_json(stdout, &list, time(NULL), longest_stop(&crew));
+	else
+		report_table(stdout, &list);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return failed("cannot write the output", errno);
+	if (!json)
+		report_summary(stderr, &list, longest_stop(&crew));
+	error = list.results[CHECK_DRIFT] ? EXIT_DRIFT : EXIT_OK;
+	check_free(&list);
+	gather_free(&crew);
+	return error;
+}
+
+int main(int argc, char **argv)
+{
+	bool json = argc > 2 && strcmp(argv[argc - 1], "--json") == 0;
+
+	if (argc >= 2 && strcmp(argv[1], "audit") == 0)
+		return audit(json);
+	fprintf(stderr, "natlock-audit is started by: natlockctl policy audit\n");
+	return EXIT_USAGE;
+}

@@ -1,0 +1,19 @@
+/* An audit's lines for a person and for a program. */
+#ifndef NATLOCK_AUDIT_REPORT_H
+#define NATLOCK_AUDIT_REPORT_H
+
+#include <stdio.h>
+
+#include "check.h"
+
+/* One line a check, in columns. What a process could have chosen is shown escaped. */
+void report_table(FILE *out, const struct checks *list);
+/* The same as {"schema":"natlock.policy.audit/1",...}; `slowest_ns`: the longest stop of a process. */
+void report_json(FILE *out, const struct checks *list, time_t now, uint64_t slowest_ns);
+/* For standard error: how many of each, and what would be needed for the rest. */
+void report_summary(FILE *err, const struct checks *list, uint64_t slowest_ns);
+
+/* Text between quotes, as JSON has it. Any bytes. */
+void report_json_string(FILE *out, const char *text);
+
+#endif
