@@ -171,22 +171,38 @@ void compare_process(struct checks *list, const struct compare_crew *crew, const
 		compare_worker(list, crew, f);
 }
 
+/* The keeper of `natlock run` lives with the user's program, outside the gateway's namespace. */
+static bool is_keeper(const struct compare_crew *crew, const struct found *f, unsigned int keepers)
+{
+	const struct found *super = &crew->process[0];
+
+	return f->kind == FOUND_KEEPER && crew->is_run && keepers == 0 &&
+	       (f->namespace_error[FOUND_USER] || super->namespace_error[FOUND_USER] ||
+		       f->namespace_inode[FOUND_USER] != super->namespace_inode[FOUND_USER]);
+}
+
 /* Nobody belongs to the gateway whom natlock does not know, and workers have no children. */
 static void compare_kin(struct checks *list, const struct compare_crew *crew)
 {
+	unsigned int i, strangers = 0, keepers = 0;
 	struct check *c;
-	unsigned int i, strangers = 0;
 
-	for (i = 0; i < crew->count; i++) {
+	for (i = 1; i < crew->count; i++) {
 		const struct found *f = &crew->process[i];
 
-		if (f->kind != FOUND_STRANGER)
+		if (f->kind < FOUND_SUPERVISOR)
 			continue;
+		if (is_keeper(crew, f, keepers)) {
+			keepers++;
+			continue;
+		}
 		strangers++;
 		c = check_add(list, f, "process", "a worker, a child of the supervisor");
 		check_found(list, c, false, "child of %d: %s", f->status.parent, f->file);
 	}
-	c = check_add(list, &crew->process[0], "processes", "supervisor and workers, no others");
+	c = check_add(list, &crew->process[0], "processes",
+		crew->is_run ? "supervisor, workers, the program's keeper"
+			     : "supervisor and workers");
 	check_found(list, c, strangers == 0, "%u, %u of them unknown", crew->count, strangers);
 }
 

@@ -15,6 +15,7 @@ struct compare_crew {
 	const struct found *process; /* the supervisor first */
 	unsigned int count;
 	struct found operator; /* who asks: pid, status and namespaces */
+	bool is_run;	       /* of `natlock run`: a keeper belongs to it */
 	int landlock_abi;      /* of this kernel; 0: it has none */
 };
 

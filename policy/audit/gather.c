@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,11 +26,26 @@
 
 enum { BORN_TRIES = 20, BORN_MS = 50, STATUS_BYTES = 16384 };
 
-pid_t gather_supervisor(int fd)
+/* By the name it listens at: "run-PID", or "admin-run-PID" for changes. */
+static bool is_run_socket(int fd)
+{
+	struct sockaddr_un address = {0};
+	socklen_t n = sizeof(address) - 1;
+	const char *name;
+
+	if (getpeername(fd, (struct sockaddr *)&address, &n) < 0)
+		return false;
+	name = strrchr(address.sun_path, '/');
+	name = name ? name + 1 : address.sun_path;
+	return strncmp(name, "run-", 4) == 0 || strncmp(name, "admin-run-", 10) == 0;
+}
+
+pid_t gather_supervisor(int fd, bool *is_run)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
+	*is_run = is_run_socket(fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return -errno;
 	return peer.pid > 0 ? peer.pid : -ESRCH; /* 0: it is not in our pid namespace */

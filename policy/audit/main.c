@@ -43,7 +43,7 @@ static int audit(bool json)
 {
 	static struct compare_crew crew;
 	struct checks list = {0};
-	pid_t supervisor = gather_supervisor(SOCKET_FD);
+	pid_t supervisor = gather_supervisor(SOCKET_FD, &crew.is_run);
 	int error;
 
 	close(SOCKET_FD);
