@@ -3,6 +3,7 @@
  * do none of this; it starts this program with the gateway's socket as descriptor 3.
  *
  *     natlock-audit audit [--json]
+ *     natlock-audit export json|systemd|oci [PROC]
  *
  * It asks the gateway nothing: the socket is there because the kernel knows who listens at its other
  * end. Exit code: 0 no drift, 7 drift, 1 it could not be done, 2 usage.
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "export_command.h"
 #include "gather.h"
 #include "report.h"
 
@@ -73,6 +75,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 2 && strcmp(argv[1], "audit") == 0)
 		return audit(json);
+	if (argc - json >= 3 && strcmp(argv[1], "export") == 0)
+		return export_command(stdout, argv[2], argc - json > 3 ? argv[3] : NULL);
 	fprintf(stderr, "natlock-audit is started by: natlockctl policy audit\n");
 	return EXIT_USAGE;
 }
