@@ -10,7 +10,7 @@ enum { CHECK_WHAT = 32, CHECK_TEXT = 160 };
 
 struct check {
 	char process[FOUND_NAME];
-	pid_t pid;
+	pid_t pid; /* 0: of no process of the gateway (a probe) */
 	char what[CHECK_WHAT];
 	char declared[CHECK_TEXT], found[CHECK_TEXT];
 	enum check_result result;

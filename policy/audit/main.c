@@ -2,7 +2,7 @@
  * natlock-audit: natlockctl's part that looks at processes. natlockctl itself is confined and may
  * do none of this; it starts this program with the gateway's socket as descriptor 3.
  *
- *     natlock-audit audit [--json]
+ *     natlock-audit audit [--probe] [--json]
  *     natlock-audit export json|systemd|oci [PROC]
  *
  * It asks the gateway nothing: the socket is there because the kernel knows who listens at its other
@@ -17,6 +17,7 @@
 
 #include "export_command.h"
 #include "gather.h"
+#include "probe.h"
 #include "report.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DRIFT = 7, SOCKET_FD = 3 };
@@ -41,7 +42,7 @@ static uint64_t longest_stop(const struct compare_crew *crew)
 	return longest;
 }
 
-static int audit(bool json)
+static int audit(bool json, bool probe)
 {
 	static struct compare_crew crew;
 	struct checks list = {0};
@@ -55,6 +56,8 @@ static int audit(bool json)
 	if (error < 0)
 		return failed("cannot look at the supervisor", -error);
 	compare_all(&list, &crew, policy_filters);
+	if (probe)
+		probe_all(&list, crew.landlock_abi);
 	if (json)
 		report_json(stdout, &list, time(NULL), longest_stop(&crew));
 	else
@@ -74,7 +77,7 @@ int main(int argc, char **argv)
 	bool json = argc > 2 && strcmp(argv[argc - 1], "--json") == 0;
 
 	if (argc >= 2 && strcmp(argv[1], "audit") == 0)
-		return audit(json);
+		return audit(json, argc - json > 2 && strcmp(argv[2], "--probe") == 0);
 	if (argc - json >= 3 && strcmp(argv[1], "export") == 0)
 		return export_command(stdout, argv[2], argc - json > 3 ? argv[3] : NULL);
 	fprintf(stderr, "natlock-audit is started by: natlockctl policy audit\n");

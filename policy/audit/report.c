@@ -71,7 +71,7 @@ static struct widths measure(const struct checks *list)
 void report_table(FILE *out, const struct checks *list)
 {
 	const struct widths w = measure(list);
-	char process[CHECK_TEXT], found[CHECK_TEXT];
+	char process[CHECK_TEXT], found[CHECK_TEXT], pid[16];
 	unsigned int i;
 
 	fprintf(out, "%-*s  %7s  %-*s  %-*s  %-*s  %s\n", w.process, "PROCESS", "PID", w.what,
@@ -79,8 +79,9 @@ void report_table(FILE *out, const struct checks *list)
 	for (i = 0; i < list->count; i++) {
 		const struct check *c = &list->item[i];
 
-		fprintf(out, "%-*s  %7d  %-*s  %-*s  %-*s  %s", w.process,
-			printable(c->process, process), c->pid, w.what, c->what, w.declared,
+		snprintf(pid, sizeof(pid), c->pid ? "%d" : "-", c->pid);
+		fprintf(out, "%-*s  %7s  %-*s  %-*s  %-*s  %s", w.process,
+			printable(c->process, process), pid, w.what, c->what, w.declared,
 			c->declared, w.found, printable(c->found, found), result_words[c->result]);
 		fprintf(out, c->needs ? " (needs %s)\n" : "\n", c->needs);
 	}
@@ -101,7 +102,8 @@ void report_json(FILE *out, const struct checks *list, time_t now, uint64_t slow
 	for (i = 0; i < list->count; i++) {
 		const struct check *c = &list->item[i];
 
-		fprintf(out, "%s{\"pid\":%d", i ? "," : "", c->pid);
+		fputs(i ? ",{" : "{", out);
+		fprintf(out, c->pid ? "\"pid\":%d" : "\"pid\":null", c->pid);
 		json_field(out, "process", c->process);
 		json_field(out, "check", c->what);
 		json_field(out, "declared", c->declared);

@@ -95,6 +95,39 @@ def test_an_auditor_that_is_killed_leaves_nobody_standing(hubs):
         act(guest, "up", 1 << 16)
 
 
+def test_probes_show_what_happens_to_who_tries(hubs):
+    before = hubs.processes()
+    report = json.loads(hubs.control("policy", "audit", "--probe", "--json").stdout)
+    assert report["drift"] == 0 and report["unknown"] == 0
+    found = {(row["process"], row["check"]): (row["declared"], row["found"]) for row in report["items"] if row["pid"] is None}
+    for worker in WORKERS:
+        assert len([1 for process, _ in found if process == worker]) >= 60
+        for probe in ("openat", "execve", "fork", "ptrace_attach", "mprotect_exec", "bpf", "unshare_user", "setuid_root", "x32_getpid", "socket_raw", "tiocsti"):
+            assert found[worker, f"probe: {probe}"] == ("killed by the filter", "killed by the filter"), (worker, probe)
+    assert found["natproxy", "probe: socket_inet"] == ("works: its job", "succeeded")
+    assert found["alg", "probe: socket_inet"][1] == "killed by the filter"
+    assert found["no filter", "probe: openat"][1] == "No such file or directory", "the root is empty"
+    assert found["landlock alone", "probe: openat"][1] == "Permission denied"
+    assert {name: row["pid"] for name, row in hubs.processes().items()} == {name: row["pid"] for name, row in before.items()}, "no worker was touched"
+
+
+def test_policies_are_exported(hubs):
+    exported = json.loads(hubs.control("policy", "export", "json").stdout)
+    assert exported["schema"] == "natlock.policy.export/1"
+    assert {item["process"] for item in exported["items"]} == {*WORKERS, "supervisor", "ctl"}
+    assert json.loads(hubs.control("policy", "export", "oci", "alg").stdout)["defaultAction"] == "SCMP_ACT_KILL_PROCESS"
+    assert "SystemCallFilter=recvmsg sendmsg" in hubs.control("policy", "export", "systemd", "alg").stdout
+    for words in (("xml",), ("oci", "nobody"), ()):
+        assert hubs.control("policy", "export", *words, check=False).returncode == 2, words
+    assert hubs.control("status", "--probe", check=False).returncode == 2
+    assert hubs.control("-o", "csv", "policy", "audit", check=False).returncode == 2
+
+
+def test_without_a_gateway_there_is_nothing_to_audit(hubs, tmp_path):
+    answer = sh(program("natlockctl"), "--api", tmp_path / "api", "policy", "audit", check=False)
+    assert answer.returncode == 3 and "natlock up" in answer.stderr
+
+
 def test_a_user_is_told_what_needs_root(world):
     """Who started `natlock run` without privileges may look at his workers, but not at their filters, and not at the supervisor."""
     home = world.folder / "audit-home"

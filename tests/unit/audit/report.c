@@ -68,6 +68,20 @@ Test(report, json)
 	check_free(&list);
 }
 
+Test(report, a_probe_has_no_pid)
+{
+	const struct found f = {.name = "no filter"};
+	struct checks list = {0};
+	const char *text;
+
+	check_found(&list, check_add(&list, &f, "probe: openat", "refused"), true, "refused");
+	text = written(report_table, &list);
+	cr_expect(strstr(text, "no filter        -  probe: openat"), "%s", text);
+	text = written(write_json, &list);
+	cr_expect(strstr(text, "{\"pid\":null,\"process\":\"no filter\""), "%s", text);
+	check_free(&list);
+}
+
 Test(report, summary)
 {
 	struct checks list = {0};

@@ -13,12 +13,14 @@ static bool in_blocks(const struct blocks *b, uint64_t value)
 
 Test(blocks, ranges_are_exact_at_both_ends)
 {
-	struct policy_condition c = {.argument = {.bits = 32}, .ranges = 2, .range = {{16, 79}, {100, 100}}};
+	struct policy_condition c = {
+		.argument = {.bits = 32}, .ranges = 2, .range = {{16, 79}, {100, 100}}};
 	struct blocks b;
 
 	cr_assert(blocks_of(&c, &b));
 	for (uint64_t value = 0; value < 200; value++)
-		cr_expect_eq(in_blocks(&b, value), (value >= 16 && value <= 79) || value == 100, "%u", (unsigned int)value);
+		cr_expect_eq(in_blocks(&b, value), (value >= 16 && value <= 79) || value == 100,
+			"%u", (unsigned int)value);
 	cr_expect_not(in_blocks(&b, 0xffffffff));
 	cr_expect(in_blocks(&b, UINT64_C(0xabcd00000010)), "the kernel reads an int");
 	c.argument.bits = 64;
@@ -28,7 +30,8 @@ Test(blocks, ranges_are_exact_at_both_ends)
 
 Test(blocks, subsets)
 {
-	struct policy_condition c = {.argument = {.bits = 32}, .subset = true, .forbidden_bits = 0xfffffffc};
+	struct policy_condition c = {
+		.argument = {.bits = 32}, .subset = true, .forbidden_bits = 0xfffffffc};
 	struct blocks b;
 
 	cr_assert(blocks_of(&c, &b));
