@@ -1,7 +1,13 @@
 /*
  * Theory of operation. /proc/PID/fd says "socket:[123]" and needs root; a copy of the descriptor can
  * be asked what it is, and whoever made the user namespace may have one. A copy shares the open
- * file, so nothing is done with it but questions, and it is closed before the next one is taken.
+ * file, so nothing is done with it but questions.
+ *
+ * A copy also keeps the file open: were its owner to close it in that moment, its epoll would go on
+ * telling of a descriptor that is gone, and libev answers that by making a new epoll, which is
+ * forbidden to a worker. So a worker stands still while numbers are copied that it may close: for
+ * SLICE_NS at a time, with a longer pause in between. Numbers that are fixed for life are copied
+ * while it runs; the supervisor may make a new epoll.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,9 +18,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "declare.h"
 #include "descriptors.h"
+#include "stop.h"
+
+enum { SLICE_NS = 100000, PAUSE_NS = 1000000 };
 
 static int socket_option(int fd, int name)
 {
@@ -111,25 +122,56 @@ static void look_one(int fd, struct found_fd *out)
 		out->kind = anonymous_kind(out->text);
 }
 
+/* 0, or the errno. */
+static int copy_one(struct found *f, int pidfd, unsigned int number)
+{
+	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+	if (fd < 0)
+		return errno == EBADF ? 0 : errno;
+	f->fd[f->fds].number = (int)number;
+	look_one(fd, &f->fd[f->fds++]);
+	close(fd);
+	return 0;
+}
+
+/* From *number on until `most` or the end of a slice. */
+static int copy_slice(struct found *f, int pidfd, unsigned int *number, unsigned int most)
+{
+	struct stop stop;
+	uint64_t stopped_ns;
+	int error = stop_begin(&stop, f->pid);
+
+	if (error)
+		return error;
+	while (error == 0 && *number < most && stop_length(&stop) < SLICE_NS)
+		error = copy_one(f, pidfd, (*number)++);
+	stopped_ns = stop_end(&stop);
+	if (stopped_ns > f->stopped_ns)
+		f->stopped_ns = stopped_ns;
+	return error;
+}
+
 static int copy_all(struct found *f, int pidfd)
 {
-	unsigned int most = f->status.fd_slots < FOUND_FDS ? f->status.fd_slots : FOUND_FDS, number;
+	const struct timespec pause = {0, PAUSE_NS};
+	unsigned int most = f->status.fd_slots < FOUND_FDS ? f->status.fd_slots : FOUND_FDS,
+		     number = 0;
+	unsigned int fixed = f->kind < FOUND_SUPERVISOR
+				     ? (unsigned int)declare_first_free((enum actor_id)f->kind)
+				     : most;
+	int error = 0;
 
 	f->fd = calloc(most, sizeof(*f->fd));
 	if (!f->fd)
 		return ENOMEM;
-	for (number = 0; number < most; number++) {
-		int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
-
-		if (fd < 0 && errno == EBADF)
-			continue;
-		if (fd < 0)
-			return errno;
-		f->fd[f->fds].number = (int)number;
-		look_one(fd, &f->fd[f->fds++]);
-		close(fd);
+	while (error == 0 && number < most && number < fixed)
+		error = copy_one(f, pidfd, number++);
+	while (error == 0 && number < most) {
+		error = copy_slice(f, pidfd, &number, most);
+		nanosleep(&pause, NULL);
 	}
-	return 0;
+	return error;
 }
 
 void descriptors_look(struct found *f)

@@ -6,8 +6,10 @@
 
 /*
  * Fills f->fds from 0 to f->status.fd_slots, by pidfd_getfd (Linux 5.6), which asks for what ptrace
- * asks for but does not stop anybody. Syscalls: pidfd_open pidfd_getfd newfstatat getsockopt
- * readlink close
+ * asks for. f->kind tells which numbers the process may close: for those it is stopped for moments,
+ * of which f->stopped_ns keeps the longest. f->fds_error is ETIMEDOUT if it cannot be stopped
+ * (stop.h). Syscalls: pidfd_open pidfd_getfd newfstatat getsockopt readlink close nanosleep, those
+ * of stop.h
  */
 void descriptors_look(struct found *f);
 

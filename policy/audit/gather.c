@@ -192,6 +192,8 @@ int gather(struct compare_crew *crew, pid_t supervisor)
 		process[i].layers_error = error;
 		if (error == 0 && process[i].kind <= FOUND_SUPERVISOR && !process[i].gone)
 			layers_look(&process[i]);
+		if (process[i].layers_error == ETIMEDOUT || process[i].fds_error == ETIMEDOUT)
+			return -ETIMEDOUT; /* our end lets it go on */
 	}
 	return process[0].status_error ? -process[0].status_error : 0;
 }

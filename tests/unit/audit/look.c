@@ -1,4 +1,4 @@
-/* policy/audit/look.c, descriptors.c, layers.c: at this process and its children, where we know what must be found. */
+/* policy/audit/look.c, descriptors.c, layers.c, stop.c: at this process and its children, where we know what must be found. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "descriptors.h"
 #include "layers.h"
 #include "look.h"
+#include "stop.h"
 
 static struct found f;
 
@@ -81,7 +82,7 @@ Test(look, kinds_of_descriptors)
 	int epoll = epoll_create1(0), event = eventfd(0, 0), memfd = memfd_create("x", 0),
 	    pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
-	f = (struct found){.pid = getpid()};
+	f = (struct found){.pid = getpid(), .kind = FOUND_SUPERVISOR};
 	f.status.fd_slots = 128;
 	descriptors_look(&f);
 	cr_assert_eq(f.fds_error, 0);
@@ -187,6 +188,60 @@ Test(layers, none_one_two)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
+}
+
+/* A worker may close what is not fixed for life, so it stands still while that is copied. */
+Test(descriptors, of_a_worker_that_may_close_them)
+{
+	int event = eventfd(0, 0), copy;
+	pid_t pid;
+
+	cr_assert_geq(fcntl(event, F_DUPFD, 5000), 5000);
+	pid = waiting_child(0);
+	f = (struct found){.pid = pid, .kind = ACTOR_ALG};
+	f.status.fd_slots = 8192;
+	descriptors_look(&f);
+	cr_assert_eq(f.fds_error, 0);
+	cr_expect_eq(kind_at(event), FOUND_EVENT);
+	cr_expect_eq(kind_at(5000), FOUND_EVENT);
+	cr_expect(f.stopped_ns > 0 && f.stopped_ns < 1000000000);
+	cr_expect_neq(state_of(pid), 't', "it goes on");
+	copy = eventfd(0, 0);
+	cr_expect_lt(copy, 100, "no copy is left behind");
+	look_free(&f);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+Test(stop, nobody_and_somebody)
+{
+	struct stop s;
+	pid_t pid = waiting_child(0);
+
+	cr_expect_eq(stop_begin(&s, 0x3ffffff0), ESRCH);
+	cr_assert_eq(stop_begin(&s, pid), 0);
+	cr_expect_eq(state_of(pid), 't');
+	cr_expect_gt(stop_end(&s), 0);
+	cr_expect_neq(state_of(pid), 't');
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cr_expect_eq(stop_begin(&s, pid), ESRCH);
+}
+
+/* Our death lets it go on. */
+Test(stop, is_over_when_we_are)
+{
+	struct stop s;
+	pid_t pid = waiting_child(0), auditor = fork();
+
+	if (auditor == 0) {
+		(void)!stop_begin(&s, pid);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(auditor, NULL, 0);
+	cr_expect_eq(state_of(pid), 'S');
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 Test(layers, of_nobody)
