@@ -96,30 +96,38 @@ static enum found_kind anonymous_kind(const char *text)
 	return FOUND_OTHER;
 }
 
-static void look_one(int fd, struct found_fd *out)
+/* Whatever is no socket goes by its link, too. */
+static void look_file(int fd, const struct stat *st, struct found_fd *out)
 {
 	char link[32];
-	struct stat st;
 	ssize_t n;
 
-	out->kind = FOUND_OTHER;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, out->text, sizeof(out->text) - 1);
 	out->text[n > 0 ? n : 0] = '\0';
+	if (S_ISCHR(st->st_mode))
+		look_device(st->st_rdev, out);
+	else if (strncmp(out->text, "/memfd:", 7) == 0)
+		out->kind = FOUND_MEMFD;
+	else if (S_ISREG(st->st_mode) && out->text[0] == '/')
+		out->kind = FOUND_FILE;
+	else if (S_ISDIR(st->st_mode))
+		out->kind = FOUND_FOLDER;
+	else
+		out->kind = anonymous_kind(out->text);
+}
+
+static void look_one(int fd, struct found_fd *out)
+{
+	struct stat st;
+
+	out->kind = FOUND_OTHER;
 	if (fstat(fd, &st) < 0)
 		return;
 	if (S_ISSOCK(st.st_mode))
 		look_socket(fd, out);
-	else if (S_ISCHR(st.st_mode))
-		look_device(st.st_rdev, out);
-	else if (strncmp(out->text, "/memfd:", 7) == 0)
-		out->kind = FOUND_MEMFD;
-	else if (S_ISREG(st.st_mode) && out->text[0] == '/')
-		out->kind = FOUND_FILE;
-	else if (S_ISDIR(st.st_mode))
-		out->kind = FOUND_FOLDER;
 	else
-		out->kind = anonymous_kind(out->text);
+		look_file(fd, &st, out);
 }
 
 /* 0, or the errno. */
