@@ -194,6 +194,18 @@ static void look_dumpable(struct found *f)
 	f->is_dumpable = f->dumpable_error == 0 && st.st_uid == f->status.uid[1];
 }
 
+/* The end of a long path says more than its beginning. */
+static void keep_end(char out[FOUND_TEXT], const char *path)
+{
+	enum { KEPT = FOUND_TEXT - 4 };
+	size_t length = strlen(path);
+
+	if (length > KEPT)
+		snprintf(out, FOUND_TEXT, "...%.*s", KEPT, path + length - KEPT);
+	else
+		snprintf(out, FOUND_TEXT, "%.*s", KEPT, path);
+}
+
 static void look_file(struct found *f, const struct look_programs *programs)
 {
 	int expected = f->kind <= FOUND_SUPERVISOR ? programs->fd[f->kind] : -1;
@@ -201,9 +213,7 @@ static void look_file(struct found *f, const struct look_programs *programs)
 	struct stat theirs, ours;
 
 	f->file_error = -file_path(f->pid, path, sizeof(path));
-	snprintf(f->file, sizeof(f->file), "%s%s", strlen(path) < sizeof(f->file) ? "" : "...",
-		strlen(path) < sizeof(f->file) ? path
-					       : path + strlen(path) - (sizeof(f->file) - 4));
+	keep_end(f->file, path);
 	if (f->file_error || expected < 0)
 		return;
 	snprintf(link, sizeof(link), "/proc/%d/exe", f->pid);
