@@ -273,10 +273,12 @@ static int open_file(struct ctl *ctl)
 /* natlock-audit prints lines or JSON. */
 static int check_audit(const struct ctl *ctl)
 {
+	char message[64];
+
 	if (ctl->format == FORMAT_TABLE || ctl->format == FORMAT_JSON)
 		return CTL_GO_ON;
-	return usage(ctl, "It prints a table, or JSON with --json.", "-o has no such meaning for \"%s\"",
-		ctl->verb->words);
+	snprintf(message, sizeof(message), "-o %s has no meaning for \"%%s\"", format_names[ctl->format]);
+	return usage(ctl, "It prints a table, or JSON with --json.", message, ctl->verb->words);
 }
 
 static int check_export(const struct ctl *ctl)

@@ -203,7 +203,11 @@ static void compare_kin(struct checks *list, const struct compare_crew *crew)
 	c = check_add(list, &crew->process[0], "processes",
 		crew->is_run ? "supervisor, workers, the program's keeper"
 			     : "supervisor and workers");
-	check_found(list, c, strangers == 0, "%u, %u of them unknown", crew->count, strangers);
+	if (crew->count == 1) /* a /proc that hides others (hidepid), or a gateway that is ending */
+		check_unknown(list, c, EACCES);
+	else
+		check_found(
+			list, c, strangers == 0, "%u, %u of them unknown", crew->count, strangers);
 }
 
 void compare_all(

@@ -42,6 +42,14 @@ static uint64_t longest_stop(const struct compare_crew *crew)
 	return longest;
 }
 
+static uint64_t wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 static int audit(bool json, bool probe)
 {
 	static struct compare_crew crew;
@@ -59,7 +67,7 @@ static int audit(bool json, bool probe)
 	if (probe)
 		probe_all(&list, crew.landlock_abi);
 	if (json)
-		report_json(stdout, &list, time(NULL), longest_stop(&crew));
+		report_json(stdout, &list, wall_ms(), longest_stop(&crew));
 	else
 		report_table(stdout, &list);
 	if (fflush(stdout) != 0 || ferror(stdout))

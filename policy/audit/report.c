@@ -93,12 +93,25 @@ static void json_field(FILE *out, const char *key, const char *text)
 	report_json_string(out, text);
 }
 
-void report_json(FILE *out, const struct checks *list, time_t now, uint64_t slowest_ns)
+/* As natlockctl's other answers have it. */
+static void json_time(FILE *out, uint64_t now_ms)
+{
+	const time_t seconds = (time_t)(now_ms / 1000);
+	char date[32] = "";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(out, "{\"schema\":\"natlock.policy.audit/1\",\"time\":\"%s.%03uZ\",\"hub\":null",
+		date, (unsigned int)(now_ms % 1000));
+}
+
+void report_json(FILE *out, const struct checks *list, uint64_t now_ms, uint64_t slowest_ns)
 {
 	unsigned int i;
 
-	fprintf(out, "{\"schema\":\"natlock.policy.audit/1\",\"time\":%" PRId64 ",\"items\":[",
-		(int64_t)now);
+	json_time(out, now_ms);
+	fputs(",\"items\":[", out);
 	for (i = 0; i < list->count; i++) {
 		const struct check *c = &list->item[i];
 

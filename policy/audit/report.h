@@ -8,8 +8,9 @@
 
 /* One line a check, in columns. What a process could have chosen is shown escaped. */
 void report_table(FILE *out, const struct checks *list);
-/* The same as {"schema":"natlock.policy.audit/1",...}; `slowest_ns`: the longest stop of a process. */
-void report_json(FILE *out, const struct checks *list, time_t now, uint64_t slowest_ns);
+/* The same as {"schema":"natlock.policy.audit/1",...}; now_ms: since 1970;
+ * slowest_ns: the longest stop of a process. */
+void report_json(FILE *out, const struct checks *list, uint64_t now_ms, uint64_t slowest_ns);
 /* For standard error: how many of each, and what would be needed for the rest. */
 void report_summary(FILE *err, const struct checks *list, uint64_t slowest_ns);
 

@@ -155,3 +155,14 @@ Test(compare, strangers_and_keepers)
 	cr_expect_eq(list.results[CHECK_DRIFT], 2);
 	check_free(&list);
 }
+
+Test(compare, a_supervisor_without_workers_proves_nothing)
+{
+	struct checks list = {0};
+
+	crew.count = 1;
+	compare_all(&list, &crew, crew_filters);
+	cr_expect_eq(crew_line(&list, SUPERVISOR, "processes")->result, CHECK_UNKNOWN);
+	cr_expect_eq(list.results[CHECK_DRIFT], 0);
+	check_free(&list);
+}

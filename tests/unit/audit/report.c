@@ -28,7 +28,7 @@ static char *written(void (*write)(FILE *out, const struct checks *list), const 
 
 static void write_json(FILE *out, const struct checks *list)
 {
-	report_json(out, list, 12, 3456);
+	report_json(out, list, 1354805097557, 3456);
 }
 
 static void write_summary(FILE *out, const struct checks *list)
@@ -56,7 +56,8 @@ Test(report, json)
 
 	fill(&list);
 	cr_expect_str_eq(written(write_json, &list),
-		"{\"schema\":\"natlock.policy.audit/1\",\"time\":12,\"items\":["
+		"{\"schema\":\"natlock.policy.audit/"
+		"1\",\"time\":\"2012-12-06T14:44:57.557Z\",\"hub\":null,\"items\":["
 		"{\"pid\":41,\"process\":\"alg\",\"check\":\"environment\",\"declared\":\"empty\","
 		"\"found\":\"empty\",\"result\":\"ok\"},"
 		"{\"pid\":41,\"process\":\"alg\",\"check\":\"descriptor "
