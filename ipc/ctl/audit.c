@@ -25,7 +25,7 @@ static int fail_exec(struct failure *f, int error)
 
 static void become(char *const *argv)
 {
-	const char *libexec = getenv("NATLOCK_LIBEXEC");
+	const char *libexec = secure_getenv("NATLOCK_LIBEXEC");
 	char own[PATH_BYTES], path[PATH_BYTES + 64];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	char *slash;

@@ -15,6 +15,7 @@ struct compare_crew {
 	const struct found *process; /* the supervisor first */
 	unsigned int count;
 	struct found operator; /* who asks: pid, status and namespaces */
+	char socket[112];      /* where the supervisor listens; "" when that is not known */
 	bool is_run;	       /* of `natlock run`: a keeper belongs to it */
 	int landlock_abi;      /* of this kernel; 0: it has none */
 };

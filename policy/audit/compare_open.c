@@ -142,8 +142,8 @@ static void check_executable(struct checks *list, const struct found *f)
 		pieces++;
 		if (m->write ||
 			(!kernels && (worker ? !m->is_program : m->inode == 0 || m->is_memfd))) {
-			check_found(list, c, false, "%s%s %s", m->write ? "writable: " : "",
-				m->text[0] ? m->text : "anonymous", m->execute ? "executable" : "");
+			check_found(list, c, false, "%s%s", m->text[0] ? m->text : "anonymous",
+				m->write ? ", writable" : "");
 			return;
 		}
 	}

@@ -26,26 +26,32 @@
 
 enum { BORN_TRIES = 20, BORN_MS = 50, STATUS_BYTES = 16384 };
 
-/* By the name it listens at: "run-PID", or "admin-run-PID" for changes. */
-static bool is_run_socket(int fd)
+/* FOLDER/NAME, or FOLDER/admin-NAME for changes: the former is what --api takes. */
+static void find_socket(int fd, struct compare_crew *crew)
 {
+	static const char admin[] = "admin-";
 	struct sockaddr_un address = {0};
 	socklen_t n = sizeof(address) - 1;
-	const char *name;
+	int folder;
+	char *name;
 
 	if (getpeername(fd, (struct sockaddr *)&address, &n) < 0)
-		return false;
+		return;
 	name = strrchr(address.sun_path, '/');
 	name = name ? name + 1 : address.sun_path;
-	return strncmp(name, "run-", 4) == 0 || strncmp(name, "admin-run-", 10) == 0;
+	folder = (int)(name - address.sun_path);
+	if (strncmp(name, admin, sizeof(admin) - 1) == 0)
+		name += sizeof(admin) - 1;
+	crew->is_run = strncmp(name, "run-", 4) == 0;
+	snprintf(crew->socket, sizeof(crew->socket), "%.*s%s", folder, address.sun_path, name);
 }
 
-pid_t gather_supervisor(int fd, bool *is_run)
+pid_t gather_supervisor(int fd, struct compare_crew *crew)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	*is_run = is_run_socket(fd);
+	find_socket(fd, crew);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return -errno;
 	return peer.pid > 0 ? peer.pid : -ESRCH; /* 0: it is not in our pid namespace */

@@ -8,10 +8,10 @@
 enum { GATHER_MAX = 512 };
 
 /*
- * Who listens at the other end of a connected socket of natlock; -errno. *is_run: whether it is the
- * socket of a `natlock run`. Syscalls: getsockopt getpeername
+ * Who listens at the other end of a connected socket of natlock; -errno. Fills crew->socket, and
+ * crew->is_run: whether it is the socket of a `natlock run`. Syscalls: getsockopt getpeername
  */
-pid_t gather_supervisor(int fd, bool *is_run);
+pid_t gather_supervisor(int fd, struct compare_crew *crew);
 
 /*
  * Looks at the supervisor and at every process below it. crew->process is the heap's, gather_free

@@ -264,7 +264,8 @@ static void look_maps(struct found *f)
 
 	if (n == 0) /* nothing is shown, but there is no error either */
 		n = -EACCES;
-	f->maps_error = n < 0 ? (int)-n : 0;
+	f->more_mappings = n == -EFBIG; /* nobody of ours has so many */
+	f->maps_error = n < 0 && n != -EFBIG ? (int)-n : 0;
 	file_path(f->pid, program, sizeof(program));
 	for (line = text; n > 0 && *line; line += *line == '\n') {
 		if (proctext_mapping(line, program, &m))

@@ -54,7 +54,7 @@ static int audit(bool json, bool probe)
 {
 	static struct compare_crew crew;
 	struct checks list = {0};
-	pid_t supervisor = gather_supervisor(SOCKET_FD, &crew.is_run);
+	pid_t supervisor = gather_supervisor(SOCKET_FD, &crew);
 	int error;
 
 	close(SOCKET_FD);
@@ -73,7 +73,7 @@ static int audit(bool json, bool probe)
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return failed("cannot write the output", errno);
 	if (!json)
-		report_summary(stderr, &list, longest_stop(&crew));
+		report_summary(stderr, &list, longest_stop(&crew), crew.socket);
 	error = list.results[CHECK_DRIFT] ? EXIT_DRIFT : EXIT_OK;
 	check_free(&list);
 	gather_free(&crew);

@@ -133,7 +133,15 @@ void report_json(FILE *out, const struct checks *list, uint64_t now_ms, uint64_t
 		list->results[CHECK_UNKNOWN], slowest_ns);
 }
 
-void report_summary(FILE *err, const struct checks *list, uint64_t slowest_ns)
+/* Nothing that a shell would take for more than a path. */
+static bool is_plain_path(const char *path)
+{
+	return path[0] == '/' &&
+	       path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				 "0123456789/._-")] == '\0';
+}
+
+void report_summary(FILE *err, const struct checks *list, uint64_t slowest_ns, const char *socket)
 {
 	bool root = false;
 	unsigned int i;
@@ -145,5 +153,9 @@ void report_summary(FILE *err, const struct checks *list, uint64_t slowest_ns)
 	if (slowest_ns)
 		fprintf(err, " No process stood still for more than %" PRIu64 " us.",
 			(slowest_ns + 999) / 1000);
-	fputs(root ? " For the rest: sudo natlockctl policy audit\n" : "\n", err);
+	fputc('\n', err);
+	if (root)
+		fprintf(err, "For the rest: sudo natlockctl%s%s policy audit\n",
+			is_plain_path(socket) ? " --api " : "",
+			is_plain_path(socket) ? socket : "");
 }

@@ -32,15 +32,19 @@ static int connected(const char *name)
 
 Test(gather, who_listens)
 {
-	bool is_run;
+	static struct compare_crew crew = {.is_run = true};
 
-	cr_expect_eq(gather_supervisor(connected("api"), &is_run), getpid());
-	cr_expect_not(is_run);
-	cr_expect_eq(gather_supervisor(connected("run-5"), &is_run), getpid());
-	cr_expect(is_run);
-	cr_expect_eq(gather_supervisor(connected("admin-run-5"), &is_run), getpid());
-	cr_expect(is_run);
-	cr_expect_eq(gather_supervisor(-1, &is_run), -EBADF);
+	cr_expect_eq(gather_supervisor(connected("api"), &crew), getpid());
+	cr_expect_not(crew.is_run);
+	cr_expect_eq(strncmp(crew.socket, "/tmp/audit-unit-", 16), 0);
+	cr_expect_str_eq(strrchr(crew.socket, '/'), "/api");
+	cr_expect_eq(gather_supervisor(connected("run-5"), &crew), getpid());
+	cr_expect(crew.is_run);
+	crew.is_run = false;
+	cr_expect_eq(gather_supervisor(connected("admin-run-5"), &crew), getpid());
+	cr_expect(crew.is_run);
+	cr_expect_str_eq(strrchr(crew.socket, '/'), "/run-5");
+	cr_expect_eq(gather_supervisor(-1, &crew), -EBADF);
 }
 
 static pid_t child(const char *program)

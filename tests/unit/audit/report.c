@@ -33,7 +33,7 @@ static void write_json(FILE *out, const struct checks *list)
 
 static void write_summary(FILE *out, const struct checks *list)
 {
-	report_summary(out, list, 3456);
+	report_summary(out, list, 3456, "/run/user/7/natlock/run-5");
 }
 
 Test(report, table)
@@ -89,8 +89,23 @@ Test(report, summary)
 
 	fill(&list);
 	cr_expect_str_eq(written(write_summary, &list),
-		"3 checks: 1 ok, 1 drift, 1 unknown. No process stood still for more than 4 us. "
-		"For the rest: sudo natlockctl policy audit\n");
+		"3 checks: 1 ok, 1 drift, 1 unknown. No process stood still for more than 4 us.\n"
+		"For the rest: sudo natlockctl --api /run/user/7/natlock/run-5 policy audit\n");
+	check_free(&list);
+}
+
+/* The path is the supervisor's word, and the line is made to be typed by root. */
+Test(report, no_command_is_smuggled_into_the_summary)
+{
+	struct checks list = {0};
+	char text[512];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	fill(&list);
+	report_summary(out, &list, 0, "/run/x;reboot");
+	fclose(out);
+	cr_expect_str_eq(text, "3 checks: 1 ok, 1 drift, 1 unknown.\nFor the rest: sudo natlockctl "
+			       "policy audit\n");
 	check_free(&list);
 }
 
