@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,12 +23,27 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DRIFT = 7, SOCKET_FD = 3 };
 
+static bool is_json;
+
+/* As natlockctl says it (ipc/ctl/failure.h). */
 static int failed(const char *what, int error)
 {
-	fprintf(stderr,
-		"natlockctl: %s\n  cause: %s\n  fix:   Run it on the host, in the pid namespace of "
-		"natlock.\n",
-		what, strerror(error));
+	const char *fix = error == ESRCH || error == ENOENT
+				  ? "Run it on the host, in natlock's pid namespace."
+				  : "Try again; if it stays so, see: natlockctl health";
+
+	if (!is_json) {
+		fprintf(stderr, "natlockctl: %s\n  cause: %s\n  fix:   %s\n", what, strerror(error),
+			fix);
+		return EXIT_FAILED;
+	}
+	fputs("{\"error\":{\"code\":\"E0715\",\"message\":", stderr);
+	report_json_string(stderr, what);
+	fputs(",\"cause\":", stderr);
+	report_json_string(stderr, strerror(error));
+	fputs(",\"fix\":", stderr);
+	report_json_string(stderr, fix);
+	fputs("}}\n", stderr);
 	return EXIT_FAILED;
 }
 
@@ -50,7 +66,7 @@ static uint64_t wall_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static int audit(bool json, bool probe)
+static int audit(bool probe)
 {
 	static struct compare_crew crew;
 	struct checks list = {0};
@@ -66,13 +82,13 @@ static int audit(bool json, bool probe)
 	compare_all(&list, &crew, policy_filters);
 	if (probe)
 		probe_all(&list, crew.landlock_abi);
-	if (json)
+	if (is_json)
 		report_json(stdout, &list, wall_ms(), longest_stop(&crew));
 	else
 		report_table(stdout, &list);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return failed("cannot write the output", errno);
-	if (!json)
+	if (!is_json)
 		report_summary(stderr, &list, longest_stop(&crew), crew.socket);
 	error = list.results[CHECK_DRIFT] ? EXIT_DRIFT : EXIT_OK;
 	check_free(&list);
@@ -82,12 +98,16 @@ static int audit(bool json, bool probe)
 
 int main(int argc, char **argv)
 {
-	bool json = argc > 2 && strcmp(argv[argc - 1], "--json") == 0;
+	is_json = argc > 2 && strcmp(argv[argc - 1], "--json") == 0;
+	argc -= is_json;
 
+	/* What it may do it does by itself: nothing that it starts can gain anything. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return failed("cannot give up gaining privileges", errno);
 	if (argc >= 2 && strcmp(argv[1], "audit") == 0)
-		return audit(json, argc - json > 2 && strcmp(argv[2], "--probe") == 0);
-	if (argc - json >= 3 && strcmp(argv[1], "export") == 0)
-		return export_command(stdout, argv[2], argc - json > 3 ? argv[3] : NULL);
+		return audit(argc > 2 && strcmp(argv[2], "--probe") == 0);
+	if (argc >= 3 && strcmp(argv[1], "export") == 0)
+		return export_command(stdout, argv[2], argc > 3 ? argv[3] : NULL);
 	fprintf(stderr, "natlock-audit is started by: natlockctl policy audit\n");
 	return EXIT_USAGE;
 }

@@ -169,6 +169,7 @@ LOOSE = {
     "ipc": {(w, "ipc namespace") for w in WORKERS},
     "limit": {(w, "limit: processes") for w in WORKERS},
     "uid": {(w, "uid") for w in WORKERS},
+    "seal": {(w, "shared memory") for w in ("broker", "netstack", "natproxy")},
     "root": {(w, "root") for w in WORKERS},
     "environment": {(w, "environment") for w in WORKERS},
     "child": {("supervisor", "processes"), ("keeper", "process")},
