@@ -63,11 +63,10 @@ static void probe_one(struct checks *list, const struct sacrifice_tools *tools,
 	snprintf(f.name, sizeof(f.name), "%s", s->name);
 	snprintf(what, sizeof(what), "probe: %s", probes[index].name);
 	c = check_add(list, &f, what, words[expected]);
-	if (status < 0)
-		check_unknown(list, c, -status);
+	if (status < 0 || !sacrifice_reached(status)) /* no such place can be made here */
+		check_unknown(list, c, status < 0 ? -status : ECANCELED);
 	else
-		check_found(list, c,
-			sacrifice_reached(status) && sacrifice_matches(status, expected), "%s",
+		check_found(list, c, sacrifice_matches(status, expected), "%s",
 			sacrifice_describe(status, text, sizeof(text)));
 }
 

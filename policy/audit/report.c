@@ -20,7 +20,7 @@ static const char *printable(const char *text, char out[CHECK_TEXT])
 {
 	size_t i;
 
-	for (i = 0; text[i] && i < CHECK_TEXT - 1; i++)
+	for (i = 0; i < CHECK_TEXT - 1 && text[i]; i++)
 		out[i] = is_plain(text[i]) ? text[i] : '?';
 	out[i] = '\0';
 	return out;
