@@ -15,12 +15,13 @@
 #include "export.h"
 #include "report.h"
 
+/* The profile is for the machine that it is made on. A runtime takes its own one where none is named. */
 #if defined(__x86_64__)
-static const char architecture[] = "SCMP_ARCH_X86_64";
+#define ARCHITECTURES "  \"architectures\":[\"SCMP_ARCH_X86_64\"],\n"
 #elif defined(__aarch64__)
-static const char architecture[] = "SCMP_ARCH_AARCH64";
+#define ARCHITECTURES "  \"architectures\":[\"SCMP_ARCH_AARCH64\"],\n"
 #else
-#error "name this architecture as the OCI runtime specification does"
+#define ARCHITECTURES ""
 #endif
 
 static bool is_worker(const struct policy *policy)
@@ -168,10 +169,9 @@ void export_oci(FILE *out, const struct policy *policy)
 	struct entry e = {.out = out};
 	unsigned int i;
 
-	fprintf(out,
-		"{\n  \"defaultAction\":\"SCMP_ACT_KILL_PROCESS\",\n  "
-		"\"architectures\":[\"%s\"],\n  \"syscalls\":[",
-		architecture);
+	fputs("{\n  \"defaultAction\":\"SCMP_ACT_KILL_PROCESS\",\n" ARCHITECTURES
+	      "  \"syscalls\":[",
+		out);
 	for (i = 0; i < policy->rules; i++) {
 		e.rule = &policy->rule[i];
 		if (e.rule->stage != POLICY_BOOT)
