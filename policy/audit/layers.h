@@ -5,11 +5,10 @@
 #include "found.h"
 
 /*
- * Stops the process, copies its filters out of the kernel, lets it go on: f->layer[0..layers) and
- * how long it stood, if that is longer than f->stopped_ns. It needs CAP_SYS_ADMIN and that we wear no filter ourselves (the
- * kernel's terms); a process is not stopped when that is missing. If this process dies in between,
- * the kernel detaches it and the other goes on. Syscalls: those of
- * stop.h
+ * Stops the process, copies its filters out of the kernel, lets it go on: f->layer[0..layers), and
+ * how long it stood if that is longer than f->stopped_ns. Fails with f->layers_error: ETIMEDOUT if
+ * it cannot be stopped (stop.h), EPERM without CAP_SYS_ADMIN, EACCES behind a filter of our own.
+ * Syscalls: ptrace, those of stop.h
  */
 void layers_look(struct found *f);
 /* 0, or the errno with which layers_look would fail for every process. */
