@@ -37,6 +37,7 @@ enum found_capability_set {
 /* /proc/PID/status. */
 struct found_status {
 	char name[FOUND_NAME];
+	char state; /* 'S', 'R', ..., 'Z': ended, and nobody has asked yet */
 	pid_t parent, tracer;
 	unsigned int threads;
 	uint32_t uid[4], gid[4]; /* real, effective, saved, file system */

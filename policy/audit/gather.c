@@ -24,7 +24,7 @@
 #include "layers.h"
 #include "proctext.h"
 
-enum { BORN_TRIES = 20, BORN_MS = 50, STATUS_BYTES = 16384 };
+enum { BIRTH_MS = 500, BORN_TRIES = 20, BORN_MS = 50, STATUS_BYTES = 16384 };
 
 /* FOLDER/NAME, or FOLDER/admin-NAME for changes: the former is what --api takes. */
 static void find_socket(int fd, struct compare_crew *crew)
@@ -57,12 +57,14 @@ pid_t gather_supervisor(int fd, struct compare_crew *crew)
 	return peer.pid > 0 ? peer.pid : -ESRCH; /* 0: it is not in our pid namespace */
 }
 
-static int parent_of(pid_t pid)
+/* 0: it has none, or has ended. */
+static pid_t parent_of(pid_t pid)
 {
 	char text[STATUS_BYTES];
 	struct found_status status;
 
-	if (look_text(pid, "status", text, sizeof(text)) < 0 || proctext_status(text, &status) < 0)
+	if (look_text(pid, "status", text, sizeof(text)) < 0 ||
+		proctext_status(text, &status) < 0 || status.state == 'Z')
 		return 0;
 	return status.parent;
 }
@@ -144,17 +146,29 @@ static void find_all(struct compare_crew *crew, struct found *process, pid_t sup
 	qsort(process + 1, crew->count - 1, sizeof(*process), by_birth);
 }
 
-/* A worker that is being born wears no filter yet. */
+/*
+ * A worker that is being born wears no filter yet, or that of the supervisor who bore it. No count
+ * of filters tells, so it must have lived for a while.
+ */
+static bool is_born(pid_t pid)
+{
+	struct timespec now;
+	char text[STATUS_BYTES];
+	uint64_t start_ms;
+
+	if (look_text(pid, "stat", text, sizeof(text)) <= 0)
+		return true; /* or gone, which look_at will tell */
+	start_ms = proctext_start_ms(text, sysconf(_SC_CLK_TCK));
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >= start_ms + BIRTH_MS;
+}
+
 static bool all_are_born(const struct compare_crew *crew, const struct found *process)
 {
-	char text[STATUS_BYTES];
-	struct found_status status;
 	unsigned int i;
 
 	for (i = 0; i < crew->count; i++)
-		if (process[i].kind <= FOUND_SUPERVISOR &&
-			look_text(process[i].pid, "status", text, sizeof(text)) > 0 &&
-			proctext_status(text, &status) == 0 && status.seccomp == 0)
+		if (process[i].kind <= FOUND_SUPERVISOR && !is_born(process[i].pid))
 			return false;
 	return true;
 }

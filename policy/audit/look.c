@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +332,16 @@ static void look_code(struct found *f, const struct look_programs *programs)
 	f->is_installed_code = r == 0;
 }
 
+/* What was read of a process that ended meanwhile is worth nothing. */
+static bool has_ended(pid_t pid)
+{
+	char text[TEXT_BYTES];
+	struct found_status status;
+
+	return look_text(pid, "status", text, sizeof(text)) <= 0 ||
+	       proctext_status(text, &status) < 0 || status.state == 'Z' || status.state == 'X';
+}
+
 void look_at(struct found *f, const struct look_programs *programs)
 {
 	look_status(f);
@@ -345,7 +354,7 @@ void look_at(struct found *f, const struct look_programs *programs)
 	look_maps(f);
 	look_code(f, programs);
 	descriptors_look(f);
-	f->gone = kill(f->pid, 0) < 0 && errno == ESRCH;
+	f->gone = has_ended(f->pid);
 }
 
 void look_at_self(struct found *f)

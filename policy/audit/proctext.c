@@ -60,7 +60,7 @@ int proctext_status(const char *text, struct found_status *out)
 {
 	static const char *const sets[FOUND_SETS] = {
 		"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"};
-	const char *name = value_of(text, "Name");
+	const char *name = value_of(text, "Name"), *state;
 	long last = -1, group;
 	unsigned int i;
 
@@ -70,6 +70,8 @@ int proctext_status(const char *text, struct found_status *out)
 		return -EINVAL;
 	name += strspn(name, " \t");
 	snprintf(out->name, sizeof(out->name), "%.*s", (int)strcspn(name, "\n"), name);
+	state = value_of(text, "State");
+	out->state = state ? state[strspn(state, " \t")] : '?';
 	out->parent = (pid_t)number_of(text, "PPid", 10, 0);
 	out->tracer = (pid_t)number_of(text, "TracerPid", 10, 0);
 	out->threads = (unsigned int)number_of(text, "Threads", 10, 0);
@@ -198,24 +200,44 @@ bool proctext_mapping(const char *line, const char *program, struct found_mappin
 	return true;
 }
 
-int64_t proctext_environment(const char *text)
+/* Fields of /proc/PID/stat as proc(5) numbers them. */
+enum { STAT_STATE = 3, STAT_START = 22, STAT_ENV_START = 50, STAT_ENV_END = 51, STAT_FIELDS };
+
+static bool stat_fields(const char *text, uint64_t value[STAT_FIELDS])
 {
-	enum { STATE = 3, STACK = 28, START = 50, END = 51 };
 	const char *at = strrchr(text, ')'); /* the name may hold anything */
-	uint64_t value[END + 1] = {0};
 	unsigned int field;
 
 	if (!at)
-		return -EINVAL;
+		return false;
 	at++;
-	for (field = STATE; field <= END; field++) {
+	for (field = STAT_STATE; field < STAT_FIELDS; field++) {
 		at += strspn(at, " ");
 		if (*at == '\0' || *at == '\n')
-			return -EINVAL;
+			return false;
 		value[field] = strtoull(at, NULL, 10);
 		at += strcspn(at, " \n");
 	}
-	if (value[START] == 0)
+	return true;
+}
+
+int64_t proctext_environment(const char *text)
+{
+	uint64_t value[STAT_FIELDS] = {0};
+
+	if (!stat_fields(text, value))
+		return -EINVAL;
+	if (value[STAT_ENV_START] == 0)
 		return -EACCES;
-	return value[END] >= value[START] ? (int64_t)(value[END] - value[START]) : -EINVAL;
+	return value[STAT_ENV_END] >= value[STAT_ENV_START]
+		       ? (int64_t)(value[STAT_ENV_END] - value[STAT_ENV_START])
+		       : -EINVAL;
+}
+
+uint64_t proctext_start_ms(const char *text, long ticks)
+{
+	uint64_t value[STAT_FIELDS] = {0};
+
+	return ticks > 0 && stat_fields(text, value) ? value[STAT_START] * 1000 / (uint64_t)ticks
+						     : 0;
 }

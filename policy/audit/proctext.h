@@ -19,5 +19,7 @@ void proctext_mounts(const char *text, struct found_root *out);
 bool proctext_mapping(const char *line, const char *program, struct found_mapping *out);
 /* Bytes of the environment by /proc/PID/stat; -EACCES where the kernel shows zeros to strangers. */
 int64_t proctext_environment(const char *text);
+/* When a process began by /proc/PID/stat, in ms since boot, at `ticks` a second. 0: no such text. */
+uint64_t proctext_start_ms(const char *text, long ticks);
 
 #endif

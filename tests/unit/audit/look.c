@@ -59,6 +59,23 @@ Test(look, nobody)
 	cr_expect_eq(f.status_error, ENOENT);
 }
 
+/* Ended, but nobody has asked yet: its descriptors are gone, which is no drift. */
+Test(look, a_zombie)
+{
+	struct look_programs none = {.fd = {-1, -1, -1, -1, -1, -1}};
+	pid_t pid = fork();
+	siginfo_t info;
+
+	if (pid == 0)
+		_exit(0);
+	cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	f = (struct found){.pid = pid, .kind = FOUND_SUPERVISOR};
+	look_at(&f, &none);
+	cr_expect(f.gone);
+	look_free(&f);
+	waitpid(pid, NULL, 0);
+}
+
 static enum found_kind kind_at(int number)
 {
 	unsigned int i;

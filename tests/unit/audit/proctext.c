@@ -21,8 +21,8 @@ Test(proctext, status)
 
 	cr_assert_eq(proctext_status(status_text, &s), 0);
 	cr_expect_str_eq(s.name, "alg");
-	cr_expect(s.parent == 7 && s.tracer == 9 && s.threads == 1 && s.fd_slots == 64 &&
-		  s.groups == 2 && s.innermost_pid == 1);
+	cr_expect(s.state == 'S' && s.parent == 7 && s.tracer == 9 && s.threads == 1 &&
+		  s.fd_slots == 64 && s.groups == 2 && s.innermost_pid == 1);
 	cr_expect(s.uid[0] == 1 && s.uid[3] == 4 && s.gid[0] == 5 && s.gid[3] == 8);
 	cr_expect(s.capabilities[FOUND_INHERITABLE] == 1 &&
 		  s.capabilities[FOUND_BOUNDING] == 0x1ffffffffff &&
@@ -149,4 +149,16 @@ Test(proctext, environment)
 	for (field = 4; field <= 52; field++)
 		strcat(text, " 0");
 	cr_expect_eq(proctext_environment(text), -EACCES, "what strangers are shown");
+}
+
+Test(proctext, start)
+{
+	char text[512] = "41 (a) b) S";
+	unsigned int field;
+
+	for (field = 4; field <= 52; field++)
+		strcat(text, field == 22 ? " 1234" : " 1");
+	cr_expect_eq(proctext_start_ms(text, 100), 12340);
+	cr_expect_eq(proctext_start_ms(text, 0), 0);
+	cr_expect_eq(proctext_start_ms("41 (a", 100), 0);
 }
