@@ -6,13 +6,9 @@
  * register holds must neither open nor close a door. Everything is therefore said with masked
  * equality, (argument & mask) == datum:
  *
- *     exact value V        mask = width,                  datum = V
- *     subset of bits B     mask = width & ~B,             datum = 0
- *     range 16..79         aligned blocks 16-31, 32-63, 64-79: mask = width & ~(size - 1), datum =
- * start
+ *     blocks.c says which: exact values, subsets of bits, ranges as aligned blocks
  *
- * where width is 0xffffffff for an int. Blocks are exact at both ends, so (unsigned)-1 is in none
- * of them. A rule whose conditions hold several alternatives becomes one libseccomp rule for each
+ * A rule whose conditions hold several alternatives becomes one libseccomp rule for each
  * combination.
  */
 #include "build.h"
@@ -24,12 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_BLOCKS = 512 };
-
-struct alternatives {
-	unsigned int count;
-	struct scmp_arg_cmp compare[MAX_BLOCKS];
-};
+#include "blocks.h"
 
 static int complain(struct policy_error *error, unsigned int line, const char *what, int ret)
 {
@@ -40,55 +31,20 @@ static int complain(struct policy_error *error, unsigned int line, const char *w
 	return ret;
 }
 
-static bool add_masked(struct alternatives *a, unsigned int index, uint64_t mask, uint64_t datum)
-{
-	if (a->count == MAX_BLOCKS)
-		return false;
-	a->compare[a->count++] = SCMP_CMP64(index, SCMP_CMP_MASKED_EQ, mask, datum);
-	return true;
-}
-
-/* Covers first..last by naturally aligned power-of-two blocks, largest possible first. */
-static bool add_range(
-	struct alternatives *a, const struct words_argument *arg, struct policy_range r)
-{
-	uint64_t width = arg->bits == 64 ? UINT64_MAX : UINT32_MAX;
-	for (uint64_t start = r.first;;) {
-		uint64_t size = 1;
-		while (size < UINT64_C(1) << 31 && (start & (size * 2 - 1)) == 0 &&
-			r.last - start >= size * 2 - 1)
-			size *= 2;
-		if (!add_masked(a, arg->index, width & ~(size - 1), start))
-			return false;
-		if (r.last - start < size)
-			return true;
-		start += size;
-	}
-}
-
-static bool alternatives_of(const struct policy_condition *c, struct alternatives *out)
-{
-	out->count = 0;
-	if (c->subset)
-		return add_masked(out, c->argument.index, c->forbidden_bits, 0);
-	for (unsigned int i = 0; i < c->ranges; i++)
-		if (!add_range(out, &c->argument, c->range[i]))
-			return false;
-	return true;
-}
-
 /* Adds every combination of the conditions from `next` on; chosen[] holds one comparison for each
  * before it. */
 static int add_combinations(scmp_filter_ctx ctx, const struct policy_rule *rule, int call,
 	unsigned int next, struct scmp_arg_cmp chosen[WORDS_ARGUMENTS])
 {
-	struct alternatives alternatives;
+	struct blocks alternatives;
 	if (next == rule->conditions)
 		return seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, call, next, chosen);
-	if (!alternatives_of(&rule->condition[next], &alternatives))
+	if (!blocks_of(&rule->condition[next], &alternatives))
 		return -E2BIG;
 	for (unsigned int i = 0; i < alternatives.count; i++) {
-		chosen[next] = alternatives.compare[i];
+		const struct block *block = &alternatives.block[i];
+		chosen[next] = SCMP_CMP64(rule->condition[next].argument.index, SCMP_CMP_MASKED_EQ,
+			block->mask, block->datum);
 		int ret = add_combinations(ctx, rule, call, next + 1, chosen);
 		if (ret && ret != -EEXIST)
 			return ret;

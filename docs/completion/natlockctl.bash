@@ -10,7 +10,7 @@ _natlockctl()
 	--hub|--watch|--vrf|--for) return;;
 	esac
 	if [[ $word == -* ]]; then
-		COMPREPLY=($(compgen -W '--hub --api --output --watch --save --vrf --for --help --version' -- "$word"))
+		COMPREPLY=($(compgen -W '--hub --api --output --watch --save --vrf --for --json --probe --help --version' -- "$word"))
 		return
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -34,7 +34,7 @@ _natlockctl()
 	'dns') next='get set';;
 	'alg') next='enable disable expectations list stats';;
 	'config') next='show diff unsaved test reload';;
-	'policy') next='show';;
+	'policy') next='show audit export';;
 	'log') next='follow';;
 	'import') next='softether';;
 	'config test'|'import softether') COMPREPLY=($(compgen -f -- "$word")); return;;

@@ -19,6 +19,8 @@ complete -c natlockctl -l api -r -F
 complete -c natlockctl -l hub -x
 complete -c natlockctl -l watch -x
 complete -c natlockctl -l vrf -x
+complete -c natlockctl -l json
+complete -c natlockctl -l probe
 complete -c natlockctl -l for -x
 complete -c natlockctl -l save
 complete -c natlockctl -s h -l help
@@ -36,7 +38,7 @@ complete -c natlockctl -f -n '__natlockctl_typed "dhcp export"' -a 'kea dnsmasq'
 complete -c natlockctl -f -n '__natlockctl_typed "dns"' -a 'get set'
 complete -c natlockctl -f -n '__natlockctl_typed "alg"' -a 'enable disable expectations list stats'
 complete -c natlockctl -f -n '__natlockctl_typed "config"' -a 'show diff unsaved test reload'
-complete -c natlockctl -f -n '__natlockctl_typed "policy"' -a 'show'
+complete -c natlockctl -f -n '__natlockctl_typed "policy"' -a 'show audit export'
 complete -c natlockctl -f -n '__natlockctl_typed "log"' -a 'follow'
 complete -c natlockctl -f -n '__natlockctl_typed "import"' -a 'softether'
 complete -c natlockctl -F -n '__natlockctl_typed "config test"'

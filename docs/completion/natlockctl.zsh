@@ -9,7 +9,7 @@ _natlockctl() {
 	--hub|--watch|--vrf|--for) return;;
 	esac
 	if [[ ${words[CURRENT]} == -* ]]; then
-		compadd -- --hub --api --output --watch --save --vrf --for --help --version
+		compadd -- --hub --api --output --watch --save --vrf --for --json --probe --help --version
 		return
 	fi
 	for ((i = 2; i < CURRENT; i++)); do
@@ -33,7 +33,7 @@ _natlockctl() {
 	'dns') next=(get set);;
 	'alg') next=(enable disable expectations list stats);;
 	'config') next=(show diff unsaved test reload);;
-	'policy') next=(show);;
+	'policy') next=(show audit export);;
 	'log') next=(follow);;
 	'import') next=(softether);;
 	'config test'|'import softether') _files; return;;

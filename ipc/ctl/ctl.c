@@ -42,6 +42,8 @@ const struct kind kinds[VERB_KINDS] = {
 	[VERB_DOCTOR] = {NULL, PREPARE_DOCTOR, SHAPE_OWN},
 	[VERB_HELP] = {NULL, PREPARE_HELP, SHAPE_OWN},
 	[VERB_IMPORT] = {NULL, .shape = SHAPE_OWN},
+	[VERB_AUDIT] = {NULL, PREPARE_AUDIT},
+	[VERB_DECLARED] = {NULL, PREPARE_EXPORT},
 };
 
 int ctl_fail(const struct ctl *ctl, const struct failure *f)

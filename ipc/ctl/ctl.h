@@ -18,7 +18,7 @@ struct ctl {
 	enum format format;
 	/* options */
 	const char *hub, *api, *vrf, *drain_for;
-	bool save;
+	bool save, probe;
 	int watch_ms; /* 0: once */
 	/* what was typed, as our own words, and what they mean */
 	struct phrase phrase;

@@ -9,6 +9,8 @@ enum prepare {
 	PREPARE_FILTER,
 	PREPARE_CHANGES,
 	PREPARE_FILE,
+	PREPARE_AUDIT,	/* checked here; main.c does the rest */
+	PREPARE_EXPORT,
 	PREPARE_COMPLETION, /* these three end natlockctl */
 	PREPARE_DOCTOR,
 	PREPARE_HELP,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "ctl.h"
 #include "import.h"
 #include "lockdown.h"
@@ -38,6 +39,10 @@ int main(int argc, char **argv)
 	if (ctl.verb->kind == VERB_IMPORT) {
 		code = import_command(ctl.argument[0], stdout, stderr, &f);
 		return finish(&ctl, code, &f);
+	}
+	if (ctl.verb->kind == VERB_AUDIT || ctl.verb->kind == VERB_DECLARED) {
+		audit_command(&ctl, &f);
+		return ctl_fail(&ctl, &f);
 	}
 	ctl.is_terminal = isatty(STDOUT_FILENO) == 1;
 	fd = client_connect(ctl.api, &f);

@@ -103,6 +103,18 @@ static int set_save(struct ctl *ctl, const char *value)
 	return CTL_GO_ON;
 }
 
+static int set_probe(struct ctl *ctl, const char *value)
+{
+	ctl->probe = true;
+	return CTL_GO_ON;
+}
+
+static int set_json(struct ctl *ctl, const char *value)
+{
+	ctl->format = FORMAT_JSON;
+	return CTL_GO_ON;
+}
+
 static int show_help(struct ctl *ctl, const char *value)
 {
 	verb_help(ctl->out);
@@ -128,6 +140,8 @@ static const struct option {
 	{"--vrf", true, set_vrf},
 	{"--for", true, set_drain},
 	{"--save", false, set_save},
+	{"--probe", false, set_probe},
+	{"--json", false, set_json},
 	{"--help", false, show_help},
 	{"-h", false, show_help},
 	{"--version", false, show_version},
@@ -232,6 +246,9 @@ static int check_options(const struct ctl *ctl)
 	if (ctl->save && !kind->may_save)
 		return usage(ctl, "It is for what changes the configuration.",
 			"--save has no meaning for \"%s\"", words);
+	if (ctl->probe && ctl->verb->kind != VERB_AUDIT)
+		return usage(ctl, "It is for \"policy audit\".",
+			"--probe has no meaning for \"%s\"", words);
 	if (ctl->drain_for != NULL && ctl->verb->kind != VERB_DRAIN)
 		return usage(ctl, NULL, "--for has no meaning for \"%s\"", words);
 	if (ctl->vrf != NULL && ctl->verb->kind != VERB_ADD && ctl->verb->kind != VERB_REMOVE)
@@ -283,6 +300,27 @@ static int open_file(struct ctl *ctl)
 	return ctl_fail(ctl, &f);
 }
 
+/* natlock-audit prints lines or JSON. */
+static int check_audit(const struct ctl *ctl)
+{
+	char message[64];
+
+	if (ctl->format == FORMAT_TABLE || ctl->format == FORMAT_JSON)
+		return CTL_GO_ON;
+	snprintf(message, sizeof(message), "-o %s has no meaning for \"%%s\"", format_names[ctl->format]);
+	return usage(ctl, "It prints a table, or JSON with --json.", message, ctl->verb->words);
+}
+
+static int check_export(const struct ctl *ctl)
+{
+	static const char *const forms[] = {"json", "systemd", "oci"};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (strcmp(ctl->argument[0], forms[i]) == 0)
+			return check_audit(ctl);
+	return usage(ctl, "It is one of json, systemd, oci.", "no export as \"%s\"", ctl->argument[0]);
+}
+
 static int print_completion(const struct ctl *ctl)
 {
 	if (completion_print(ctl->out, ctl->argument[0]))
@@ -310,6 +348,8 @@ static int prepare(struct ctl *ctl)
 	case PREPARE_FILTER: return read_filter(ctl);
 	case PREPARE_CHANGES: return read_changes(ctl);
 	case PREPARE_FILE: return open_file(ctl);
+	case PREPARE_AUDIT: return check_audit(ctl);
+	case PREPARE_EXPORT: return check_export(ctl);
 	case PREPARE_COMPLETION: return print_completion(ctl);
 	case PREPARE_DOCTOR: return print_doctor(ctl);
 	case PREPARE_HELP: return show_help(ctl, NULL);

@@ -140,6 +140,12 @@ const struct verb verbs[] = {
 		.help = "end the gateway in good order"},
 	{"policy show", TAKES("[PROC]", 0, 1), .kind = VERB_POLICY, JSON("policy.show"),
 		.help = "the system calls a process may make, each with its reason"},
+	{"policy audit", .kind = VERB_AUDIT, .key = "audit", JSON("policy.audit"),
+		COUNTS("check", "checks"),
+		.help = "what the kernel says of each process, held against its policy"},
+	{"policy export", TAKES("json|systemd|oci [PROC]", 1, 2), .kind = VERB_DECLARED,
+		.key = "export", JSON("policy.export"),
+		.help = "the policies for other programs"},
 	{"drops", .kind = VERB_TABLE, TOPIC(DROPS), JSON("drops"), COUNTS("reason", "reasons"),
 		.help = "input that was dropped, by reason"},
 	{"log follow", TAKES("[FILTER]", 0, MANY), .kind = VERB_EVENTS, TOPIC(EVENTS),
@@ -267,7 +273,7 @@ void verb_help(FILE *out)
 
 	fputs("usage: natlockctl [--hub H] [--api PATH] [-o ", out);
 	help_formats(out);
-	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME] COMMAND\n\n",
+	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words,

@@ -55,6 +55,8 @@ enum verb_kind {
 	VERB_DOCTOR,
 	VERB_HELP,
 	VERB_IMPORT, /* without a supervisor, confined */
+	VERB_AUDIT,  /* another program; key: its command */
+	VERB_DECLARED, /* the same, without a supervisor */
 	VERB_KINDS
 };
 

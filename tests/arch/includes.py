@@ -18,6 +18,7 @@ MAY_SEE = {
     "ipc/ctl": ["ipc", "policy"],
     "policy": ["ipc"],
     "policy/supervisor": ["policy", "ipc"],
+    "policy/audit": ["policy", "ipc"],
 }
 
 

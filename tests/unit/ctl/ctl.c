@@ -285,6 +285,10 @@ Test(ctl, usage_errors)
 		{{"-o", "cisco", "dhcp", "table"}, "natlockctl: -o cisco has no meaning for \"dhcp "
 						   "table\"\n  cause: It is for \"nat "
 						   "table\" and \"nat status\"."},
+		{{"--probe", "status"}, "natlockctl: --probe has no meaning for \"status\"\n  cause: It is for"},
+		{{"-o", "csv", "policy", "audit"}, "natlockctl: -o csv has no meaning for \"policy audit\"\n  cause: It prints a table"},
+		{{"policy", "export", "xml"}, "natlockctl: no export as \"xml\"\n  cause: It is one of json, systemd, oci."},
+		{{"policy", "export"}, "natlockctl: wrong arguments for \"policy export\""},
 		{{NULL}, "usage: natlockctl"},
 	};
 
@@ -315,6 +319,11 @@ Test(ctl, options_in_every_form)
 	cr_expect_str_eq(r.ctl.api != NULL ? "given" : "", "given");
 	cr_expect_eq(strncmp(r.out_text, "{\"id\":3,", 8), 0);
 	cr_expect_str_empty(r.err_text);
+	rig_close(&r);
+	rig_open(&r);
+	nat_answers(&r);
+	cr_expect_eq(RUN(&r, "nat", "table", "--json"), CTL_OK, "%s", r.err_text);
+	cr_expect_eq(strncmp(r.out_text, "{\"schema\":\"natlock.nat.table/1\"", 30), 0);
 	rig_close(&r);
 }
 

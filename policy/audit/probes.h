@@ -1,6 +1,6 @@
 /* What a captured worker would try: the table of probes.def as data. */
-#ifndef NATLOCK_TESTS_PROBES_H
-#define NATLOCK_TESTS_PROBES_H
+#ifndef NATLOCK_AUDIT_PROBES_H
+#define NATLOCK_AUDIT_PROBES_H
 
 #include <linux/filter.h>
 #include <stddef.h>

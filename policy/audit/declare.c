@@ -1,0 +1,126 @@
+/* Theory of operation: see declare.h. Descriptors follow from topology.def as the supervisor reads
+ * it (supervisor/spawn.c): what is below the first changing range is there for life. */
+#include <linux/capability.h>
+#include <string.h>
+
+#include "../lock.h"
+#include "declare.h"
+
+static const char *const names[] = {
+#define ACTOR(ID, name) #name,
+#include "topology.def"
+	"supervisor",
+};
+
+static const struct range {
+	enum actor_id actor;
+	const char *name;
+	int first, last;
+} ranges[] = {
+#define FD(ACTOR, NAME, FIRST, LAST) {ACTOR_##ACTOR, #NAME, FIRST, LAST},
+#include "topology.def"
+};
+
+/* What a name of topology.def stands for, by how it begins. */
+static const struct meaning {
+	const char *begins;
+	uint32_t kinds;
+	bool changes; /* comes and goes */
+} meanings[] = {
+	{"CH_", 1 << FOUND_CHANNEL, false},
+	{"BELL_", 1 << FOUND_EVENT, false},
+	{"EPOLL", 1 << FOUND_EPOLL, false},
+	{"PORT", 1 << FOUND_TAP | 1 << FOUND_PACKET | 1 << FOUND_STREAM | 1 << FOUND_DATAGRAM,
+		true},
+	{"SOCK", 1 << FOUND_TCP | 1 << FOUND_UDP | 1 << FOUND_PING, true},
+	{"STRAY", 0, true},
+};
+
+const char *declare_name(unsigned int kind)
+{
+	return kind <= FOUND_SUPERVISOR ? names[kind] : NULL;
+}
+
+unsigned int declare_kind(const char *name)
+{
+	static const char prefix[] = "natlock-";
+	unsigned int kind;
+
+	if (strncmp(name, prefix, sizeof(prefix) - 1) == 0)
+		name += sizeof(prefix) - 1;
+	for (kind = 0; kind < ACTOR_COUNT; kind++) {
+		size_t n = strlen(names[kind]);
+
+		if (strncmp(name, names[kind], n) == 0 && (name[n] == '\0' || name[n] == '.'))
+			return kind;
+	}
+	return FOUND_STRANGER;
+}
+
+static const struct meaning *meaning_of(const struct range *r)
+{
+	size_t i = 0;
+
+	while (strncmp(r->name, meanings[i].begins, strlen(meanings[i].begins)) != 0)
+		i++;
+	return &meanings[i];
+}
+
+int declare_first_free(enum actor_id id)
+{
+	int first = LOCK_FDS;
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (ranges[i].actor == id && meaning_of(&ranges[i])->changes &&
+			ranges[i].first < first)
+			first = ranges[i].first;
+	return first;
+}
+
+struct declare_fd declare_fd(enum actor_id id, int number)
+{
+	const struct declare_fd placeholder = {"placeholder", 1 << FOUND_NULL, true};
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		const struct range *r = &ranges[i];
+		const struct meaning *m = meaning_of(r);
+		/* A number for each shard that there may be: the first is always there. */
+		bool perhaps = !m->changes && number > r->first;
+
+		if (r->actor != id || number < r->first || number > r->last)
+			continue;
+		return (struct declare_fd){m->kinds ? r->name : NULL,
+			m->kinds | (perhaps ? placeholder.kinds : 0), !m->changes};
+	}
+	return number < declare_first_free(id) ? placeholder : (struct declare_fd){NULL, 0, false};
+}
+
+unsigned int declare_nofile(enum actor_id id)
+{
+	unsigned int highest = DECLARE_NOFILE;
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (ranges[i].actor == id && (unsigned int)ranges[i].last >= highest)
+			highest = (unsigned int)ranges[i].last + 1;
+	return highest;
+}
+
+bool declare_own_namespace(enum actor_id id, enum found_namespace ns)
+{
+	return ns != FOUND_NET || id != ACTOR_NATPROXY;
+}
+
+bool declare_shares_memory(enum actor_id id)
+{
+	return id == ACTOR_BROKER || id == ACTOR_NETSTACK || id == ACTOR_NATPROXY;
+}
+
+uint64_t declare_supervisor_capabilities(bool has_private)
+{
+	const uint64_t birth = UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID;
+
+	return has_private ? birth : birth | UINT64_C(1) << CAP_SETFCAP;
+}

@@ -1,0 +1,42 @@
+/*
+ * What natlock's processes are declared to be, beside their filters (filters.h): the counterpart of
+ * what policy/lock.c and supervisor/spawn.c do at a birth, said once more so that an auditor can
+ * tell when they no longer do it. Pure.
+ */
+#ifndef NATLOCK_AUDIT_DECLARE_H
+#define NATLOCK_AUDIT_DECLARE_H
+
+#include "found.h"
+
+enum {
+	DECLARE_PRIVATE = 32, /* uids that a supervisor has for its workers (identity.h) */
+	DECLARE_INSIDE = 1,   /* the only id of a worker's own user namespace */
+	DECLARE_NOFILE = 32,  /* descriptors that every worker may have at least: its boot */
+};
+
+struct declare_fd {
+	const char
+		*name;	/* of topology.def: "CH_SUPER"; "placeholder"; NULL: nothing may be there */
+	uint32_t kinds; /* bits 1 << enum found_kind, one of which it is */
+	bool required;	/* the number must be taken */
+};
+
+/* "alg", "supervisor": names a policy; NULL for a keeper or a stranger. Any number. */
+const char *declare_name(unsigned int kind);
+/* The kind of a worker by the name of its file ("natlock-alg") or of itself ("alg", "alg.2");
+ * FOUND_STRANGER: none. */
+unsigned int declare_kind(const char *name);
+/* A worker's descriptor, 0 or more. */
+struct declare_fd declare_fd(enum actor_id id, int number);
+/* The first number that is not fixed for life. */
+int declare_first_free(enum actor_id id);
+/* The most descriptors a worker may have. */
+unsigned int declare_nofile(enum actor_id id);
+/* Whether a worker has this namespace for itself. Everybody but natproxy has all. */
+bool declare_own_namespace(enum actor_id id, enum found_namespace ns);
+/* Whether it shares memory with others. */
+bool declare_shares_memory(enum actor_id id);
+/* Capabilities of the supervisor in its own user namespace: with private uids for its workers or without. */
+uint64_t declare_supervisor_capabilities(bool has_private);
+
+#endif
