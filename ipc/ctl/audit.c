@@ -12,9 +12,9 @@
 enum { PATH_BYTES = 512, WORDS = 8 };
 
 static const char *const places[] = {
-	"%s/natlock-audit",
-	"%s/../libexec/natlock/natlock-audit",
-	"%s/../../policy/audit/natlock-audit",
+	"natlock-audit",
+	"../libexec/natlock/natlock-audit",
+	"../../policy/audit/natlock-audit",
 };
 
 static int fail_exec(struct failure *f, int error)
@@ -35,7 +35,7 @@ static void become(char *const *argv)
 	if (slash != NULL)
 		*slash = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), places[i], libexec != NULL ? libexec : own);
+		snprintf(path, sizeof(path), "%s/%s", libexec != NULL ? libexec : own, places[i]);
 		execv(path, argv);
 		if (libexec != NULL || errno != ENOENT)
 			return;
