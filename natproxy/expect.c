@@ -100,14 +100,12 @@ static void refuse(
 	const struct pinhole none = {.parent = nat_session(&np->nat, f->sessions)->number};
 	Nl__EventRow e = event_of(&none, "expectation_refused", pinhole_refusal_text(why));
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
-	answer(np, f, m, NULL, why);
-	if (!sessionlog_may_refuse(np))
-		return;
-	natproxy_event(np, &e,
-		"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, TCP session %u, "
-		"guest %s:%u",
-		e.reason, e.session,
-		log_ip(guest, f->guest.ip_be), m->guest_port);
+	if (sessionlog_may_refuse(np))
+		natproxy_event(np, &e,
+			"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, TCP session "
+			"%u, guest %s:%u",
+			e.reason, e.session, log_ip(guest, f->guest.ip_be), m->guest_port);
+	answer(np, f, m, NULL, why); /* may end the flow */
 }
 
 static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t ref)
