@@ -145,6 +145,7 @@ static void compare_worker(
 		check_limit(list, f, (enum found_limit_id)i);
 	check_root(list, f);
 	check_environment(list, f);
+	compare_edges(list, crew, f);
 	check_flag(list, f, "code", "the installed file's, byte for byte", f->code_error,
 		f->is_installed_code, f->is_installed_code ? "the same" : "another");
 	check_landlock(list, crew, f);

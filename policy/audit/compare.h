@@ -2,7 +2,7 @@
  * Declared against found: each check is a line. Pure: what was found comes in, lines come out.
  *
  *   compare_process   what can be said of one process alone
- *   compare_crew      what only shows beside the others: uids, namespaces, memory, kin
+ *   compare_crew      what only shows beside the others: uids, namespaces, memory, edges, kin
  */
 #ifndef NATLOCK_AUDIT_COMPARE_H
 #define NATLOCK_AUDIT_COMPARE_H
@@ -18,6 +18,9 @@ struct compare_crew {
 	char socket[112];      /* where the supervisor listens; "" when that is not known */
 	bool is_run;	       /* of `natlock run`: a keeper belongs to it */
 	int landlock_abi;      /* of this kernel; 0: it has none */
+	struct found_pair *pair; /* sorted by inode; peers.h */
+	unsigned int pairs;
+	int pairs_error;
 };
 
 /* A worker or the supervisor. `filters` ends with a NULL name (policy_filters). */
@@ -33,6 +36,8 @@ void compare_layers(
 /* compare_open.c: descriptors and memory. */
 void compare_fds(struct checks *list, const struct found *f);
 void compare_memory(struct checks *list, const struct compare_crew *crew, const struct found *f);
+/* compare_edges.c: whom a worker's channels and doorbells lead to. */
+void compare_edges(struct checks *list, const struct compare_crew *crew, const struct found *f);
 /* compare_identity.c: users, groups, capabilities, namespaces. */
 void compare_identity(struct checks *list, const struct compare_crew *crew, const struct found *f);
 

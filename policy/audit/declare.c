@@ -97,6 +97,44 @@ struct declare_fd declare_fd(enum actor_id id, int number)
 	return number < declare_first_free(id) ? placeholder : (struct declare_fd){NULL, 0, false};
 }
 
+/* "CH_SUPER": the supervisor, "BELL_OWN": itself, else an actor by its name in capitals. */
+static int peer_named(enum actor_id self, const char *name)
+{
+	static const char *const ids[] = {
+#define ACTOR(ID, name) #ID,
+#include "topology.def"
+	};
+	int i;
+
+	if (strcmp(name, "SUPER") == 0)
+		return FOUND_SUPERVISOR;
+	if (strcmp(name, "OWN") == 0)
+		return (int)self;
+	for (i = 0; i < ACTOR_COUNT; i++)
+		if (strcmp(ids[i], name) == 0)
+			return i;
+	return -1;
+}
+
+int declare_peer(enum actor_id id, int number, bool *bell)
+{
+	static const char channel[] = "CH_", doorbell[] = "BELL_";
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		const struct range *r = &ranges[i];
+
+		if (r->actor != id || number < r->first || number > r->last)
+			continue;
+		*bell = strncmp(r->name, doorbell, sizeof(doorbell) - 1) == 0;
+		if (*bell)
+			return peer_named(id, r->name + sizeof(doorbell) - 1);
+		if (strncmp(r->name, channel, sizeof(channel) - 1) == 0)
+			return peer_named(id, r->name + sizeof(channel) - 1);
+	}
+	return -1;
+}
+
 unsigned int declare_nofile(enum actor_id id)
 {
 	unsigned int highest = DECLARE_NOFILE;

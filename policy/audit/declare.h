@@ -28,6 +28,11 @@ const char *declare_name(unsigned int kind);
 unsigned int declare_kind(const char *name);
 /* A worker's descriptor, 0 or more. */
 struct declare_fd declare_fd(enum actor_id id, int number);
+/*
+ * Whom a worker's descriptor leads to if it is a channel or a doorbell: the actor, FOUND_SUPERVISOR,
+ * or the worker's own id for the bell that it hears; -1: it is neither. `bell` tells which.
+ */
+int declare_peer(enum actor_id id, int number, bool *bell);
 /* The first number that is not fixed for life. */
 int declare_first_free(enum actor_id id);
 /* The most descriptors a worker may have. */

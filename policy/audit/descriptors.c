@@ -23,6 +23,7 @@
 
 #include "declare.h"
 #include "descriptors.h"
+#include "look.h"
 #include "stop.h"
 
 enum { SLICE_NS = 100000, PAUSE_NS = 1000000 };
@@ -117,6 +118,20 @@ static void look_file(int fd, const struct stat *st, struct found_fd *out)
 		out->kind = anonymous_kind(out->text);
 }
 
+/* "eventfd-id: 12" in fdinfo, since Linux 5.2: the same for all copies of one eventfd. The kernel counts from 0. */
+static uint64_t eventfd_id(int fd)
+{
+	static const char key[] = "eventfd-id:";
+	char name[32], text[512];
+	const char *at;
+
+	snprintf(name, sizeof(name), "fdinfo/%d", fd);
+	if (look_text(getpid(), name, text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, key);
+	return at ? strtoull(at + sizeof(key) - 1, NULL, 10) + 1 : 0;
+}
+
 static void look_one(int fd, struct found_fd *out)
 {
 	struct stat st;
@@ -124,10 +139,14 @@ static void look_one(int fd, struct found_fd *out)
 	out->kind = FOUND_OTHER;
 	if (fstat(fd, &st) < 0)
 		return;
-	if (S_ISSOCK(st.st_mode))
+	if (S_ISSOCK(st.st_mode)) {
 		look_socket(fd, out);
-	else
-		look_file(fd, &st, out);
+		out->id = st.st_ino;
+		return;
+	}
+	look_file(fd, &st, out);
+	if (out->kind == FOUND_EVENT)
+		out->id = eventfd_id(fd);
 }
 
 /* 0, or the errno. */

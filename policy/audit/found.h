@@ -121,7 +121,13 @@ enum found_kind {
 struct found_fd {
 	int number;
 	enum found_kind kind;
+	uint64_t id;	       /* of a socket its inode, of an eventfd its number; 0: not known */
 	char text[FOUND_TEXT]; /* for a reader, may hold anything */
+};
+
+/* Two Unix sockets that are connected, by their inodes. */
+struct found_pair {
+	uint64_t inode, peer;
 };
 
 /* A mapping of /proc/PID/maps that is executable, or shared with others. */

@@ -22,6 +22,7 @@
 #include "declare.h"
 #include "gather.h"
 #include "layers.h"
+#include "peers.h"
 #include "proctext.h"
 
 enum { BIRTH_MS = 500, BORN_TRIES = 20, BORN_MS = 50, STATUS_BYTES = 16384 };
@@ -215,6 +216,7 @@ int gather(struct compare_crew *crew, pid_t supervisor)
 		if (process[i].layers_error == ETIMEDOUT || process[i].fds_error == ETIMEDOUT)
 			return -ETIMEDOUT; /* our end lets it go on */
 	}
+	peers_look(crew, supervisor);
 	return process[0].status_error ? -process[0].status_error : 0;
 }
 
@@ -225,5 +227,6 @@ void gather_free(struct compare_crew *crew)
 	for (i = 0; i < crew->count; i++)
 		look_free((struct found *)(uintptr_t)&crew->process[i]);
 	free((void *)(uintptr_t)crew->process);
+	peers_free(crew);
 	crew->count = 0;
 }

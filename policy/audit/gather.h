@@ -17,7 +17,7 @@ pid_t gather_supervisor(int fd, struct compare_crew *crew);
  * Looks at the supervisor and at every process below it. crew->process is the heap's, gather_free
  * frees it. 0, or -errno: no such process; ETIMEDOUT: one cannot be stopped, and this program is to
  * end (stop.h). Waits up to a second until no worker can be in its birth any more. Syscalls: openat
- * getdents64 nanosleep, those of look.h and layers.h
+ * getdents64 nanosleep, those of look.h, layers.h and peers.h
  */
 int gather(struct compare_crew *crew, pid_t supervisor);
 void gather_free(struct compare_crew *crew);

@@ -1,4 +1,4 @@
-/* A gateway as it should be found, for tests to spoil: a supervisor with private uids, a broker, a natproxy and an alg. */
+/* A gateway as it should be found, for tests to spoil: a supervisor with private uids and a hub of one shard. */
 #ifndef TEST_AUDIT_CREW_H
 #define TEST_AUDIT_CREW_H
 
@@ -10,7 +10,7 @@
 #include "compare.h"
 #include "declare.h"
 
-enum { SUPERVISOR, BROKER, NATPROXY, ALG, CREW };
+enum { SUPERVISOR, BROKER, NATPROXY, ALG, NETSTACK, DHCPD, CREW };
 
 static const struct sock_filter crew_alg_insns[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4), BPF_STMT(BPF_RET | BPF_K, 0)};
@@ -22,12 +22,15 @@ static const struct policy_filter crew_filters[] = {
 	{"broker", crew_other_insns, 1, 1, "", 0},
 	{"natproxy", crew_other_insns, 1, 1, "", 0},
 	{"alg", crew_alg_insns, 2, 1, "", 0},
+	{"netstack", crew_other_insns, 1, 1, "", 0},
+	{"dhcpd", crew_other_insns, 1, 1, "", 0},
 	{"supervisor", crew_supervisor_insns, 2, 1, "", 0},
 	{NULL, NULL, 0, 0, NULL, 0},
 };
 
 static struct found crew_process[CREW + 2];
 static struct found_fd crew_fd[CREW][128];
+static struct found_pair crew_pair[32];
 static struct compare_crew crew;
 
 static inline void crew_add_fd(unsigned int who, int number, enum found_kind kind)
@@ -67,8 +70,9 @@ static inline void crew_common(unsigned int who, unsigned int kind)
 	for (i = 0; i < FOUND_NAMESPACES; i++)
 		f->namespace_inode[i] = 1000 * (who + 1) + i;
 	f->layers = 1;
-	f->layer[0] = (struct found_layer){crew_filters[who == SUPERVISOR ? 3 : who - 1].count,
-		crew_filters[who == SUPERVISOR ? 3 : who - 1].insns};
+	f->layer[0] =
+		(struct found_layer){crew_filters[who == SUPERVISOR ? CREW - 1 : who - 1].count,
+			crew_filters[who == SUPERVISOR ? CREW - 1 : who - 1].insns};
 	crew_add_mapping(who, (struct found_mapping){.read = true,
 				      .execute = true,
 				      .is_program = true,
@@ -111,6 +115,58 @@ static inline void crew_worker(unsigned int who, enum actor_id id)
 	}
 }
 
+static inline struct found_fd *crew_fd_at(unsigned int who, int number)
+{
+	struct found *f = &crew_process[who];
+	unsigned int i = 0;
+
+	while (f->fd[i].number != number)
+		i++;
+	return &f->fd[i];
+}
+
+/* Connects two descriptors that are there. */
+static inline void crew_connect(unsigned int a, int number_a, unsigned int b, int number_b)
+{
+	uint64_t inode = 1000 + crew.pairs;
+
+	crew_fd_at(a, number_a)->id = inode;
+	crew_fd_at(b, number_b)->id = inode + 1;
+	crew_pair[crew.pairs++] = (struct found_pair){inode, inode + 1};
+	crew_pair[crew.pairs++] = (struct found_pair){inode + 1, inode};
+}
+
+/* Both rings of a pair of neighbours. */
+static inline void crew_bells(unsigned int a, int at_a, unsigned int b, int at_b)
+{
+	crew_fd_at(a, at_a)->id = crew_fd_at(b, BROKER_BELL_OWN)->id;
+	crew_fd_at(b, at_b)->id = crew_fd_at(a, BROKER_BELL_OWN)->id;
+}
+
+static inline void crew_edges(void)
+{
+	unsigned int who;
+
+	crew.pair = crew_pair;
+	for (who = BROKER; who < CREW; who++) {
+		crew_add_fd(SUPERVISOR, 10 + (int)who, FOUND_CHANNEL);
+		crew_connect(SUPERVISOR, 10 + (int)who, who, FD_SUPER);
+		if (who != ALG && who != DHCPD)
+			crew_fd_at(who, BROKER_BELL_OWN)->id = 900 + who;
+	}
+	crew_connect(BROKER, BROKER_CH_NETSTACK_FIRST, NETSTACK, NETSTACK_CH_BROKER);
+	crew_connect(BROKER, BROKER_CH_DHCPD, DHCPD, DHCPD_CH_BROKER);
+	crew_connect(NETSTACK, NETSTACK_CH_NATPROXY, NATPROXY, NATPROXY_CH_NETSTACK);
+	crew_connect(NATPROXY, NATPROXY_CH_ALG, ALG, ALG_CH_NATPROXY);
+	crew_bells(BROKER, BROKER_BELL_NETSTACK_FIRST, NETSTACK, NETSTACK_BELL_BROKER);
+	crew_bells(NETSTACK, NETSTACK_BELL_NATPROXY, NATPROXY, NATPROXY_BELL_NETSTACK);
+	/* The supervisor keeps both ends of every edge. */
+	crew_add_fd(SUPERVISOR, 30, FOUND_CHANNEL);
+	crew_fd_at(SUPERVISOR, 30)->id = crew_fd_at(ALG, ALG_CH_NATPROXY)->id;
+	crew_add_fd(SUPERVISOR, 31, FOUND_CHANNEL);
+	crew_fd_at(SUPERVISOR, 31)->id = crew_fd_at(NATPROXY, NATPROXY_CH_ALG)->id;
+}
+
 static inline void crew_make(void)
 {
 	struct found *super = &crew_process[SUPERVISOR];
@@ -127,8 +183,11 @@ static inline void crew_make(void)
 	crew_worker(NATPROXY, ACTOR_NATPROXY);
 	crew_add_fd(NATPROXY, NATPROXY_SOCK_FIRST, FOUND_UDP);
 	crew_worker(ALG, ACTOR_ALG);
+	crew_worker(NETSTACK, ACTOR_NETSTACK);
+	crew_worker(DHCPD, ACTOR_DHCPD);
 	crew_process[NATPROXY].namespace_inode[FOUND_NET] = super->namespace_inode[FOUND_NET];
 	crew = (struct compare_crew){.process = crew_process, .count = CREW, .landlock_abi = 6};
+	crew_edges();
 	crew.operator.pid = 1;
 	snprintf(crew.operator.name, FOUND_NAME, "the operator");
 	for (i = 0; i < FOUND_NAMESPACES; i++)
