@@ -50,13 +50,25 @@ def test_every_key_named_exists(name):
         assert f"{key}:" in defaults, key
 
 
+def path_of(file):
+    return f"tests/{file}" if "/" in file else HERE + file
+
+
+# ---- docs/SECURITY.md ----
+def test_every_test_named_for_a_hole_exists():
+    holes = (TOP / "docs/SECURITY.md").read_text().split("## Holes")[1].split("\n## ")[0]
+    rows = [line.split("|")[4] for line in holes.splitlines() if line.startswith("| ") and "| shown by |" not in line]
+    assert len(rows) >= 10
+    for row in rows:
+        tests = re.findall(r"`([\w./-]+)::(\w+)`", row)
+        assert tests, row
+        for file, name in tests:
+            assert name in {a or b for a, b in defined_in(path_of(file))}, (file, name)
+
+
 # ---- docs/securenat.md ----
 SECURENAT = (TOP / "docs/securenat.md").read_text()
 ROWS = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in SECURENAT.splitlines() if line.startswith("| ")]
-
-
-def path_of(file):
-    return f"tests/{file}" if "/" in file else HERE + file
 
 
 def test_every_row_of_securenat_is_whole_and_has_a_test():
