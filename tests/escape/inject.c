@@ -1,0 +1,170 @@
+/*
+ * inject: makes a live process make a system call that it would never make by itself. For root, on
+ * processes that may be lost.
+ *
+ *     inject list                    the rows of injections.def: name, whose job, why there
+ *                                    may be no control, subject
+ *     inject into NAME ROLE=PID...   one row into each of these processes at the same moment
+ *     inject copies PID              every row into a copy of a live supervisor: its own
+ *                                    clone3 makes them
+ *     inject control                 every row into an unconfined program (victim.h)
+ *
+ * Each attempt is a line: name, role, how it ended, the number that belongs to it. Nothing
+ * is judged here (tests/integration/test_escape_inject.py).
+ *
+ * "At the same moment", because what shares rings dies together: whoever is injected second would
+ * be killed by the supervisor first.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <linux/sched.h>
+
+#include "injections.h"
+#include "victim.h"
+
+enum { PROCESSES = 16 };
+
+static void print_outcome(const struct injection *kind, enum role role, struct seize_outcome o)
+{
+	static const char *const ends[] = {[SEIZE_RETURNED] = "returned",
+		[SEIZE_KILLED] = "killed",
+		[SEIZE_SIGNAL] = "signal",
+		[SEIZE_EXITED] = "exited",
+		[SEIZE_REPLACED] = "replaced",
+		[SEIZE_STUCK] = "stuck"};
+
+	printf("%s\t%s\t%s\t%ld\n", kind->name, injections_role_name(role), ends[o.end], o.value);
+	fflush(stdout);
+}
+
+static int list(void)
+{
+	const char *subject = "";
+
+	for (unsigned int i = 0; i < injection_count; i++) {
+		const struct injection *row = &injections[i];
+
+		subject = row->subject ? row->subject : subject;
+		if (!row->name)
+			continue;
+		printf("%s\t", row->name);
+		for (enum role role = BROKER; role <= SUPERVISOR; role <<= 1)
+			if (row->jobs & role)
+				printf("%s ", injections_role_name(role));
+		printf("\t%s\t%s\n", row->without ? row->without : "", subject);
+	}
+	return EXIT_SUCCESS;
+}
+
+static int cannot_seize(pid_t pid, int error)
+{
+	fprintf(stderr, "inject: process %d cannot be seized: %s\n", pid, strerror(error));
+	return EXIT_FAILURE;
+}
+
+/* "alg=123" */
+static enum role parse_target(const char *word, pid_t *pid)
+{
+	const char *equals = strchr(word, '=');
+	char name[16];
+
+	if (!equals || (size_t)(equals - word) >= sizeof(name))
+		return NOBODY;
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - word), word);
+	*pid = atoi(equals + 1);
+	return *pid > 1 ? injections_role(name) : NOBODY;
+}
+
+static int into(const struct injection *kind, char **targets, int count)
+{
+	static struct seized process[PROCESSES];
+	static struct attempt attempt[PROCESSES];
+
+	for (int i = 0; i < count; i++) {
+		pid_t pid;
+		enum role role = parse_target(targets[i], &pid);
+		int error = role == NOBODY ? EXIT_FAILURE : seize_begin(&process[i], pid);
+
+		if (error)
+			return cannot_seize(pid, error);
+		injections_compose(&attempt[i], kind, &process[i], role);
+	}
+	for (int i = 0; i < count; i++)
+		injections_start(&attempt[i]);
+	for (int i = 0; i < count; i++)
+		print_outcome(kind, attempt[i].role, injections_finish(&attempt[i]));
+	for (int i = 0; i < count; i++)
+		seize_end(&process[i]);
+	return EXIT_SUCCESS;
+}
+
+/* One attempt in a process that is not needed any more. */
+static void try_and_end(const struct injection *kind, struct seized *process, enum role role)
+{
+	static struct attempt attempt;
+
+	injections_compose(&attempt, kind, process, role);
+	injections_start(&attempt);
+	print_outcome(kind, role, injections_finish(&attempt));
+	seize_kill(process);
+}
+
+static int copies(pid_t pid)
+{
+	const struct injection *clone3 = injections_find("clone3");
+	static struct seized parent, copy;
+	static struct attempt birth;
+	int error = seize_begin(&parent, pid);
+
+	if (error)
+		return cannot_seize(pid, error);
+	parent.keep_child = true;
+	for (unsigned int i = 0; i < injection_count && !error; i++) {
+		if (!injections[i].name)
+			continue;
+		injections_compose(&birth, clone3, &parent, SUPERVISOR);
+		injections_start(&birth);
+		injections_finish(&birth);
+		error = seize_adopt(&copy, &parent);
+		if (!error)
+			try_and_end(&injections[i], &copy, SUPERVISOR);
+	}
+	seize_end(&parent);
+	return error ? cannot_seize(pid, error) : EXIT_SUCCESS;
+}
+
+static int control(void)
+{
+	static struct seized process;
+
+	for (unsigned int i = 0; i < injection_count; i++) {
+		if (!injections[i].name)
+			continue;
+		pid_t pid = victim_begin();
+		int error = pid < 0 ? -pid : seize_begin(&process, pid);
+
+		if (error)
+			return cannot_seize(pid, error);
+		try_and_end(&injections[i], &process, CONTROL);
+		victim_end(pid);
+	}
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	const struct injection *kind = argc > 3 ? injections_find(argv[2]) : NULL;
+
+	if (argc == 2 && strcmp(argv[1], "list") == 0)
+		return list();
+	if (argc == 2 && strcmp(argv[1], "control") == 0)
+		return control();
+	if (argc == 3 && strcmp(argv[1], "copies") == 0)
+		return copies(atoi(argv[2]));
+	if (kind && strcmp(argv[1], "into") == 0 && argc - 3 <= PROCESSES)
+		return into(kind, argv + 3, argc - 3);
+	fprintf(stderr, "usage: inject list | into NAME ROLE=PID... | copies PID | control\n");
+	return 2;
+}
