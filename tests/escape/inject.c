@@ -60,41 +60,66 @@ static int list(void)
 
 static int cannot_seize(pid_t pid, int error)
 {
-	fprintf(stderr, "inject: process %d cannot be seized: %s\n", pid, strerror(error));
+	fprintf(stderr, "inject: process %d, or one beside it, cannot be seized: %s\n", pid,
+		strerror(error));
 	return EXIT_FAILURE;
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: inject list | into NAME ROLE=PID... | copies PID | control\n");
+	return 2;
+}
+
 /* "alg=123" */
-static enum role parse_target(const char *word, pid_t *pid)
+static bool parse_target(const char *word, enum role *role, pid_t *pid)
 {
 	const char *equals = strchr(word, '=');
 	char name[16];
 
 	if (!equals || (size_t)(equals - word) >= sizeof(name))
-		return NOBODY;
+		return false;
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - word), word);
+	*role = injections_role(name);
 	*pid = atoi(equals + 1);
-	return *pid > 1 ? injections_role(name) : NOBODY;
+	return *role != NOBODY && *pid > 1;
+}
+
+/* All of them stand still, or none is touched. */
+static int seize_all(struct seized *process, const pid_t *pids, int count)
+{
+	for (int i = 0; i < count; i++) {
+		int error = seize_begin(&process[i], pids[i]);
+
+		if (!error)
+			continue;
+		while (i-- > 0)
+			seize_end(&process[i]);
+		return error;
+	}
+	return 0;
 }
 
 static int into(const struct injection *kind, char **targets, int count)
 {
 	static struct seized process[PROCESSES];
 	static struct attempt attempt[PROCESSES];
+	enum role role[PROCESSES];
+	pid_t pid[PROCESSES];
+	int error;
 
-	for (int i = 0; i < count; i++) {
-		pid_t pid;
-		enum role role = parse_target(targets[i], &pid);
-		int error = role == NOBODY ? EXIT_FAILURE : seize_begin(&process[i], pid);
-
-		if (error)
-			return cannot_seize(pid, error);
-		injections_compose(&attempt[i], kind, &process[i], role);
-	}
+	for (int i = 0; i < count; i++)
+		if (!parse_target(targets[i], &role[i], &pid[i]))
+			return usage();
+	error = seize_all(process, pid, count);
+	if (error)
+		return cannot_seize(pid[0], error);
+	for (int i = 0; i < count; i++)
+		injections_compose(&attempt[i], kind, &process[i], role[i]);
 	for (int i = 0; i < count; i++)
 		injections_start(&attempt[i]);
 	for (int i = 0; i < count; i++)
-		print_outcome(kind, attempt[i].role, injections_finish(&attempt[i]));
+		print_outcome(kind, role[i], injections_finish(&attempt[i]));
 	for (int i = 0; i < count; i++)
 		seize_end(&process[i]);
 	return EXIT_SUCCESS;
@@ -165,6 +190,5 @@ int main(int argc, char **argv)
 		return copies(atoi(argv[2]));
 	if (kind && strcmp(argv[1], "into") == 0 && argc - 3 <= PROCESSES)
 		return into(kind, argv + 3, argc - 3);
-	fprintf(stderr, "usage: inject list | into NAME ROLE=PID... | copies PID | control\n");
-	return 2;
+	return usage();
 }
