@@ -5,6 +5,8 @@
  *     inject list                    the rows of injections.def: name, whose job, why there
  *                                    may be no control, subject
  *     inject into NAME ROLE=PID...   one row into each of these processes at the same moment
+ *     inject exhaust NAME ROLE=PID       one row into it again and again until it is refused; what it
+ *                                    made stays. The number is how often it worked
  *     inject copies PID              every row into a copy of a live supervisor: its own
  *                                    clone3 makes them
  *     inject control                 every row into an unconfined program (victim.h)
@@ -24,7 +26,7 @@
 #include "injections.h"
 #include "victim.h"
 
-enum { PROCESSES = 16 };
+enum { PROCESSES = 16, MOST = 100000 };
 
 static void print_outcome(const struct injection *kind, enum role role, struct seize_outcome o)
 {
@@ -67,7 +69,8 @@ static int cannot_seize(pid_t pid, int error)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: inject list | into NAME ROLE=PID... | copies PID | control\n");
+	fprintf(stderr, "usage: inject list | into NAME ROLE=PID... | exhaust NAME ROLE=PID | "
+			"copies PID | control\n");
 	return 2;
 }
 
@@ -122,6 +125,32 @@ static int into(const struct injection *kind, char **targets, int count)
 		print_outcome(kind, role[i], injections_finish(&attempt[i]));
 	for (int i = 0; i < count; i++)
 		seize_end(&process[i]);
+	return EXIT_SUCCESS;
+}
+
+static int exhaust(const struct injection *kind, const char *target)
+{
+	static struct seized process;
+	static struct attempt attempt;
+	struct seize_outcome outcome = {SEIZE_RETURNED, 0};
+	enum role role;
+	pid_t pid;
+	long worked = -1;
+
+	if (!parse_target(target, &role, &pid))
+		return usage();
+	int error = seize_begin(&process, pid);
+	if (error)
+		return cannot_seize(pid, error);
+	while (outcome.end == SEIZE_RETURNED && outcome.value >= 0 && worked < MOST) {
+		worked++;
+		injections_compose(&attempt, kind, &process, role);
+		injections_start(&attempt);
+		outcome = seize_finish(&process, &attempt.call);
+	}
+	print_outcome(kind, role, outcome);
+	printf("%ld\n", worked);
+	seize_end(&process);
 	return EXIT_SUCCESS;
 }
 
@@ -188,6 +217,8 @@ int main(int argc, char **argv)
 		return control();
 	if (argc == 3 && strcmp(argv[1], "copies") == 0)
 		return copies(atoi(argv[2]));
+	if (kind && argc == 4 && strcmp(argv[1], "exhaust") == 0)
+		return exhaust(kind, argv[3]);
 	if (kind && strcmp(argv[1], "into") == 0 && argc - 3 <= PROCESSES)
 		return into(kind, argv + 3, argc - 3);
 	return usage();

@@ -29,7 +29,7 @@
 enum {
 	RED_ZONE = 128,
 	LOW_BASE = 0x10000, /* the 32-bit entry knows no other addresses; victim.c maps it */
-	PATIENCE_SECONDS = 2,
+	PATIENCE_SECONDS = 10,
 	PLANTED = 3, /* bytes of text */
 	OPTIONS =
 		PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC,

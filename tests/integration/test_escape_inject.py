@@ -310,6 +310,23 @@ def test_a_supervisor_that_tries_ends_with_its_workers(world, tmp_path_factory):
             assert outcome == ([(kind, "killed")], -signal.SIGSYS, 5), (kind, outcome)
 
 
+def test_who_takes_all_descriptors_takes_his_own(world, spawn):
+    """A captured natproxy opens sockets until it is refused: at its own limit, and only its own guests go without."""
+    guests = {hub: spawn.guest(f"exhaust-{hub}") for hub in HUBS}
+    gateway = spawn.gateway("exhaust", config=CONFIG.format(*(f'"netns:{guest.name}"' for guest in guests.values())), prefix=("prlimit", "--nofile=2000:2000"))
+    for guest in guests.values():
+        leased_address(guest)
+        assert act(guest, "up", 1000)["ok"]
+    pids = {row["hub"]: row["pid"] for row in gateway.table("process", "list") if row["process"] == "natproxy"}
+    lines = sh(INJECT, "exhaust", "socket_udp", f"natproxy={pids['path']}").stdout.splitlines()
+    assert read_attempts(lines[0]) == [Attempt("socket_udp", "natproxy", "returned", -errno.EMFILE)] and 1900 < int(lines[1]) < 2000, lines
+    assert act(guests["path"], "refused", 7001)["error"] != "connected"
+    assert act(guests["parsers"], "up", 1 << 20)["ok"] and leased_address(guests["path"])
+    assert [row["state"] for row in gateway.table("process", "list") if row["pid"] in pids.values()] == ["ok", "ok"], "and it lives"
+    os.kill(pids["path"], signal.SIGKILL)
+    wait_for(lambda: act(guests["path"], "up", 1000)["ok"], 10, "traffic")
+
+
 class Loose(Gateway):
     """natlock with getpid allowed to alg (tests/audit/loose.c)."""
 
