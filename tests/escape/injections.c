@@ -51,22 +51,23 @@
 
 enum { X32 = 0x40000000, IN_PAGE = 4095 };
 
-#define HERE	    AT_FDCWD
-#define TEXT(words) call_put(&a->call, words, sizeof(words))
-#define ROOM(count) call_room(&a->call, count)
-#define BYTES(type, ...)                                                                           \
-	({                                                                                         \
-		__typeof__(type) bytes = {__VA_ARGS__};                                            \
-		call_put(&a->call, &bytes, sizeof(bytes));                                         \
-	})
-#define LOOPBACK(port)                                                                             \
-	BYTES(struct sockaddr_in, .sin_family = AF_INET, .sin_port = htons(port),                  \
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK))
-#define PAGE_OF_STACK	    (a->process->registers.rsp & ~(uint64_t)IN_PAGE)
-#define PAGE_OF_TEXT	    (a->process->registers.rip & ~(uint64_t)IN_PAGE)
-#define SET(a, number, ...) set(a, number, (const uint64_t[CALL_ARGUMENTS]){__VA_ARGS__})
-
+#define HERE		     AT_FDCWD
+#define TEXT(words)	     call_put(&a->call, words, sizeof(words))
+#define ROOM(count)	     call_room(&a->call, count)
+#define BYTES(type, ...)     call_put(&a->call, &(type){__VA_ARGS__}, sizeof(type))
+#define LOOPBACK(port)	     address_of(a, INADDR_LOOPBACK, port)
+#define PAGE_OF_STACK	     (a->process->registers.rsp & ~(uint64_t)IN_PAGE)
+#define PAGE_OF_TEXT	     (a->process->registers.rip & ~(uint64_t)IN_PAGE)
+#define SET(a, number, ...)  set(a, number, (const uint64_t[CALL_ARGUMENTS]){__VA_ARGS__})
 #define LEAD(a, number, ...) lead(a, number, (const uint64_t[CALL_ARGUMENTS]){__VA_ARGS__})
+
+static uint64_t address_of(struct attempt *a, uint32_t ip, uint16_t port)
+{
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
+
+	return call_put(&a->call, &address, sizeof(address));
+}
 
 static void set(struct attempt *a, long number, const uint64_t *arguments)
 {
@@ -107,19 +108,14 @@ static uint64_t lead_socket(struct attempt *a)
 	return (uint64_t)fd;
 }
 
-static uint64_t any_address(struct attempt *a, uint16_t port)
-{
-	return BYTES(struct sockaddr_in, .sin_family = AF_INET, .sin_port = htons(port));
-}
-
 static void compose_bind(struct attempt *a)
 {
-	SET(a, SYS_bind, lead_socket(a), any_address(a, 0), sizeof(struct sockaddr_in));
+	SET(a, SYS_bind, lead_socket(a), address_of(a, INADDR_ANY, 0), sizeof(struct sockaddr_in));
 }
 
 static void compose_bind_low(struct attempt *a)
 {
-	SET(a, SYS_bind, lead_socket(a), any_address(a, 22), sizeof(struct sockaddr_in));
+	SET(a, SYS_bind, lead_socket(a), address_of(a, INADDR_ANY, 22), sizeof(struct sockaddr_in));
 }
 
 static void compose_listen_unbound(struct attempt *a)
