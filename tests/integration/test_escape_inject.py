@@ -7,7 +7,7 @@ calls in an unconfined program, where they must work: what does not work there p
 
 writes it anew.
 """
-import concurrent.futures, dataclasses, errno, os, signal, subprocess, sys, time
+import concurrent.futures, dataclasses, errno, os, platform, signal, subprocess, sys, time
 import pytest
 from conftest import BIN, SERVER, TOP, Gateway, act, alive, leased_address, sh, wait_for
 from test_audit import built
@@ -15,6 +15,8 @@ from test_audit import built
 sys.path.insert(0, str(TOP / "tests/escape"))
 import table  # noqa: E402
 
+if platform.machine() != "x86_64":
+    pytest.skip("tests/escape/seize.c knows the registers of x86-64 only", allow_module_level=True)
 INJECT = built("inject", "escape")
 DOCUMENT = TOP / "docs/escape.md"
 WORKERS = ["natproxy", "netstack", "broker", "dhcpd", "alg"]
@@ -28,7 +30,7 @@ policy: {{restart_backoff_min: 10ms, restart_backoff_max: 10ms}}
 """
 # The supervisor itself: its end is the end of the gateway, so each of these has a gateway of its own.
 TELLING = ["unshare_network", "setns", "chroot", "open_by_handle_at", "ptrace_attach", "process_vm_writev", "pidfd_getfd", "kill", "execve", "execveat",
-           "fork", "mmap_rwx", "socket_raw", "socket_packet", "bpf_map", "perf_event_open", "io_uring_setup", "init_module", "i386_execve", "x32_getpid"]
+           "fork", "mmap_rwx", "socket_raw", "socket_packet", "bpf_map", "perf_event_open", "io_uring_setup", "init_module", "seccomp_listener", "x32_getpid"]
 GUEST = """
 import socket, sys, threading, time
 ended, held = threading.Event(), []
@@ -103,8 +105,12 @@ class Attempt:
     def contained(self):
         return self.end == "killed"
 
+    def has_no_entry(self):
+        """A kernel without the 32-bit entry ends whoever uses it, by itself."""
+        return self.kind.startswith("i386_") and (self.end, self.value) == ("signal", signal.SIGSEGV)
+
     def as_declared(self):
-        return self.end == ("returned" if self.role in KINDS[self.kind].jobs else "killed")
+        return self.has_no_entry() or self.end == ("returned" if self.role in KINDS[self.kind].jobs else "killed")
 
     def __str__(self):
         return f"{self.kind} in {self.role}: {self.end} {errno.errorcode.get(-self.value, self.value)}"
@@ -279,19 +285,21 @@ def test_guests_are_served_after_each_death(campaigns):
         assert act(guest, "up", 1 << 20)["ok"] and act(guest, "down", 1 << 20)["ok"]
 
 
-def test_the_supervisor_can_do_its_job_and_nothing_else(campaigns, controls):
-    """Every kind, in copies of the live supervisor that its own clone3 makes: they wear its filter."""
-    gateway = campaigns["start"].gateway
-    attempts = read_attempts(sh(INJECT, "copies", gateway.process.pid).stdout)
-    campaigns["supervisor"] = attempts
-    assert [a.kind for a in attempts] == list(KINDS)
-    assert [str(a) for a in attempts if not a.as_declared()] == []
-    contained = [a for a in attempts if a.contained() and worked(controls[a.kind])]
-    print(f"supervisor: {len(contained)} contained, each with a control; {len(attempts) - sum(a.contained() for a in attempts)} its job")
+@pytest.fixture(scope="module")
+def copies(campaigns):
+    """Every kind, in copies of the live supervisor that its own clone3 makes: they wear its filter. Its gateway is not used afterwards."""
+    return read_attempts(sh(INJECT, "copies", campaigns["start"].gateway.process.pid).stdout)
+
+
+def test_the_supervisor_can_do_its_job_and_nothing_else(copies, controls):
+    assert [a.kind for a in copies] == list(KINDS)
+    assert [str(a) for a in copies if not a.as_declared()] == []
+    contained = [a for a in copies if a.contained() and worked(controls[a.kind])]
+    print(f"supervisor: {len(contained)} contained, each with a control; {len(copies) - sum(a.contained() for a in copies)} its job")
     assert len(contained) >= 130
 
 
-def test_a_supervisor_that_tries_ends_with_its_workers(world, tmp_path_factory):
+def test_a_supervisor_that_tries_ends_with_its_workers(world):
     def tried(kind):
         gateway = Gateway(world, f"super-{kind}", config="hubs: {default: {attach: []}}\n")
         workers = [row["pid"] for row in gateway.table("process", "list") if row["hub"]]
@@ -322,7 +330,7 @@ def test_who_takes_all_descriptors_takes_his_own(world, spawn):
     assert act(guests["parsers"], "up", 1 << 20)["ok"] and leased_address(guests["path"])
     assert [row["state"] for row in gateway.table("process", "list") if row["pid"] in pids.values()] == ["ok", "ok"], "and it lives"
     os.kill(pids["path"], signal.SIGKILL)
-    wait_for(lambda: act(guests["path"], "up", 1000)["ok"], 10, "traffic")
+    assert act(guests["path"], "up", 1000)["ok"]
 
 
 class Loose(Gateway):
@@ -346,8 +354,8 @@ def test_a_rule_too_many_is_seen(world):
     assert after["alg"]["pid"] == before["alg"]["pid"] and all(after[name]["pid"] != before[name]["pid"] for name in WORKERS if name != "alg")
 
 
-def test_the_table_in_the_documentation_is_what_was_seen(campaigns):
-    cells = {(a.kind, a.role): table.fate(KINDS[a.kind], a.role, a.end, a.value) for a in [*campaigns["traffic"].attempts, *campaigns["supervisor"]]}
+def test_the_table_in_the_documentation_is_what_was_seen(campaigns, copies):
+    cells = {(a.kind, a.role): table.fate(KINDS[a.kind], a.role, a.end, a.value) for a in [*campaigns["traffic"].attempts, *copies]}
     text = DOCUMENT.read_text()
     seen = table.replace(text, table.render(KINDS, cells))
     if "NATLOCK_WRITE_DOCS" in os.environ:
