@@ -103,8 +103,7 @@ static bool take_along(const char *folder)
  * them. */
 static bool enter_own_root(void)
 {
-	static const char *const folders[] = {
-		"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "nix", "proc", "usr"};
+	static const char *const folders[] = {"bin", "dev", "etc", "lib", "lib64", "proc", "usr"};
 	bool done = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 		    mount("none", "/tmp", "tmpfs", 0, NULL) == 0 && chdir("/tmp") == 0;
 	for (size_t i = 0; done && i < sizeof(folders) / sizeof(folders[0]); i++)

@@ -9,9 +9,9 @@
  *   everything is put back             an interrupted call begins again, by the kernel's own rule
  *   PTRACE_DETACH                      it goes on and knows nothing
  *
- * The filter stays on (no PTRACE_O_SUSPEND_SECCOMP), and if this program dies the other lives on
- * (no PTRACE_O_EXITKILL). Orig_rax is -1 while our call is set up, or the kernel would take what we
- * put into rax for the answer of a call that it has to start again.
+ * The filter stays on (no PTRACE_O_SUSPEND_SECCOMP), and our end is not the other's (no
+ * PTRACE_O_EXITKILL). Orig_rax is -1 while our call is set up, or the kernel would take what we put
+ * into rax for the answer of a call that it has to start again.
  *
  * Children are seized with their parent, so that no copy of a worker runs about when a call that
  * makes one is not contained.

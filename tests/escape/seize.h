@@ -40,7 +40,7 @@ struct seized {
 /* Where the image of a call has to lie. */
 uint64_t seize_base(const struct seized *s, enum call_entry entry);
 
-/* Seizes and stops a process. 0 or the errno of ptrace. If this program dies, it goes on. */
+/* Seizes and stops a process. 0 or the errno of ptrace. */
 int seize_begin(struct seized *s, pid_t pid);
 
 /* Takes over the child of a seized process, which stands where its parent stood. 0 or ESRCH. */
