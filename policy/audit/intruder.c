@@ -21,7 +21,7 @@ int main(void)
 		return PROBE_NOT_REACHED + 1;
 	if (order.count && confine_filter(order.insns, order.count))
 		return PROBE_NOT_REACHED + 2;
-	int status = probe_status(probes[order.probe].run(order.prepare));
+	int status = probe_status(probes[order.probe].run((enum probe_lead)order.lead));
 	syscall(SYS_exit_group, status);
 	return PROBE_NOT_REACHED;
 }

@@ -16,12 +16,18 @@ enum outcome {
 	ANYTHING,  /* not judged in this posture */
 };
 
+/* Which calls may lead up to a probe. */
+enum probe_lead {
+	LEAD_NONE, /* a number stands in for their result */
+	LEAD_JOB,  /* those that are natproxy's job: a socket of its own */
+	LEAD_ANY,  /* there is no filter */
+};
+
 struct probe {
 	const char *name;
 	int call; /* the number that the probe reaches the kernel with */
-	/* 0 or more when the call worked, else -errno. prepare: calls that lead up to it are
-	 * allowed here. */
-	long (*run)(bool prepare);
+	/* 0 or more when the call worked, else -errno. */
+	long (*run)(enum probe_lead lead);
 	enum outcome natproxy, others, unfiltered, outside; /* see probes.def */
 };
 
@@ -31,7 +37,7 @@ extern const unsigned int probe_count;
 /* What the harness tells the intruder, one record on descriptor 3. */
 struct probe_order {
 	uint32_t probe;
-	bool prepare;
+	uint32_t lead; /* enum probe_lead */
 	bool deny_tcp;
 	uint32_t count; /* instructions of the filter to put on; 0: none */
 	struct sock_filter insns[4096];

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,16 +88,42 @@ become_worker(const struct sacrifice_tools *tools, const struct sacrifice *s, in
 	_exit(PROBE_NOT_REACHED + 3);
 }
 
-static void __attribute__((noreturn))
-run_outside(const struct sacrifice *s, const struct probe *probe)
+/* A folder of the host into the root that is being made in the working directory. */
+static bool take_along(const char *folder)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-		mount("none", "/tmp", "tmpfs", 0, NULL))
+	char from[32];
+	struct stat is;
+	snprintf(from, sizeof(from), "/%s", folder);
+	if (stat(from, &is) < 0)
+		return true;
+	return mkdir(folder, 0755) == 0 && mount(from, folder, NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+/* What the probes need of the host, in a root that is the probe's own: what they change is gone with
+ * them. */
+static bool enter_own_root(void)
+{
+	static const char *const folders[] = {"bin", "dev", "etc", "lib", "lib64", "proc", "usr"};
+	bool done = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		    mount("none", "/tmp", "tmpfs", 0, NULL) == 0 && chdir("/tmp") == 0;
+	for (size_t i = 0; done && i < sizeof(folders) / sizeof(folders[0]); i++)
+		done = take_along(folders[i]);
+	return done && mkdir("tmp", 0700) == 0 && syscall(SYS_pivot_root, ".", ".") == 0 &&
+	       umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 &&
+	       mount("none", "/tmp", "tmpfs", 0, NULL) == 0;
+}
+
+static void __attribute__((noreturn)) run_outside(
+	const struct sacrifice_tools *tools, const struct sacrifice *s, const struct probe *probe)
+{
+	for (int fd = 0; fd < 3; fd++)
+		dup2(tools->null_fd, fd);
+	if (!enter_own_root())
 		_exit(PROBE_NOT_REACHED + 4);
 	close(open("/tmp/victim", O_CREAT | O_WRONLY, 0600));
 	if (s->landlock_alone && confine_landlock(true) < 0)
 		_exit(PROBE_NOT_REACHED + 6);
-	int status = probe_status(probe->run(true));
+	int status = probe_status(probe->run(LEAD_ANY));
 	syscall(SYS_exit_group, status);
 	abort();
 }
@@ -109,7 +136,7 @@ static void __attribute__((noreturn)) child(const struct sacrifice_tools *tools,
 	if (recv(channel, &go, 1, 0) != 1)
 		_exit(PROBE_NOT_REACHED + 5);
 	if (is_outside(s))
-		run_outside(s, probe);
+		run_outside(tools, s, probe);
 	become_worker(tools, s, channel);
 }
 
@@ -117,7 +144,7 @@ static void send_order(int channel, const struct sacrifice *s, unsigned int inde
 {
 	static struct probe_order order;
 	order.probe = index;
-	order.prepare = s->control_count || !s->filter || s->natproxy;
+	order.lead = !s->filter ? LEAD_ANY : s->natproxy ? LEAD_JOB : LEAD_NONE;
 	order.deny_tcp = !s->natproxy;
 	order.count = s->filter ? s->filter->count : s->control_count;
 	if (order.count)
@@ -134,8 +161,8 @@ int sacrifice_make(
 	const struct sacrifice_tools *tools, const struct sacrifice *s, unsigned int index)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |
-			 CLONE_NEWIPC | CLONE_NEWCGROUP,
+		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC |
+			 CLONE_NEWCGROUP | (s->as_root ? 0 : CLONE_NEWUSER),
 		.exit_signal = SIGCHLD,
 	};
 	int pair[2], status = 0;
@@ -152,7 +179,8 @@ int sacrifice_make(
 	if (pid == 0)
 		child(tools, s, &probes[index], pair[1]);
 	close(pair[1]);
-	write_maps(pid, is_outside(s));
+	if (!s->as_root)
+		write_maps(pid, is_outside(s));
 	send_order(pair[0], s, index);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

@@ -12,9 +12,10 @@
 /* How the process is locked. */
 struct sacrifice {
 	const char *name;
-	bool outside;			    /* no lock at all, in private namespaces: the control */
-	bool landlock_alone;		    /* as outside, but for Landlock */
-	bool natproxy;			    /* a place in which sockets are a worker's job */
+	bool outside;	     /* no lock at all, in private namespaces: the control */
+	bool as_root;	     /* with outside: not even in a user namespace of its own */
+	bool landlock_alone; /* as outside, but for Landlock */
+	bool natproxy;	     /* a place in which sockets are a worker's job */
 	const struct policy_filter *filter; /* NULL: none */
 	struct sock_filter control[4];	    /* instead of it when control_count is not 0 */
 	unsigned int control_count;

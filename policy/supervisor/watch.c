@@ -212,6 +212,12 @@ static void count_failure(struct worker *w)
 	w->failures = stable ? 1 : w->failures + 1;
 }
 
+/* Whether it broke its policy, or failed, just before we ended it for a neighbour's sake. */
+static bool came_before_us(enum worker_state was, int status)
+{
+	return was == WORKER_GONE && status > 128 && status != 128 + SIGKILL;
+}
+
 static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct worker *w = io->data;
@@ -237,6 +243,8 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 	if (was != WORKER_GONE) {
 		log_end(w, status);
 		count_failure(w);
+	} else if (came_before_us(was, status)) {
+		log_end(w, status);
 	}
 	w->state = WORKER_GONE;
 	replace(w);

@@ -2,9 +2,11 @@
  * escape INTRUDER: takes each worker's place and tries everything in probes.def.
  *
  *     outside      not confined, in private namespaces: the probe works, or "contained" would prove
- * nothing control      locked; a filter answers just the probe's call with an errno of our own: the
- * probe makes that call unfiltered   locked, no filter: the second wall ACTOR        locked,
- * Landlock, and the filter that the supervisor hands to that worker
+ *                  nothing. What root of a user namespace may not is tried by root, where we are that
+ *     control      locked; a filter answers just the probe's call with an errno of our own: the
+ *                  probe makes that call
+ *     unfiltered   locked, no filter: the second wall
+ *     ACTOR        locked, Landlock, and the filter that the supervisor hands to that worker
  *
  * Locked means policy/lock.c: the same code, the same order, as for a worker, under a user
  * namespace of its own.
@@ -69,6 +71,33 @@ static void try_all(const struct sacrifice *p)
 		refused, worked);
 }
 
+static bool works_for_root(unsigned int index)
+{
+	const struct sacrifice root = {.name = "root", .outside = true, .as_root = true};
+	return geteuid() == 0 && sacrifice_matches(run_probe(&root, index), SUCCEEDED);
+}
+
+static void try_outside(void)
+{
+	const struct sacrifice p = {.name = "outside", .outside = true};
+	unsigned int worked = 0, by_root = 0;
+	char without[1024] = "";
+	for (unsigned int i = 0; i < probe_count; i++) {
+		int status = run_probe(&p, i);
+		judge(&p, &probes[i], status, probes[i].outside);
+		if (sacrifice_matches(status, SUCCEEDED)) {
+			worked++;
+		} else if (works_for_root(i)) {
+			by_root++;
+		} else {
+			strncat(without, " ", sizeof(without) - strlen(without) - 1);
+			strncat(without, probes[i].name, sizeof(without) - strlen(without) - 1);
+		}
+	}
+	printf("%-10s %u of %u probes have a control: %u work, %u more for root; without:%s\n",
+		p.name, worked + by_root, probe_count, worked, by_root, without);
+}
+
 /* The i386 entry may be missing from this kernel: then there is nothing to control. */
 static bool made_its_call(int status)
 {
@@ -113,7 +142,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: escape INTRUDER\n");
 		return 2;
 	}
-	try_all(&(struct sacrifice){.name = "outside", .outside = true});
+	try_outside();
 	control_all();
 	try_all(&(struct sacrifice){.name = "unfiltered"});
 	for (unsigned int i = 0; i < ACTOR_COUNT; i++) {

@@ -14,10 +14,10 @@ NOBODY_IN_PARTICULAR = 64990  # a uid without a name and without a grant in /etc
 WORKERS = ["broker", "dhcpd", "netstack", "natproxy", "alg"]
 
 
-def built(name):
+def built(name, part="audit"):
     """A program of the tests, in the build folder that NATLOCK_BIN was staged from."""
     folders = [*([pathlib.Path(os.environ["NATLOCK_BUILD"])] if "NATLOCK_BUILD" in os.environ else []), *BIN.parents, TOP / "build"]
-    found = [folder / "tests/audit" / name for folder in folders if os.access(folder / "tests/audit" / name, os.X_OK)]
+    found = [folder / "tests" / part / name for folder in folders if os.access(folder / "tests" / part / name, os.X_OK)]
     assert found, f"{name} is missing: set NATLOCK_BUILD to the build folder"
     return found[0]
 
