@@ -19,6 +19,7 @@
 
 #include "doctor.h"
 #include "doctor_host.h"
+#include "fence.h"
 #include "files.h"
 #include "identity.h"
 #include "places.h"
@@ -157,6 +158,24 @@ static struct finding look_uids(void)
 	return f;
 }
 
+/* For a uid that nobody has; the table goes with its descriptor. */
+static struct finding look_fence(void)
+{
+	struct fence_plan plan = {.first_uid = UINT32_MAX - 1, .last_uid = UINT32_MAX - 1};
+	struct finding f;
+	int fd;
+
+	snprintf(plan.table, sizeof(plan.table), "natlock-doctor-%d", getpid());
+	fd = fence_open(&plan);
+	f = finding_of(fd < 0 ? -fd : 0, fence_advice(fd));
+	if (fd >= 0)
+		close(fd);
+	else
+		snprintf(f.detail, sizeof(f.detail), "%s; its filter and its own checks remain",
+			fence_error(fd));
+	return f;
+}
+
 static struct finding look_binaries(void)
 {
 	struct spawn_binaries binaries;
@@ -188,6 +207,7 @@ static const struct line lines[] = {
 	{"veth and packet sockets", look_veth, NEEDED},
 	{"Landlock", look_landlock, BETTER},
 	{"a uid for each worker", look_uids, BETTER},
+	{"a fence around natproxy", look_fence, BETTER},
 	{"attach tap:, auto", look_tun, BETTER},
 	{"attach pid:, netns:, veth:", look_veth, BETTER},
 	{"attach bridge:", doctor_bridge, BETTER},

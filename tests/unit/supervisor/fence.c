@@ -1,0 +1,157 @@
+/* fence.c: the plan of a configuration, and the kernel's answers, in a network namespace of the test's own. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "fence.h"
+#include "start.h"
+#include "supervisor.h"
+
+static struct supervisor super;
+
+static void configure(const char *text)
+{
+	struct conf_error error;
+	struct trouble t;
+	size_t i;
+
+	super.config = conf_parse("test", text, strlen(text), &error);
+	cr_assert_not_null(super.config, "%s", error.text);
+	super.is_run = true; /* no folders, nothing said */
+	for (i = 0; i < super.config->n_hubs; i++)
+		cr_assert_eq(start_add_hub(&super, super.config->hubs[i], &t), 0);
+}
+
+Test(fence, plan_names_the_uids_of_hubs_that_allow)
+{
+	const struct identity id = {.private_uid = 61185 + 32, .has_private = true, .slot_fd = -1};
+	struct fence_plan plan;
+
+	configure("hubs:\n  a: {shards: 2}\n  b: {shards: 2, nat: {host_loopback: allow}, host: "
+		  "{address: 10.1.0.1}, dhcp: {range: 10.1.0.10-10.1.0.20, gateway: 10.1.0.1, dns: "
+		  "[]}}\n");
+	fence_plan(&plan, &id, super.hub, super.hubs);
+	cr_expect_str_eq(plan.table, "natlock-61217");
+	cr_expect_eq(plan.first_uid, 61217);
+	cr_expect_eq(plan.last_uid, 61248);
+	cr_assert_eq(plan.allowed, 2);
+	for (unsigned int i = 0; i < 2; i++)
+		cr_expect_eq(plan.host_allowed[i],
+			identity_worker_host(&id,
+				hub_worker_number(hub_worker(&super.hub[1], ACTOR_NATPROXY, i))));
+}
+
+/* More workers than uids: two have the same one, which is named once. */
+Test(fence, plan_is_bounded)
+{
+	const struct identity id = {.private_uid = 61185, .has_private = true, .slot_fd = -1};
+	char text[4096] = "hubs:\n";
+	struct fence_plan plan;
+
+	for (int i = 0; i < SUPERVISOR_HUBS; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"  h%d: {shards: 8, nat: {host_loopback: allow}, host: {address: "
+			"10.%d.0.1}, dhcp: {range: 10.%d.0.10-10.%d.0.20, gateway: none, dns: "
+			"[]}}\n",
+			i, i, i, i);
+	configure(text);
+	fence_plan(&plan, &id, super.hub, super.hubs);
+	cr_expect_eq(plan.allowed, IDENTITY_PRIVATE);
+}
+
+static const struct fence_plan plan = {"natlock-test", 61185, 61216, {61186, 61190}, 2};
+
+static void own_network(void)
+{
+	cr_assert_eq(unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET), 0, "%s",
+		strerror(errno));
+}
+
+Test(fence, a_table_is_as_old_as_its_descriptor)
+{
+	int fd, other;
+
+	own_network();
+	fd = fence_open(&plan);
+	cr_assert_geq(fd, 0, "%s", fence_error(fd));
+	cr_expect_eq(fence_open(&plan), -EEXIST);
+	close(fd);
+	other = fence_open(&plan);
+	cr_expect_geq(other, 0, "%s", fence_error(other));
+	close(other);
+}
+
+/* In a network that is another's: a process of a namespace of its own has no power over it. */
+Test(fence, needs_privilege)
+{
+	pid_t child;
+	int status;
+
+	own_network();
+	child = fork();
+	if (child == 0)
+		_exit(unshare(CLONE_NEWUSER) < 0 ? 1 : fence_open(&plan) == -EPERM ? 0 : 2);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
+	cr_expect_not_null(strstr(fence_error(-EPERM), "root"));
+}
+
+static int raise_as(const char *wish)
+{
+	struct trouble t = {0};
+	char text[64];
+	int r;
+
+	snprintf(text, sizeof(text), "policy: {fence: %s}", wish);
+	super.notes = 0;
+	super.hubs = 0;
+	conf_free(super.config);
+	configure(text);
+	r = fence_raise(&super, &t);
+	cr_expect((r == 0) == (t.message[0] == '\0'));
+	return r;
+}
+
+Test(fence, where_it_cannot_be_had)
+{
+	char text[FENCE_TEXT];
+
+	super.identity.privileged = false;
+	cr_expect_eq(raise_as("auto"), 0);
+	cr_expect_eq(super.notes, 1);
+	cr_expect_str_eq(
+		fence_text(&super.fence, text), "none: only root with CAP_NET_ADMIN can have one");
+	cr_expect_eq(raise_as("required"), -1);
+	cr_expect_eq(raise_as("off"), 0);
+	cr_expect_eq(super.notes, 1);
+	cr_expect_str_eq(fence_text(&super.fence, text), "none: policy.fence is off");
+	cr_expect_not(super.fence.up);
+}
+
+/* Another gateway, with a runtime folder of its own, has our uids already: we take the next. */
+Test(fence, two_gateways_with_the_same_uids)
+{
+	char folder[] = "/tmp/natlock-fence-XXXXXX", text[FENCE_TEXT];
+	struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};
+	int fd;
+
+	own_network();
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(super.places.runtime, sizeof(super.places.runtime), "%s", folder);
+	super.identity = (struct identity){
+		.privileged = true, .private_uid = 61185, .has_private = true, .slot_fd = dup(0)};
+	fd = fence_open(&first);
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(raise_as("required"), 0);
+	cr_expect_str_eq(fence_text(&super.fence, text), "nftables table inet natlock-61217");
+	cr_expect_eq(super.identity.private_uid, 61217);
+	close(fd);
+	snprintf(text, sizeof(text), "%s/uids-1", folder);
+	unlink(text);
+	rmdir(folder);
+}
