@@ -110,8 +110,9 @@ enum found_kind {
 	FOUND_TAP,	/* /dev/net/tun */
 	FOUND_TCP,
 	FOUND_UDP,
-	FOUND_PING,    /* AF_INET */
-	FOUND_NETLINK, /* NETLINK_ROUTE */
+	FOUND_PING,	 /* AF_INET */
+	FOUND_NETLINK,	 /* NETLINK_ROUTE */
+	FOUND_NETFILTER, /* NETLINK_NETFILTER: the fence around natproxy */
 	FOUND_MEMFD,
 	FOUND_FILE, /* a plain file */
 	FOUND_FOLDER,

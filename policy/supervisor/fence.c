@@ -75,6 +75,13 @@ static bool is_taken(int fd, const struct fence_plan *plan)
 	return bytes > 0 && talk(fd, question, bytes) == 0;
 }
 
+static int open_socket(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int fence_open(const struct fence_plan *plan)
 {
 	static _Alignas(struct nlmsghdr)
@@ -84,9 +91,9 @@ int fence_open(const struct fence_plan *plan)
 
 	if (bytes == 0)
 		return -ENOMEM;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	fd = open_socket();
 	if (fd < 0)
-		return -errno;
+		return fd;
 	error = talk(fd, messages, bytes);
 	if (error == 0)
 		return fd;
@@ -152,15 +159,27 @@ void fence_plan(
 			allow_host(plan, identity_worker_host(id, hub_worker_number(w)));
 }
 
-/* With the first private uids that are nobody else's here. */
-static int raise_first(struct supervisor *s)
+/* Whether another gateway's fence is around our uids: 0 or -EEXIST. */
+static int look_for_another(const struct fence_plan *plan)
 {
-	struct fence *f = &s->fence;
+	int fd = open_socket(), r;
+
+	if (fd < 0)
+		return 0;
+	r = is_taken(fd, plan) ? -EEXIST : 0;
+	close(fd);
+	return r;
+}
+
+/* With the first private uids that are nobody else's here; `off`: only finds those. */
+static int raise_first(struct supervisor *s, bool off)
+{
+	struct fence_plan *plan = &s->fence.plan;
 	int r;
 
 	do {
-		fence_plan(&f->plan, &s->identity, s->hub, s->hubs);
-		r = fence_open(&f->plan);
+		fence_plan(plan, &s->identity, s->hub, s->hubs);
+		r = off ? look_for_another(plan) : fence_open(plan);
 	} while (r == -EEXIST && identity_next(&s->identity, &s->places) == 0);
 	return r;
 }
@@ -175,22 +194,17 @@ static int refuse(const struct fence *f, const char *fix, struct trouble *t)
 int fence_raise(struct supervisor *s, struct trouble *t)
 {
 	const Nl__Policy__Fence wish = s->config->policy->fence;
+	const bool off = wish == NL__POLICY__FENCE__off;
 	struct fence *f = &s->fence;
-	int r = s->identity.privileged ? 0 : -EPERM;
+	int r;
 
 	*f = (struct fence){0};
-	if (wish == NL__POLICY__FENCE__off) {
-		snprintf(f->why, sizeof(f->why), "policy.fence is off");
-	} else {
-		if (r == 0)
-			r = raise_first(s);
-		if (r >= 0) {
-			f->up = true;
-			f->fd = r;
-			return 0;
-		}
-		snprintf(f->why, sizeof(f->why), "%s", fence_error(r));
-	}
+	r = s->identity.privileged ? raise_first(s, off) : -EPERM;
+	f->up = r >= 0 && !off;
+	f->fd = f->up ? r : -1;
+	if (f->up)
+		return 0;
+	snprintf(f->why, sizeof(f->why), "%s", off ? "policy.fence is off" : fence_error(r));
 	if (wish == NL__POLICY__FENCE__required)
 		return refuse(f, fence_advice(r), t);
 	supervisor_note(
