@@ -367,6 +367,7 @@ Test(fence_rules, hairpins)
 	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL), "the other is not");
 	cr_expect(PASSES(UDP_TO("198.18.1.2", 6000, 5000), LOCAL));
 	cr_expect(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL), "but may be answered");
+	cr_expect(PASSES(UDP_TO("198.18.2.1", 3478, 6000), .from = "127.0.0.1"));
 	cr_expect_not(PASSES(UDP_TO("127.0.0.1", 6000, 5000), LOCAL));
 	cr_expect_not(PASSES(UDP_TO("198.18.1.3", 6000, 5000), LOCAL));
 	cr_expect(PASSES(UDP_TO("198.18.2.1", 53, 7000)), "a question is no mapping");
