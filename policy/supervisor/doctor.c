@@ -159,20 +159,39 @@ static struct finding look_uids(void)
 }
 
 /* For a uid that nobody has; the table goes with its descriptor. */
-static struct finding look_fence(void)
+static int try_fence(void)
 {
 	struct fence_plan plan = {.first_uid = UINT32_MAX - 1, .last_uid = UINT32_MAX - 1};
-	struct finding f;
 	int fd;
 
 	snprintf(plan.table, sizeof(plan.table), "natlock-doctor-%d", getpid());
 	fd = fence_open(&plan);
-	f = finding_of(fd < 0 ? -fd : 0, fence_advice(fd));
-	if (fd >= 0)
-		close(fd);
-	else
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static struct finding look_fence(void)
+{
+	struct places places;
+	struct identity id;
+	struct trouble t;
+	struct finding f;
+	int error = 0;
+
+	places_find(&places);
+	if (identity_choose(&id, NULL, &places, &t) == 0) {
+		error = fence_possible(&id);
+		if (id.slot_fd >= 0)
+			close(id.slot_fd);
+	}
+	if (error == 0)
+		error = try_fence();
+	f = finding_of(-error, fence_advice(error));
+	if (error)
 		snprintf(f.detail, sizeof(f.detail), "%s; its filter and its own checks remain",
-			fence_error(fd));
+			fence_error(error));
 	return f;
 }
 

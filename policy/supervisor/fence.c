@@ -107,6 +107,7 @@ const char *fence_error(int error)
 {
 	switch (error) {
 	case -EPERM: return "only root with CAP_NET_ADMIN can have one";
+	case -EUSERS: return "workers have no uids of their own here";
 	case -EPROTONOSUPPORT: return "the kernel has no nftables";
 	case -EOPNOTSUPP:
 	case -EINVAL:
@@ -117,11 +118,21 @@ const char *fence_error(int error)
 
 const char *fence_advice(int error)
 {
-	return error == -EPERM
-		       ? "start natlock as root (natlock up --user NAME); in a container, with "
-			 "CAP_NET_ADMIN"
-		       : "use Linux 5.12 or newer with CONFIG_NF_TABLES_INET, "
-			 "CONFIG_NFT_FIB_INET";
+	switch (error) {
+	case -EPERM:
+		return "start natlock as root (natlock up --user NAME); in a container, with "
+		       "CAP_NET_ADMIN";
+	case -EUSERS: return "map 65536 uids into this user namespace";
+	default:
+		return "use Linux 5.12 or newer with CONFIG_NF_TABLES_INET and CONFIG_NFT_FIB_INET";
+	}
+}
+
+int fence_possible(const struct identity *id)
+{
+	if (id->privileged)
+		return 0;
+	return geteuid() == 0 ? -EUSERS : -EPERM;
 }
 
 const char *fence_text(const struct fence *f, char out[FENCE_TEXT])
@@ -199,7 +210,9 @@ int fence_raise(struct supervisor *s, struct trouble *t)
 	int r;
 
 	*f = (struct fence){0};
-	r = s->identity.privileged ? raise_first(s, off) : -EPERM;
+	r = fence_possible(&s->identity);
+	if (r == 0)
+		r = raise_first(s, off);
 	f->up = r >= 0 && !off;
 	f->fd = f->up ? r : -1;
 	if (f->up)

@@ -33,6 +33,9 @@ struct fence { /* zeroed: there is none */
  */
 int fence_raise(struct supervisor *s, struct trouble *t);
 
+/* Whether workers have uids that a table can name: 0, -EPERM as an ordinary user, -EUSERS where there are too few. */
+int fence_possible(const struct identity *id);
+
 /* Makes the table of a plan: a descriptor, -EEXIST where there is one of this name, or why not. */
 int fence_open(const struct fence_plan *plan);
 
