@@ -66,38 +66,51 @@ Test(fence, plan_is_bounded)
 
 static const struct fence_plan plan = {"natlock-test", 61185, 61216, {61186, 61190}, 2};
 
-static void own_network(void)
+/* What `steps` returns in a network of its own: the step that went wrong, 0 none. A new user namespace needs a single thread. */
+static int in_own_network(int (*steps)(void))
 {
-	cr_assert_eq(unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET), 0, "%s",
-		strerror(errno));
+	const int spaces = geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(unshare(spaces) < 0 ? 99 : steps());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int open_twice(void)
+{
+	int fd = fence_open(&plan);
+
+	if (fd < 0)
+		return 1;
+	if (fence_open(&plan) != -EEXIST)
+		return 2;
+	close(fd);
+	return fence_open(&plan) < 0 ? 3 : 0;
 }
 
 Test(fence, a_table_is_as_old_as_its_descriptor)
 {
-	int fd, other;
-
-	own_network();
-	fd = fence_open(&plan);
-	cr_assert_geq(fd, 0, "%s", fence_error(fd));
-	cr_expect_eq(fence_open(&plan), -EEXIST);
-	close(fd);
-	other = fence_open(&plan);
-	cr_expect_geq(other, 0, "%s", fence_error(other));
-	close(other);
+	cr_expect_eq(in_own_network(open_twice), 0);
 }
 
-/* In a network that is another's: a process of a namespace of its own has no power over it. */
+/* A process of a namespace of its own has no power over the network that it is in. */
+static int open_without_power(void)
+{
+	if (unshare(CLONE_NEWUSER) < 0)
+		return 1;
+	return fence_open(&plan) == -EPERM ? 0 : 2;
+}
+
 Test(fence, needs_privilege)
 {
-	pid_t child;
-	int status;
-
-	own_network();
-	child = fork();
-	if (child == 0)
-		_exit(unshare(CLONE_NEWUSER) < 0 ? 1 : fence_open(&plan) == -EPERM ? 0 : 2);
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_expect_eq(status, 0);
+	if (geteuid() == 0)
+		cr_expect_eq(in_own_network(open_without_power), 0);
+	else
+		cr_expect_eq(fence_open(&plan), -EPERM);
 	cr_expect_not_null(strstr(fence_error(-EPERM), "root"));
 }
 
@@ -135,25 +148,34 @@ Test(fence, where_it_cannot_be_had)
 	cr_expect_not(super.fence.up);
 }
 
-/* Another gateway, with a runtime folder of its own, has our uids already: we take the next. */
+/* Another gateway, with a runtime folder of its own, has our uids already: we take the next. Without a fence too. */
+static int meet_another(void)
+{
+	const struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};
+	char text[FENCE_TEXT];
+
+	if (fence_open(&first) < 0)
+		return 1;
+	if (raise_as("required") != 0 || super.identity.private_uid != 61217)
+		return 2;
+	if (strcmp(fence_text(&super.fence, text), "nftables table inet natlock-61217") != 0)
+		return 3;
+	close(super.fence.fd);
+	close(super.identity.slot_fd);
+	super.identity.private_uid = 61185;
+	return raise_as("off") == 0 && super.identity.private_uid == 61217 ? 0 : 4;
+}
+
 Test(fence, two_gateways_with_the_same_uids)
 {
-	char folder[] = "/tmp/natlock-fence-XXXXXX", text[FENCE_TEXT];
-	struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};
-	int fd;
+	char folder[] = "/tmp/natlock-fence-XXXXXX", file[64];
 
-	own_network();
 	cr_assert_not_null(mkdtemp(folder));
 	snprintf(super.places.runtime, sizeof(super.places.runtime), "%s", folder);
 	super.identity = (struct identity){
-		.privileged = true, .private_uid = 61185, .has_private = true, .slot_fd = dup(0)};
-	fd = fence_open(&first);
-	cr_assert_geq(fd, 0);
-	cr_expect_eq(raise_as("required"), 0);
-	cr_expect_str_eq(fence_text(&super.fence, text), "nftables table inet natlock-61217");
-	cr_expect_eq(super.identity.private_uid, 61217);
-	close(fd);
-	snprintf(text, sizeof(text), "%s/uids-1", folder);
-	unlink(text);
+		.privileged = true, .private_uid = 61185, .has_private = true, .slot_fd = -1};
+	cr_expect_eq(in_own_network(meet_another), 0);
+	snprintf(file, sizeof(file), "%s/uids-1", folder);
+	unlink(file);
 	rmdir(folder);
 }
