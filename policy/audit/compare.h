@@ -18,6 +18,7 @@ struct compare_crew {
 	char socket[112];      /* where the supervisor listens; "" when that is not known */
 	bool is_run;	       /* of `natlock run`: a keeper belongs to it */
 	int landlock_abi;      /* of this kernel; 0: it has none */
+	struct found_fence fence;
 };
 
 /* A worker or the supervisor. `filters` ends with a NULL name (policy_filters). */
@@ -33,6 +34,8 @@ void compare_layers(
 /* compare_open.c: descriptors and memory. */
 void compare_fds(struct checks *list, const struct found *f);
 void compare_memory(struct checks *list, const struct compare_crew *crew, const struct found *f);
+/* compare_fence.c: what the kernel does with natproxy's packets. */
+void compare_fence(struct checks *list, const struct compare_crew *crew);
 /* compare_identity.c: users, groups, capabilities, namespaces. */
 void compare_identity(struct checks *list, const struct compare_crew *crew, const struct found *f);
 

@@ -135,6 +135,17 @@ struct found_mapping {
 	char text[FOUND_TEXT];
 };
 
+/* The fence around natproxy. */
+struct found_fence {
+	bool is_held; /* the supervisor has a netfilter socket; else the rest is nothing */
+	int error;    /* why it is not known */
+	char table[FOUND_NAME];
+	bool is_there, is_owned;      /* by a socket: nobody else may change it */
+	uint32_t first_uid, last_uid; /* whose packets it judges */
+	unsigned int drops;	      /* rules that end so */
+	uint64_t dropped;	      /* packets */
+};
+
 /* One live filter. */
 struct found_layer {
 	unsigned int count;

@@ -20,6 +20,7 @@
 #include <linux/landlock.h>
 
 #include "declare.h"
+#include "fence_look.h"
 #include "gather.h"
 #include "layers.h"
 #include "proctext.h"
@@ -215,6 +216,7 @@ int gather(struct compare_crew *crew, pid_t supervisor)
 		if (process[i].layers_error == ETIMEDOUT || process[i].fds_error == ETIMEDOUT)
 			return -ETIMEDOUT; /* our end lets it go on */
 	}
+	fence_look(&crew->fence, &process[0]);
 	return process[0].status_error ? -process[0].status_error : 0;
 }
 

@@ -335,6 +335,9 @@ def test_what_a_running_natlock_says(world, fenced, bare):
     """Status shows it; what it cannot follow is refused, or waits for a restart"""
     assert fence(fenced) == f"nftables table inet {table_name(fenced)}" and fence(bare) == "none: policy.fence is off"
     assert f"fence nftables table inet {table_name(fenced)}" in fenced.control("status").stdout
+    for gateway, told in ((fenced, f"inet {table_name(fenced)}: "), (bare, "none: ")):
+        row = next(row for row in json.loads(gateway.control("policy", "audit", "--json").stdout)["items"] if row["check"] == "fence")
+        assert row["result"] == "ok" and row["found"].startswith(told), row
     refused = fenced.control("nat", "set", "host_loopback=allow", check=False)
     assert refused.returncode == 5 and "the fence around natproxy" in refused.stderr, refused.stderr
     bare.control("nat", "set", "host_loopback=allow")
