@@ -318,14 +318,14 @@ static void print_notes(FILE *out, const Nl__StatusRow *s)
 
 static void print_gateway(FILE *out, const Nl__StatusRow *s)
 {
-	char text[3][CELL_BYTES_MAX], up[24];
-	const char *const fields[] = {s->version, s->config, s->health};
+	char text[4][CELL_BYTES_MAX], up[24];
+	const char *const fields[] = {s->version, s->config, s->health, s->fence};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		log_escape(text[i], sizeof(text[i]), fields[i] != NULL ? fields[i] : "-",
 			fields[i] != NULL ? strlen(fields[i]) : 1);
-	fprintf(out, "natlock %s  up %s  config %s  health %s\n", text[0],
-		column_span(s->uptime_ms, up), text[1], text[2]);
+	fprintf(out, "natlock %s  up %s  config %s  health %s  fence %s\n", text[0],
+		column_span(s->uptime_ms, up), text[1], text[2], text[3]);
 	print_notes(out, s);
 }
 

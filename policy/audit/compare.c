@@ -217,6 +217,7 @@ void compare_all(
 	unsigned int i;
 
 	compare_kin(list, crew);
+	compare_fence(list, crew);
 	for (i = 0; i < crew->count; i++)
 		if (crew->process[i].kind <= FOUND_SUPERVISOR)
 			compare_process(list, crew, &crew->process[i], filters);

@@ -21,6 +21,7 @@ struct compare_crew {
 	struct found_pair *pair; /* sorted by inode; peers.h */
 	unsigned int pairs;
 	int pairs_error;
+	struct found_fence fence;
 };
 
 /* A worker or the supervisor. `filters` ends with a NULL name (policy_filters). */
@@ -38,6 +39,8 @@ void compare_fds(struct checks *list, const struct found *f);
 void compare_memory(struct checks *list, const struct compare_crew *crew, const struct found *f);
 /* compare_edges.c: whom a worker's channels and doorbells lead to. */
 void compare_edges(struct checks *list, const struct compare_crew *crew, const struct found *f);
+/* compare_fence.c: what the kernel does with natproxy's packets. */
+void compare_fence(struct checks *list, const struct compare_crew *crew);
 /* compare_identity.c: users, groups, capabilities, namespaces. */
 void compare_identity(struct checks *list, const struct compare_crew *crew, const struct found *f);
 

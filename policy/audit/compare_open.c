@@ -18,7 +18,7 @@ enum { BAD_SHOWN = 8 }; /* descriptors that get a line of their own */
 static const uint32_t supervisor_kinds = 1 << FOUND_NULL | 1 << FOUND_EPOLL | 1 << FOUND_EVENT |
 					 1 << FOUND_CHANNEL | 1 << FOUND_STREAM |
 					 1 << FOUND_DATAGRAM | 1 << FOUND_PACKET | 1 << FOUND_TAP |
-					 1 << FOUND_NETLINK | 1 << FOUND_MEMFD | 1 << FOUND_FILE |
+					 1 << FOUND_NETLINK | 1 << FOUND_NETFILTER | 1 << FOUND_MEMFD | 1 << FOUND_FILE |
 					 1 << FOUND_FOLDER | 1 << FOUND_ANONYMOUS;
 
 static struct declare_fd declared_at(const struct found *f, int number)
@@ -45,6 +45,7 @@ static const char *kinds_text(const struct declare_fd *d, char *out, size_t cap)
 		[FOUND_UDP] = "udp",
 		[FOUND_PING] = "icmp echo",
 		[FOUND_NETLINK] = "netlink",
+		[FOUND_NETFILTER] = "netfilter",
 		[FOUND_MEMFD] = "memfd",
 		[FOUND_FILE] = "file",
 		[FOUND_FOLDER] = "folder",

@@ -50,6 +50,7 @@ static enum found_kind socket_kind(int domain, int type, int protocol)
 		{AF_INET, SOCK_DGRAM, IPPROTO_UDP, FOUND_UDP},
 		{AF_INET, SOCK_DGRAM, IPPROTO_ICMP, FOUND_PING},
 		{AF_NETLINK, SOCK_RAW, 0 /* NETLINK_ROUTE */, FOUND_NETLINK},
+		{AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */, FOUND_NETFILTER},
 	};
 	size_t i;
 

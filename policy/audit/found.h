@@ -110,8 +110,9 @@ enum found_kind {
 	FOUND_TAP,	/* /dev/net/tun */
 	FOUND_TCP,
 	FOUND_UDP,
-	FOUND_PING,    /* AF_INET */
-	FOUND_NETLINK, /* NETLINK_ROUTE */
+	FOUND_PING,	 /* AF_INET */
+	FOUND_NETLINK,	 /* NETLINK_ROUTE */
+	FOUND_NETFILTER, /* NETLINK_NETFILTER: the fence around natproxy */
 	FOUND_MEMFD,
 	FOUND_FILE, /* a plain file */
 	FOUND_FOLDER,
@@ -138,6 +139,17 @@ struct found_mapping {
 	bool is_program, is_memfd; /* of the process's own file; of a memfd */
 	int seals;		   /* of a memfd, F_SEAL_*; -1 not known */
 	char text[FOUND_TEXT];
+};
+
+/* The fence around natproxy. */
+struct found_fence {
+	bool is_held; /* the supervisor has a netfilter socket; else the rest is nothing */
+	int error;    /* why it is not known */
+	char table[FOUND_NAME];
+	bool is_there, is_owned;      /* by a socket: nobody else may change it */
+	uint32_t first_uid, last_uid; /* whose packets it judges */
+	unsigned int drops;	      /* rules that end so */
+	uint64_t dropped;	      /* packets */
 };
 
 /* One live filter. */

@@ -20,6 +20,7 @@
 #include <linux/landlock.h>
 
 #include "declare.h"
+#include "fence_look.h"
 #include "gather.h"
 #include "layers.h"
 #include "peers.h"
@@ -217,6 +218,7 @@ int gather(struct compare_crew *crew, pid_t supervisor)
 			return -ETIMEDOUT; /* our end lets it go on */
 	}
 	peers_look(crew, supervisor);
+	fence_look(&crew->fence, &process[0]);
 	return process[0].status_error ? -process[0].status_error : 0;
 }
 

@@ -27,6 +27,7 @@ static const struct rule hub_rules[] = {
 };
 
 static const struct rule config_rules[] = {
+	{"policy.fence", CHANGE_START}, /* raised before privileges go */
 	{"policy", CHANGE_LIVE}, /* read when a worker is born or dies */
 	{"log.file", CHANGE_START}, /* its folder is opened before privileges go */
 	{"log", CHANGE_LIVE},
@@ -86,13 +87,25 @@ static int check(const Nl__Config *config, struct trouble *t)
 	return trouble(t, EXIT_CONFIG, "E0521", "%.300s", error.text);
 }
 
+/* What must wait for a restart though natproxy could do it at once: nobody is left who may open the fence. NULL: nothing. */
+static const char *held_by_fence(const Nl__Hub *running, bool fenced)
+{
+	return fenced && running->nat->host_loopback == NL__NAT__ACCESS__deny ? "nat.host_loopback"
+									      : NULL;
+}
+
+static bool is_held(const char *path, const char *held)
+{
+	return held && begins(path, held);
+}
+
 /* A section holds values of several kinds: a path to it is judged by what differs afterwards (check_kinds). */
-static int check_path(const char *path, struct trouble *t)
+static int check_path(const char *path, const char *held, struct trouble *t)
 {
 	char shown[REFLECT_PATH_BYTES];
 
 	reflect_printable(shown, sizeof(shown), path);
-	switch (change_kind_of_hub(path)) {
+	switch (is_held(path, held) ? CHANGE_START : change_kind_of_hub(path)) {
 	case CHANGE_LIVE: return 0;
 	case CHANGE_FILE:
 		trouble(t, EXIT_REFUSED, "E0522", "%s cannot be changed while natlock runs", shown);
@@ -101,7 +114,9 @@ static int check_path(const char *path, struct trouble *t)
 	case CHANGE_START: break;
 	}
 	trouble(t, EXIT_REFUSED, "E0522", "%s cannot be changed while natlock runs", shown);
-	trouble_cause(t, "the hub's processes and their memory are made from it");
+	trouble_cause(t, "%s",
+		is_held(path, held) ? "the fence around natproxy was raised without it, by root"
+				    : "the hub's processes and their memory are made from it");
 	return begins(path, "attach")
 		       ? trouble_fix(t,
 				 "Add a port with: natlock attach TARGET; take one away with: "
@@ -122,14 +137,14 @@ static int change_failed(int result, const Nl__Change *change, const char *why, 
 	return trouble_fix(t, "See: natlockctl config show");
 }
 
-static int make_one(Nl__Hub *hub, const Nl__Change *change, struct trouble *t)
+static int make_one(Nl__Hub *hub, const Nl__Change *change, const char *held, struct trouble *t)
 {
 	struct reflect_error error;
 	int result;
 
 	if (!change->path || !change->value || (unsigned int)change->how > NL__CHANGE__HOW__REMOVE)
 		return trouble(t, EXIT_USAGE, "E0524", "a change needs a path and a value");
-	if (check_path(change->path, t) < 0)
+	if (check_path(change->path, held, t) < 0)
 		return -1;
 	result = reflect_change(
 		&hub->base, (enum reflect_how)change->how, change->path, change->value, &error);
@@ -137,13 +152,14 @@ static int make_one(Nl__Hub *hub, const Nl__Change *change, struct trouble *t)
 }
 
 /* SET of a whole section may have touched what check_path would have refused by its own name. */
-static int check_kinds(const Nl__Hub *before, const Nl__Hub *now, struct trouble *t)
+static int check_kinds(
+	const Nl__Hub *before, const Nl__Hub *now, const char *held, struct trouble *t)
 {
 	char path[CHANGE_PATHS][REFLECT_PATH_BYTES];
 	size_t n = reflect_differences(&before->base, &now->base, path, CHANGE_PATHS), i;
 
 	for (i = 0; i < n && i < CHANGE_PATHS; i++)
-		if (check_path(path[i], t) < 0)
+		if (check_path(path[i], held, t) < 0)
 			return -1;
 	return 0;
 }
@@ -169,22 +185,23 @@ static int check_options(const Nl__Hub *before, const Nl__Hub *now, struct troub
 	return 0;
 }
 
-static int make_all(
-	const Nl__Hub *before, Nl__Hub *hub, const Nl__ChangeRequest *request, struct trouble *t)
+static int make_all(const Nl__Hub *before, Nl__Hub *hub, const Nl__ChangeRequest *request,
+	bool fenced, struct trouble *t)
 {
+	const char *held = held_by_fence(before, fenced);
 	size_t i;
 
 	if (request->n_changes == 0 || request->n_changes > CHANGE_REQUESTS)
 		return trouble(t, EXIT_USAGE, "E0524", "1 to %d changes can be made at once",
 			CHANGE_REQUESTS);
 	for (i = 0; i < request->n_changes; i++)
-		if (make_one(hub, request->changes[i], t) < 0)
+		if (make_one(hub, request->changes[i], held, t) < 0)
 			return -1;
-	return check_kinds(before, hub, t) < 0 ? -1 : check_options(before, hub, t);
+	return check_kinds(before, hub, held, t) < 0 ? -1 : check_options(before, hub, t);
 }
 
 Nl__Config *change_make(
-	const Nl__Config *running, const Nl__ChangeRequest *request, struct trouble *t)
+	const Nl__Config *running, const Nl__ChangeRequest *request, bool fenced, struct trouble *t)
 {
 	const Nl__Hub *before = change_hub(running, request->hub);
 	Nl__Config *config;
@@ -196,7 +213,7 @@ Nl__Config *change_make(
 	config = copy_of(running);
 	if (!config)
 		no_memory(t);
-	else if (make_all(before, change_hub(config, request->hub), request, t) == 0 &&
+	else if (make_all(before, change_hub(config, request->hub), request, fenced, t) == 0 &&
 		 check(config, t) == 0)
 		return config;
 	conf_free(config);
@@ -254,9 +271,9 @@ const char *change_names(const Nl__Hub *before, const Nl__Hub *now, char out[CHA
 	return out;
 }
 
-/* Sorts what differs in one message into the two lists; what must wait stays as it is. */
+/* Sorts what differs in one message into the two lists; what must wait stays as it is. held: a path of that kind, or NULL. */
 static int plan_message(struct change_plan *plan, const char *prefix,
-	enum change_kind (*kind)(const char *), const ProtobufCMessage *running,
+	enum change_kind (*kind)(const char *), const char *held, const ProtobufCMessage *running,
 	ProtobufCMessage *now)
 {
 	char path[CHANGE_PATHS][REFLECT_PATH_BYTES];
@@ -266,7 +283,7 @@ static int plan_message(struct change_plan *plan, const char *prefix,
 	for (i = 0; i < n && i < CHANGE_PATHS && error == 0; i++) {
 		if (strcmp(path[i], "hubs") == 0)
 			continue;
-		if (kind(path[i]) == CHANGE_START) {
+		if (is_held(path[i], held) || kind(path[i]) == CHANGE_START) {
 			list_path(plan->restart, prefix, path[i]);
 			error = reflect_take(now, running, path[i]);
 		} else {
@@ -277,7 +294,8 @@ static int plan_message(struct change_plan *plan, const char *prefix,
 }
 
 /* Each hub that is there takes the newly read one's place, in the old order; the set stays as it was. */
-static int plan_hubs(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read)
+static int plan_hubs(
+	struct change_plan *plan, const Nl__Config *running, const Nl__Config *read, bool fenced)
 {
 	char prefix[64];
 	int error = 0;
@@ -295,7 +313,8 @@ static int plan_hubs(struct change_plan *plan, const Nl__Config *running, const 
 		}
 		if (!now)
 			return -ENOMEM;
-		error = plan_message(plan, prefix, change_kind_of_hub, &old->base, &now->base);
+		error = plan_message(plan, prefix, change_kind_of_hub, held_by_fence(old, fenced),
+			&old->base, &now->base);
 		nl__hub__free_unpacked(plan->config->hubs[i], NULL);
 		plan->config->hubs[i] = now;
 	}
@@ -342,7 +361,7 @@ static int plan_added(struct change_plan *plan, const Nl__Config *running, const
 }
 
 int change_plan_make(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read,
-	const char *only, struct trouble *t)
+	const char *only, bool fenced, struct trouble *t)
 {
 	Nl__Config top = *read;
 	int error;
@@ -353,9 +372,10 @@ int change_plan_make(struct change_plan *plan, const Nl__Config *running, const 
 	plan->config = copy_of(&top);
 	if (!plan->config)
 		return no_memory(t);
-	error = plan_message(plan, "", change_kind_of_config, &running->base, &plan->config->base);
+	error = plan_message(
+		plan, "", change_kind_of_config, NULL, &running->base, &plan->config->base);
 	if (error == 0)
-		error = plan_hubs(plan, running, read);
+		error = plan_hubs(plan, running, read, fenced);
 	if (error == 0)
 		error = plan_added(plan, running, read, only);
 	if (error)

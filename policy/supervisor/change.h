@@ -33,10 +33,11 @@ Nl__Hub *change_hub(const Nl__Config *config, const char *name);
 
 /*
  * A copy of the running configuration with all that the request says; checked by conf_check. NULL with *t: no such hub or entry
- * (EXIT_NO_MATCH), not allowed (EXIT_REFUSED), not valid (EXIT_CONFIG). Any request.
+ * (EXIT_NO_MATCH), not allowed (EXIT_REFUSED), not valid (EXIT_CONFIG). Any request. fenced: there is a fence around natproxy
+ * (fence.h), through which a hub's guests reach this computer only if it was raised with that.
  */
-Nl__Config *change_make(
-	const Nl__Config *running, const Nl__ChangeRequest *request, struct trouble *t);
+Nl__Config *change_make(const Nl__Config *running, const Nl__ChangeRequest *request, bool fenced,
+	struct trouble *t);
 
 /*
  * What is kept for the next start, after a request that was made: a copy of `kept` with the values that `running` has
@@ -53,9 +54,9 @@ struct change_plan {
 	char live[CHANGE_TEXT];	   /* takes effect now; empty: nothing */
 	char restart[CHANGE_TEXT]; /* only when natlock is started again; empty: nothing */
 };
-/* `only`: the one hub that is served (up --hub), NULL: all. 0, or -1 with *t; then plan->config is NULL. */
+/* `only`: the one hub that is served (up --hub), NULL: all; `fenced` as above. 0, or -1 with *t; then plan->config is NULL. */
 int change_plan_make(struct change_plan *plan, const Nl__Config *running, const Nl__Config *read,
-	const char *only, struct trouble *t);
+	const char *only, bool fenced, struct trouble *t);
 
 /* The hub as its workers are to have it: with its chosen MAC where it says auto, and, as long as the hub is not enabled, with
  * neither NAT nor DHCP. NULL: no memory. */

@@ -307,7 +307,7 @@ static int reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct troubl
 	find_again(s);
 	if (read_all(s, s->config_path, &r, t) < 0)
 		return -1;
-	if (change_plan_make(&plan, s->config, r.kept, s->only, t) < 0 ||
+	if (change_plan_make(&plan, s->config, r.kept, s->only, s->fence.up, t) < 0 ||
 		configure_apply(s, plan.config, t) < 0) {
 		conf_free(r.file);
 		conf_free(r.kept);

@@ -19,6 +19,7 @@
 
 #include "doctor.h"
 #include "doctor_host.h"
+#include "fence.h"
 #include "files.h"
 #include "identity.h"
 #include "places.h"
@@ -157,6 +158,43 @@ static struct finding look_uids(void)
 	return f;
 }
 
+/* For a uid that nobody has; the table goes with its descriptor. */
+static int try_fence(void)
+{
+	struct fence_plan plan = {.first_uid = UINT32_MAX - 1, .last_uid = UINT32_MAX - 1};
+	int fd;
+
+	snprintf(plan.table, sizeof(plan.table), "natlock-doctor-%d", getpid());
+	fd = fence_open(&plan);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static struct finding look_fence(void)
+{
+	struct places places;
+	struct identity id;
+	struct trouble t;
+	struct finding f;
+	int error = 0;
+
+	places_find(&places);
+	if (identity_choose(&id, NULL, &places, &t) == 0) {
+		error = fence_possible(&id);
+		if (id.slot_fd >= 0)
+			close(id.slot_fd);
+	}
+	if (error == 0)
+		error = try_fence();
+	f = finding_of(-error, fence_advice(error));
+	if (error)
+		snprintf(f.detail, sizeof(f.detail), "%s; its filter and its own checks remain",
+			fence_error(error));
+	return f;
+}
+
 static struct finding look_binaries(void)
 {
 	struct spawn_binaries binaries;
@@ -188,6 +226,7 @@ static const struct line lines[] = {
 	{"veth and packet sockets", look_veth, NEEDED},
 	{"Landlock", look_landlock, BETTER},
 	{"a uid for each worker", look_uids, BETTER},
+	{"a fence around natproxy", look_fence, BETTER},
 	{"attach tap:, auto", look_tun, BETTER},
 	{"attach pid:, netns:, veth:", look_veth, BETTER},
 	{"attach bridge:", doctor_bridge, BETTER},

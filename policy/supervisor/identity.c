@@ -64,14 +64,13 @@ bool identity_subid(
 	return false;
 }
 
-/* A range of uids that no other natlock on this machine uses now: the lock lives as long as this
+/* A range of uids that no other natlock with this folder uses now, from `slot` on: the lock lives as long as this
  * process. */
-static int choose_slot(const struct places *places)
+static int choose_slot(const struct places *places, int slot)
 {
 	char path[PLACES_PATH];
-	int slot;
 
-	for (slot = 0; slot < IDENTITY_SLOTS; slot++) {
+	for (; slot < IDENTITY_SLOTS; slot++) {
 		int fd;
 
 		snprintf(path, sizeof(path), "%s/uids-%d", places->runtime, slot);
@@ -85,11 +84,30 @@ static int choose_slot(const struct places *places)
 	return -1;
 }
 
+static void take_slot(struct identity *id, int taken)
+{
+	id->slot_fd = taken >> 8;
+	id->private_uid = id->private_gid =
+		IDENTITY_FIRST + 1 + (uid_t)(taken & 0xff) * IDENTITY_PRIVATE;
+}
+
+int identity_next(struct identity *id, const struct places *places)
+{
+	int slot = (int)((id->private_uid - IDENTITY_FIRST - 1) / IDENTITY_PRIVATE);
+	int before = id->slot_fd, taken = choose_slot(places, slot + 1);
+
+	if (taken < 0)
+		return -1;
+	take_slot(id, taken);
+	close(before);
+	return 0;
+}
+
 static int choose_as_root(
 	struct identity *id, const char *user, const struct places *places, struct trouble *t)
 {
 	const struct passwd *pw = getpwnam(user ? user : "natlock");
-	int taken = choose_slot(places);
+	int taken = choose_slot(places, 0);
 
 	if (taken < 0) {
 		trouble(t, EXIT_FAILED, "E0303", "cannot reserve private uids in %s",
@@ -101,12 +119,10 @@ static int choose_as_root(
 		trouble_cause(t, "%s", pw ? "that is root" : "no such user");
 		return trouble_fix(t, "Name an ordinary user, or leave --user out.");
 	}
-	id->slot_fd = taken >> 8;
+	take_slot(id, taken);
 	/* All gateways without a user natlock share the main uid, so that they can share the
 	 * runtime folder. */
 	id->uid = id->gid = IDENTITY_FIRST;
-	id->private_uid = id->private_gid =
-		IDENTITY_FIRST + 1 + (uid_t)(taken & 0xff) * IDENTITY_PRIVATE;
 	id->has_private = true;
 	snprintf(id->user, sizeof(id->user), "%u", id->uid);
 	if (pw) {

@@ -47,6 +47,10 @@ struct identity {
 int identity_choose(
 	struct identity *id, const char *user, const struct places *places, struct trouble *t);
 
+/* As root: other private uids, the next that are free; those of before are given back. 0, or -1: there are none, and all stays.
+ * Syscalls: openat flock close */
+int identity_next(struct identity *id, const struct places *places);
+
 /*
  * Enters the namespace: afterwards this process is the namespace's 0 with all capabilities in it
  * and none outside, and no supplementary groups where the kernel lets us drop them. Needs a single

@@ -43,7 +43,7 @@ static void add_status(struct rows *rows, struct supervisor *s)
 {
 	Nl__StatusRow row = NL__STATUS_ROW__INIT;
 	char *notes[SUPERVISOR_NOTES];
-	char health[64] = "OK", config[PLACES_PATH + SAVED_PATH + 32];
+	char health[64] = "OK", fence[FENCE_TEXT], config[PLACES_PATH + SAVED_PATH + 32];
 	unsigned int i, h;
 
 	for (h = 0; h < s->hubs; h++)
@@ -61,6 +61,7 @@ static void add_status(struct rows *rows, struct supervisor *s)
 		s->is_saved ? " and the saved changes in " : "", s->is_saved ? s->saved : "");
 	row.config = config;
 	row.health = health;
+	row.fence = (char *)(uintptr_t)fence_text(&s->fence, fence);
 	row.n_notes = s->notes;
 	row.notes = notes;
 	add(rows, &row.base);

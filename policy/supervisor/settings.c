@@ -78,7 +78,7 @@ int operator_on_change_request(
 	if (!hub)
 		return answer_no_hub(p, m->hub);
 	request.hub = hub->conf->name;
-	config = change_make(s->config, &request, &t);
+	config = change_make(s->config, &request, s->fence.up, &t);
 	if (!config)
 		return answer_failure(p, &t);
 	change_names(change_hub(s->config, request.hub), change_hub(config, request.hub), names);
@@ -222,7 +222,7 @@ static void show_plan(FILE *out, const struct supervisor *s, const Nl__Config *c
 	struct change_plan plan;
 	struct trouble t;
 
-	if (change_plan_make(&plan, s->config, config, s->only, &t) < 0) {
+	if (change_plan_make(&plan, s->config, config, s->only, s->fence.up, &t) < 0) {
 		fprintf(out, "# Reloading this would be refused: %s.\n", t.message);
 		return;
 	}

@@ -8,6 +8,7 @@
  *   the guest's namespaces, its keeper waits       ports: attach words
  *   its interface (plumb): the port's descriptor
  *   workers' files, operator's sockets             the same
+ *   the fence around natproxy, as root             the same
  *   ───────────── our own user namespace: from here on nothing of the caller's privileges is left
  * ───────────── supervisor_main
  */
@@ -26,6 +27,7 @@
 
 #include "attach.h"
 #include "configure.h"
+#include "fence.h"
 #include "files.h"
 #include "hostmac.h"
 #include "leftover.h"
@@ -175,7 +177,7 @@ static int open_operator(struct supervisor *s, struct trouble *t)
 
 static int enter_and_serve(struct supervisor *s, struct trouble *t)
 {
-	if (identity_enter(&s->identity, t) < 0)
+	if (fence_raise(s, t) < 0 || identity_enter(&s->identity, t) < 0)
 		return -1;
 	return supervisor_main(s, t);
 }

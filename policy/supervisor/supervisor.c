@@ -488,6 +488,11 @@ int supervisor_add_hub(struct supervisor *s, const Nl__Hub *asked, struct troubl
 	if (open_records(s, hub, t) == 0 && crew_open(hub, t) == 0) {
 		supervisor_note(s, "hub %s has no port yet. Add one: natlock attach TARGET --hub %s",
 			asked->name, asked->name);
+		if (s->fence.up && asked->nat->host_loopback == NL__NAT__ACCESS__allow)
+			supervisor_note(s,
+				"hub %s: nat.host_loopback holds when natlock is started again: "
+				"the fence around natproxy was raised before",
+				asked->name);
 		return 0;
 	}
 	close_hub(hub);

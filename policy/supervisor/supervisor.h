@@ -18,6 +18,7 @@
 #include "config.pb-c.h"
 #include "drain.h"
 #include "events.h"
+#include "fence.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
@@ -56,6 +57,7 @@ struct supervisor {
 	bool is_saved;				/* there is a layer */
 	struct places places;
 	struct identity identity;
+	struct fence fence;
 	struct spawn_binaries binaries;
 	struct hub hub[SUPERVISOR_HUBS];
 	unsigned int hubs;

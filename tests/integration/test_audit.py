@@ -188,6 +188,7 @@ LOOSE = {
     "seal": {(w, "shared memory") for w in ("broker", "netstack", "natproxy")},
     "root": {(w, "root") for w in WORKERS},
     "environment": {(w, "environment") for w in WORKERS},
+    "fence": {("supervisor", "fence")},
     "child": {("supervisor", "processes"), ("keeper", "process")},
     "nothing": set(),
 }

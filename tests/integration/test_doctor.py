@@ -3,7 +3,7 @@ import os
 import pytest
 from conftest import program, sh
 
-LINES = ["namespaces", "seccomp filters", "memory sealing", "worker files", "veth and packet sockets", "Landlock", "a uid for each worker", "attach tap:, auto",
+LINES = ["namespaces", "seccomp filters", "memory sealing", "worker files", "veth and packet sockets", "Landlock", "a uid for each worker", "a fence around natproxy", "attach tap:, auto",
          "attach pid:, netns:, veth:", "attach bridge:", "attach qemu:", "real ping", "sockets bound to devices", "ports below 1024", "resolvers",
          "192.168.30.0/24 is free", "leases are kept", "security log", "journal", "syslog"]
 
@@ -31,7 +31,7 @@ def test_every_line_says_ok_or_the_remedy(root):
     assert list(found) == LINES
     for name, (fine, _, remedy) in found.items():
         assert fine or remedy, name
-    for name in LINES[:11] + ["leases are kept", "security log", "sockets bound to devices"]:
+    for name in LINES[:12] + ["leases are kept", "security log", "sockets bound to devices"]:
         assert found[name][0], (name, found[name])
     assert not found["ports below 1024"][0], "natlock gives root's privileges up before it publishes"
 
@@ -60,4 +60,5 @@ def test_an_ordinary_user_is_told_what_needs_root(world):
     found = doctor(world.gateway, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin")
     assert not found["attach bridge:"][0] and "sudo natlock attach bridge:NAME" in found["attach bridge:"][2]
     assert not found["ports below 1024"][0] and "ip_unprivileged_port_start" in found["ports below 1024"][2]
+    assert not found["a fence around natproxy"][0] and "natlock up --user NAME" in found["a fence around natproxy"][2]
     assert found["namespaces"][0] and found["attach pid:, netns:, veth:"][0]

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -95,7 +96,9 @@ Test(look, kinds_of_descriptors)
 	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDONLY),
 	    folder = open("/", O_RDONLY | O_DIRECTORY), file = open("/proc/self/exe", O_RDONLY);
 	int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0),
-	    tcp6 = socket(AF_INET6, SOCK_STREAM, 0);
+	    tcp6 = socket(AF_INET6, SOCK_STREAM, 0),
+	    route = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+	    filter = socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
 	int epoll = epoll_create1(0), event = eventfd(0, 0), memfd = memfd_create("x", 0),
 	    pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
@@ -111,6 +114,8 @@ Test(look, kinds_of_descriptors)
 	cr_expect_eq(kind_at(file), FOUND_FILE);
 	cr_expect_eq(kind_at(tcp), FOUND_TCP);
 	cr_expect_eq(kind_at(udp), FOUND_UDP);
+	cr_expect_eq(kind_at(route), FOUND_NETLINK);
+	cr_expect_eq(kind_at(filter), FOUND_NETFILTER);
 	cr_expect(tcp6 < 0 || kind_at(tcp6) == FOUND_OTHER);
 	cr_expect_eq(kind_at(epoll), FOUND_EPOLL);
 	cr_expect_eq(kind_at(event), FOUND_EVENT);

@@ -73,7 +73,7 @@ Test(ctl, status)
 	rig_rows(&r, NL__TOPIC__HUBS, (const ProtobufCMessage *[]){&s.hub.base}, 1, true);
 	cr_assert_eq(RUN(&r, "status"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text,
-		"natlock 0.1.0  up 2h11m  config /etc/natlock.yaml  health OK\n"
+		"natlock 0.1.0  up 2h11m  config /etc/natlock.yaml  health OK  fence nftables table inet natlock-61185\n"
 		"PROCESS  HUB  PID   USER       SECCOMP        LANDLOCK  CAPS  FDS  RSS   CPU  "
 		"RESTARTS "
 		" STATE\n"

@@ -128,8 +128,8 @@ Test(render, notes_become_one_cell)
 	row.n_notes = 2;
 	row.notes = notes;
 	text = rendered(FORMAT_CSV, (const ProtobufCMessage *[]){&row.base}, 1, "status");
-	cr_expect_str_eq(
-		text, "version,uptime_ms,config,health,notes\r\n\"\",,\"\",\"\",\"a; b\"\"c\"\r\n");
+	cr_expect_str_eq(text, "version,uptime_ms,config,health,notes,fence\r\n"
+			       "\"\",,\"\",\"\",\"a; b\"\"c\",\"\"\r\n");
 	free(text);
 }
 

@@ -175,7 +175,7 @@ struct sample {
 	Nl__StatusRow status;
 	Nl__ProcessRow process;
 	Nl__HubRow hub;
-	char text[13][32];
+	char text[14][40];
 };
 
 static inline void address_set(Nl__Address *a, uint32_t ip, uint32_t port)
@@ -223,9 +223,9 @@ static inline void sample_status(struct sample *s)
 {
 	static const char *const words[] = {"0.1.0", "/etc/natlock.yaml", "OK", "broker",
 		"natlock-b", "filter", "v6", "none", "ok", "default", "00:AC:6B:12:9F:03", "a note",
-		"strict"};
+		"strict", "nftables table inet natlock-61185"};
 
-	for (int i = 0; i < 13; i++)
+	for (int i = 0; i < 14; i++)
 		strcpy(s->text[i], words[i]);
 	nl__status_row__init(&s->status);
 	s->status.version = s->text[0];
@@ -233,6 +233,7 @@ static inline void sample_status(struct sample *s)
 	s->status.uptime_ms = 7860000;
 	s->status.config = s->text[1];
 	s->status.health = s->text[2];
+	s->status.fence = s->text[13];
 	nl__process_row__init(&s->process);
 	s->process = (Nl__ProcessRow){s->process.base, s->text[3], 1, 4102, s->text[4], s->text[5],
 		s->text[6], s->text[7], 1, 6, 1, 3145728, 1, 1234, 1, 0, s->text[8], NULL, NULL, 1,

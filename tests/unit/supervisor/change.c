@@ -18,7 +18,7 @@ static Nl__Config *parse(const char *text)
 }
 
 /* One SET; the outcome's exit code, 0 when it was made. */
-static int set(const char *file, char *path, char *value)
+static int set_in(bool fenced, const char *file, char *path, char *value)
 {
 	Nl__Config *running = parse(file), *config;
 	Nl__ChangeRequest request = NL__CHANGE_REQUEST__INIT;
@@ -29,14 +29,15 @@ static int set(const char *file, char *path, char *value)
 	change.value = value;
 	request.changes = changes;
 	request.n_changes = 1;
-	config = change_make(running, &request, &t);
+	config = change_make(running, &request, fenced, &t);
 	conf_free(running);
 	conf_free(config);
 	cr_expect(config || t.message[0]);
 	return config ? 0 : (int)t.exit_code;
 }
 
-#define SET(FILE, PATH, VALUE) set(FILE, (char[]){PATH}, (char[]){VALUE})
+#define SET_IN(FENCED, FILE, PATH, VALUE) set_in(FENCED, FILE, (char[]){PATH}, (char[]){VALUE})
+#define SET(FILE, PATH, VALUE)		  SET_IN(false, FILE, PATH, VALUE)
 
 Test(change, kinds)
 {
@@ -52,7 +53,20 @@ Test(change, kinds)
 	cr_expect_eq(change_kind_of_config("log.journal"), CHANGE_LIVE);
 	cr_expect_eq(change_kind_of_config("log.syslog"), CHANGE_LIVE);
 	cr_expect_eq(change_kind_of_config("policy.restart_backoff_min"), CHANGE_LIVE);
+	cr_expect_eq(change_kind_of_config("policy.fence"), CHANGE_START);
 	cr_expect_eq(change_kind_of_config("api.group"), CHANGE_START);
+}
+
+/* Through a fence that was raised without it nobody can let guests reach the host; to shut it is always allowed. */
+Test(change, what_the_fence_holds)
+{
+	const char allowed[] = "hubs: {default: {nat: {host_loopback: allow}}}";
+
+	cr_expect_eq(SET_IN(false, "", "nat.host_loopback", "allow"), 0);
+	cr_expect_eq(SET_IN(true, "", "nat.host_loopback", "allow"), EXIT_REFUSED);
+	cr_expect_eq(SET_IN(true, "", "nat", "{host_loopback: allow}"), EXIT_REFUSED);
+	cr_expect_eq(SET_IN(true, "", "nat.mtu", "1400"), 0);
+	cr_expect_eq(SET_IN(true, allowed, "nat.host_loopback", "deny"), 0);
 }
 
 Test(change, what_is_refused)
@@ -100,35 +114,53 @@ Test(change, requests_without_sense)
 	struct trouble t;
 	size_t i;
 
-	cr_expect_null(change_make(running, &request, &t));
+	cr_expect_null(change_make(running, &request, false, &t));
 	cr_expect_eq(t.exit_code, EXIT_USAGE);
 	for (i = 0; i <= CHANGE_REQUESTS; i++)
 		changes[i] = &change;
 	request.changes = changes;
 	request.n_changes = 1; /* without path and value */
-	cr_expect_null(change_make(running, &request, &t));
+	cr_expect_null(change_make(running, &request, false, &t));
 	cr_expect_eq(t.exit_code, EXIT_USAGE);
 	request.n_changes = CHANGE_REQUESTS + 1;
-	cr_expect_null(change_make(running, &request, &t));
+	cr_expect_null(change_make(running, &request, false, &t));
 	cr_expect_eq(t.exit_code, EXIT_USAGE);
 	request.hub = nowhere;
-	cr_expect_null(change_make(running, &request, &t));
+	cr_expect_null(change_make(running, &request, false, &t));
 	cr_expect_eq(t.exit_code, EXIT_NO_MATCH);
 	conf_free(running);
 }
 
-static void plans(const char *before, const char *after, const char *live, const char *restart)
+static void plans_in(
+	bool fenced, const char *before, const char *after, const char *live, const char *restart)
 {
 	Nl__Config *running = parse(before), *fresh = parse(after);
 	struct change_plan plan;
 	struct trouble t;
 
-	cr_assert_eq(change_plan_make(&plan, running, fresh, NULL, &t), 0, "%s", t.message);
+	cr_assert_eq(change_plan_make(&plan, running, fresh, NULL, fenced, &t), 0, "%s", t.message);
 	cr_expect_str_eq(plan.live, live);
 	cr_expect_str_eq(plan.restart, restart);
 	conf_free(plan.config);
 	conf_free(running);
 	conf_free(fresh);
+}
+
+static void plans(const char *before, const char *after, const char *live, const char *restart)
+{
+	plans_in(false, before, after, live, restart);
+}
+
+Test(change, a_plan_keeps_to_the_fence)
+{
+	const char denied[] = "",
+		   allowed[] = "hubs: {default: {nat: {host_loopback: allow, mtu: 1400}}}";
+
+	plans_in(
+		false, denied, allowed, "hubs.default.nat.mtu, hubs.default.nat.host_loopback", "");
+	plans_in(true, denied, allowed, "hubs.default.nat.mtu", "hubs.default.nat.host_loopback");
+	plans_in(true, allowed, denied, "hubs.default.nat.mtu, hubs.default.nat.host_loopback", "");
+	plans_in(true, "", "policy: {fence: required}", "", "policy.fence");
 }
 
 Test(change, a_plan_sorts_what_differs)
@@ -151,7 +183,7 @@ Test(change, what_must_wait_stays_as_it_is)
 	struct change_plan plan;
 	struct trouble t;
 
-	cr_assert_eq(change_plan_make(&plan, running, fresh, NULL, &t), 0);
+	cr_assert_eq(change_plan_make(&plan, running, fresh, NULL, false, &t), 0);
 	cr_expect_str_eq(plan.config->hubs[0]->shards, "2");
 	cr_expect_eq(plan.config->hubs[0]->nat->mtu, 1400);
 	conf_free(plan.config);
