@@ -426,18 +426,3 @@ int natproxy_on_edge_renewed(struct natproxy *np, const Nl__EdgeRenewed *m, stru
 	np->shell.alg_edge(np->shell.context, np->generation);
 	return 0;
 }
-
-/* A listener for a published port that natproxy could not open itself: token = its place in the table. */
-int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, struct chan_in *in)
-{
-	if (in->nfds != 1 || m->token >= np->publishes || !np->publish[m->token].used ||
-		np->publish[m->token].fd >= 0)
-		return -EPROTO;
-	const int fd = in->fds[0];
-	in->fds[0] = -1;
-	if (!natproxy_own(np, fd, OWNER_PUBLISH, m->token))
-		return 0;
-	np->publish[m->token].fd = fd;
-	sock_watch(np->sock, fd, SOCK_READ);
-	return 0;
-}

@@ -75,6 +75,8 @@ struct natproxy_shell {
 	int (*flow_end)(void *context, const Nl__FlowEnd *m);
 	/* alg stays silent: the supervisor is to replace it */
 	void (*alg_silent)(void *context);
+	/* asks the supervisor for a socket that the kernel does not give us */
+	void (*socket_wanted)(void *context, const Nl__SocketWanted *m);
 };
 
 /* What natproxy_init copies; pointers stay the caller's and must outlive the core. */

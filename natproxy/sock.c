@@ -258,6 +258,38 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 	return fd;
 }
 
+/* Whether the socket has this place: 0 or -errno. */
+static int stands_at(int fd, const struct sock_place *at)
+{
+	struct sockaddr_in bound = {0};
+	char device[IFNAMSIZ] = "";
+	socklen_t n = sizeof(bound), name_bytes = sizeof(device);
+	if (getsockname(fd, (struct sockaddr *)&bound, &n))
+		return -EPROTO;
+	if (n != sizeof(bound) || bound.sin_family != AF_INET ||
+		bound.sin_addr.s_addr != at->at.ip_be || ntohs(bound.sin_port) != at->at.port)
+		return -EPROTO;
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &name_bytes))
+		return errno == ENODEV ? -ENODEV : -EPROTO;
+	return strncmp(device, at->device ? at->device : "", sizeof(device)) == 0 ? 0 : -EPROTO;
+}
+
+int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp)
+{
+	const int error = stands_at(fd, at);
+	if (error)
+		return error;
+	/* an option of its protocol tells which it is: no other socket takes it */
+	if (udp && set(fd, IPPROTO_UDP, UDP_GRO, 1))
+		return -EPROTO;
+	if (!udp && set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+		return -EPROTO;
+	if (!udp)
+		return listen(fd, SOCK_BACKLOG) ? -errno : 0;
+	datagram_options(fd);
+	return 0;
+}
+
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sockaddr_in far = kernel_address(peer);

@@ -116,6 +116,7 @@ enum found_kind {
 	FOUND_FILE, /* a plain file */
 	FOUND_FOLDER,
 	FOUND_ANONYMOUS, /* signalfd, inotify, pidfd */
+	FOUND_LOW_PORT,	 /* TCP or UDP, bound below 1024, connected to nobody */
 	FOUND_KINDS
 };
 struct found_fd {

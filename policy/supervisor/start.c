@@ -7,6 +7,7 @@
  *   runtime folder; who we shall be                the same; folders for leases and logs
  *   the guest's namespaces, its keeper waits       ports: attach words
  *   its interface (plumb): the port's descriptor
+ *   published ports below 1024 (grant)             the same
  *   workers' files, operator's sockets             the same
  *   ───────────── our own user namespace: from here on nothing of the caller's privileges is left
  * ───────────── supervisor_main
@@ -68,6 +69,8 @@ int start_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 	hub->conf = change_in_force(asked, hub->mac);
 	if (!hub->conf)
 		return trouble(t, EXIT_FAILED, "E0520", "no memory for hub %s", asked->name);
+	if (getrandom(&hub->shard_key, sizeof(hub->shard_key), 0) != sizeof(hub->shard_key))
+		abort();
 	hub_crew(hub);
 	s->hubs++;
 	return 0;
@@ -175,6 +178,7 @@ static int open_operator(struct supervisor *s, struct trouble *t)
 
 static int enter_and_serve(struct supervisor *s, struct trouble *t)
 {
+	grant_open(s);
 	if (identity_enter(&s->identity, t) < 0)
 		return -1;
 	return supervisor_main(s, t);

@@ -507,6 +507,7 @@ static void close_all(struct supervisor *s)
 		close_hub(hub);
 	}
 	hublog_end(s);
+	grant_close(s);
 	operator_close(&s->op);
 	if (s->is_run)
 		guest_end(&s->guest);

@@ -18,6 +18,7 @@
 #include "config.pb-c.h"
 #include "drain.h"
 #include "events.h"
+#include "grant.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
@@ -59,6 +60,7 @@ struct supervisor {
 	struct spawn_binaries binaries;
 	struct hub hub[SUPERVISOR_HUBS];
 	unsigned int hubs;
+	struct grants grants;	       /* ports that root opened */
 	struct guest guest;	       /* is_run */
 	char resolv_conf[PLACES_PATH]; /* is_run: what the guest has as /etc/resolv.conf */
 	int ready_fd;		       /* is_run: --ready-fd, -1 */

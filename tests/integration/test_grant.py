@@ -1,0 +1,126 @@
+"""What only root can open: opened before root's power goes, handed to natproxy, and closed when it is not wanted any more."""
+import pathlib, socket, time
+import pytest
+from conftest import OUTSIDE, leased_address, serve, wait_for
+from operator_client import change, reload
+
+GUEST, FIXED, TAKEN = "192.168.30.10", "198.18.1.77", 90
+CONFIG = f"""\
+hubs:
+  default:
+    attach: ["netns:GUEST_NAMESPACE"]
+    nat:
+      vrfs: {{blue: {{device: w0}}}}
+      publish:
+        - {{proto: tcp, listen: "{OUTSIDE}:80", to: "{GUEST}:7001"}}
+        - {{proto: udp, listen: "{OUTSIDE}:53", to: "{GUEST}:7001"}}
+        - {{proto: tcp, listen: "0.0.0.0:82", to: "{GUEST}:7001", vrf: blue}}
+        - {{proto: tcp, listen: "{OUTSIDE}:{TAKEN}", to: "{GUEST}:7001"}}
+      static:
+        - {{inside: {GUEST}, outside: {FIXED}, ports: [25]}}
+"""
+ASK = """
+import socket, sys
+kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+s.settimeout(2)
+try:
+    s.connect((address, port)); s.send(b"who"); print(len(s.recv(100)) > 0)
+except OSError as e:
+    print(type(e).__name__)
+"""
+ANSWER = f"""
+import socket
+s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(("{GUEST}", 25)); s.listen(); print("ready", flush=True)
+while True:
+    c, _ = s.accept(); c.send(c.recv(100)); c.close()
+"""
+HOLD = f"import socket, time\ns = socket.socket()\ns.bind(('{OUTSIDE}', {TAKEN}))\ns.listen()\nprint('held', flush=True)\ntime.sleep(600)"
+
+
+def ask(where, kind, address, port):
+    """'True' when the guest answers."""
+    return where.run("/usr/bin/python3", "-c", ASK, kind, address, port).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def served(world, spawn):
+    world.gateway.run("ip", "addr", "add", f"{FIXED}/32", "dev", "w0")
+    holder = world.gateway.start("/usr/bin/python3", "-c", HOLD)
+    assert holder.stdout.readline() == "held\n"
+    guest = spawn.guest("grant")
+    gateway = spawn.gateway("grant", guest=guest, config=CONFIG.replace("GUEST_NAMESPACE", guest.name))
+    assert leased_address(guest) == GUEST
+    serve(guest, GUEST)
+    assert guest.start("/usr/bin/python3", "-c", ANSWER).stdout.readline() == "ready\n"
+    yield gateway
+    holder.kill()
+    holder.wait()
+    world.gateway.run("ip", "addr", "del", f"{FIXED}/32", "dev", "w0")
+
+
+PORTS = [("tcp", OUTSIDE, 80), ("udp", OUTSIDE, 53), ("tcp", OUTSIDE, 82), ("tcp", FIXED, 25)]
+
+
+def state(gateway, port):
+    return [row["state"] for row in gateway.table("nat", "publish", "list") if row["listen"].endswith(f":{port}")]
+
+
+@pytest.mark.parametrize("kind, address, port", PORTS, ids=lambda v: str(v))
+def test_ports_below_1024_lead_to_the_guest(world, served, kind, address, port):
+    assert ask(world.internet, kind, address, port) == "True"
+
+
+def test_packet_filters_see_natproxys_uid(world, served):
+    """A socket that root opened would be root's to nftables (meta skuid) and ss."""
+    uid = served.processes()["natproxy"]["user"]
+    for table, port in (("tcp", 80), ("udp", 53)):
+        rows = [line.split() for line in world.gateway.run("cat", f"/proc/net/{table}").stdout.splitlines()[1:]]
+        assert {r[7] for r in rows if r[1].endswith(f":{port:04X}")} == {uid}, table
+
+
+def test_a_port_that_was_taken_is_named_with_what_to_do(served):
+    text = f"cannot listen on {OUTSIDE}:{TAKEN}/tcp: it was in use when natlock started. See who has it: ss -tulnp; end it, then restart natlock"
+    assert text in served.text() and text in served.control("status").stdout
+    assert state(served, TAKEN) == ["cannot: in use"]
+
+
+def test_a_natproxy_that_is_born_again_gets_them_again(world, served):
+    before = served.processes()["natproxy"]["pid"]
+    served.control("process", "restart", "natproxy")
+    wait_for(lambda: served.processes()["natproxy"]["pid"] not in (before, 0) and served.processes()["natproxy"]["state"] == "ok", 8, "the new natproxy")
+    wait_for(lambda: state(served, 80) == ["listening"], 3, "its ports")
+    for kind, address, port in PORTS:
+        assert ask(world.internet, kind, address, port) == "True", port
+
+
+def test_a_port_comes_and_goes_while_natlock_runs(world, served):
+    entries = {"tcp": f'{{proto: tcp, listen: "{OUTSIDE}:80", to: "{GUEST}:7001"}}', "udp": f'{{proto: udp, listen: "{OUTSIDE}:53", to: "{GUEST}:7001"}}'}
+    change(served, *[("remove", "nat.publish", e) for e in entries.values()])
+    assert ask(world.internet, "tcp", OUTSIDE, 80) == "ConnectionRefusedError"
+    assert ask(world.internet, "udp", OUTSIDE, 53) == "TimeoutError"
+    change(served, *[("add", "nat.publish", e) for e in entries.values()])
+    wait_for(lambda: state(served, 80) == state(served, 53) == ["listening"], 3, "the ports")
+    assert ask(world.internet, "tcp", OUTSIDE, 80) == ask(world.internet, "udp", OUTSIDE, 53) == "True"
+
+
+def test_what_was_not_there_at_the_start_needs_a_restart(served):
+    change(served, ("add", "nat.publish", f'{{proto: tcp, listen: "{OUTSIDE}:443", to: "{GUEST}:7001"}}'))
+    wait_for(lambda: state(served, 443) == ["cannot: needs a restart of natlock"], 3, "the refusal")
+    assert f"cannot listen on {OUTSIDE}:443/tcp: root's rights are gone" in served.control("status").stdout
+
+
+def test_what_leaves_the_file_is_let_go(world, served):
+    bind = f"import socket; s = socket.socket(); s.bind(('{OUTSIDE}', 80)); s.listen()"
+    assert world.gateway.run("/usr/bin/python3", "-c", bind, check=False).returncode != 0
+    file = served.folder / "natlock.yaml"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if ":80" not in line))
+    reload(served)
+    assert ask(world.internet, "tcp", OUTSIDE, 80) == "ConnectionRefusedError"
+    world.gateway.run("/usr/bin/python3", "-c", bind)
+    assert ask(world.internet, "tcp", OUTSIDE, 82) == "True"
+
+
+def test_the_audit_knows_what_was_opened(served):
+    result = served.control("policy", "audit", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
