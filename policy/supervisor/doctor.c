@@ -21,6 +21,7 @@
 #include "doctor_host.h"
 #include "files.h"
 #include "identity.h"
+#include "lack.h"
 #include "places.h"
 #include "plumb.h"
 #include "spawn.h"
@@ -94,9 +95,13 @@ static struct finding look_landlock(void)
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct finding f = finding_of(abi > 0 ? 0 : errno,
 		"boot with landlock in lsm=; workers run without it meanwhile");
+	char lacking[LACK_TEXT];
 
-	if (abi > 0)
-		snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
+	if (abi <= 0)
+		return f;
+	f.ok = abi >= LACK_LANDLOCK_SCOPES;
+	snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
+	snprintf(f.fix, sizeof(f.fix), "%.199s", lack_landlock((unsigned int)abi, lacking));
 	return f;
 }
 

@@ -13,6 +13,7 @@
  * ───────────── supervisor_main
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -176,8 +177,33 @@ static int open_operator(struct supervisor *s, struct trouble *t)
 	return 0;
 }
 
+/*
+ * Whatever the caller left open may be root's: a file, a socket. Ours are all closed by an exec, what
+ * came through one is not. The program of `run` has its copies by now, a port named fd:N too.
+ */
+static int close_inherited(struct trouble *t)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	if (!folder) {
+		trouble(t, EXIT_FAILED, "E0311", "cannot see which descriptors are open");
+		return trouble_cause(t, "/proc/self/fd: %s", strerror(errno));
+	}
+	while ((entry = readdir(folder))) {
+		int fd = atoi(entry->d_name), flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	closedir(folder);
+	return 0;
+}
+
 static int enter_and_serve(struct supervisor *s, struct trouble *t)
 {
+	if (close_inherited(t) < 0)
+		return -1;
 	grant_open(s);
 	if (identity_enter(&s->identity, t) < 0)
 		return -1;

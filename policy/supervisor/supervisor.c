@@ -31,6 +31,7 @@
 #include "files.h"
 #include "hostmac.h"
 #include "hublog.h"
+#include "lack.h"
 #include "names.h"
 #include "port.h"
 #include "start.h"
@@ -212,6 +213,8 @@ void supervisor_hub_born(struct hub *hub)
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
 			return;
+	if (!s->locked)
+		lack_note(s);
 	lock_self(s);
 	tell_ready(s);
 	if (s->is_run)
