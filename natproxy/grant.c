@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "chan.h"
+#include "echo.h"
 #include "forward.h"
 #include "source.h"
 
@@ -78,6 +79,8 @@ int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, stru
 	const bool refused = m->has_error && m->error;
 	if (!name || in->nfds != !refused || (refused && m->error > ERRNO_MAX))
 		return -EPROTO;
+	if (name->what == NL__SOCKET_NAME__WHAT__ECHO)
+		return refused ? -EPROTO : echo_take(np, name, in);
 	struct publish *p = name->what == NL__SOCKET_NAME__WHAT__PORT ? wanting(np, name) : NULL;
 	if (!p || !forward_serves(np))
 		return 0;

@@ -20,6 +20,7 @@
 #include "dns.h"
 #include "dnsrelay.h"
 #include "download.h"
+#include "echo.h"
 #include "expect.h"
 #include "forward.h"
 #include "gather.h"
@@ -253,6 +254,7 @@ void natproxy_ready(struct natproxy *np, int fd, unsigned int events)
 	case OWNER_QUERY: dnsrelay_ready(np, o.index); return;
 	case OWNER_PUBLISH: publish_ready(np, o.index); return;
 	case OWNER_PINHOLE: expect_ready(np, o.index); return;
+	case OWNER_ECHO: echo_ready(np); return;
 	case OWNER_NONE: return;
 	}
 }
@@ -293,6 +295,7 @@ bool natproxy_flush(struct natproxy *np)
 	bool more = sweep_turn(np);
 	more |= work_round(np, WORK_UPLOAD);
 	more |= work_round(np, WORK_DOWNLOAD);
+	more |= echo_turn(np);
 	return more;
 }
 

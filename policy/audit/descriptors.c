@@ -76,6 +76,9 @@ static void look_socket(int fd, struct found_fd *out)
 	    protocol = socket_option(fd, SO_PROTOCOL);
 
 	out->kind = socket_kind(domain, type, protocol);
+	if (domain == AF_INET && type == SOCK_RAW && protocol == IPPROTO_ICMP &&
+		socket_option(fd, SO_LOCK_FILTER) == 1)
+		out->kind = FOUND_RAW_ECHO;
 	if ((out->kind == FOUND_TCP || out->kind == FOUND_UDP) && is_low_port(fd))
 		out->kind = FOUND_LOW_PORT;
 	snprintf(out->text, sizeof(out->text), "socket: family %d, type %d, protocol %d", domain,

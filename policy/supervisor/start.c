@@ -7,7 +7,7 @@
  *   runtime folder; who we shall be                the same; folders for leases and logs
  *   the guest's namespaces, its keeper waits       ports: attach words
  *   its interface (plumb): the port's descriptor
- *   published ports below 1024 (grant)             the same
+ *   published ports below 1024, raw ICMP (grant)   the same
  *   workers' files, operator's sockets             the same
  *   ───────────── our own user namespace: from here on nothing of the caller's privileges is left
  * ───────────── supervisor_main
@@ -205,6 +205,7 @@ static int enter_and_serve(struct supervisor *s, struct trouble *t)
 	if (close_inherited(t) < 0)
 		return -1;
 	grant_open(s);
+	grant_echo_open(s);
 	if (identity_enter(&s->identity, t) < 0)
 		return -1;
 	return supervisor_main(s, t);

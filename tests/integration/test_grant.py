@@ -1,7 +1,6 @@
 """What only root can open: opened before root's power goes, handed to natproxy, and closed when it is not wanted any more."""
-import pathlib, socket, time
 import pytest
-from conftest import OUTSIDE, leased_address, serve, wait_for
+from conftest import OUTSIDE, SERVER, leased_address, serve, wait_for
 from operator_client import change, reload
 
 GUEST, FIXED, TAKEN = "192.168.30.10", "198.18.1.77", 90
@@ -124,3 +123,68 @@ def test_what_leaves_the_file_is_let_go(world, served):
 def test_the_audit_knows_what_was_opened(served):
     result = served.control("policy", "audit", check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+# ---- pings without ping sockets ----
+@pytest.fixture(scope="module")
+def pinging(world, spawn):
+    """Two guests of a gateway that the kernel gives no ping socket (net.ipv4.ping_group_range)."""
+    world.gateway.run("sysctl", "-qw", "net.ipv4.ping_group_range=1 0")
+    try:
+        yield spawn.two_guests("ping", "ping", "    nat: {log: false}\n")
+    finally:
+        world.gateway.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
+
+
+def ping(guest, *options):
+    return guest.run("ping", "-W", "2", *options, check=False).stdout
+
+
+def test_pings_are_forwarded_by_a_raw_socket(pinging):
+    assert "pings are forwarded (nat.icmp: echo)" in pinging.text()
+    for guest in pinging.guests:
+        assert " 0% packet loss" in ping(guest, "-c", "5", "-i", "0.05", SERVER)
+    assert " 0% packet loss" in ping(pinging.guests[0], "-c", "3", "-i", "0.05", "-s", "1401", SERVER), "odd, and not cut"
+    assert " 0% packet loss" in ping(pinging.guests[0], "-c", "3", "-i", "0.05", "-s", "4000", SERVER), "cut and put together"
+
+
+def test_guests_with_the_same_identifier_hear_their_own_answers(pinging):
+    running = [guest.start("ping", "-c", "20", "-i", "0.02", "-e", "77", "-s", size, SERVER) for guest, size in zip(pinging.guests, ("100", "200"))]
+    for process, size in zip(running, (100, 200)):
+        text = process.communicate(timeout=20)[0]
+        assert " 0% packet loss" in text and f"{size + 8} bytes from {SERVER}" in text and "DUP" not in text and "wrong" not in text, text
+    rows = [row for row in pinging.table("nat", "table") if row["proto"] == "icmp"]
+    assert len({row["outside"] for row in rows}) == len(rows) >= 2, rows
+
+
+def test_errors_about_pings_reach_who_sent_them(world, pinging):
+    routes = (("unreachable", "198.18.4.0/24"), ("198.18.5.0/24", "via", OUTSIDE))
+    for route in routes:
+        world.internet.run("ip", "route", "add", *route)
+    world.internet.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    try:
+        assert "Unreachable" in ping(pinging.guests[1], "-c", "1", "198.18.4.1")
+        assert "Time to live exceeded" in ping(pinging.guests[0], "-c", "1", "-t", "2", "198.18.5.1")
+    finally:
+        world.internet.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        for route in routes:
+            world.internet.run("ip", "route", "del", *route)
+
+
+def test_pings_of_the_computer_itself_are_none_of_the_guests(world, pinging):
+    """The filter is the supervisor's, locked, and belongs to natproxy's uid; what it lets in is what a guest of ours began."""
+    before = sum(int(row["count"]) for row in pinging.table("drops"))
+    assert " 0% packet loss" in world.gateway.run("ping", "-c", "20", "-i", "0.02", SERVER).stdout
+    assert sum(int(row["count"]) for row in pinging.table("drops")) - before <= 1
+    uid = pinging.processes()["natproxy"]["user"]
+    rows = [line.split() for line in world.gateway.run("cat", "/proc/net/raw").stdout.splitlines()[1:]]
+    assert [row[7] for row in rows] == [uid]
+    result = pinging.control("policy", "audit", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_natproxy_that_is_born_again_pings_again(pinging):
+    before = pinging.processes()["natproxy"]["pid"]
+    pinging.control("process", "restart", "natproxy")
+    wait_for(lambda: pinging.processes()["natproxy"]["pid"] not in (before, 0) and pinging.processes()["natproxy"]["state"] == "ok", 8, "the new natproxy")
+    wait_for(lambda: " 0% packet loss" in ping(pinging.guests[0], "-c", "1", SERVER), 5, "an answer")

@@ -383,6 +383,11 @@ int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool ud
 	return -EPROTO;
 }
 
+int sock_adopt_echo(struct sock_host *h, int fd)
+{
+	return -EPROTO;
+}
+
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sock_place any = {0};
