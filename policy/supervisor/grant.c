@@ -195,6 +195,7 @@ void grant_open(struct supervisor *s)
 
 	if (end > GRANT_PORTS_END)
 		end = GRANT_PORTS_END;
+	s->grants.end = end;
 	for (h = 0; h < s->hubs; h++) {
 		count = grant_ports(s->hub[h].conf->nat, end, all, CONF_SOCKETS_MAX);
 		for (i = 0; i < count; i++)
@@ -207,6 +208,20 @@ void grant_open(struct supervisor *s)
 		supervisor_note(s,
 			"%u published ports below %d are left out: no more than %d can be kept",
 			s->grants.left_out, GRANT_PORTS_END, GRANT_MAX);
+}
+
+uint16_t grant_missing(struct hub *hub)
+{
+	static struct grant_port all[CONF_SOCKETS_MAX];
+	const size_t count =
+		grant_ports(hub->conf->nat, hub->super->grants.end, all, CONF_SOCKETS_MAX);
+	uint16_t least = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!find(hub->super, hub->index, &all[i]) && (!least || all[i].port < least))
+			least = all[i].port;
+	return least;
 }
 
 void grant_silence(struct hub *hub)

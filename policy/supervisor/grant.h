@@ -45,6 +45,7 @@ struct grants {
 	struct grant entry[GRANT_MAX];
 	unsigned int count;
 	unsigned int left_out; /* for which there was no room */
+	uint32_t end;	       /* of the ports that needed a privilege at the start */
 };
 
 /* The ports below `end` that a hub's configuration opens, at most `cap` of them into out; how many.
@@ -60,6 +61,8 @@ void grant_open(struct supervisor *s);
 /* The configuration is another one now: closes what stands nowhere any more, silences what does not
  * run. Syscalls: shutdown setsockopt close */
 void grant_settle(struct supervisor *s);
+/* The lowest port that this hub publishes and nobody may open now: 0 none. */
+uint16_t grant_missing(struct hub *hub);
 /* This hub takes no more from outside. Syscalls: shutdown setsockopt */
 void grant_silence(struct hub *hub);
 void grant_close(struct supervisor *s);

@@ -1,6 +1,7 @@
 """What only root can open: opened before root's power goes, handed to natproxy, and closed when it is not wanted any more."""
+import os
 import pytest
-from conftest import OUTSIDE, SERVER, leased_address, serve, wait_for
+from conftest import OUTSIDE, SERVER, leased_address, program, serve, wait_for
 from operator_client import change, reload
 
 GUEST, FIXED, TAKEN = "192.168.30.10", "198.18.1.77", 90
@@ -22,7 +23,7 @@ ASK = """
 import socket, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 s = socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-s.settimeout(2)
+s.settimeout(1)
 try:
     s.connect((address, port)); s.send(b"who"); print(len(s.recv(100)) > 0)
 except OSError as e:
@@ -104,7 +105,8 @@ def test_a_port_comes_and_goes_while_natlock_runs(world, served):
 
 
 def test_what_was_not_there_at_the_start_needs_a_restart(served):
-    change(served, ("add", "nat.publish", f'{{proto: tcp, listen: "{OUTSIDE}:443", to: "{GUEST}:7001"}}'))
+    said = change(served, ("add", "nat.publish", f'{{proto: tcp, listen: "{OUTSIDE}:443", to: "{GUEST}:7001"}}'))
+    assert said.startswith("changed nat.publish; port 443 is not open: only root may") and "restart natlock as root" in said, said
     wait_for(lambda: state(served, 443) == ["cannot: needs a restart of natlock"], 3, "the refusal")
     assert f"cannot listen on {OUTSIDE}:443/tcp: root's rights are gone" in served.control("status").stdout
 
@@ -123,6 +125,29 @@ def test_what_leaves_the_file_is_let_go(world, served):
 def test_the_audit_knows_what_was_opened(served):
     result = served.control("policy", "audit", check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_shard_gets_the_ports_of_its_guests(world, spawn):
+    """More low ports than shards: each leads to the natproxy that serves its guest, which the supervisor alone decides."""
+    lines = "".join(f'        - {{proto: {kind}, listen: "{OUTSIDE}:{100 + i}", to: "192.168.30.{20 + i}:7001"}}\n' for i in range(12) for kind in ("tcp", "udp"))
+    gateway = spawn.gateway("shards", config=f"hubs:\n  default:\n    shards: 2\n    attach: []\n    nat:\n      publish:\n{lines}")
+    wait_for(lambda: [row["state"] for row in gateway.table("nat", "publish", "list")] == ["listening"] * 24, 5, "the ports")
+    rows = [line.split() for line in world.gateway.run("cat", "/proc/net/tcp").stdout.splitlines()[1:]]
+    owners = {row[7] for row in rows if 100 <= int(row[1].split(":")[1], 16) < 112}
+    assert owners == {row["user"] for row in gateway.processes().values() if row["process"].startswith("natproxy")} and len(owners) == 2
+    assert gateway.control("policy", "audit", check=False).returncode == 0
+
+
+def test_run_by_root_publishes_low_ports_too(world):
+    folder = str(world.folder / "runlow")
+    run = world.gateway.start(program("natlock"), "run", "--publish", f"{OUTSIDE}:88:88", "--", "/usr/bin/python3", "-c", ANSWER.replace(f'"{GUEST}", 25', '"", 88'),
+                              env=dict(os.environ, RUNTIME_DIRECTORY=folder, STATE_DIRECTORY=folder, LOGS_DIRECTORY=folder))
+    try:
+        assert run.stdout.readline() == "ready\n"
+        assert wait_for(lambda: ask(world.internet, "tcp", OUTSIDE, 88) == "True", 3, "an answer")
+    finally:
+        run.terminate()
+        run.wait(10)
 
 
 # ---- pings without ping sockets ----
