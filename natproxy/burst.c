@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "dgram.h"
+#include "echo.h"
 
 enum {
 	ECHO_HEADER_BYTES = 8,
@@ -130,6 +131,8 @@ static struct burst *place_of(struct natproxy *np, const struct flow *f)
 static void flush(struct natproxy *np, struct burst *b)
 {
 	struct flow *f = b->count ? flow_live(np, b->flow) : NULL;
+	if (f && f->raw)
+		echo_fragmenting(np, f);
 	if (f && f->fd >= 0)
 		send_all(np, f, b);
 	for (uint32_t i = 0; i < b->ids; i++)
@@ -223,6 +226,8 @@ static void put(struct natproxy *np, struct flow *f, const struct part *p, const
 	m->pieces += n;
 	m->bytes += p->bytes;
 	b->pieces += n;
+	if (f->raw)
+		echo_seal(m, f->outside.port);
 }
 
 /* How many bytes of this flow's datagrams fit one message. */

@@ -9,7 +9,8 @@
  * goes when the last session has been idle for its time.
  *
  * Echo uses ping sockets: the kernel owns identifier and checksum, the first 8 bytes of each message
- * are the ICMP header and never reach the shared arena.
+ * are the ICMP header and never reach the shared arena. Where there are none, echo.c does that over a
+ * raw socket that all flows share.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "burst.h"
 #include "dgram.h"
 #include "dnsrelay.h"
+#include "echo.h"
 #include "publish.h"
 #include "refuse.h"
 #include "session.h"
@@ -83,7 +85,10 @@ static enum nat_protocol protocol_of(const struct flow *f)
 /* 0, or -errno. */
 static int open_socket(struct natproxy *np, struct flow *f)
 {
+	const struct sock_place from = source_of(np, f->guest.ip_be);
 	int fd = -EMFILE;
+	if (f->kind == FLOW_ECHO && echo_serves(np, &from))
+		return echo_open(np, f);
 	if (natproxy_fd_room(np, false))
 		fd = f->kind == FLOW_ECHO ? open_echo(np, f) : open_udp(np, f);
 	if (fd == -EMFILE || fd == -ENFILE)
@@ -130,23 +135,40 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 
 /* Errors about strangers are not ours to repeat. One of our own kernel names no datagram, only what
  * the path takes. */
+static void pass_on(struct natproxy *np, struct flow *f, struct sock_error *e)
+{
+	if (!nat_find(&np->nat, f->id, &e->to))
+		e->to.ip_be = access_shown_as(&np->access, e->to.ip_be);
+	if (nat_find(&np->nat, f->id, &e->to))
+		error_to_guest(np, f, e);
+}
+
 int dgram_errors(struct natproxy *np, struct flow *f)
 {
 	struct sock_error e;
 	int n = 0;
 	while (n < ERRORS_PER_TURN &&
 		sock_receive_error(np->sock, f->fd, f->kind == FLOW_ECHO, &e) > 0) {
+		struct flow *of = f->raw ? echo_flow(np, e.echo_identifier) : f;
 		n++;
-		if (!e.offender_ip_be) {
+		if (!e.offender_ip_be)
 			f->path_mtu = e.mtu;
-			continue;
-		}
-		if (!nat_find(&np->nat, f->id, &e.to))
-			e.to.ip_be = access_shown_as(&np->access, e.to.ip_be);
-		if (nat_find(&np->nat, f->id, &e.to))
-			error_to_guest(np, f, &e);
+		else if (of)
+			pass_on(np, of, &e);
 	}
 	return n;
+}
+
+void dgram_echo_errors(struct natproxy *np)
+{
+	struct sock_error e;
+	for (int n = 0;
+		n < ERRORS_PER_TURN && sock_receive_error(np->sock, np->echo.fd, true, &e) > 0;
+		n++) {
+		struct flow *of = echo_flow(np, e.echo_identifier);
+		if (of && e.offender_ip_be)
+			pass_on(np, of, &e);
+	}
 }
 
 void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagram *d, int error)
@@ -246,7 +268,8 @@ static void set_fragmenting(struct natproxy *np, struct flow *f, enum flow_fragm
 	if (f->fragment == wanted)
 		return;
 	burst_stop(np, f);
-	sock_fragment(np->sock, f->fd, wanted == FRAGMENT_ALLOWED);
+	if (!f->raw) /* echo.c, when it is sent: the socket is not this flow's alone */
+		sock_fragment(np->sock, f->fd, wanted == FRAGMENT_ALLOWED);
 	f->fragment = (uint8_t)wanted;
 }
 

@@ -11,6 +11,8 @@ uint32_t dgram_bytes(const struct ring_desc *d);
  * computer itself says that a path takes stays in the flow.
  */
 int dgram_errors(struct natproxy *np, struct flow *f);
+/* The same of the raw ICMP socket: each to the flow whose identifier it quotes. */
+void dgram_echo_errors(struct natproxy *np);
 /*
  * The kernel did not take this message for the reason `error`: counted, and said to the guest where
  * it is more than a lack of room.

@@ -10,6 +10,7 @@
 
 #include "burst.h"
 #include "dnstcp.h"
+#include "echo.h"
 #include "inspect.h"
 #include "natproxy.h"
 #include "publish.h"
@@ -46,6 +47,8 @@ static void close_socket(struct natproxy *np, struct flow *f, bool reset)
 		return;
 	if (f->published)
 		publish_detach(np, f);
+	else if (f->raw)
+		echo_close(np, f);
 	else
 		natproxy_close_fd(np, f->fd, reset);
 	if (f->charged)
@@ -168,7 +171,7 @@ bool flow_pay(struct natproxy *np, struct flow *f)
 void flow_watch(struct natproxy *np, struct flow *f)
 {
 	unsigned int want = 0;
-	if (f->fd < 0)
+	if (f->fd < 0 || f->raw)
 		return;
 	if (f->blocked || f->state == FLOW_CONNECTING)
 		want |= SOCK_WRITE;

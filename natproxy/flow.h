@@ -61,6 +61,7 @@ struct flow {
 	bool traced : 1;	   /* TCP whose SYN may not get far: its errors are told */
 	bool dns : 1;		   /* TCP to the gateway's port 53; its socket is a server's */
 	bool charged : 1;	   /* holds a port mapping */
+	bool raw : 1; /* echo over the shared raw socket; outside.port: its identifier */
 	int fd;			   /* -1 none */
 	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
 	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */

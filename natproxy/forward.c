@@ -2,6 +2,7 @@
  * Theory of operation.
  *
  *   configuration ─compare─▶ publish[] ─open─▶ socket ─▶ publish.c
+ *                                   ├─ below 1024: the supervisor is asked for it (grant.c)
  *                                   └─ cannot: said once, tried again every two seconds,
  *                                      and at once when the host's addresses change
  *
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "configure.h"
+#include "grant.h"
 #include "log.h"
 #include "portlog.h"
 #include "source.h"
@@ -27,12 +29,15 @@ static const char *protocol_name(const struct publish *p)
 	return p->udp ? "udp" : "tcp";
 }
 
-static void say_failure(struct natproxy *np, const struct publish *p, int error)
+static void say_failure(struct natproxy *np, const struct publish *p, int error, const char *why)
 {
 	char ip[IP_TEXT];
 	const char *protocol = protocol_name(p);
 	log_ip(ip, p->listen.ip_be);
-	if (error == -EADDRINUSE)
+	if (why)
+		natproxy_diagnostic(
+			np, "cannot listen on %s:%u/%s: %s", ip, p->listen.port, protocol, why);
+	else if (error == -EADDRINUSE)
 		natproxy_diagnostic(np,
 			"cannot listen on %s:%u/%s: in use. Choose another port or see who has it: "
 			"ss -tulnp",
@@ -73,7 +78,7 @@ static int open_socket(struct natproxy *np, const struct publish *p)
 	return p->udp ? sock_udp(np->sock, &at) : sock_tcp_listen(np->sock, &at, false);
 }
 
-static void opened(struct natproxy *np, struct publish *p, int fd)
+void forward_take(struct natproxy *np, struct publish *p, int fd)
 {
 	char ip[IP_TEXT];
 	if (!natproxy_own(np, fd, OWNER_PUBLISH, (uint32_t)(p - np->publish)))
@@ -87,29 +92,36 @@ static void opened(struct natproxy *np, struct publish *p, int fd)
 	portlog_opened(np, p);
 }
 
+void forward_cannot(struct natproxy *np, struct publish *p, int error, const char *why)
+{
+	if (error != p->error)
+		say_failure(np, p, error, why);
+	p->error = error;
+}
+
 static void open_one(struct natproxy *np, struct publish *p)
 {
 	const int fd = open_socket(np, p);
 	if (fd >= 0) {
-		opened(np, p, fd);
+		forward_take(np, p, fd);
 		return;
 	}
-	if (fd != p->error)
-		say_failure(np, p, fd);
-	p->error = fd;
 	p->retry_ns = np->now_ns + retry_ns;
 	natproxy_publish_due(np, p->retry_ns);
+	if (grant_helps(p, fd))
+		grant_ask(np, p);
+	else
+		forward_cannot(np, p, fd, NULL);
 }
 
-/* Whether ports are to be open at all. */
-static bool is_serving(const struct natproxy *np)
+bool forward_serves(const struct natproxy *np)
 {
 	return np->started && np->config.enabled && !np->draining;
 }
 
 void forward_open(struct natproxy *np)
 {
-	for (uint32_t i = 0; i < np->publishes && is_serving(np); i++)
+	for (uint32_t i = 0; i < np->publishes && forward_serves(np); i++)
 		if (np->publish[i].used && np->publish[i].fd < 0)
 			open_one(np, &np->publish[i]);
 }
@@ -221,7 +233,7 @@ void forward_moved(struct natproxy *np)
 
 void forward_timeout(struct natproxy *np)
 {
-	for (uint32_t i = 0; i < np->publishes && is_serving(np); i++) {
+	for (uint32_t i = 0; i < np->publishes && forward_serves(np); i++) {
 		struct publish *p = &np->publish[i];
 		if (!p->used || p->fd >= 0)
 			continue;
@@ -253,6 +265,8 @@ const char *forward_state(
 		snprintf(text, cap, "cannot: in use");
 	else if (p->error == -EACCES)
 		snprintf(text, cap, "cannot: needs privilege");
+	else if (p->error == -EPERM)
+		snprintf(text, cap, "cannot: needs a restart of natlock");
 	else
 		snprintf(text, cap, "cannot: error %d", -p->error);
 	return text;

@@ -21,6 +21,12 @@ void forward_close(struct natproxy *np);
 /* The host's addresses or devices changed: sockets whose device is gone are closed, all that is
  * not open is tried. */
 void forward_moved(struct natproxy *np);
+/* Whether ports are to be open at all. */
+bool forward_serves(const struct natproxy *np);
+/* The supervisor's answer about a port that is not open: its socket, or why there is none (-errno,
+ * and in words that may be NULL). */
+void forward_take(struct natproxy *np, struct publish *p, int fd);
+void forward_cannot(struct natproxy *np, struct publish *p, int error, const char *why);
 /* Tries again what is due. */
 void forward_timeout(struct natproxy *np);
 /* "listening", or why not. */

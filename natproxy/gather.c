@@ -91,8 +91,7 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 	return session;
 }
 
-/* Buffers for one received message: false when there are none. */
-static bool has_buffers(struct natproxy *np, struct datagram_slot *slot)
+bool gather_buffers(struct natproxy *np, struct datagram_slot *slot)
 {
 	if (!slot->small)
 		slot->small = arena_take(np->arena, BUF_SMALL, false);
@@ -229,6 +228,14 @@ static bool arrive(struct natproxy *np, struct flow *f, struct arrival *a)
 	return true;
 }
 
+void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
+	struct datagram_slot *slot)
+{
+	struct arrival a = {.in = in, .slot = slot};
+	if (arrive(np, f, &a))
+		deliver_slot(np, f, &a);
+}
+
 static void deliver_all(
 	struct natproxy *np, struct flow *f, const struct sock_datagram *batch, uint32_t count)
 {
@@ -270,7 +277,7 @@ static uint32_t offer(struct natproxy *np, struct flow *f, struct sock_datagram 
 		most = BULK_MESSAGES;
 	for (; n < most && n < room && n < share; n++) {
 		struct datagram_slot *slot = &np->slot[n];
-		if (!has_buffers(np, slot))
+		if (!gather_buffers(np, slot))
 			break;
 		struct sock_datagram *d = &batch[n];
 		d->piece = piece[n];

@@ -7,6 +7,12 @@
 /* Receives a batch for a datagram flow; true when more may be waiting. */
 bool gather_turn(struct natproxy *np, struct flow *f);
 
+/* Buffers for one received message: false when there are none. */
+bool gather_buffers(struct natproxy *np, struct datagram_slot *slot);
+/* An answer to a ping that came by the raw socket: as a ping socket gives it, header in slot->echo. */
+void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
+	struct datagram_slot *slot);
+
 /* Payload in own buffers on its way to netstack. */
 struct gather_payload {
 	uint32_t small,

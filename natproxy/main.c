@@ -81,6 +81,11 @@ static void say_alg_silent(void *context)
 	actor_incident(((struct shell *)context)->actor, EDGE_ALG, "it does not answer");
 }
 
+static void send_socket_wanted(void *context, const Nl__SocketWanted *m)
+{
+	super_send_socket_wanted(&((struct shell *)context)->actor->chan[0], m, NULL, 0);
+}
+
 static void tick(struct shell *self)
 {
 	natproxy_time(&self->core, actor_now_ns(self->actor), actor_wall_ms(self->actor));
@@ -106,7 +111,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 	const struct natproxy_setup setup = {
 		.shell = {self, say_security, say_diagnostic, send_uplink_state, send_alg_edge,
 			send_flow_inspect, send_flow_bytes, send_pinhole_answer, send_flow_end,
-			say_alg_silent},
+			say_alg_silent, send_socket_wanted},
 		.sock = &self->sock,
 		.link = &a->link[EDGE_NETSTACK - 1],
 		.arena = &a->arena,

@@ -20,6 +20,7 @@
 #include "dns.h"
 #include "dnsrelay.h"
 #include "download.h"
+#include "echo.h"
 #include "expect.h"
 #include "forward.h"
 #include "gather.h"
@@ -253,6 +254,7 @@ void natproxy_ready(struct natproxy *np, int fd, unsigned int events)
 	case OWNER_QUERY: dnsrelay_ready(np, o.index); return;
 	case OWNER_PUBLISH: publish_ready(np, o.index); return;
 	case OWNER_PINHOLE: expect_ready(np, o.index); return;
+	case OWNER_ECHO: echo_ready(np); return;
 	case OWNER_NONE: return;
 	}
 }
@@ -293,6 +295,7 @@ bool natproxy_flush(struct natproxy *np)
 	bool more = sweep_turn(np);
 	more |= work_round(np, WORK_UPLOAD);
 	more |= work_round(np, WORK_DOWNLOAD);
+	more |= echo_turn(np);
 	return more;
 }
 
@@ -424,20 +427,5 @@ int natproxy_on_edge_renewed(struct natproxy *np, const Nl__EdgeRenewed *m, stru
 	np->generation = m->generation;
 	natproxy_alg_lost(np);
 	np->shell.alg_edge(np->shell.context, np->generation);
-	return 0;
-}
-
-/* A listener for a published port that natproxy could not open itself: token = its place in the table. */
-int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, struct chan_in *in)
-{
-	if (in->nfds != 1 || m->token >= np->publishes || !np->publish[m->token].used ||
-		np->publish[m->token].fd >= 0)
-		return -EPROTO;
-	const int fd = in->fds[0];
-	in->fds[0] = -1;
-	if (!natproxy_own(np, fd, OWNER_PUBLISH, m->token))
-		return 0;
-	np->publish[m->token].fd = fd;
-	sock_watch(np->sock, fd, SOCK_READ);
 	return 0;
 }

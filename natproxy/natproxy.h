@@ -54,6 +54,7 @@ enum {
 	NATPROXY_DEVICE_BYTES = 16, /* as the kernel's IFNAMSIZ */
 	NATPROXY_INCOMING = 256,    /* accepted connections that the guest has not answered */
 	NATPROXY_INSPECTED = 256,
+	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
 	NATPROXY_FTP_PORTS = 16,
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
@@ -75,6 +76,8 @@ struct natproxy_shell {
 	int (*flow_end)(void *context, const Nl__FlowEnd *m);
 	/* alg stays silent: the supervisor is to replace it */
 	void (*alg_silent)(void *context);
+	/* asks the supervisor for a socket that the kernel does not give us */
+	void (*socket_wanted)(void *context, const Nl__SocketWanted *m);
 };
 
 /* What natproxy_init copies; pointers stay the caller's and must outlive the core. */
@@ -96,7 +99,7 @@ struct natproxy_setup {
 	const char *domain;	/* this computer's, or NULL */
 };
 
-enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE };
+enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO };
 struct owner { /* who is told when a descriptor is ready */
 	uint8_t kind;
 	uint32_t index;
@@ -167,7 +170,16 @@ struct sweep {
 
 struct datagram_slot { /* buffers lying ready for recvmmsg */
 	uint32_t small, large;
-	uint8_t echo[8];
+	uint8_t echo[28]; /* ICMP header; of the raw socket the IP header before it */
+};
+
+struct echo { /* the raw ICMP socket of echo.h */
+	bool granted, readable;
+	uint8_t fragment; /* enum flow_fragment, of the socket */
+	int fd;
+	uint16_t first; /* of the identifiers that are ours */
+	uint32_t identifiers, lost;
+	uint32_t holder[NATPROXY_ECHOES]; /* flow index + 1, 0 free */
 };
 
 struct burst {	       /* datagrams of one flow waiting for sendmmsg */
@@ -240,6 +252,7 @@ struct natproxy {
 	struct fixed fixed[NATPROXY_FIXED];
 	struct incoming incoming[NATPROXY_INCOMING];
 	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
+	struct echo echo;
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];

@@ -29,6 +29,7 @@ enum {
 	ERROR_PAYLOAD_BYTES = 64,
 	ICMP_UNREACHABLE = 3,
 	ICMP_CODE_FRAGMENT = 4,
+	ICMP_ECHO_REQUEST = 8,
 };
 
 static struct sockaddr_in kernel_address(const struct sock_address *a)
@@ -258,6 +259,49 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 	return fd;
 }
 
+/* Whether the socket has this place: 0 or -errno. */
+static int stands_at(int fd, const struct sock_place *at)
+{
+	struct sockaddr_in bound = {0};
+	char device[IFNAMSIZ] = "";
+	socklen_t n = sizeof(bound), name_bytes = sizeof(device);
+	if (getsockname(fd, (struct sockaddr *)&bound, &n))
+		return -EPROTO;
+	if (n != sizeof(bound) || bound.sin_family != AF_INET ||
+		bound.sin_addr.s_addr != at->at.ip_be || ntohs(bound.sin_port) != at->at.port)
+		return -EPROTO;
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &name_bytes))
+		return errno == ENODEV ? -ENODEV : -EPROTO;
+	return strncmp(device, at->device ? at->device : "", sizeof(device)) == 0 ? 0 : -EPROTO;
+}
+
+int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp)
+{
+	const int error = stands_at(fd, at);
+	if (error)
+		return error;
+	/* an option of its protocol tells which it is: no other socket takes it */
+	if (udp && set(fd, IPPROTO_UDP, UDP_GRO, 1))
+		return -EPROTO;
+	if (!udp && set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+		return -EPROTO;
+	if (!udp)
+		return listen(fd, SOCK_BACKLOG) ? -errno : 0;
+	datagram_options(fd);
+	return 0;
+}
+
+int sock_adopt_echo(struct sock_host *h, int fd)
+{
+	/* a raw socket shows its protocol as its port */
+	const struct sock_place at = {{0, IPPROTO_ICMP}, NULL};
+	if (stands_at(fd, &at) || !set(fd, IPPROTO_UDP, UDP_GRO, 0) ||
+		!set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+		return -EPROTO;
+	datagram_options(fd);
+	return 0;
+}
+
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sockaddr_in far = kernel_address(peer);
@@ -452,7 +496,11 @@ int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error
 			if (!translate((const struct sock_extended_err *)CMSG_DATA(cm), out))
 				continue;
 			if (echo) {
+				/* of an answer of this computer, not of a request */
+				if (out->offender_ip_be && payload[0] != ICMP_ECHO_REQUEST)
+					continue;
 				out->to.port = 0;
+				out->echo_identifier = (uint16_t)(payload[4] << 8 | payload[5]);
 				out->echo_sequence = (uint16_t)(payload[6] << 8 | payload[7]);
 			}
 			return 1;

@@ -68,6 +68,7 @@ struct sock_error {
 	uint8_t type, code;	 /* ICMP */
 	uint16_t mtu;		 /* of fragmentation needed, else 0 */
 	uint16_t echo_sequence;	 /* host order, echo sockets only */
+	uint16_t echo_identifier; /* of the request; the kernel's own errors: 0 */
 };
 
 /* What a connection's packets carry in their IP headers. */
@@ -129,6 +130,18 @@ void sock_close(struct sock_host *h, int fd, bool reset);
  * Syscalls: socket setsockopt bind close
  */
 int sock_udp(struct sock_host *h, const struct sock_place *at);
+/*
+ * A socket that somebody else opened for us becomes what sock_tcp_listen or sock_udp would have
+ * made: -EPROTO when it is not one of that kind, bound to that address, port and device, -ENODEV
+ * when its device is gone. That it does not block is the giver's promise. Syscalls: getsockname
+ * getsockopt setsockopt listen
+ */
+int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp);
+/*
+ * The same for a raw ICMP socket without an address: what comes has its IP header before it, what
+ * goes needs its checksum. Syscalls: getsockname getsockopt setsockopt
+ */
+int sock_adopt_echo(struct sock_host *h, int fd);
 /* A UDP socket that talks to one peer only, from a random port, by this device (NULL any). Syscalls: socket setsockopt
  * connect close */
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device);

@@ -32,7 +32,10 @@ static const struct meaning {
 	{"EPOLL", 1 << FOUND_EPOLL, false},
 	{"PORT", 1 << FOUND_TAP | 1 << FOUND_PACKET | 1 << FOUND_STREAM | 1 << FOUND_DATAGRAM,
 		true},
-	{"SOCK", 1 << FOUND_TCP | 1 << FOUND_UDP | 1 << FOUND_PING, true},
+	{"SOCK",
+		1 << FOUND_TCP | 1 << FOUND_UDP | 1 << FOUND_PING | 1 << FOUND_LOW_PORT |
+			1 << FOUND_RAW_ECHO,
+		true},
 	{"STRAY", 0, true},
 };
 

@@ -26,7 +26,7 @@
 #include "look.h"
 #include "stop.h"
 
-enum { SLICE_NS = 100000, PAUSE_NS = 1000000 };
+enum { SLICE_NS = 100000, PAUSE_NS = 1000000, LOW_PORTS = 1024 };
 
 static int socket_option(int fd, int name)
 {
@@ -61,12 +61,28 @@ static enum found_kind socket_kind(int domain, int type, int protocol)
 	return FOUND_OTHER;
 }
 
+/* What the supervisor opens for natlock-natproxy before it gives root's rights up. */
+static bool is_low_port(int fd)
+{
+	struct sockaddr_in own = {0}, peer;
+	socklen_t own_bytes = sizeof(own), peer_bytes = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_bytes) == 0 &&
+	       own.sin_family == AF_INET && own.sin_port != 0 && ntohs(own.sin_port) < LOW_PORTS &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0;
+}
+
 static void look_socket(int fd, struct found_fd *out)
 {
 	int domain = socket_option(fd, SO_DOMAIN), type = socket_option(fd, SO_TYPE),
 	    protocol = socket_option(fd, SO_PROTOCOL);
 
 	out->kind = socket_kind(domain, type, protocol);
+	if (domain == AF_INET && type == SOCK_RAW && protocol == IPPROTO_ICMP &&
+		socket_option(fd, SO_LOCK_FILTER) == 1)
+		out->kind = FOUND_RAW_ECHO;
+	if ((out->kind == FOUND_TCP || out->kind == FOUND_UDP) && is_low_port(fd))
+		out->kind = FOUND_LOW_PORT;
 	snprintf(out->text, sizeof(out->text), "socket: family %d, type %d, protocol %d", domain,
 		type, protocol);
 }

@@ -117,6 +117,8 @@ enum found_kind {
 	FOUND_FILE, /* a plain file */
 	FOUND_FOLDER,
 	FOUND_ANONYMOUS, /* signalfd, inotify, pidfd */
+	FOUND_LOW_PORT,	 /* TCP or UDP, bound below 1024, connected to nobody */
+	FOUND_RAW_ECHO,	 /* raw ICMP behind a filter that is locked */
 	FOUND_KINDS
 };
 struct found_fd {

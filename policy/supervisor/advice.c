@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "advice.h"
 #include "files.h"
@@ -99,7 +100,9 @@ static void about_ports(struct advice *a, const Nl__Nat *nat, const struct advic
 		if (nat->publish[i]->listen->port < host->first_port)
 			warn(a,
 				"port %u needs privilege (net.ipv4.ip_unprivileged_port_start=%u). "
-				"Choose one above; natlock does not keep root's",
+				"Start natlock as root, which opens it before it gives root's "
+				"rights up, "
+				"or choose one above",
 				nat->publish[i]->listen->port, host->first_port);
 }
 
@@ -171,6 +174,9 @@ void advice_look(struct advice_host *host, struct hostnet *net, struct resolvers
 	hostnet_read(net);
 	resolvers_read(resolvers);
 	host->first_port = FIRST_PORT_USUAL;
-	if (files_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) > 0)
+	if (geteuid() == 0) /* opened before root's rights go (grant.c) */
+		host->first_port = 0;
+	else if (files_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) >
+		 0)
 		host->first_port = (uint32_t)strtoul(text, NULL, 10);
 }

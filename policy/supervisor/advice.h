@@ -14,7 +14,7 @@
 struct advice_host {
 	const struct hostnet *net;
 	const struct resolvers *resolvers;
-	uint32_t first_port; /* the lowest that natproxy may listen on, whoever starts natlock */
+	uint32_t first_port; /* the lowest that whoever looks may have published; 0: any */
 };
 
 /* What this computer is like; the structures are the caller's. Syscalls: those of hostnet_read and

@@ -142,7 +142,7 @@ static void adopt(struct worker *w, const struct spawned *born)
 	w->pid = born->pid;
 	w->pidfd = born->pidfd;
 	if (w->id == ACTOR_NATPROXY)
-		w->hub->echo_allowed = born->echo_allowed;
+		w->hub->echo_allowed = born->echo_allowed || grant_echo_has(w->hub, w->shard);
 	w->state = WORKER_BOOTING;
 	w->blame[0] = '\0';
 	w->stale = false;

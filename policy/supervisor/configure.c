@@ -262,6 +262,7 @@ int configure_apply(struct supervisor *s, Nl__Config *config, struct trouble *t)
 	}
 	conf_free(before);
 	open_new(s);
+	grant_settle(s);
 	return 0;
 }
 
@@ -274,6 +275,7 @@ void configure_refresh(struct supervisor *s)
 		return;
 	for (i = 0; i < s->hubs; i++)
 		change_one(&s->hub[i], now[i]);
+	grant_settle(s);
 }
 
 static void say_plan(
@@ -318,6 +320,7 @@ static int reload(struct supervisor *s, char text[CONFIGURE_TEXT], struct troubl
 	s->file = r.file;
 	s->kept = r.kept;
 	s->is_saved = r.saved;
+	grant_settle(s);
 	say_plan(s, &plan, text);
 	return 0;
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "birth.h"
@@ -190,8 +189,6 @@ int crew_open(struct hub *hub, struct trouble *t)
 	int error;
 
 	hub->generation = 1;
-	if (getrandom(&hub->shard_key, sizeof(hub->shard_key), 0) != sizeof(hub->shard_key))
-		abort();
 	error = edges_open(hub);
 	if (error) {
 		trouble(t, EXIT_FAILED, "E0604", "cannot make the workers' shared memory");
@@ -218,6 +215,7 @@ void crew_drain(struct hub *hub)
 	unsigned int i;
 
 	hub->draining = true;
+	grant_silence(hub);
 	for (i = 0; i < hub->workers; i++) {
 		tell_drain(&hub->worker[i]);
 		watch_draining(&hub->worker[i]);

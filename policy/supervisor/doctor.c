@@ -22,6 +22,7 @@
 #include "fence.h"
 #include "files.h"
 #include "identity.h"
+#include "lack.h"
 #include "places.h"
 #include "plumb.h"
 #include "spawn.h"
@@ -95,9 +96,13 @@ static struct finding look_landlock(void)
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct finding f = finding_of(abi > 0 ? 0 : errno,
 		"boot with landlock in lsm=; workers run without it meanwhile");
+	char lacking[LACK_TEXT];
 
-	if (abi > 0)
-		snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
+	if (abi <= 0)
+		return f;
+	f.ok = abi >= LACK_LANDLOCK_SCOPES;
+	snprintf(f.detail, sizeof(f.detail), "version %ld", abi);
+	snprintf(f.fix, sizeof(f.fix), "%.199s", lack_landlock((unsigned int)abi, lacking));
 	return f;
 }
 
@@ -126,9 +131,24 @@ static struct finding look_veth(void)
 		"load the module af_packet");
 }
 
+static int make_raw_icmp_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	return fd < 0 ? errno : 0;
+}
+
+/* What the groups of whoever asks may have is not what workers of a natlock by root will. */
 static struct finding look_ping(void)
 {
-	return doctor_ping(try_in_child(0, make_ping_socket));
+	struct finding f = doctor_ping(try_in_child(0, make_ping_socket));
+
+	if (try_in_child(0, make_raw_icmp_socket) != 0)
+		return f;
+	f.ok = true;
+	snprintf(f.detail, sizeof(f.detail),
+		"by a raw ICMP socket of root's where net.ipv4.ping_group_range gives none");
+	return f;
 }
 
 static struct finding look_uids(void)

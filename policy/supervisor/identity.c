@@ -150,7 +150,7 @@ static void choose_as_user(struct identity *id)
 		return;
 	id->private_uid = uid;
 	id->private_gid = gid;
-	id->has_private = true;
+	id->has_private = id->granted = true;
 }
 
 int identity_choose(
@@ -167,6 +167,10 @@ int identity_choose(
 		return choose_as_root(id, user, places, t);
 	if (user) {
 		trouble(t, EXIT_USAGE, "E0101", "--user needs root");
+		if (geteuid() == 0)
+			trouble_cause(t,
+				"this user namespace has too few uids: %d to %d are needed",
+				IDENTITY_FIRST, IDENTITY_FIRST + IDENTITY_SLOTS * IDENTITY_PRIVATE);
 		return trouble_fix(t, "Leave it out: natlock runs as the user who starts it.");
 	}
 	choose_as_user(id);

@@ -36,6 +36,7 @@ struct identity {
 	uid_t private_uid; /* first of IDENTITY_PRIVATE, host's numbering */
 	gid_t private_gid;
 	bool has_private;
+	bool granted; /* to an ordinary user, by /etc/subuid: has_private tells whether it worked */
 	int slot_fd;   /* keeps our private range from another natlock; -1 */
 	char user[64]; /* for messages: "natlock", "61184", "alice" */
 };

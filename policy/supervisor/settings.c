@@ -63,13 +63,28 @@ static int put_in_force(
 	return 0;
 }
 
+/* A change of open ports that does not open them all, and what does. */
+static void add_missing(struct hub *hub, const char *names, char *text, size_t cap)
+{
+	const size_t used = strlen(text);
+	const bool ports = strstr(names, "nat.publish") || strstr(names, "nat.static");
+	const uint16_t port = ports ? grant_missing(hub) : 0;
+
+	if (port)
+		snprintf(text + used, cap - used,
+			"; port %u is not open: only root may, and natlock was not root or is no "
+			"more. "
+			"Write it into the configuration, or save it, and restart natlock as root",
+			port);
+}
+
 int operator_on_change_request(
 	struct operator_peer *p, const Nl__ChangeRequest *m, struct chan_in *in)
 {
 	struct supervisor *s = p->op->super;
 	struct hub *hub = supervisor_hub(s, m->hub);
 	Nl__ChangeRequest request = *m;
-	char names[CHANGE_TEXT], text[CHANGE_TEXT + 64];
+	char names[CHANGE_TEXT], text[CHANGE_TEXT + 256];
 	Nl__Config *config;
 	struct trouble t;
 
@@ -86,6 +101,7 @@ int operator_on_change_request(
 		return answer_failure(p, &t);
 	snprintf(text, sizeof(text), "%s%s%s", names[0] ? "changed " : "nothing changed", names,
 		m->save ? "; saved" : "");
+	add_missing(hub, names, text, sizeof(text));
 	return answer_done(p, text);
 }
 

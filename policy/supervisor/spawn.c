@@ -324,9 +324,9 @@ static int hear(int fd, struct spawned *out, enum lock_step *step)
 	return n == 0 ? 0 : -EIO;
 }
 
-static int spawn_failed(struct trouble *t, const char *name, enum lock_step step, int error)
+static int spawn_failed(struct trouble *t, const char *name, const char *lacking, int error)
 {
-	trouble(t, EXIT_FAILED, "E0602", "cannot start %s: no %s", name, lock_step_name(step));
+	trouble(t, EXIT_FAILED, "E0602", "cannot start %s: no %s", name, lacking);
 	trouble_cause(t, "%s", strerror(-error));
 	return trouble_fix(t, "See: natlock doctor");
 }
@@ -369,12 +369,14 @@ int spawn_workers(const struct spawn_binaries *b, const struct spawn_plan *plan,
 {
 	enum lock_step step = LOCK_STEP_WAIT;
 	unsigned int i, at = 0;
+	bool begun;
 	int error = 0;
 
 	for (i = 0; i < count; i++)
 		out[i] = (struct spawned){.pidfd = -1, .report_fd = -1};
 	for (i = 0; i < count && error == 0; i++)
 		error = begin(b, &plan[at = i], &out[i]);
+	begun = error == 0;
 	for (i = 0; i < count && error == 0; i++)
 		error = let_go(out[i].report_fd, out[at = i].pid, plan[i].uid);
 	for (i = 0; i < count && error == 0; i++)
@@ -386,6 +388,6 @@ int spawn_workers(const struct spawn_binaries *b, const struct spawn_plan *plan,
 		out[i].report_fd = -1;
 	}
 	return error ? spawn_failed(t, plan[at].name ? plan[at].name : actor_names[plan[at].id],
-			       step, error)
+			       begun ? lock_step_name(step) : "namespaces of its own", error)
 		     : 0;
 }

@@ -9,10 +9,12 @@
  *   its interface (plumb): the port's descriptor
  *   workers' files, operator's sockets             the same
  *   the fence around natproxy, as root             the same
+ *   published ports below 1024, raw ICMP (grant)   the same
  *   ───────────── our own user namespace: from here on nothing of the caller's privileges is left
  * ───────────── supervisor_main
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -70,6 +72,8 @@ int start_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 	hub->conf = change_in_force(asked, hub->mac);
 	if (!hub->conf)
 		return trouble(t, EXIT_FAILED, "E0520", "no memory for hub %s", asked->name);
+	if (getrandom(&hub->shard_key, sizeof(hub->shard_key), 0) != sizeof(hub->shard_key))
+		abort();
 	hub_crew(hub);
 	s->hubs++;
 	return 0;
@@ -175,9 +179,37 @@ static int open_operator(struct supervisor *s, struct trouble *t)
 	return 0;
 }
 
+/*
+ * Whatever the caller left open may be root's: a file, a socket. Ours are all closed by an exec, what
+ * came through one is not. The program of `run` has its copies by now, a port named fd:N too.
+ */
+static int close_inherited(struct trouble *t)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	if (!folder) {
+		trouble(t, EXIT_FAILED, "E0312", "cannot see which descriptors are open");
+		return trouble_cause(t, "/proc/self/fd: %s", strerror(errno));
+	}
+	while ((entry = readdir(folder))) {
+		int fd = atoi(entry->d_name), flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	closedir(folder);
+	return 0;
+}
+
 static int enter_and_serve(struct supervisor *s, struct trouble *t)
 {
-	if (fence_raise(s, t) < 0 || identity_enter(&s->identity, t) < 0)
+	/* The fence first: it may settle for other uids, to which the others' sockets are given. */
+	if (close_inherited(t) < 0 || fence_raise(s, t) < 0)
+		return -1;
+	grant_open(s);
+	grant_echo_open(s);
+	if (identity_enter(&s->identity, t) < 0)
 		return -1;
 	return supervisor_main(s, t);
 }

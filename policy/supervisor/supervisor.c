@@ -31,6 +31,7 @@
 #include "files.h"
 #include "hostmac.h"
 #include "hublog.h"
+#include "lack.h"
 #include "names.h"
 #include "port.h"
 #include "start.h"
@@ -149,8 +150,8 @@ void supervisor_note_icmp(struct hub *hub)
 		hub->echo_allowed)
 		return;
 	supervisor_note(s, "%s: net.ipv4.ping_group_range is %s", ping_mode(hub), s->ping_range);
-	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647'; "
-			   "or let the gateway answer: nat.icmp: dummy");
+	supervisor_note(s, "to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647', or "
+			   "start natlock as root; or let the gateway answer: nat.icmp: dummy");
 }
 
 /* The filter that all later children inherit too, so it knows their locks as well. */
@@ -212,6 +213,8 @@ void supervisor_hub_born(struct hub *hub)
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
 			return;
+	if (!s->locked)
+		lack_note(s);
 	lock_self(s);
 	tell_ready(s);
 	if (s->is_run)
@@ -512,6 +515,8 @@ static void close_all(struct supervisor *s)
 		close_hub(hub);
 	}
 	hublog_end(s);
+	grant_close(s);
+	grant_echo_close(s);
 	operator_close(&s->op);
 	if (s->is_run)
 		guest_end(&s->guest);

@@ -19,6 +19,8 @@
 #include "drain.h"
 #include "events.h"
 #include "fence.h"
+#include "grant.h"
+#include "grant_echo.h"
 #include "guest.h"
 #include "hostnet.h"
 #include "hub.h"
@@ -61,6 +63,8 @@ struct supervisor {
 	struct spawn_binaries binaries;
 	struct hub hub[SUPERVISOR_HUBS];
 	unsigned int hubs;
+	struct grant_echo echo[SUPERVISOR_HUBS][SHARD_MAX];
+	struct grants grants;	       /* ports that root opened */
 	struct guest guest;	       /* is_run */
 	char resolv_conf[PLACES_PATH]; /* is_run: what the guest has as /etc/resolv.conf */
 	int ready_fd;		       /* is_run: --ready-fd, -1 */

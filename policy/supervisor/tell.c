@@ -308,6 +308,7 @@ void tell_first(struct worker *w)
 		tell_resolvers(hub);
 		tell_host_network(hub);
 		names_tell(w);
+		grant_echo_tell(w);
 	}
 	for (i = 0; i < HUB_PORTS && w->id == ACTOR_BROKER; i++)
 		if (hub->port[i].used)

@@ -126,6 +126,16 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 {
 	return new_fd();
 }
+int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp)
+{
+	return -EPROTO;
+}
+
+int sock_adopt_echo(struct sock_host *h, int fd)
+{
+	return -EPROTO;
+}
+
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	return new_fd();
@@ -244,6 +254,10 @@ static int on_answer(void *context, const Nl__PinholeAnswer *m)
 {
 	return 0;
 }
+static void on_wanted(void *context, const Nl__SocketWanted *m)
+{
+}
+
 static void on_alg_silent(void *context)
 {
 }
@@ -371,7 +385,7 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	struct natproxy_setup s = {
 		.shell = {NULL, on_event, on_line, on_uplink, on_edge, on_inspect, on_bytes,
-			on_answer, on_end, on_alg_silent},
+			on_answer, on_end, on_alg_silent, on_wanted},
 		.sock = &host,
 		.link = &inside,
 		.arena = &own,

@@ -102,8 +102,8 @@ class World:
 class Gateway:
     """A running natlock (as root, `natlock up`, guest attached by namespace) and its guest, which got its address by DHCP."""
 
-    def __init__(self, world, name="main", config="", guest=None, environment=None, where=None, prefix=()):
-        self.world, self.guest, self.where, self.prefix = world, guest or world.guest, where or world.gateway, prefix
+    def __init__(self, world, name="main", config="", guest=None, environment=None, where=None, prefix=(), arguments=()):
+        self.world, self.guest, self.where, self.prefix, self.arguments = world, guest or world.guest, where or world.gateway, prefix, arguments
         self.folder = world.folder / name
         self.folder.mkdir()
         self.api = self.folder / "run/api"
@@ -117,7 +117,7 @@ class Gateway:
     def start(self):
         """Also after its end: the same file, the same folders."""
         before = self.text().count(" up; ")
-        self.process = self.where.start(*self.prefix, program("natlock"), "up", "-c", self.folder / "natlock.yaml", env=self.environment, stdout=self.output)
+        self.process = self.where.start(*self.prefix, program("natlock"), "up", "-c", self.folder / "natlock.yaml", *self.arguments, env=self.environment, stdout=self.output)
         wait_for(lambda: self.text().count(" up; ") > before or self.process.poll() is not None, 10, "the hubs")
         assert self.process.poll() is None, self.text()
 

@@ -54,6 +54,46 @@ def test_limits(pids, worker):
 
 
 @pytest.mark.parametrize("worker", WORKERS)
+def test_nothing_else_is_unlimited(pids, worker):
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in pathlib.Path(f"/proc/{pids[worker]}/limits").read_text().splitlines()[1:]}
+    for name in ("Max locked memory", "Max msgqueue size", "Max file locks", "Max realtime priority"):
+        assert limits[name] == ["0", "0"], name
+    assert int(limits["Max open files"][1]) <= (65536 if worker == "natproxy" else 144)
+
+
+@pytest.mark.parametrize("process", WORKERS + ["supervisor"])
+def test_not_dumpable(gateway, process):
+    """Of such a process /proc belongs to root: its equals may neither trace nor read it."""
+    pid = gateway.processes()[process]["pid"]
+    facts = os.stat(f"/proc/{pid}/environ")
+    assert facts.st_uid == 0 and status(pid)["Uid"].split()[0] != "0"
+
+
+@pytest.mark.parametrize("process", WORKERS + ["supervisor"])
+def test_no_groups(gateway, process):
+    facts = status(gateway.processes()[process]["pid"])
+    assert facts["Groups"] == "" and "0" not in facts["Gid"].split() and len(set(facts["Gid"].split())) == 1
+
+
+def test_the_supervisor_lives_in_a_user_namespace_of_its_own(gateway):
+    pid = gateway.processes()["supervisor"]["pid"]
+    assert namespace(pid, "user") != namespace("self", "user")
+    facts = status(pid)
+    assert facts["Seccomp"] == "2" and facts["NoNewPrivs"] == "1"
+    assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0xc0, "SETUID and SETGID, in that namespace"
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_root_is_one_read_only_file_system(pids, worker):
+    mounts = pathlib.Path(f"/proc/{pids[worker]}/mountinfo").read_text().splitlines()
+    assert len(mounts) == 1 and mounts[0].split()[4] == "/" and {"ro", "nosuid", "nodev", "noexec"} <= set(mounts[0].split()[5].split(",")), mounts
+
+
+def test_every_worker_wears_landlock(gateway):
+    assert all(row["landlock"].startswith("v") for name, row in gateway.processes().items() if name != "supervisor")
+
+
+@pytest.mark.parametrize("worker", WORKERS)
 def test_environment_is_empty(pids, worker):
     assert pathlib.Path(f"/proc/{pids[worker]}/environ").read_bytes().strip(b"\0") == b""
 

@@ -21,6 +21,10 @@ def doctor(where, *prefix, **environment):
     return found
 
 
+def ordinary(world):
+    return doctor(world.gateway, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin")
+
+
 @pytest.fixture
 def root(world, tmp_path):
     return lambda: doctor(world.gateway, RUNTIME_DIRECTORY=str(tmp_path / "run"), STATE_DIRECTORY=str(tmp_path / "state"), LOGS_DIRECTORY=str(tmp_path / "log"))
@@ -33,7 +37,7 @@ def test_every_line_says_ok_or_the_remedy(root):
         assert fine or remedy, name
     for name in LINES[:12] + ["leases are kept", "security log", "sockets bound to devices"]:
         assert found[name][0], (name, found[name])
-    assert not found["ports below 1024"][0], "natlock gives root's privileges up before it publishes"
+    assert found["ports below 1024"][0], "root opens them at the start"
 
 
 def test_what_is_wrong_is_found(world, root):
@@ -45,19 +49,21 @@ def test_what_is_wrong_is_found(world, root):
     kept = resolv.read_text()
     resolv.write_text("search lab.example\n")
     try:
-        found = root()
+        found, users = root(), ordinary(world)
     finally:
         resolv.write_text(kept)
         world.gateway.run("ip", "route", "del", "192.168.0.0/16")
         world.gateway.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
-    for name, text, remedy in (("real ping", "ping_group_range=1 0", "sysctl -w net.ipv4.ping_group_range"),
-                               ("192.168.30.0/24 is free", "overlaps the host's route 192.168.0.0/16 dev w0", "choose host.address, e.g. "),
+    assert found["real ping"][0] and "raw ICMP socket" in found["real ping"][1], "root opens one"
+    for name, text, remedy in (("192.168.30.0/24 is free", "overlaps the host's route 192.168.0.0/16 dev w0", "choose host.address, e.g. "),
                                ("resolvers", "no usable nameserver", "dns.upstreams")):
         assert not found[name][0] and text in found[name][1] and remedy in found[name][2], found[name]
+    ok, text, remedy = users["real ping"]
+    assert not ok and "ping_group_range=1 0" in text and "sysctl -w net.ipv4.ping_group_range" in remedy, users["real ping"]
 
 
 def test_an_ordinary_user_is_told_what_needs_root(world):
-    found = doctor(world.gateway, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin")
+    found = ordinary(world)
     assert not found["attach bridge:"][0] and "sudo natlock attach bridge:NAME" in found["attach bridge:"][2]
     assert not found["ports below 1024"][0] and "ip_unprivileged_port_start" in found["ports below 1024"][2]
     assert not found["a fence around natproxy"][0] and "natlock up --user NAME" in found["a fence around natproxy"][2]

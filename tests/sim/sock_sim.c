@@ -377,6 +377,17 @@ int sock_udp(struct sock_host *h, const struct sock_place *at)
 	return fd;
 }
 
+/* The supervisor of the simulation has nothing to give. */
+int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp)
+{
+	return -EPROTO;
+}
+
+int sock_adopt_echo(struct sock_host *h, int fd)
+{
+	return -EPROTO;
+}
+
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
 {
 	const struct sock_place any = {0};

@@ -94,6 +94,25 @@ Test(compare_open, executable_memory)
 	crew_expect(SUPERVISOR, "executable memory");
 }
 
+/* What the supervisor opened as root: by kind, and for natproxy alone. */
+Test(compare_open, granted_sockets)
+{
+	static const enum found_kind granted[] = {FOUND_LOW_PORT, FOUND_RAW_ECHO};
+	size_t i;
+
+	for (i = 0; i < sizeof(granted) / sizeof(granted[0]); i++) {
+		const uint32_t kind = 1U << granted[i];
+
+		cr_expect(declare_fd(ACTOR_NATPROXY, NATPROXY_SOCK_FIRST).kinds & kind);
+		cr_expect_not(declare_fd(ACTOR_BROKER, BROKER_PORT_FIRST).kinds & kind);
+		crew_make();
+		crew_add_fd(SUPERVISOR, 20, granted[i]);
+		crew_expect_nothing();
+		crew_add_fd(ALG, 20, granted[i]);
+		cr_expect_eq(drifts(ALG, "descriptor 20"), 2);
+	}
+}
+
 Test(compare_open, shared_memory)
 {
 	struct found_mapping ring = crew_process[BROKER].mapping[2];

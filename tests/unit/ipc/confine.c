@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,79 @@ static int connect_after(bool deny)
 		return 77;
 	connect(s, (struct sockaddr *)&to, sizeof(to));
 	return errno == EACCES ? 1 : 0;
+}
+
+static int bind_after(bool deny)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int s = socket(AF_INET, SOCK_STREAM, 0), abi = confine_landlock(deny);
+
+	if (abi < 4)
+		return 77;
+	return bind(s, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == EACCES ? 1 : 0;
+}
+
+static int bind_denied(void)
+{
+	return bind_after(true);
+}
+
+static int bind_allowed(void)
+{
+	return bind_after(false);
+}
+
+Test(confine, no_tcp_port_is_opened_by_all_but_natproxy)
+{
+	int denied = in_child(bind_denied);
+
+	if (denied == 77)
+		cr_skip("Landlock of this kernel knows no TCP");
+	cr_assert_eq(denied, 1);
+	cr_assert_eq(in_child(bind_allowed), 0);
+}
+
+/* A socket in the abstract namespace, which is no file: the empty root does not keep anybody from it. */
+static int connect_abstract(bool confined, bool deny_tcp)
+{
+	const struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "\0natlock-confine-test"};
+	const socklen_t n = offsetof(struct sockaddr_un, sun_path) + 21;
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0),
+	    abi = 6;
+
+	if (bind(server, (const struct sockaddr *)&at, n) < 0 || listen(server, 1) < 0)
+		return 2;
+	if (confined)
+		abi = confine_landlock(deny_tcp);
+	if (abi < 6)
+		return 77;
+	return connect(client, (const struct sockaddr *)&at, n) < 0 && errno == EPERM ? 1 : 0;
+}
+
+static int abstract_open(void)
+{
+	return connect_abstract(false, false);
+}
+
+static int abstract_closed(void)
+{
+	return connect_abstract(true, true);
+}
+
+static int abstract_closed_to_natproxy(void)
+{
+	return connect_abstract(true, false);
+}
+
+Test(confine, abstract_sockets_of_others_are_closed)
+{
+	int result = in_child(abstract_closed);
+
+	if (result == 77)
+		cr_skip("Landlock of this kernel knows no scopes");
+	cr_assert_eq(in_child(abstract_open), 0, "the control");
+	cr_assert_eq(result, 1);
+	cr_assert_eq(in_child(abstract_closed_to_natproxy), 1);
 }
 
 static int tcp_denied(void)

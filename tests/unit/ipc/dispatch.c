@@ -84,6 +84,11 @@ int super_on_edge_cleared(struct super_peer *p, const Nl__EdgeCleared *m, struct
 	return -EPROTO;
 }
 
+int super_on_socket_wanted(struct super_peer *p, const Nl__SocketWanted *m, struct chan_in *in)
+{
+	return 0;
+}
+
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)
 {
 	p->calls[7]++;

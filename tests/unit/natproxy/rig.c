@@ -120,6 +120,14 @@ static void on_alg_silent(void *context)
 	((struct rig *)context)->alg_silent++;
 }
 
+static void on_wanted(void *context, const Nl__SocketWanted *m)
+{
+	struct rig *r = context;
+	r->wanted++;
+	r->wanted_port = m->name->port;
+	r->wanted_udp = m->name->udp;
+}
+
 static void on_ready(void *context, int fd, unsigned int events)
 {
 	natproxy_ready(((struct rig *)context)->np, fd, events);
@@ -295,7 +303,7 @@ struct rig *rig_new(const struct rig_options *o)
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);
 	struct natproxy_setup s = {.shell = {r, on_event, on_line, on_uplink, on_edge, on_inspect,
-					   on_bytes, on_answer, on_end, on_alg_silent},
+					   on_bytes, on_answer, on_end, on_alg_silent, on_wanted},
 		.sock = &r->sock,
 		.link = &r->inside,
 		.arena = &r->arena,

@@ -31,6 +31,8 @@ struct rig {
 	uint32_t events;
 	/* what alg was told */
 	uint32_t inspected, ended, answers, edges, alg_silent;
+	uint32_t wanted, wanted_port; /* SocketWanted: how many, and the last one's */
+	bool wanted_udp;
 	int alg_error; /* what the channel to alg answers */
 	Nl__PinholeAnswer answer;
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
