@@ -14,6 +14,7 @@
 #include <linux/if_tun.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -291,10 +293,14 @@ static const struct constant constants[] = {
 	CONSTANT(PR_CAPBSET_DROP),
 	CONSTANT(PR_CAPBSET_READ),
 	CONSTANT(PR_CAP_AMBIENT),
+	CONSTANT(PR_CAP_AMBIENT_CLEAR_ALL),
+	CONSTANT(SECBIT_NOROOT),
+	CONSTANT(SECBIT_NO_SETUID_FIXUP),
+	CONSTANT(SECBIT_NO_CAP_AMBIENT_RAISE),
+	CONSTANT(SECURE_ALL_LOCKS),
 	CONSTANT(PR_SET_SECUREBITS),
 	CONSTANT(PR_GET_SECCOMP),
 	CONSTANT(PR_GET_NO_NEW_PRIVS),
-	{"PR_SET_VMA", 0x53564d41},
 	CONSTANT(RLIMIT_NOFILE),
 	CONSTANT(RLIMIT_NPROC),
 	CONSTANT(RLIMIT_FSIZE),
@@ -317,8 +323,21 @@ static const struct constant constants[] = {
 	{"PTRACE_INTERRUPT", 0x4207},
 	{"PTRACE_DETACH", 17},
 	{"IN_NONBLOCK", O_NONBLOCK},
+	CONSTANT(IN_CLOSE_WRITE),
+	CONSTANT(IN_MOVED_TO),
+	CONSTANT(IN_CREATE),
+	CONSTANT(IN_DELETE),
+	CONSTANT(IN_ONLYDIR),
 	{"IN_CLOEXEC", O_CLOEXEC},
 	{"MNT_DETACH", 2},
+	CONSTANT(MS_NOSUID),
+	CONSTANT(MS_NODEV),
+	CONSTANT(MS_NOEXEC),
+	CONSTANT(MS_RDONLY),
+	CONSTANT(MS_REMOUNT),
+	CONSTANT(MS_BIND),
+	CONSTANT(MS_REC),
+	CONSTANT(MS_PRIVATE),
 };
 
 enum { CONSTANTS = sizeof(constants) / sizeof(constants[0]) };
