@@ -6,7 +6,8 @@
  * that admits it, the values and bits that it has. Then
  *
  *     run   each value and bit must have been used: what is never used need not be allowed
- *     boot  the same, and each call that was made before the filter must have its line
+ *     boot  the same, and each call that was made before the filter must have its line (in a policy that
+ *           has this stage: the linter demands it of workers)
  *     rare  is only counted
  *
  * A policy of which nothing was seen at all is refused as well: the test then proves nothing.
@@ -159,6 +160,15 @@ static void tell_unlisted(const struct policy *policy, const char *path, const s
 				   : " behind its filter, which does not allow it");
 }
 
+/* The supervisor's does not: until it is locked it is whoever started it. */
+static bool tells_of_boot(const struct policy *policy)
+{
+	for (unsigned int i = 0; i < policy->rules; i++)
+		if (policy->rule[i].stage == POLICY_BOOT)
+			return true;
+	return false;
+}
+
 static void take_call(const struct call *call)
 {
 	const struct policy *policy = &policies.policy[call->policy];
@@ -171,7 +181,7 @@ static void take_call(const struct call *call)
 		mark(&policy->rule[i], &uses[call->policy][i], call);
 		admitted = true;
 	}
-	if (!admitted)
+	if (!admitted && (!call->boot || tells_of_boot(policy)))
 		tell_unlisted(policy, policies.path[call->policy], call);
 }
 
