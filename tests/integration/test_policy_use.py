@@ -4,7 +4,7 @@ natlock and natlockctl are replaced by scripts that start the real ones under te
 their descendants ask of the kernel; tests/policy/use.c compares that with policy/*.policy. Where a rule is reported as unused: remove it,
 or move it to 'stage rare' with what leads there, or name a test below that needs it.
 """
-import os, pathlib, re, shutil, subprocess, sys, tempfile
+import os, pathlib, re, subprocess, sys, tempfile
 import pytest
 from conftest import BIN, TOP
 
@@ -49,18 +49,20 @@ def watched_programs(folder, calls):
         (folder / name).chmod(0o755)
 
 
+def watched(folder, tests):
+    return subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=pathlib.Path(__file__).parent, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "NATLOCK_BIN": str(folder / "bin")})
+
+
 @pytest.fixture(scope="module")
 def calls():
     """What was asked of the kernel, and what pytest said of the tests that asked."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="natlock-use-"))  # pytest's own folders are closed to other users
-    folder.chmod(0o755)
-    calls = folder / "calls"
-    watched_programs(folder / "bin", calls)
-    running = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=pathlib.Path(__file__).parent, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "NATLOCK_BIN": str(folder / "bin")}) for tests in RUNS]
-    said = [process.communicate(timeout=300)[0] for process in running]
-    yield calls, "\n".join(line for text in said for line in text.splitlines() if line.startswith(("FAILED", "ERROR")) or " passed" in line)
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="natlock-use-") as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)  # other users run natlockctl, too; pytest's own folders are closed to them
+        watched_programs(folder / "bin", folder / "calls")
+        said = [process.communicate(timeout=300)[0] for process in [watched(folder, tests) for tests in RUNS]]
+        yield folder / "calls", "\n".join(line for text in said for line in text.splitlines() if line.startswith(("FAILED", "ERROR")) or " passed" in line)
 
 
 def judge(calls, policies=POLICIES):
