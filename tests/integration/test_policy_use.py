@@ -4,7 +4,7 @@ natlock and natlockctl are replaced by scripts that start the real ones under te
 their descendants ask of the kernel; tests/policy/use.c compares that with policy/*.policy. Where a rule is reported as unused: remove it,
 or move it to 'stage rare' with what leads there, or name a test below that needs it.
 """
-import os, pathlib, re, subprocess, sys, tempfile
+import os, pathlib, re, signal, subprocess, sys, tempfile
 import pytest
 from conftest import BIN, TOP
 
@@ -61,7 +61,14 @@ def calls():
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # other users run natlockctl, too; pytest's own folders are closed to them
         watched_programs(folder / "bin", folder / "calls")
-        said = [process.communicate(timeout=300)[0] for process in [watched(folder, tests) for tests in RUNS]]
+        running = [watched(folder, tests) for tests in RUNS]
+        try:
+            said = [process.communicate(timeout=300)[0] for process in running]
+        finally:
+            for process in running:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)  # pytest takes down what its fixtures made
+                    process.wait(60)
         yield folder / "calls", "\n".join(line for text in said for line in text.splitlines() if line.startswith(("FAILED", "ERROR")) or " passed" in line)
 
 
