@@ -69,6 +69,7 @@ def calls():
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)  # pytest takes down what its fixtures made
                     process.wait(60)
+        print("\n".join(said))
         yield folder / "calls", "\n".join(line for text in said for line in text.splitlines() if line.startswith(("FAILED", "ERROR")) or " passed" in line)
 
 
