@@ -6,11 +6,13 @@
  *
  *     {"socket", WORDS_PLAIN, "domain*#=AF_ type*#=SOCK_ protocol*#=IPPROTO_"}
  *
- *     name        an argument, 32 bits: the kernel takes an int (or unsigned int) and ignores the upper half
+ *     name        an argument, 32 bits: the kernel takes an int (or unsigned int) and ignores the
+ *                 upper half
  *     name!       64 bits: the kernel takes a long, a pointer or a size
  *     name@       a descriptor (32 bits)
  *     name*       a worker's rule must pin it
- *     name#       it holds one of several numbers, perhaps with flags: "any subset of these bits" would admit others
+ *     name#       it holds one of several numbers, perhaps with flags: "any subset of these bits"
+ *                 would admit others
  *     name=AF_    the prefix that its constants may drop
  *
  * The width decides which bits the filter compares. Comparing 64 bits of an int would let dirty

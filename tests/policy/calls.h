@@ -1,6 +1,6 @@
 /*
- * What processes asked of the kernel, as far as their policies look at it: the file that policy-trace
- * writes and policy-use reads. A line a call that differs from all before it:
+ * What processes asked of the kernel, as far as their policies look at it: the file that
+ * policy-trace writes and policy-use reads. A line a call that differs from all before it:
  *
  *     alg run epoll_ctl 0x9 - 0x4 - - -
  *     ACTOR boot|run CALL and six arguments; "-" is one that no rule of ACTOR for CALL looks at
@@ -39,13 +39,13 @@ struct policies {
 bool policies_add(struct policies *all, const char *path);
 /* Index by the actor's name, or -1. */
 int policies_find(const struct policies *all, const char *actor);
-/* Forgets the arguments that no rule of the policy looks at, and the bits that the kernel does not. */
+/* Forgets arguments that no rule of the policy looks at, and bits that the kernel does not. */
 void call_mask(const struct policies *all, struct call *call);
 
 /* Remembers a masked call. True when it was not there yet. Too many end the program. */
 bool calls_add(const struct call *call);
 void call_write(const struct policies *all, const struct call *call, FILE *out);
-/* One line, with or without its newline. False when it is none, or of an actor that is not in `all`. */
+/* One line, with or without its newline. False when it is none, or its actor is not in `all`. */
 bool call_read(const struct policies *all, const char *line, struct call *call);
 
 #endif

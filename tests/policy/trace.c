@@ -1,20 +1,22 @@
 /*
- * policy-trace FILE POLICY... -- COMMAND [ARGUMENT...]: runs a command and writes to the end of FILE
- * what it and all its descendants ask of the kernel, as far as the policies look at it (calls.h).
+ * policy-trace FILE POLICY... -- COMMAND [ARGUMENT...]: runs a command and writes to the end of
+ * FILE what it and all its descendants ask of the kernel, as far as the policies look at it
+ * (calls.h).
  *
- * Theory of operation. Each process is seized by ptrace before its first call, so nothing is missed,
- * and stopped where a call begins (before any filter sees it) and where it ends. Which policy a
- * process wears is not guessed from its name: when seccomp(2) succeeds, the program that it took is
- * compared with the compiled ones.
+ * Theory of operation. Each process is seized by ptrace before its first call, so nothing is
+ * missed, and stopped where a call begins (before any filter sees it) and where it ends. Which
+ * policy a process wears is not guessed from its name: when seccomp(2) succeeds, the program that
+ * it took is compared with the compiled ones.
  *
- *     image    what one exec started, shared by the processes that it forks. Which actor it is shows
- *              only at its first filter; what it did until then is kept, and written down as that
- *              actor's boot. An image that never takes a filter (ip, a guest's shell) is forgotten.
+ *     image    what one exec started, shared by the processes that it forks. Which actor it is
+ *              shows only at its first filter; what it did until then is kept, and written down
+ *              as that actor's boot. An image that never takes a filter (ip, a guest's shell) is
+ *              forgotten.
  *     worn     the filters of a process. Forks and execs inherit them, so a worker that was born
  *              again wears the supervisor's too, and its calls count for both.
  *
- * Signals for natlock go to this process and are passed on; its end ends all (PTRACE_O_EXITKILL). It
- * needs root: workers live in user namespaces of their own and may not be dumped.
+ * Signals for natlock go to this process and are passed on; its end ends all (PTRACE_O_EXITKILL).
+ * It needs root: workers live in user namespaces of their own and may not be dumped.
  */
 #include <errno.h>
 #include <linux/filter.h>

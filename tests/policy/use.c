@@ -1,15 +1,15 @@
 /*
- * policy-use POLICY... -- FILE...: which rules of the policies nobody used, by what policy-trace saw.
+ * policy-use POLICY... -- FILE...: which rules nobody used, by what policy-trace saw.
  *
- * Theory of operation. Every rule is cut into what it permits one by one: each value of a list, each
- * bit of a set, or the call itself where nothing is pinned. A call of a process uses, in every rule
- * that admits it, the values and bits that it has. Then
+ * Theory of operation. Every rule is cut into what it permits one by one: each value of a list,
+ * each bit of a set, or the call itself where nothing is pinned. A call of a process uses, in every
+ * rule that admits it, the values and bits that it has. Then
  *
  *     run   each value and bit must have been used: what is never used need not be allowed
- *     boot  the same, and each call that was made before the filter must have its line (in a policy that
- *           has this stage: the linter demands it of workers)
- *     rare  the same if what leads there is a change, an order or a restart: a test can make those happen. Ends,
- *           errors, lies, loads and whims of kernels are only counted
+ *     boot  the same, and each call that was made before the filter must have its line (in a policy
+ *           that has this stage: the linter demands it of workers)
+ *     rare  the same if what leads there is a change, an order or a restart: a test can make those
+ *           happen. Ends, errors, lies, loads and whims of kernels are only counted
  *
  * A policy of which nothing was seen at all is refused as well: the test then proves nothing.
  */
@@ -63,7 +63,7 @@ static void add_item(struct use *use, unsigned int condition, const char *text, 
 	use->items[condition]++;
 }
 
-/* Where a piece between commas is the beginning of a condition, its values begin; else at its own beginning. */
+/* Where the values begin in a piece between commas: after the argument if it begins a condition. */
 static size_t values_at(const char *piece, size_t n, bool *begins)
 {
 	const char *equals = memchr(piece, '=', n), *in = memmem(piece, n, " in ", 4);
