@@ -13,7 +13,7 @@
  * An actor's main.c is: struct ops, the message handlers, `return actor_main(&ops, &state);`.
  *
  * What the loop asks of the kernel after the lock, and every policy therefore allows:
- * Syscalls: epoll_wait epoll_ctl recvmsg sendmsg close exit_group rt_sigreturn clock_gettime
+ * Syscalls: epoll_wait epoll_ctl recvmsg sendmsg close exit_group clock_gettime
  * and of an actor that has rings (the bells): Syscalls: read write
  *   epoll_wait, epoll_ctl  fd 9, by libev
  *   recvmsg, sendmsg       fd 3 and the edges

@@ -1,4 +1,10 @@
-/* What an actor does with the descriptors that came with Boot: check, map, close. Before the lock.
+/*
+ * What an actor does with the descriptors that came with Boot: check, map, close. Before the lock.
+ *
+ * The C library calls for itself before main, and for memory until the lock:
+ * Syscalls: brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom mprotect mmap
+ *
+ * libev for its loop, and this process to see that it lies at EPOLL: Syscalls: epoll_create1 fcntl
  */
 #ifndef NATLOCK_IPC_BOOT_H
 #define NATLOCK_IPC_BOOT_H
@@ -25,7 +31,7 @@ const Nl__ActorBoot *boot_await(struct actor *a, struct boot_fds *fds);
  * they are and closes them; -1 stands for one that did not come. boot->hub->data_path says which arenas this
  * actor maps; a hub without one is shared. Each must be large enough and sealed against growing and shrinking,
  * or a neighbour could make this process fault. Sets up link[], links[], arena and view. 0 or -errno; -EPROTO
- * when descriptors are missing or left over. Syscalls: fstat fcntl mmap close
+ * when descriptors are missing or left over. Of rings: Syscalls: newfstatat fcntl mmap close
  */
 int boot_map(struct actor *a, const Nl__ActorBoot *boot, const int *fds, int count);
 

@@ -14,6 +14,7 @@
 #include <linux/if_tun.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -248,6 +250,9 @@ static const struct constant constants[] = {
 	CONSTANT(FUTEX_WAIT),
 	CONSTANT(FUTEX_WAKE),
 	CONSTANT(FUTEX_PRIVATE_FLAG),
+	CONSTANT(FUTEX_WAIT_PRIVATE),
+	CONSTANT(FUTEX_WAKE_PRIVATE),
+	CONSTANT(FUTEX_WAIT_BITSET_PRIVATE),
 	CONSTANT(SIG_BLOCK),
 	CONSTANT(SIG_UNBLOCK),
 	CONSTANT(SIG_SETMASK),
@@ -258,6 +263,7 @@ static const struct constant constants[] = {
 	CONSTANT(SIGQUIT),
 	CONSTANT(SIGABRT),
 	CONSTANT(SIGCHLD),
+	CONSTANT(SIGPIPE),
 	CONSTANT(SIGCONT),
 	CONSTANT(SIGSTOP),
 	CONSTANT(WNOHANG),
@@ -287,10 +293,14 @@ static const struct constant constants[] = {
 	CONSTANT(PR_CAPBSET_DROP),
 	CONSTANT(PR_CAPBSET_READ),
 	CONSTANT(PR_CAP_AMBIENT),
+	CONSTANT(PR_CAP_AMBIENT_CLEAR_ALL),
+	CONSTANT(SECBIT_NOROOT),
+	CONSTANT(SECBIT_NO_SETUID_FIXUP),
+	CONSTANT(SECBIT_NO_CAP_AMBIENT_RAISE),
+	CONSTANT(SECURE_ALL_LOCKS),
 	CONSTANT(PR_SET_SECUREBITS),
 	CONSTANT(PR_GET_SECCOMP),
 	CONSTANT(PR_GET_NO_NEW_PRIVS),
-	{"PR_SET_VMA", 0x53564d41},
 	CONSTANT(RLIMIT_NOFILE),
 	CONSTANT(RLIMIT_NPROC),
 	CONSTANT(RLIMIT_FSIZE),
@@ -299,6 +309,11 @@ static const struct constant constants[] = {
 	CONSTANT(RLIMIT_STACK),
 	CONSTANT(RLIMIT_DATA),
 	CONSTANT(RLIMIT_MEMLOCK),
+	{"RLIMIT_LOCKS", 10},
+	{"RLIMIT_MSGQUEUE", 12},
+	{"RLIMIT_RTPRIO", 14},
+	{"ARCH_SET_FS", 0x1002},
+	{"ARCH_CET_STATUS", 0x3001},
 	{"SECCOMP_SET_MODE_FILTER", 1},
 	{"GRND_NONBLOCK", 1},
 	{"GRND_RANDOM", 2},
@@ -308,8 +323,21 @@ static const struct constant constants[] = {
 	{"PTRACE_INTERRUPT", 0x4207},
 	{"PTRACE_DETACH", 17},
 	{"IN_NONBLOCK", O_NONBLOCK},
+	CONSTANT(IN_CLOSE_WRITE),
+	CONSTANT(IN_MOVED_TO),
+	CONSTANT(IN_CREATE),
+	CONSTANT(IN_DELETE),
+	CONSTANT(IN_ONLYDIR),
 	{"IN_CLOEXEC", O_CLOEXEC},
 	{"MNT_DETACH", 2},
+	CONSTANT(MS_NOSUID),
+	CONSTANT(MS_NODEV),
+	CONSTANT(MS_NOEXEC),
+	CONSTANT(MS_RDONLY),
+	CONSTANT(MS_REMOUNT),
+	CONSTANT(MS_BIND),
+	CONSTANT(MS_REC),
+	CONSTANT(MS_PRIVATE),
 };
 
 enum { CONSTANTS = sizeof(constants) / sizeof(constants[0]) };

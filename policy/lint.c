@@ -29,9 +29,13 @@ static const struct bar bars[] = {
 	{"broker", 14},
 	{"netstack", 16},
 	{"natproxy", 30},
-	{"supervisor", 96},
+	{"supervisor", 87},
 	{"ctl", 24},
 };
+
+/* What leads to a rule of the stage rare. docs/policy.md explains each. */
+static const char *const causes[] = {
+	"end", "error", "lie", "kernel", "load", "change", "order", "restart"};
 
 unsigned int lint_bar(const char *actor)
 {
@@ -154,13 +158,46 @@ static int refuse_repeated(
 	return 0;
 }
 
+/* SOCK_STREAM is 1, SOCK_DGRAM 2: "in SOCK_STREAM|SOCK_DGRAM" would admit 3, SOCK_RAW. */
+static int refuse_joined(const struct policy_rule *rule, struct policy_error *error)
+{
+	for (unsigned int i = 0; i < rule->conditions; i++) {
+		const struct policy_condition *c = &rule->condition[i];
+		if (c->subset && c->argument.is_choice)
+			return refuse(error, rule->line,
+				"list each value that is meant, separated by commas",
+				"%s admits any mixture of the bits of '%s', which is a number",
+				rule->call, c->argument.name);
+	}
+	return 0;
+}
+
+/* What is allowed and not needed every day is where a captured process looks first. */
+static int refuse_groundless(const struct policy_rule *rule, struct policy_error *error)
+{
+	char fix[256] = "begin the reason, after the function, with one of:";
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		size_t n = strlen(causes[i]), used = strlen(fix);
+		if (strncmp(rule->reason, causes[i], n) == 0 && rule->reason[n] == ':' &&
+			strlen(rule->reason + n) > 5)
+			return 0;
+		snprintf(fix + used, sizeof(fix) - used, " %s:", causes[i]);
+	}
+	return refuse(error, rule->line, fix, "%s is rare, and nothing says what leads there",
+		rule->call);
+}
+
 static int lint_rule(const struct policy *policy, unsigned int index, struct policy_error *error)
 {
 	const struct policy_rule *rule = &policy->rule[index];
 	bool worker = words_has_topology(policy->actor);
+	int ret = rule->stage == POLICY_BOOT && !worker ? 0 : refuse_exec(rule, error);
 	if (rule->stage == POLICY_BOOT)
-		return 0;
-	int ret = refuse_exec(rule, error);
+		return ret;
+	if (ret == 0)
+		ret = refuse_joined(rule, error);
+	if (ret == 0 && rule->stage == POLICY_RARE)
+		ret = refuse_groundless(rule, error);
 	if (ret == 0)
 		ret = refuse_socket(policy, rule, error);
 	if (ret == 0 && worker)
@@ -172,6 +209,14 @@ static int lint_rule(const struct policy *policy, unsigned int index, struct pol
 	if (ret == 0)
 		ret = refuse_repeated(policy, index, error);
 	return ret;
+}
+
+static bool has_stage(const struct policy *policy, enum policy_stage stage)
+{
+	for (unsigned int i = 0; i < policy->rules; i++)
+		if (policy->rule[i].stage == stage)
+			return true;
+	return false;
 }
 
 int lint_policy(const struct policy *policy, struct policy_error *error)
@@ -193,5 +238,8 @@ int lint_policy(const struct policy *policy, struct policy_error *error)
 	if (!policy_allows(policy, "exit_group", any))
 		return refuse(error, 1, "add: exit_group *  # function: why", "%s cannot even exit",
 			policy->actor);
+	if (words_has_topology(policy->actor) && !has_stage(policy, POLICY_BOOT))
+		return refuse(error, 1, "add 'stage boot' with what it calls before its filter",
+			"nothing says what %s does before it is locked", policy->actor);
 	return 0;
 }

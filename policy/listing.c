@@ -5,7 +5,8 @@
  * numbers they stand for on this machine, so that an auditor can hold it next to a disassembly.
  *
  *     alg: bytes in, verdicts out
- *     8 system calls in 9 rules, 61 instructions; everything else kills the process
+ *     8 system calls in 9 rules (6 run, 3 rare), 61 instructions; everything else kills the process
+ *     boot: ...; run: ...; rare: ...
  *     run   recvmsg     fd in CH_SUPER, CH_NATPROXY [3, 4]        chan_recv: next message
  */
 #include "listing.h"
@@ -68,12 +69,17 @@ static void put_rule(struct listing *l, const struct policy_rule *rule)
 int listing_write(const struct policy *policy, unsigned int insns, char *out, size_t cap)
 {
 	struct listing l = {.out = out, .cap = cap};
-	unsigned int rules = 0;
+	unsigned int rules[3] = {0};
 	for (unsigned int i = 0; i < policy->rules; i++)
-		rules += policy->rule[i].stage != POLICY_BOOT;
+		rules[policy->rule[i].stage]++;
 	put(&l, "%s: %s\n", policy->actor, policy->purpose);
-	put(&l, "%u system calls in %u rules, %u instructions; everything else kills the process\n",
-		policy_call_count(policy), rules, insns);
+	put(&l,
+		"%u system calls in %u rules (%u run, %u rare), %u instructions; everything else "
+		"kills the process\n",
+		policy_call_count(policy), rules[POLICY_RUN] + rules[POLICY_RARE],
+		rules[POLICY_RUN], rules[POLICY_RARE], insns);
+	put(&l, "boot: before the filter, no longer possible; run: every day; rare: only what the "
+		"reason begins with leads there\n");
 	for (unsigned int i = 0; i < policy->rules; i++)
 		put_rule(&l, &policy->rule[i]);
 	return l.full ? -ENOSPC : 0;

@@ -4,12 +4,16 @@
  * Each row of `calls` spells a call's arguments in kernel order as a small text, because that is
  * what a reader compares with the manual page:
  *
- *     {"socket", WORDS_PLAIN, "domain*=AF_ type*=SOCK_ protocol*=IPPROTO_"}
+ *     {"socket", WORDS_PLAIN, "domain*#=AF_ type*#=SOCK_ protocol*#=IPPROTO_"}
  *
  *     name        an argument, 32 bits: the kernel takes an int (or unsigned int) and ignores the
- * upper half name!       64 bits: the kernel takes a long, a pointer or a size name@       a
- * descriptor (32 bits) name*       a worker's rule must pin it name=AF_    the prefix that its
- * constants may drop
+ *                 upper half
+ *     name!       64 bits: the kernel takes a long, a pointer or a size
+ *     name@       a descriptor (32 bits)
+ *     name*       a worker's rule must pin it
+ *     name#       it holds one of several numbers, perhaps with flags: "any subset of these bits"
+ *                 would admit others
+ *     name=AF_    the prefix that its constants may drop
  *
  * The width decides which bits the filter compares. Comparing 64 bits of an int would let dirty
  * upper register bits kill an innocent call; comparing 32 bits of a long would let a hostile one
@@ -50,26 +54,26 @@ static const struct call calls[] = {
 	{"close_range", WORDS_PLAIN, "first* last* flags*"},
 	{"dup", WORDS_PLAIN, "fd@"},
 	{"dup3", WORDS_PLAIN, "oldfd@ newfd@ flags*=O_"},
-	{"fcntl", WORDS_PLAIN, "fd@ cmd*=F_ arg!"},
-	{"ioctl", WORDS_PLAIN, "fd@ request* arg!"},
+	{"fcntl", WORDS_PLAIN, "fd@ cmd*#=F_ arg!"},
+	{"ioctl", WORDS_PLAIN, "fd@ request*# arg!"},
 	{"pipe2", WORDS_PLAIN, "fds! flags*=O_"},
 	{"splice", WORDS_PLAIN, "fd_in@ off_in! fd_out@ off_out! len! flags"},
 	/* sockets */
-	{"socket", WORDS_PLAIN, "domain*=AF_ type*=SOCK_ protocol*=IPPROTO_"},
-	{"socketpair", WORDS_PLAIN, "domain*=AF_ type*=SOCK_ protocol*=IPPROTO_ fds!"},
+	{"socket", WORDS_PLAIN, "domain*#=AF_ type*#=SOCK_ protocol*#=IPPROTO_"},
+	{"socketpair", WORDS_PLAIN, "domain*#=AF_ type*#=SOCK_ protocol*#=IPPROTO_ fds!"},
 	{"bind", WORDS_PLAIN, "fd@ addr! addrlen"},
 	{"connect", WORDS_PLAIN, "fd@ addr! addrlen"},
 	{"listen", WORDS_PLAIN, "fd@ backlog"},
 	{"accept4", WORDS_PLAIN, "fd@ addr! addrlen! flags*=SOCK_"},
 	{"accept", WORDS_PLAIN, "fd@ addr! addrlen!"},
-	{"shutdown", WORDS_PLAIN, "fd@ how=SHUT_"},
+	{"shutdown", WORDS_PLAIN, "fd@ how#=SHUT_"},
 	{"getsockname", WORDS_PLAIN, "fd@ addr! addrlen!"},
 	{"getpeername", WORDS_PLAIN, "fd@ addr! addrlen!"},
-	{"setsockopt", WORDS_PLAIN, "fd@ level*=SOL_ optname* optval! optlen"},
-	{"getsockopt", WORDS_PLAIN, "fd@ level*=SOL_ optname* optval! optlen!"},
+	{"setsockopt", WORDS_PLAIN, "fd@ level*#=SOL_ optname*# optval! optlen"},
+	{"getsockopt", WORDS_PLAIN, "fd@ level*#=SOL_ optname*# optval! optlen!"},
 	/* waiting and time */
 	{"epoll_create1", WORDS_PLAIN, "flags*=EPOLL_"},
-	{"epoll_ctl", WORDS_PLAIN, "epfd@ op=EPOLL_CTL_ fd@ event!"},
+	{"epoll_ctl", WORDS_PLAIN, "epfd@ op#=EPOLL_CTL_ fd@ event!"},
 	{"epoll_wait", WORDS_PLAIN, "epfd@ events! maxevents timeout"},
 	{"epoll_pwait", WORDS_PLAIN, "epfd@ events! maxevents timeout sigmask! size!"},
 	{"epoll_pwait2", WORDS_PLAIN, "epfd@ events! maxevents timeout! sigmask! size!"},
@@ -81,7 +85,7 @@ static const struct call calls[] = {
 	{"ppoll", WORDS_PLAIN, "fds! nfds timeout! sigmask! size!"},
 	{"select", WORDS_PLAIN, "nfds readfds! writefds! exceptfds! timeout!"},
 	{"pselect6", WORDS_PLAIN, "nfds readfds! writefds! exceptfds! timeout! sigmask!"},
-	{"clock_gettime", WORDS_PLAIN, "clockid=CLOCK_ tp!"},
+	{"clock_gettime", WORDS_PLAIN, "clockid#=CLOCK_ tp!"},
 	{"clock_getres", WORDS_PLAIN, "clockid=CLOCK_ tp!"},
 	{"clock_nanosleep", WORDS_PLAIN, "clockid=CLOCK_ flags request! remain!"},
 	{"nanosleep", WORDS_PLAIN, "request! remain!"},
@@ -95,7 +99,7 @@ static const struct call calls[] = {
 	{"pkey_mprotect", WORDS_POWER, "addr! len! prot!*=PROT_ pkey"},
 	{"madvise", WORDS_PLAIN, "addr! len! advice*=MADV_"},
 	{"brk", WORDS_PLAIN, "addr!"},
-	{"memfd_create", WORDS_POWER, "name! flags=MFD_"},
+	{"memfd_create", WORDS_POWER, "name! flags*=MFD_"},
 	/* the process itself */
 	{"exit_group", WORDS_PLAIN, "status"},
 	{"exit", WORDS_PLAIN, "status"},
@@ -105,7 +109,7 @@ static const struct call calls[] = {
 	{"rt_sigtimedwait", WORDS_PLAIN, "set! info! timeout! size!"},
 	{"sigaltstack", WORDS_PLAIN, "stack! old!"},
 	{"restart_syscall", WORDS_PLAIN, ""},
-	{"futex", WORDS_PLAIN, "uaddr! op*=FUTEX_ val timeout! uaddr2! val3"},
+	{"futex", WORDS_PLAIN, "uaddr! op*#=FUTEX_ val timeout! uaddr2! val3"},
 	{"getrandom", WORDS_PLAIN, "buf! count! flags=GRND_"},
 	{"getpid", WORDS_PLAIN, ""},
 	{"getppid", WORDS_PLAIN, ""},
@@ -122,11 +126,11 @@ static const struct call calls[] = {
 	{"uname", WORDS_PLAIN, "buf!"},
 	{"sysinfo", WORDS_PLAIN, "info!"},
 	{"getrusage", WORDS_PLAIN, "who usage!"},
-	{"prlimit64", WORDS_POWER, "pid* resource*=RLIMIT_ new! old!"},
+	{"prlimit64", WORDS_POWER, "pid* resource*#=RLIMIT_ new! old!"},
 	{"getrlimit", WORDS_PLAIN, "resource=RLIMIT_ rlim!"},
 	{"setrlimit", WORDS_POWER, "resource=RLIMIT_ rlim!"},
-	{"prctl", WORDS_POWER, "option*=PR_ arg2! arg3! arg4! arg5!"},
-	{"arch_prctl", WORDS_POWER, "option* addr!"},
+	{"prctl", WORDS_POWER, "option*#=PR_ arg2! arg3! arg4! arg5!"},
+	{"arch_prctl", WORDS_POWER, "option*# addr!"},
 	{"set_tid_address", WORDS_PLAIN, "tidptr!"},
 	{"set_robust_list", WORDS_PLAIN, "head! len!"},
 	{"rseq", WORDS_PLAIN, "rseq! len flags sig"},
@@ -134,11 +138,11 @@ static const struct call calls[] = {
 	{"sched_getaffinity", WORDS_PLAIN, "pid len mask!"},
 	{"umask", WORDS_PLAIN, "mask"},
 	/* other processes */
-	{"kill", WORDS_POWER, "pid sig*=SIG"},
-	{"tgkill", WORDS_POWER, "tgid tid sig*=SIG"},
+	{"kill", WORDS_POWER, "pid sig*#=SIG"},
+	{"tgkill", WORDS_POWER, "tgid tid sig*#=SIG"},
 	{"tkill", WORDS_POWER, "tid sig*=SIG"},
 	{"wait4", WORDS_POWER, "pid status! options=W rusage!"},
-	{"waitid", WORDS_POWER, "idtype=P_ id info! options=W rusage!"},
+	{"waitid", WORDS_POWER, "idtype*#=P_ id info! options=W rusage!"},
 	{"clone", WORDS_POWER, "flags!*=CLONE_ stack! ptid! ctid! tls!"},
 	{"clone3", WORDS_POWER, "args! size!"},
 	{"fork", WORDS_POWER, ""},
@@ -164,13 +168,13 @@ static const struct call calls[] = {
 	{"capset", WORDS_POWER, "header! data!"},
 	{"unshare", WORDS_POWER, "flags!*=CLONE_"},
 	{"setns", WORDS_POWER, "fd@ nstype*=CLONE_"},
-	{"mount", WORDS_POWER, "source! target! type! flags!=MS_ data!"},
-	{"umount2", WORDS_POWER, "target! flags=MNT_"},
+	{"mount", WORDS_POWER, "source! target! type! flags!*=MS_ data!"},
+	{"umount2", WORDS_POWER, "target! flags*=MNT_"},
 	{"open_tree", WORDS_POWER, "dirfd@ path! flags"},
 	{"pivot_root", WORDS_POWER, "new_root! put_old!"},
 	{"chroot", WORDS_POWER, "path!"},
 	{"sethostname", WORDS_POWER, "name! len"},
-	{"seccomp", WORDS_POWER, "op*=SECCOMP_ flags* args!"},
+	{"seccomp", WORDS_POWER, "op*#=SECCOMP_ flags* args!"},
 	{"landlock_create_ruleset", WORDS_POWER, "attr! size! flags"},
 	{"landlock_add_rule", WORDS_POWER, "fd@ type attr! flags"},
 	{"landlock_restrict_self", WORDS_POWER, "fd@ flags"},
@@ -183,8 +187,8 @@ static const struct call calls[] = {
 	{"reboot", WORDS_POWER, "magic1 magic2 cmd arg!"},
 	{"clock_settime", WORDS_POWER, "clockid=CLOCK_ tp!"},
 	/* files */
-	{"open", WORDS_PATH, "path! flags*=O_ mode"},
-	{"openat", WORDS_PATH, "dirfd@ path! flags*=O_ mode"},
+	{"open", WORDS_PATH, "path! flags*#=O_ mode"},
+	{"openat", WORDS_PATH, "dirfd@ path! flags*#=O_ mode"},
 	{"openat2", WORDS_PATH, "dirfd@ path! how! size!"},
 	{"creat", WORDS_PATH, "path! mode"},
 	{"stat", WORDS_PATH, "path! buf!"},
@@ -261,7 +265,7 @@ bool words_call(const char *call, enum words_kind *kind)
 static void argument_read(
 	const char *word, size_t n, unsigned int index, struct words_argument *out)
 {
-	size_t name = strcspn(word, "!@*= ");
+	size_t name = strcspn(word, "!@*#= ");
 	const char *equals = memchr(word, '=', n);
 	size_t marks = equals ? (size_t)(equals - word) : n;
 	*out = (struct words_argument){.index = index, .bits = 32};
@@ -269,6 +273,7 @@ static void argument_read(
 	out->bits = memchr(word, '!', marks) ? 64 : 32;
 	out->is_fd = memchr(word, '@', marks) != NULL;
 	out->must_pin = out->is_fd || memchr(word, '*', marks);
+	out->is_choice = memchr(word, '#', marks) != NULL;
 	if (equals)
 		memcpy(out->prefix, equals + 1, n - marks - 1);
 }

@@ -20,6 +20,7 @@ struct words_argument {
 		bits; /* 32 where the kernel reads an int and ignores the upper half, else 64 */
 	bool is_fd;
 	bool must_pin; /* the linter refuses a worker's rule that leaves it open */
+	bool is_choice; /* one of several numbers: "any subset of the bits" would admit strange ones */
 };
 
 /* Kinds of call that the linter treats alike; a call has at most one. */

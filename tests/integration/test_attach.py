@@ -145,6 +145,21 @@ def test_a_port_whose_guest_left_is_forgotten(hub, spawn):
     wait_for(lambda: len(hub.table("session", "list")) == before, 10, "the port's end")
 
 
+def test_fd_of_a_datagram_socket(world, hub):
+    """One frame a datagram, over a socket that the caller made and connected."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    subprocess.run(world.gateway.wrap([program("natlock"), "attach", f"fd:{theirs.fileno()}"]), env=hub.environment, pass_fds=[theirs.fileno()], check=True, capture_output=True)
+    theirs.close()
+    own = bytes.fromhex("020000000a07")
+    ours.settimeout(2)
+    ours.send(b"\xff" * 6 + own + bytes.fromhex("0806" "0001080006040001") + own + socket.inet_aton("192.168.30.198") + bytes(6) + socket.inet_aton(HUB))
+    frame = b""
+    while frame[12:14] != b"\x08\x06" or frame[:6] != own:
+        frame = ours.recv(2000)
+    assert frame[20:22] == b"\0\x02" and frame[28:32] == socket.inet_aton(HUB)
+    ours.close()
+
+
 # ---- two guests on one hub ----
 @pytest.fixture(scope="module")
 def pair(spawn):

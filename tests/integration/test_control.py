@@ -1,5 +1,5 @@
 """What the operator sees: natlockctl against a running gateway."""
-import json
+import json, re
 import pytest
 from conftest import HUB, SERVER, PEER, lease, wait_for
 
@@ -39,10 +39,16 @@ def test_session_list_has_the_port_and_securenat(gateway):
     assert "SECURENAT" in text.upper() and len(text.splitlines()) >= 3
 
 
-@pytest.mark.parametrize("worker", ["broker", "netstack", "natproxy", "dhcpd", "alg"])
-def test_policy_show_gives_every_rule_a_reason(gateway, worker):
-    text = gateway.control("policy", "show", worker).stdout
-    assert "epoll_wait" in text and "recvmsg" in text
+@pytest.mark.parametrize("name", ["broker", "netstack", "natproxy", "dhcpd", "alg", "supervisor", "ctl"])
+def test_policy_show_gives_every_rule_its_stage_and_a_reason(gateway, name):
+    first, counts, stages, *rules = gateway.control("policy", "show", name).stdout.splitlines()
+    assert first.startswith(f"{name}: ") and stages.startswith("boot: ")
+    calls, total, run, rare = map(int, re.match(r"(\d+) system calls in (\d+) rules \((\d+) run, (\d+) rare\), \d+ instructions", counts).groups())
+    parts = [re.fullmatch(r"(boot|run |rare)  ?([a-z0-9_]+) +(\*|[a-z_0-9]+ (?:=|in) .+ \[.+\])  # ([\w, ]+): (.{4,})", rule) for rule in rules]
+    assert all(parts), [rule for rule, part in zip(rules, parts) if not part]
+    counted = [part[1].strip() for part in parts]
+    assert (counted.count("run"), counted.count("rare"), counted.count("run") + counted.count("rare")) == (run, rare, total)
+    assert len({part[2] for part in parts if part[1] != "boot"}) == calls and (name == "supervisor" or "boot" in counted)
 
 
 @pytest.mark.parametrize("words", [["status"], ["process", "list"], ["session", "list"], ["nat", "table"], ["dhcp", "table"], ["alg", "expectations"], ["drops"], ["hub", "list"]])

@@ -2,7 +2,7 @@
 
     guests ~~~ natlock [a0 198.18.10.2 .7, b0 198.18.11.2] ---- [ia 198.18.10.1, ib 198.18.11.1] internet [servers on 198.18.12.1 to .3]
 """
-import time
+import os, signal, time
 import pytest
 from conftest import PEER, Gateway, Namespace, act, serve, sh, wait_for
 from operator_client import change
@@ -133,6 +133,18 @@ def test_rows_of_tcp_udp_and_icmp_know_the_outside(site):
 def test_a_hub_leaves_by_its_device(site):
     assert site.act(BLUE, "who")["seen"].startswith(f"{B}:")
     assert site.act(BLUE, "udp_mapping")["seen"][0].startswith(f"{B}:")
+
+
+def test_a_natproxy_that_is_born_again_leaves_by_the_device_too(site):
+    """It wears the supervisor's filter below its own: what it asks of a device must pass both."""
+    def natproxy():
+        return next(row for row in site.gateway.table("--hub", "blue", "process", "list") if row["process"] == "natproxy" and row["hub"] == "blue")
+
+    before = natproxy()
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_for(lambda: (row := natproxy())["pid"] not in (0, None, before["pid"]) and row["state"] == "ok", 5, "a new natproxy")
+    wait_for(lambda: site.act(BLUE, "unreachable", 7001)["errno"] is None, 3, "the way out")
+    assert site.act(BLUE, "who")["seen"].startswith(f"{B}:")
 
 
 def test_a_hubs_own_dns_servers_are_asked_by_its_device(site, world):

@@ -19,7 +19,7 @@ OUTSIDE = re.compile(r"(ev_|epoll_|libev|libc|__|exit$|abort$|raise$|clock_|vdso
 # The part of ipc/ that every worker runs behind its filter; ring code runs only where topology.def has a RING edge.
 IPC_ALL = ("actor", "chan")
 IPC_RING = ("ring",)
-# The same for all workers and over before the filter is on: a policy may tell of it in "stage boot", and need not.
+# The same for all workers and over before the filter is on: "stage boot". tests/integration/test_policy_use.py compares it with what they do.
 IPC_BOOT = ("boot", "confine")
 
 
@@ -88,8 +88,7 @@ def check_worker(root, name, has_ring, known, problems):
                 problems.append(f"{where}: '{call[1:]}' after Syscalls: is no call known to policy/words.c")
             elif has_ring or not rings:
                 spoken.add(call)
-                if path in behind:
-                    needed.setdefault(call, where)
+                needed.setdefault(call, where)
     for call, where in sorted(needed.items()):
         if call not in allowed:
             problems.append(f"{where}: {call} has no line in policy/{name}.policy (stage boot if it is made before the lock)")

@@ -32,7 +32,8 @@ static void refused(const char *text, unsigned int line, const char *cause)
 	cr_expect(error.fix[0]);
 }
 
-#define ALG(rules)  "actor alg\nstage run\n" rules CAN_EXIT
+#define BOOT	    "boot\nbrk *" WHY
+#define ALG(rules)  "actor alg\nstage run\n" rules CAN_EXIT BOOT
 #define BOSS(rules) "actor supervisor\nstage run\n" rules CAN_EXIT
 
 Test(lint, a_modest_policy_passes)
@@ -62,7 +63,7 @@ Test(lint, sockets_are_for_two)
 		refused(text, 3, "may make sockets");
 	}
 	passes("actor natproxy\nrun\nsocket domain = INET, type = STREAM, protocol = TCP" WHY
-			CAN_EXIT);
+			CAN_EXIT BOOT);
 	passes(BOSS("socket domain = UNIX, type = SEQPACKET, protocol = 0" WHY));
 	refused(ALG("socketpair domain = UNIX, type = STREAM, protocol = 0" WHY), 3,
 		"may make sockets");
@@ -120,7 +121,7 @@ Test(lint, bars_are_held)
 				     "getgid *" WHY "getegid *" WHY "getppid *" WHY "uname *" WHY
 				     "time *" WHY "brk *" WHY "sched_yield *" WHY;
 	char text[1024];
-	snprintf(text, sizeof(text), "actor alg\nrun\n%s%s", twelve, CAN_EXIT);
+	snprintf(text, sizeof(text), "actor alg\nrun\n%s%s%s", twelve, CAN_EXIT, BOOT);
 	passes(text);
 	snprintf(text, sizeof(text), "actor alg\nrun\nsysinfo *%s%s%s", WHY, twelve, CAN_EXIT);
 	refused(text, 1, "13 system calls, the bar of alg is 12");
@@ -134,4 +135,36 @@ Test(lint, bars_are_held)
 Test(lint, a_process_must_be_able_to_end)
 {
 	refused("actor alg\nrun\nrecvmsg fd = CH_SUPER" WHY, 1, "cannot even exit");
+}
+
+Test(lint, a_rare_rule_says_what_leads_there)
+{
+	refused(ALG("rare\ngetpid *" WHY "run\n"), 4, "nothing says what leads there");
+	refused(ALG("rare\ngetpid * # f: ending: because\nrun\n"), 4, "what leads there");
+	refused(ALG("rare\ngetpid * # f: end: x\nrun\n"), 4, "what leads there");
+	cr_expect(strstr(error.fix, "restart:"), "%s", error.fix);
+	passes(ALG("rare\ngetpid * # f: end: because\nrun\n"));
+	refused(BOSS("rare\ngetpid *" WHY "run\n"), 4, "what leads there");
+}
+
+Test(lint, a_number_is_no_set_of_bits)
+{
+	const char *joined = "socket domain = INET, type in STREAM|DGRAM, protocol = 0" WHY;
+	char text[256];
+	snprintf(text, sizeof(text), "actor natproxy\nrun\n%s%s%s", joined, CAN_EXIT, BOOT);
+	refused(text, 3, "any mixture of the bits of 'type'");
+	refused(BOSS("openat flags in WRONLY|RDWR" WHY), 3, "any mixture of the bits of 'flags'");
+	refused(BOSS("prctl option in PR_SET_DUMPABLE|PR_SET_NAME" WHY), 3, "'option'");
+	passes(BOSS("socket domain = INET, type in STREAM, DGRAM|CLOEXEC, protocol = 0" WHY));
+	passes(BOSS("openat flags = WRONLY|CLOEXEC" WHY));
+}
+
+Test(lint, a_worker_tells_of_its_boot)
+{
+	refused("actor alg\nrun\n" CAN_EXIT, 1, "before it is locked");
+	refused("actor alg\nrun\n" CAN_EXIT "boot\nmprotect prot in READ|EXEC" WHY, 5,
+		"executable");
+	passes("actor alg\nrun\n" CAN_EXIT "boot\nmprotect prot in READ|WRITE" WHY);
+	passes("actor supervisor\nrun\n" CAN_EXIT);
+	passes("actor ctl\nrun\n" CAN_EXIT "boot\nmmap prot in READ|EXEC" WHY);
 }

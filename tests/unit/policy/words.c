@@ -16,7 +16,8 @@ Test(words, rows_are_read_as_written)
 	cr_assert(words_argument("mmap", "fd", &a));
 	cr_expect(a.index == 4 && a.bits == 32 && a.is_fd && a.must_pin);
 	cr_assert(words_argument("epoll_ctl", "op", &a));
-	cr_expect(a.index == 1 && !a.must_pin);
+	cr_expect(a.index == 1 && !a.must_pin && a.is_choice);
+	cr_expect(words_argument("accept4", "flags", &a) && a.must_pin && !a.is_choice);
 	cr_expect_not(words_argument("epoll_ctl", "o", &a));
 	cr_expect_not(words_argument("getpid", "fd", &a));
 	cr_expect_not(words_argument_at("recvmsg", 3, &a));
