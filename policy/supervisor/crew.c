@@ -155,6 +155,8 @@ static void on_record(struct ev_loop *loop, struct ev_io *io, int events)
 		ev_io_stop(loop, &w->record_io); /* its end comes by pidfd */
 	if (r == -EPROTO)
 		watch_condemn(w, "it broke the rules of its channel");
+	else if (r < 0)
+		watch_closed(w);
 	else if (w->chan.queue_bytes > 0)
 		ev_io_start(loop, &w->flush_io);
 }
@@ -174,6 +176,7 @@ int crew_channel(struct worker *w, int *theirs)
 
 	if (error)
 		return error;
+	edges_take_no_descriptors(pair[0]);
 	if (!w->queue)
 		w->queue = malloc(HUB_QUEUE_BYTES);
 	chan_init(
