@@ -75,6 +75,14 @@ struct commits {
 };
 static struct commits commits[SUPERVISOR_HUBS];
 
+/* What a liar commits outlives it: so only addresses that guests of this hub can have. */
+static bool is_of_hub(const struct hub *hub, const Nl__Lease *m)
+{
+	const Nl__VirtualHost *host = hub->conf->host;
+
+	return m && ((m->ip_be ^ host->address->be) & host->netmask->be) == 0;
+}
+
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)
 {
 	struct hub *hub = p->w->hub;
@@ -83,7 +91,8 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 	if (c->count == RECORDS_A_TURN)
 		crew_sync(hub);
 	c->sequence[c->count] = m->sequence;
-	c->refused[c->count] = store_commit(&hub->store, m->lease) < 0;
+	c->refused[c->count] =
+		!is_of_hub(hub, m->lease) || store_commit(&hub->store, m->lease) < 0;
 	if (!c->refused[c->count++])
 		names_learn(hub, m->lease);
 	return 0;

@@ -114,16 +114,37 @@ def wrong_type(ends, rng):
     return bytes([0xea, 0x3f]) + bytes([len(data) & 0x7f]) + bytes(data[:len(data) & 0x7f]) or b"\0"
 
 
-def nested(ends, rng):
-    """Lengths within lengths, thousands deep."""
+def _nest(depth):
     data = b"\x08\x01"
-    for _ in range(3000):
+    for _ in range(depth):
         length, n = bytearray(), len(data)
         while n > 127:
             length.append(n & 127 | 128)
             n >>= 7
         data = b"\x0a" + bytes(length) + bytes([n]) + data
     return data + b"\xff"
+
+
+NESTED = [_nest(depth) for depth in (10, 100, 1000, 3000)]
+
+
+def nested(ends, rng):
+    """Lengths within lengths, thousands deep."""
+    return rng.choice(NESTED)
+
+
+def event(text, rng):
+    return super_pb2.operator__pb2.EventRow(event="tcp_created", text=text, session=rng.randrange(2**32)).SerializeToString()
+
+
+def lease(rng, ip=None, state=0):
+    """A binding of an address that this hub may well not have."""
+    wrapper = WRAPPERS["dhcpd", "super"]()
+    commit = wrapper.lease_commit
+    commit.sequence = rng.randrange(2**63)
+    commit.lease.ip_be, commit.lease.mac, commit.lease.state = ip or rng.randrange(1, 2**32), rng.randbytes(6), state
+    commit.lease.created_ms, commit.lease.expires_ms, commit.lease.host_name = 0, 2**62, f"h{rng.randrange(10**6)}"
+    return wrapper.SerializeToString()
 
 
 MALFORMED = {
@@ -243,7 +264,10 @@ class Ring:
         self.mem, self.base = mem, base
 
     def index(self, at):
-        return struct.unpack("I", os.pread(self.mem, 4, self.base + at))[0]
+        data = os.pread(self.mem, 4, self.base + at)
+        if len(data) < 4:
+            raise ProcessLookupError("its memory is gone")
+        return struct.unpack("I", data)[0]
 
     def set_index(self, at, value):
         os.pwrite(self.mem, struct.pack("I", value & 0xffffffff), self.base + at)
@@ -331,7 +355,7 @@ def flip_while(mem, places, seconds):
         try:
             for _ in range(200):
                 for address, values in places:
-                    for value in values:
+                    for value in values + values[-1:] * 20:  # mostly as it was when it was checked
                         os.pwrite(mem, value, address)
         except OSError:
             break
