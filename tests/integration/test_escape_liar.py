@@ -1,14 +1,15 @@
 """Workers that lie to their neighbours, on the live gateway: root takes a worker's place (tests/escape/liar.py) and says what a captured one could.
 
-Two hubs: `left` is lied to, `right` has a flow that must not notice. NATLOCK_LIAR_SEED repeats a run, NATLOCK_LIAR_ROUNDS=N makes N of them.
+Of the hubs `left` is lied to, `right` has a flow that must not notice, `shards` has two shards. NATLOCK_LIAR_SEED repeats a run, NATLOCK_LIAR_ROUNDS=N makes N of them.
 """
-import json, os, random, signal, struct, sys, threading, time
+import json, os, random, signal, socket, struct, sys, threading, time
 import pytest
 from conftest import PEER, SERVER, SERVER2, TOP, act, leased_address, sh, wait_for
 
 sys.path.insert(0, str(TOP / "tests/escape"))
 import liar  # noqa: E402
 from liar import Place, facts, is_there  # noqa: E402
+from operator_client import change  # noqa: E402
 
 SEED = int(os.environ.get("NATLOCK_LIAR_SEED", time.time_ns() % 10**6))
 ROUNDS = int(os.environ.get("NATLOCK_LIAR_ROUNDS", 1))
@@ -17,6 +18,7 @@ BURST = 220  # records of each malformed kind
 CONFIG = """hubs:
   left: {{attach: ["netns:{0}", "netns:{1}"]}}
   right: {{attach: ["netns:{2}"]}}
+  shards: {{attach: ["netns:{3}"], shards: 2}}
 policy: {{restart_backoff_min: 20ms, restart_backoff_max: 20ms}}
 """
 NEIGHBOURS = {"broker": ["netstack", "dhcpd"], "netstack": ["broker", "natproxy"], "natproxy": ["netstack", "alg"], "dhcpd": ["broker"], "alg": ["natproxy"]}
@@ -74,8 +76,10 @@ while True:
 class World:
     def __init__(self, spawn):
         self.left, self.other, self.right = (spawn.guest(f"li-{name}") for name in "lor")
-        self.gateway = spawn.gateway("liars", config=CONFIG.format(self.left.name, self.other.name, self.right.name))
-        self.address = {guest: leased_address(guest) for guest in (self.left, self.other, self.right)}
+        self.sharded = spawn.guest("li-s")
+        guests = self.left, self.other, self.right, self.sharded
+        self.gateway = spawn.gateway("liars", config=CONFIG.format(*(guest.name for guest in guests)))
+        self.address = {guest: leased_address(guest) for guest in guests}
         self.mac = bytes.fromhex(next(row["mac"] for row in self.gateway.table("hub", "list") if row["name"] == "left").replace(":", ""))
         self.witness = Echo(self.right)
         wait_for(lambda: len(self.witness.samples) > 100, 20, "a first second of echoes")
@@ -85,12 +89,12 @@ class World:
         self.others = {row["pid"] for row in self.rows if row["hub"] == "right"}
         self.began, self.before = time.monotonic(), {pid: facts(pid) for pid in self.others | {self.supervisor}}
 
-    def pids(self):
-        return {row["process"]: row["pid"] for row in self.gateway.table("process", "list") if row["hub"] == "left" and row["state"] == "ok"}
+    def pids(self, hub):
+        return {row["process"]: row["pid"] for row in self.gateway.table("process", "list") if row["hub"] == hub and row["state"] == "ok"}
 
-    def whole(self):
-        """The pids of left's workers, once all of them serve."""
-        return wait_for(lambda: (pids := self.pids()) and len(pids) == 5 and all(map(is_there, pids.values())) and pids, 15, "left's five workers")
+    def whole(self, hub="left", count=5):
+        """The pids of a hub's workers, once all of them serve."""
+        return wait_for(lambda: (pids := self.pids(hub)) and len(pids) == count and all(map(is_there, pids.values())) and pids, 15, f"all workers of {hub}")
 
     def place(self, worker):
         return Place(self.whole()[worker], worker)
@@ -547,6 +551,91 @@ def test_a_hostile_alg_edits_only_what_it_was_shown(liars, ftp):
             assert alg.end()[0][1:3] == ["220 ready", "200 NOOP"]
         liars.nobody_else_ended(alg.before, {"alg"})
     assert "natproxy reports: malformed" in liars.gateway.log()
+
+
+@pytest.mark.parametrize("worker", ["netstack", "natproxy"])
+def test_the_other_shard_goes_on(liars, worker):
+    """A worker of the shard that does not serve the guest lies in its ring, on its channels, and accuses the broker."""
+    pids, echo = liars.whole("shards", 8), Echo(liars.sharded)
+    wait_for(lambda: echo.samples, 5, "an echo")
+    serving = next(row["process"] for row in liars.gateway.table("--hub", "shards", "nat", "table") if row["source"].startswith(liars.address[liars.sharded] + ":"))[-1]
+    name = f"{worker}.{1 - int(serving)}"
+    stays = {process: pid for process, pid in pids.items() if "." not in process or process.endswith(serving)}
+    peer = "broker" if worker == "netstack" else "alg"
+    receiver = "broker" if worker == "netstack" else f"alg.{1 - int(serving)}"
+    lies = [("malformed", lambda place: place.persist(peer, burst(seeded("shard", worker), liar.MALFORMED["rubbish"], (worker, peer), 50), pids[receiver])),
+            ("accusation", lambda place: place.persist("super", [(super_record(worker, "incident", actor=peer, what="it lies"), ())] * 50, liars.supervisor, seconds=0.5))]
+    if worker == "netstack":
+        lies.append(("ring", lambda place: (liar.INDICES["head jumps"](place.ring(pids["broker"])), os.write(place.bell("broker"), struct.pack("Q", 1)), place.dies(3))[2]))
+    for what, lie in lies:
+        with Place(liars.whole("shards", 8)[name], worker) as place:
+            assert lie(place) or peer == "alg", what
+        now = liars.whole("shards", 8)
+        assert {process: now[process] for process in stays} == stays, what
+    echo.goes_on()
+    print(name, "lied; echo of the other shard, p99 and worst in ms:", echo.p99() if len(echo.samples) > 20 else echo.samples)
+    echo.stop()
+
+
+def test_who_stops_reading_what_the_supervisor_says_is_replaced(liars):
+    """Its queue is bounded; what does not fit would be missing for ever."""
+    pids, before = liars.whole(), facts(liars.supervisor)
+    entries = ", ".join(f"{{name: r{n}, mac: '02:00:00:00:00:{n:02x}', address: 192.168.30.{n}}}" for n in range(10, 250))
+    with Place(pids["dhcpd"], "dhcpd") as place:
+        for n in range(1000):
+            change(liars.gateway, ("set", "dhcp.lease", f"{7200 + n}s"), ("set", "dhcp.reservations", f"[{entries}]"), hub="left")
+            if place.dies(0):
+                break
+        assert place.dies(1), "it is still there"
+    print(f"replaced after {n} changes; supervisor +{facts(liars.supervisor)[1] - before[1]} KiB")
+    liars.nobody_else_ended(pids, {"dhcpd"})
+    change(liars.gateway, ("set", "dhcp.lease", "7200s"), ("set", "dhcp.reservations", "[]"), hub="left")
+    assert "The process dhcpd was ended by signal 9 and will be restarted. Reason: it does not " in liars.gateway.log()
+
+
+def unwilling():
+    """A connection whose close waits 5 s for a far end that reads nothing."""
+    door = socket.create_server(("127.0.0.1", 0))
+    s = socket.create_connection(door.getsockname())
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(1 << 20))
+    except BlockingIOError:
+        return s, (door, door.accept()[0])
+
+
+def test_a_descriptor_whose_close_waits_stops_nobody(liars):
+    """natproxy could make such a socket and attach it. Kernels from 6.16 refuse it to the sender; before, whoever closes it waits."""
+    pids, had = liars.whole(), facts(liars.supervisor)[0]
+    for peer in ("super", "alg", "netstack"):
+        with Place(liars.whole()["natproxy"], "natproxy") as place:
+            s, far = unwilling()
+            place.say(peer, b"\x08\1", [s.fileno()])
+            passes = place.refused == 0
+            for one in () if passes else far:
+                one.close()  # else it is our own close that waits
+            s.close()
+            began = time.monotonic()
+            liars.gateway.control("process", "list")
+            took = time.monotonic() - began
+            for one in far:
+                one.close()
+        print(f"to {peer}: {'passed' if passes else 'refused by the kernel'}, process list in {took:.2f} s")
+        assert not passes or not has_passrights()
+        assert took < 2 or passes
+    assert abs(facts(liars.supervisor)[0] - had) <= 2
+    assert passes or liars.whole() == pids, "who could send nothing said nothing wrong"
+
+
+def has_passrights():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        try:
+            s.setsockopt(socket.SOL_SOCKET, 83, 0)
+            return True
+        except OSError:
+            return False
 
 
 def test_afterwards_everything_is_as_before(liars):
