@@ -314,16 +314,21 @@ def ops(ends):
 def _with_payload(ends, rng, segment, nseg=1):
     kinds = ops(ends)
     kind = rng.choice([k for k in ("SEG", "RUN", "HEADER") if k in kinds])
-    return descriptor(rng.choice(kinds[kind]), nseg, 0, rng.getrandbits(32), rng.getrandbits(64), segment * 4)
+    return descriptor(rng.choice(kinds[kind]), nseg, 0, _flow(rng), rng.getrandbits(64), segment * 4)
 
 
 def _ids(ends, ids):
     return descriptor(ops(ends)["IDS"][0], len(ids), 0, 0, 0, b"".join(struct.pack("<I", i) for i in ids)) if "IDS" in ops(ends) else descriptor(255)
 
 
+def _flow(rng):
+    """One of a few live flows, or of nobody."""
+    return rng.choice((rng.getrandbits(32), rng.randrange(8) << 16 | rng.randrange(16)))
+
+
 def _random(ends, rng):
     known = [number for (source, target, _), (number, _) in OPS.items() if (source, target) == ends]
-    return descriptor(rng.choice(known + [0, 255]), rng.choice((0, 1, 2, 4, 5, 12, 255)), rng.choice((0, 1, 14, 116, 117, 65535)), rng.getrandbits(32), rng.getrandbits(64), rng.randbytes(48))
+    return descriptor(rng.choice(known + [0, 255]), rng.choice((0, 1, 2, 4, 5, 12, 255)), rng.choice((0, 1, 14, 116, 117, 65535)), _flow(rng), rng.choice((0, 1, rng.getrandbits(16), rng.getrandbits(64))), rng.randbytes(48))
 
 
 DESCRIPTORS = {
@@ -336,6 +341,7 @@ DESCRIPTORS = {
     "what was not lent": lambda ends, rng: _ids(ends, [buffer_id(rng.choice((1, 2, 3)), rng.randrange(4608)) for _ in range(12)]),
     "returned twice": lambda ends, rng: _ids(ends, [buffer_id(OWN[ends[1]], 5)] * 2),
     "stale generation": lambda ends, rng: descriptor(rng.choice([n for kind in ("NONE", "SEG", "HEADER", "IDS") for n in ops(ends).get(kind, [])]), 0, 0, rng.getrandbits(32)),
+    "any operation on a live flow": lambda ends, rng: descriptor(rng.choice([n for kind in ("NONE", "PAIR") for n in ops(ends).get(kind, [255])]), 0, 0, _flow(rng), rng.choice((0, 1, 1 << 20, 2**63)), rng.randbytes(24)),
     "random": _random,
 }
 INDICES = {
