@@ -61,9 +61,14 @@ int super_on_actor_incident(struct super_peer *p, const Nl__ActorIncident *m, st
 
 int super_on_port_closed(struct super_peer *p, const Nl__PortClosed *m, struct chan_in *in)
 {
+	struct hub *hub = p->w->hub;
+
 	if (m->port >= HUB_PORTS)
 		return -EPROTO;
-	port_remove(p->w->hub, m->port);
+	/* What a liar closed would stay closed for its successor too. */
+	if (port_is_there(hub, m->port) && !hub->port[m->port].detaching)
+		return -EPROTO;
+	port_remove(hub, m->port);
 	return 0;
 }
 
@@ -91,8 +96,7 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 	if (c->count == RECORDS_A_TURN)
 		crew_sync(hub);
 	c->sequence[c->count] = m->sequence;
-	c->refused[c->count] =
-		!is_of_hub(hub, m->lease) || store_commit(&hub->store, m->lease) < 0;
+	c->refused[c->count] = !is_of_hub(hub, m->lease) || store_commit(&hub->store, m->lease) < 0;
 	if (!c->refused[c->count++])
 		names_learn(hub, m->lease);
 	return 0;

@@ -79,6 +79,7 @@ struct port {
 	char name[64];
 	bool vnet_hdr;
 	uint32_t mtu;
+	bool detaching; /* the broker was told to close it */
 };
 
 /*

@@ -1,7 +1,10 @@
 /* crew.c: what a worker says that must not outlive it. */
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "crew.h"
@@ -60,6 +63,49 @@ Test(crew, only_addresses_of_the_hub_are_remembered)
 	cr_assert_eq(committed("192.168.31.200"), 0);
 	cr_assert_eq(committed("10.0.0.1"), 0);
 	cr_assert_eq(committed("0.0.0.0"), 0);
+}
+
+/* A port whose device is the far end of a socket pair. */
+static void port_of(Nl__PortKind kind, int pair[2])
+{
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	hub->port[0] = (struct port){.used = true, .fd = pair[0], .kind = kind};
+}
+
+static int closed(uint32_t port)
+{
+	struct super_peer peer = {hub_worker(hub, ACTOR_BROKER, 0)};
+	Nl__PortClosed m = NL__PORT_CLOSED__INIT;
+
+	m.has_port = true;
+	m.port = port;
+	return super_on_port_closed(&peer, &m, NULL);
+}
+
+Test(crew, a_port_whose_device_is_there_is_not_gone)
+{
+	int pair[2];
+
+	port_of(NL__PORT_KIND__TAP, pair);
+	cr_assert_eq(closed(0), -EPROTO);
+	cr_assert(hub->port[0].used);
+	close(pair[1]);
+	cr_assert_eq(closed(0), 0);
+	cr_assert_not(hub->port[0].used);
+	cr_assert_eq(closed(0), 0, "twice is no lie");
+	cr_assert_eq(closed(HUB_PORTS), -EPROTO);
+}
+
+Test(crew, a_port_that_was_to_be_closed_or_is_a_stream_is_gone)
+{
+	int pair[2];
+
+	port_of(NL__PORT_KIND__PACKET, pair);
+	hub->port[0].detaching = true;
+	cr_assert_eq(closed(0), 0);
+	port_of(NL__PORT_KIND__QEMU_STREAM, pair);
+	cr_assert_eq(closed(0), 0);
+	cr_assert_not(hub->port[0].used);
 }
 
 Test(crew, a_commit_without_a_lease_is_refused)
