@@ -247,7 +247,7 @@ class Place:
         """Where the own half of the ring with that process lies: it alone is writable here and readable there."""
         theirs = {inode for _, mode, inode, name in self.maps(peer_pid) if mode.startswith("r--") and "ring" in name}
         mine = [base for base, mode, inode, name in self.maps() if mode.startswith("rw") and "ring" in name and inode in theirs]
-        assert len(mine) == 1, (self.actor, mine)
+        assert len(mine) == 1, (self.actor, mine, is_there(peer_pid), is_there(self.pid))
         if self.mem is None:
             self.mem = os.open(f"/proc/{self.pid}/mem", os.O_RDWR)
         return Ring(self.mem, mine[0])

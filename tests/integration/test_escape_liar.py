@@ -159,7 +159,7 @@ def replaced(world, worker, peer, lie):
             return sent, blocked, strike
         assert peer != "super" and REACH[worker] > REACH[peer], f"{worker} lied to {peer} and lives"
         world.nobody_else_ended(before, FATE[peer])
-    raise AssertionError(f"{worker} lied to {peer} twice and lives: {sent} sent")
+    raise AssertionError(f"{worker} lied to {peer} twice and lives: {sent} sent", world.ends(6))
 
 
 @pytest.mark.parametrize("worker,peer", [(w, p) for w in NEIGHBOURS for p in [*NEIGHBOURS[w], "super"]])
@@ -292,6 +292,7 @@ def test_malformed_descriptors_cost_the_liar_its_place(liars, worker, peer):
         for kind in [*liar.DESCRIPTORS, *liar.INDICES]:
             if kind in ("what was not lent", "returned twice") and "IDS" not in liar.ops((worker, peer)):
                 continue
+            print(worker, peer, kind)
             replaced(liars, worker, peer, lie_in_ring((worker, peer), kind, seeded(worker, peer, kind, turn)))
 
 

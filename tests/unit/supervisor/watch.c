@@ -103,6 +103,16 @@ Test(accusation, is_forgotten_in_time)
 	cr_assert_str_eq(condemned(), "dhcpd");
 }
 
+Test(accusation, of_a_predecessor_does_not_hit_the_successor)
+{
+	hub.edge[0] = EDGE_LOST;
+	accuse("broker", "netstack");
+	cr_assert_str_eq(condemned(), "");
+	hub.edge[0] = EDGE_CLEARED;
+	accuse("broker", "netstack");
+	cr_assert_str_eq(condemned(), "netstack.0");
+}
+
 Test(accusation, of_a_stranger_costs_the_accuser_its_place)
 {
 	accuse("alg.0", "broker");
