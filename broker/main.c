@@ -413,8 +413,9 @@ int broker_on_port_attach(struct broker *self, const Nl__PortAttach *m, struct c
 int broker_on_port_detach(struct broker *self, const Nl__PortDetach *m, struct chan_in *in)
 {
 	int slot = bridge_slot(&self->bridge, m->port);
-	if (slot >= 0)
-		broker_detach(self, (unsigned int)slot);
+	if (slot < 0) /* it closed just now and that was said; the number may be another port's soon */
+		return 0;
+	broker_detach(self, (unsigned int)slot);
 	broker_port_closed(self, m->port, "detached");
 	return 0;
 }

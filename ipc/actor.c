@@ -220,10 +220,11 @@ static void on_readable(struct actor *a, int edge)
 	}
 	if (got == -EPIPE && edge == 0)
 		_exit(0);
-	if (got == -EPIPE)
-		ev_io_stop(a->loop, &a->chan_io[edge]);
-	else if (got < 0)
-		actor_incident(a, edge, "malformed or unexpected message");
+	/* The supervisor keeps both ends of an edge, so while it lives an edge has no end but one that a neighbour feigned. */
+	if (got < 0)
+		actor_incident(a, edge,
+			got == -EPIPE ? "it closed its channel"
+				      : "malformed or unexpected message");
 }
 
 static void chan_ready(struct ev_loop *loop, struct ev_io *w, int events)

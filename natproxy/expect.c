@@ -108,6 +108,21 @@ static void refuse(
 	answer(np, f, m, NULL, why); /* may end the flow */
 }
 
+/* A flow that has just ended, of another protocol, or of nobody: there is nobody to answer about it. */
+static void refuse_flowless(struct natproxy *np, const Nl__PinholeOpen *m)
+{
+	const struct pinhole none = {.parent = 0};
+	Nl__EventRow e =
+		event_of(&none, "expectation_refused", pinhole_refusal_text(PINHOLE_NO_FLOW));
+	drop_count(np->drops, DROP_PINHOLE_REFUSED);
+	np->pinholes.refused++;
+	if (sessionlog_may_refuse(np))
+		natproxy_event(np, &e,
+			"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, inside port "
+			"%u",
+			e.reason, m->guest_port);
+}
+
 static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t ref)
 {
 	struct pinhole *p = &np->pinholes.entry[ref];
@@ -135,8 +150,10 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 {
 	struct flow *f = inspect_flow(np, m->flow);
 	uint32_t ref;
-	if (!f || f->state != FLOW_RUNNING)
+	if (!f || f->state != FLOW_RUNNING) {
+		refuse_flowless(np, m);
 		return 0;
+	}
 	const struct pinhole_request r = {.flow = m->flow,
 		.token = m->token,
 		.listen = m->kind == NL__PINHOLE_KIND__TCP_LISTEN && !np->config.ftp_observe,

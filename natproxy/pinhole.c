@@ -264,6 +264,7 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_TOO_FAST] = "this guest asks too fast",
 		[PINHOLE_TOKEN_USED] = "token already in use",
 		[PINHOLE_NO_SOCKET] = "no outside port to be had",
+		[PINHOLE_NO_FLOW] = "its session is not under inspection",
 	};
 	return text[why];
 }

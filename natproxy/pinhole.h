@@ -37,6 +37,7 @@ enum pinhole_refusal {
 	PINHOLE_TOO_FAST,
 	PINHOLE_TOKEN_USED,
 	PINHOLE_NO_SOCKET,
+	PINHOLE_NO_FLOW,
 };
 
 struct pinhole_request {

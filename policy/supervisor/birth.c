@@ -145,6 +145,7 @@ static void adopt(struct worker *w, const struct spawned *born)
 		w->hub->echo_allowed = born->echo_allowed || grant_echo_has(w->hub, w->shard);
 	w->state = WORKER_BOOTING;
 	w->blame[0] = '\0';
+	w->suspected = 0;
 	w->stale = false;
 	ev_io_start(w->hub->super->loop, &w->record_io);
 	watch_begin(w);

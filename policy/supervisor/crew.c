@@ -60,9 +60,14 @@ int super_on_actor_incident(struct super_peer *p, const Nl__ActorIncident *m, st
 
 int super_on_port_closed(struct super_peer *p, const Nl__PortClosed *m, struct chan_in *in)
 {
+	struct hub *hub = p->w->hub;
+
 	if (m->port >= HUB_PORTS)
 		return -EPROTO;
-	port_remove(p->w->hub, m->port);
+	/* What a liar closed would stay closed for its successor too. */
+	if (port_is_there(hub, m->port) && !hub->port[m->port].detaching)
+		return -EPROTO;
+	port_remove(hub, m->port);
 	return 0;
 }
 
@@ -74,6 +79,14 @@ struct commits {
 };
 static struct commits commits[SUPERVISOR_HUBS];
 
+/* What a liar commits outlives it: so only addresses that guests of this hub can have. */
+static bool is_of_hub(const struct hub *hub, const Nl__Lease *m)
+{
+	const Nl__VirtualHost *host = hub->conf->host;
+
+	return m && ((m->ip_be ^ host->address->be) & host->netmask->be) == 0;
+}
+
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)
 {
 	struct hub *hub = p->w->hub;
@@ -82,7 +95,7 @@ int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct
 	if (c->count == RECORDS_A_TURN)
 		crew_sync(hub);
 	c->sequence[c->count] = m->sequence;
-	c->refused[c->count] = store_commit(&hub->store, m->lease) < 0;
+	c->refused[c->count] = !is_of_hub(hub, m->lease) || store_commit(&hub->store, m->lease) < 0;
 	if (!c->refused[c->count++])
 		names_learn(hub, m->lease);
 	return 0;
@@ -154,6 +167,8 @@ static void on_record(struct ev_loop *loop, struct ev_io *io, int events)
 		ev_io_stop(loop, &w->record_io); /* its end comes by pidfd */
 	if (r == -EPROTO)
 		watch_condemn(w, "it broke the rules of its channel");
+	else if (r < 0)
+		watch_closed(w);
 	else if (w->chan.queue_bytes > 0)
 		ev_io_start(loop, &w->flush_io);
 }
@@ -173,6 +188,7 @@ int crew_channel(struct worker *w, int *theirs)
 
 	if (error)
 		return error;
+	edges_take_no_descriptors(pair[0]);
 	if (!w->queue)
 		w->queue = malloc(HUB_QUEUE_BYTES);
 	chan_init(

@@ -6,7 +6,18 @@
 
 #include "edges.h"
 
-enum { PAIR_BUFFER = 1 << 20 };
+/* PAIR_RECORDS: more than a buffer holds, as each record costs the kernel hundreds of bytes of it. */
+enum { PAIR_BUFFER = 1 << 20, PAIR_RECORDS = 2 * PAIR_BUFFER / 64 };
+#ifndef SO_PASSRIGHTS
+enum { SO_PASSRIGHTS = 83 }; /* Linux 6.16; an older kernel answers ENOPROTOOPT */
+#endif
+
+void edges_take_no_descriptors(int fd)
+{
+	const int no = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+}
 
 int edges_pair(int pair[2])
 {
@@ -31,6 +42,16 @@ static void close_pair(int pair[2])
 	}
 }
 
+/* Between two workers: no message of theirs carries a descriptor. */
+static int workers_pair(int pair[2])
+{
+	int error = edges_pair(pair), i;
+
+	for (i = 0; i < 2 && error == 0; i++)
+		edges_take_no_descriptors(pair[i]);
+	return error;
+}
+
 /* The pairs of one edge, for all of its shards. */
 static int renew_pairs(struct hub *hub, unsigned int edge)
 {
@@ -39,7 +60,7 @@ static int renew_pairs(struct hub *hub, unsigned int edge)
 
 	for (shard = 0; shard < share_edge_instances(edge, hub->shards) && error == 0; shard++) {
 		close_pair(hub->channel[edge][shard]);
-		error = edges_pair(hub->channel[edge][shard]);
+		error = workers_pair(hub->channel[edge][shard]);
 	}
 	return error;
 }
@@ -68,7 +89,7 @@ int edges_renew_shard(struct hub *hub, unsigned int shard)
 			!topology_is_sharded(share_edges[e].b))
 			continue;
 		close_pair(hub->channel[e][shard]);
-		error = edges_pair(hub->channel[e][shard]);
+		error = workers_pair(hub->channel[e][shard]);
 	}
 	return error;
 }
@@ -87,12 +108,17 @@ int edges_open(struct hub *hub)
 	return error;
 }
 
-/* Reads away what a socket holds; descriptors in it are closed by the kernel (none are taken). */
+/*
+ * Reads away what a socket holds; descriptors in it are closed by the kernel (none are taken). An empty record is one more
+ * that a liar left, not the end: our own copy of the far end keeps that from coming. Bounded all the same.
+ */
 static void drain_socket(int fd)
 {
+	unsigned int records = 0;
 	char byte;
 
-	while (fd >= 0 && recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0)
+	while (fd >= 0 && records++ < PAIR_RECORDS &&
+		recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0)
 		;
 }
 

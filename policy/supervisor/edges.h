@@ -11,6 +11,12 @@
 /* A SOCK_SEQPACKET pair with room for a burst of whole messages. 0 or -errno. Syscalls: socketpair
  * setsockopt */
 int edges_pair(int pair[2]);
+/*
+ * Has the kernel refuse descriptors to whoever sends them to `fd` (EPERM to the sender). To close one that nobody asked for is not
+ * harmless: the last close of a socket with SO_LINGER waits for a far end of the sender's choice. Kernels before 6.16 can't;
+ * there it is as before. Syscalls: setsockopt
+ */
+void edges_take_no_descriptors(int fd);
 /* Makes the shared memory and every pair. 0 or -errno; what was made is closed by edges_close. */
 int edges_open(struct hub *hub);
 /* New memory and new pairs for all that share rings: after their death, before they are spawned

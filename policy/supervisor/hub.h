@@ -69,6 +69,7 @@ struct worker {
 	double started;	   /* ev_now() at Start */
 	bool stale;	   /* its Boot may be older than hub->conf: told after Start */
 	char blame[160];   /* what a neighbour reported; empty: nothing */
+	double suspected;  /* ev_time() when one with whom less ends accused this process; 0: none did */
 };
 
 struct port {
@@ -78,6 +79,7 @@ struct port {
 	char name[64];
 	bool vnet_hdr;
 	uint32_t mtu;
+	bool detaching; /* the broker was told to close it */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,15 @@ void port_remove(struct hub *hub, unsigned int port)
 	hub->port[port] = (struct port){.fd = -1};
 }
 
+bool port_is_there(const struct hub *hub, unsigned int port)
+{
+	const struct port *p = &hub->port[port];
+	bool device = p->kind == NL__PORT_KIND__TAP || p->kind == NL__PORT_KIND__PACKET;
+	struct pollfd look = {.fd = p->fd};
+
+	return p->used && device && poll(&look, 1, 0) == 0;
+}
+
 void port_restart(struct hub *hub)
 {
 	unsigned int i;
@@ -259,8 +269,8 @@ unsigned int port_by_session(const struct hub *hub, const char *session)
 	char name[PORT_SESSION];
 	unsigned int i = 0;
 
-	while (i < HUB_PORTS && (!hub->port[i].used ||
-					strcasecmp(port_session(hub, i, name), session) != 0))
+	while (i < HUB_PORTS &&
+		(!hub->port[i].used || strcasecmp(port_session(hub, i, name), session) != 0))
 		i++;
 	return i;
 }

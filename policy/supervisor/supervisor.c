@@ -365,8 +365,10 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 		s->reload_due = false;
 		configure_reload(s, text, &t);
 	}
-	for (i = 0; i < s->hubs; i++)
+	for (i = 0; i < s->hubs; i++) {
 		crew_sync(&s->hub[i]);
+		watch_deaf(&s->hub[i]);
+	}
 }
 
 static void watch_fd(struct supervisor *s, struct ev_io *io, int fd,

@@ -270,11 +270,12 @@ void tell_host_network(struct hub *hub)
 int tell_port(struct hub *hub, unsigned int number)
 {
 	struct worker *w = hub_worker(hub, ACTOR_BROKER, 0);
-	const struct port *port = &hub->port[number];
+	struct port *port = &hub->port[number];
 	Nl__PortAttach m = NL__PORT_ATTACH__INIT;
 
 	if (w->state != WORKER_RUNNING && !(w->state == WORKER_LOCKED && birth_group_locked(w)))
 		return -EAGAIN;
+	port->detaching = false;
 	m.has_port = m.has_kind = m.has_vnet_hdr = m.has_mtu = true;
 	m.port = number;
 	m.kind = port->kind;
@@ -293,6 +294,7 @@ int tell_detach(struct hub *hub, unsigned int port)
 		return -EAGAIN;
 	m.has_port = true;
 	m.port = port;
+	hub->port[port].detaching = true;
 	return broker_send_port_detach(&w->chan, &m, NULL, 0);
 }
 

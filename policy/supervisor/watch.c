@@ -281,7 +281,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	case WORKER_BOOTING:
 	case WORKER_LOCKED: not_ready(w); break;
 	case WORKER_DRAINING: kill_worker(w); break;
-	case WORKER_RUNNING:
+	case WORKER_RUNNING: watch_condemn(w, "it closed its channel and went on"); break;
 	case WORKER_GONE: break;
 	}
 }
@@ -308,6 +308,21 @@ void watch_started(struct worker *w)
 		hublog_process_started(w);
 }
 
+void watch_closed(struct worker *w)
+{
+	if (w->state == WORKER_RUNNING)
+		set_timer(w, WATCH_END_SECONDS);
+}
+
+void watch_deaf(struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++)
+		if (alive(&hub->worker[i]) && hub->worker[i].chan.refused)
+			watch_condemn(&hub->worker[i], "it does not read its channel");
+}
+
 void watch_condemn(struct worker *w, const char *why)
 {
 	if (!w->blame[0])
@@ -326,6 +341,38 @@ static bool neighbours(enum actor_id x, enum actor_id y)
 	return false;
 }
 
+/* How much ends with it: itself, its shard, the hub. */
+static int reach(enum actor_id id)
+{
+	return (int)share_has_ring(id) + (int)(id == ACTOR_BROKER);
+}
+
+/* dhcpd and alg are done with an edge that they reported and hear of no successor beyond it: they are replaced with it. */
+static void accuse(struct worker *from, struct worker *w, const char *why)
+{
+	bool below = reach(from->id) < reach(w->id);
+	bool again = w->suspected && ev_time() - w->suspected < WATCH_SUSPECT_SECONDS;
+	char said[sizeof(from->blame)];
+
+	if (from->blame[0]) /* condemned already: its further words weigh nothing */
+		return;
+	if (!below || again)
+		watch_condemn(w, why);
+	if (!below)
+		return;
+	w->suspected = ev_time();
+	snprintf(said, sizeof(said), "%.100s; %s", why,
+		again ? "it was believed" : "that is its word alone");
+	watch_condemn(from, said);
+}
+
+/* Whether the broker has still to let go of the predecessor, whose ring the successor has begun anew. */
+static bool is_lost(const struct worker *w)
+{
+	return topology_is_sharded(w->id) && share_has_ring(w->id) &&
+	       w->hub->edge[w->shard] == EDGE_LOST;
+}
+
 void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what)
 {
 	enum actor_id id = spawn_actor_by_name(liar);
@@ -338,8 +385,11 @@ void watch_incident(struct worker *from, const char *liar, unsigned int shard, c
 		watch_condemn(from, "it reported a process that it cannot know");
 		return;
 	}
+	if (from->id == ACTOR_BROKER &&
+		is_lost(w)) /* it has not heard yet and means the predecessor */
+		return;
 	snprintf(why, sizeof(why), "%s reports: %s", from->name, what);
-	watch_condemn(w, why);
+	accuse(from, w, why);
 }
 
 void watch_draining(struct worker *w)

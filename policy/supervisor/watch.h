@@ -11,7 +11,13 @@
 
 #include "hub.h"
 
-enum { WATCH_STABLE_SECONDS = 10, WATCH_BOOT_SECONDS = 10, WATCH_DRAIN_SECONDS = 3 };
+enum {
+	WATCH_STABLE_SECONDS = 10,
+	WATCH_BOOT_SECONDS = 10,
+	WATCH_DRAIN_SECONDS = 3,
+	WATCH_END_SECONDS = 1,	    /* from the end of its channel to that of the process */
+	WATCH_SUSPECT_SECONDS = 60, /* how long an accusation from below is remembered */
+};
 
 /* Follows a fresh process: its end, and its patience to be locked. */
 void watch_begin(struct worker *w);
@@ -21,8 +27,17 @@ void watch_started(struct worker *w);
 /* A worker broke the rules of its channel, or a neighbour says so: it is killed, which its end then
  * reports. */
 void watch_condemn(struct worker *w, const char *why);
-/* A worker of the hub reports a neighbour, of which it may name the shard if it knows several;
- * believed only of a neighbour by topology.def. */
+/* Its channel came to an end, as it does when a process ends; but an empty record looks the same, so one that is still there
+ * after WATCH_END_SECONDS is condemned. */
+void watch_closed(struct worker *w);
+/* Condemns those of a hub whose channel is full: so much waits only for one that has stopped reading. */
+void watch_deaf(struct hub *hub);
+/*
+ * A worker of the hub reports a neighbour, of which it may name the shard if it knows several; believed only of a neighbour by
+ * topology.def. It is one's word against another's: an accused with whom no more ends than with the accuser is replaced; one
+ * with whom more would end (the broker by a netstack or dhcpd, natproxy by alg) is suspected, and the accuser replaced. When the
+ * accuser's successor says it again within WATCH_SUSPECT_SECONDS, it is believed, and both are replaced.
+ */
 void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what);
 /* It was told to drain: kill it if it does not. */
 void watch_draining(struct worker *w);

@@ -279,13 +279,19 @@ Test(actor, a_malformed_record_is_an_incident_of_that_edge)
 	drain_and_end();
 }
 
-Test(actor, a_neighbour_that_is_gone_is_no_incident)
+/* The supervisor keeps both ends of every edge, so a neighbour that ends closes none. */
+Test(actor, a_neighbour_that_feigns_its_end_is_reported)
 {
 	fake_ready(&p);
+	cr_assert_eq(send(p.dhcpd.fd, "", 0, 0), 0, "an empty record");
+	cr_assert(fake_until(&p, &p.incidents, 1));
+	cr_assert_str_eq(p.incident_actor, "dhcpd");
+	cr_assert_str_eq(p.incident_what, "it closed its channel");
+	echo(10, 1);
 	close(p.dhcpd.fd);
 	echo(10, 1);
 	cr_assert_eq(dumped("FALLBACK_WAKES"), 0);
-	cr_assert_eq(p.incidents, 0);
+	cr_assert_eq(p.incidents, 1);
 	drain_and_end();
 }
 

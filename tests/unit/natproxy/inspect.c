@@ -527,6 +527,9 @@ Test(inspect_hostile, bad_wishes_are_refused_logged_and_counted)
 				  "privileged or a protected "
 				  "service. Protocol ftp, TCP session 1, guest 192.168.30.10:22"));
 	cr_assert(rig_has_line(s.r, "refused: peer is not the control connection's peer."));
+	wish(&s, FLOW + 1, 1, GUEST_DATA_PORT, 0);
+	cr_assert_eq(s.r->drops.count[DROP_PINHOLE_REFUSED], 4);
+	cr_assert(rig_has_line(s.r, "refused: its session is not under inspection. Protocol ftp, inside port "));
 	rig_free(s.r);
 }
 

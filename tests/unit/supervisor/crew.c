@@ -1,0 +1,119 @@
+/* crew.c: what a worker says that must not outlive it. */
+#include <criterion/criterion.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "crew.h"
+#include "super_dispatch.h"
+#include "supervisor.h"
+
+static struct supervisor super;
+static struct hub *hub = &super.hub[0];
+
+static void set_up(void)
+{
+	static const char text[] =
+		"hubs: {default: {host: {address: 192.168.30.1, netmask: 255.255.255.0}}}";
+	struct conf_error error;
+
+	super.loop = ev_loop_new(EVBACKEND_EPOLL);
+	super.hubs = 1;
+	super.config = conf_parse("test", text, strlen(text), &error);
+	cr_assert_not_null(super.config, "%s", error.text);
+	hub->super = &super;
+	hub->conf = super.config->hubs[0];
+	hub->store.fd = -1;
+	hub->shards = 1;
+	hub_crew(hub);
+}
+static void tear_down(void)
+{
+	conf_free(super.config);
+	store_close(&hub->store);
+	ev_loop_destroy(super.loop);
+}
+TestSuite(crew, .init = set_up, .fini = tear_down);
+
+static size_t committed(const char *ip)
+{
+	struct super_peer peer = {hub_worker(hub, ACTOR_DHCPD, 0)};
+	uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	Nl__LeaseCommit m = NL__LEASE_COMMIT__INIT;
+	Nl__Lease lease = NL__LEASE__INIT;
+	size_t before = hub->store.leases;
+
+	lease.has_ip_be = lease.has_mac = lease.has_expires_ms = true;
+	lease.ip_be = inet_addr(ip);
+	lease.mac = (ProtobufCBinaryData){sizeof(mac), mac};
+	lease.expires_ms = UINT64_MAX;
+	m.has_sequence = true;
+	m.lease = &lease;
+	cr_assert_eq(super_on_lease_commit(&peer, &m, NULL), 0);
+	crew_sync(hub);
+	return hub->store.leases - before;
+}
+
+Test(crew, only_addresses_of_the_hub_are_remembered)
+{
+	cr_assert_eq(committed("192.168.30.200"), 1);
+	cr_assert_eq(committed("192.168.31.200"), 0);
+	cr_assert_eq(committed("10.0.0.1"), 0);
+	cr_assert_eq(committed("0.0.0.0"), 0);
+}
+
+/* A port whose device is the far end of a socket pair. */
+static void port_of(Nl__PortKind kind, int pair[2])
+{
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	hub->port[0] = (struct port){.used = true, .fd = pair[0], .kind = kind};
+}
+
+static int closed(uint32_t port)
+{
+	struct super_peer peer = {hub_worker(hub, ACTOR_BROKER, 0)};
+	Nl__PortClosed m = NL__PORT_CLOSED__INIT;
+
+	m.has_port = true;
+	m.port = port;
+	return super_on_port_closed(&peer, &m, NULL);
+}
+
+Test(crew, a_port_whose_device_is_there_is_not_gone)
+{
+	int pair[2];
+
+	port_of(NL__PORT_KIND__TAP, pair);
+	cr_assert_eq(closed(0), -EPROTO);
+	cr_assert(hub->port[0].used);
+	close(pair[1]);
+	cr_assert_eq(closed(0), 0);
+	cr_assert_not(hub->port[0].used);
+	cr_assert_eq(closed(0), 0, "twice is no lie");
+	cr_assert_eq(closed(HUB_PORTS), -EPROTO);
+}
+
+Test(crew, a_port_that_was_to_be_closed_or_is_a_stream_is_gone)
+{
+	int pair[2];
+
+	port_of(NL__PORT_KIND__PACKET, pair);
+	hub->port[0].detaching = true;
+	cr_assert_eq(closed(0), 0);
+	port_of(NL__PORT_KIND__QEMU_STREAM, pair);
+	cr_assert_eq(closed(0), 0);
+	cr_assert_not(hub->port[0].used);
+}
+
+Test(crew, a_commit_without_a_lease_is_refused)
+{
+	struct super_peer peer = {hub_worker(hub, ACTOR_DHCPD, 0)};
+	const Nl__LeaseCommit m = NL__LEASE_COMMIT__INIT;
+
+	cr_assert_eq(super_on_lease_commit(&peer, &m, NULL), 0);
+	crew_sync(hub);
+	cr_assert_eq(hub->store.leases, 0);
+}
