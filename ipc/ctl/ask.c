@@ -11,6 +11,11 @@ char *ask_string(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
+static const char *or_else(const char *text, const char *otherwise)
+{
+	return text != NULL && text[0] != '\0' ? text : otherwise;
+}
+
 /* The supervisor's failure as ours. Its exit code is taken only if it is one. */
 static int take_failure(struct failure *f, const Nl__Failure *theirs)
 {
@@ -18,9 +23,8 @@ static int take_failure(struct failure *f, const Nl__Failure *theirs)
 				? theirs->exit_code
 				: CTL_FAILED;
 
-	return failure(f, (enum ctl_exit)code, theirs->code != NULL ? theirs->code : "E0500",
-		theirs->cause, theirs->fix, "%s",
-		theirs->message != NULL ? theirs->message : "refused without a reason");
+	return failure(f, (enum ctl_exit)code, or_else(theirs->code, "E0500"), theirs->cause,
+		theirs->fix, "%s", or_else(theirs->message, "refused without a reason"));
 }
 
 static int fail_other(struct failure *f)
