@@ -19,7 +19,7 @@ def faults(sources, build, table, seeds):
     built = set(re.findall(r"^  '(\w+)': \[", build, re.M))
     edges = re.search(r"fuzz_edges = \{(.*?)\n\}", build, re.S)
     of_edges = set(re.findall(r"^  '(\w+)': \[", edges.group(1), re.M)) if edges else set()
-    built = (built - of_edges) | {f"edge_{name}" for name in of_edges} | set(re.findall(r"executable\('fuzz_(\w+)'", build))
+    built = (built - of_edges) | {f"edge_{name}" for name in of_edges} | set(re.findall(r"executable\('fuzz_(\w+)',", build))
     for name in sorted(sources - built):
         yield f"tests/fuzz/fuzz_{name}.c is not built: add it to tests/fuzz/meson.build"
     for name in sorted(built - sources):
