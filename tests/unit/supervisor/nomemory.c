@@ -1,0 +1,244 @@
+/*
+ * No memory, in everything of the supervisor that allocates: each allocation refused in turn (fail.h). It says so in words, gives
+ * back what it took, and what was in force before is in force after.
+ */
+#include <criterion/criterion.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "change.h"
+#include "conf.h"
+#include "fail.h"
+#include "options.h"
+#include "saved.h"
+#include "start.h"
+#include "store.h"
+#include "supervisor.h"
+
+static const char text[] =
+	"hubs: {default: {nat: {mtu: 1400, publish: [{proto: tcp, listen: \"127.0.0.1:8080\", "
+	"to: \"192.168.30.10:80\"}]}}, lab: {host: {address: 192.168.30.2}}}";
+static char folder[64], path[SAVED_PATH];
+static Nl__Config *running;
+
+static void begin(void)
+{
+	struct conf_error error;
+
+	strcpy(folder, "/tmp/natlock-test-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	saved_path(path, folder);
+	running = conf_parse("test", text, sizeof(text) - 1, &error);
+	cr_assert_not_null(running, "%s", error.text);
+}
+
+static void end(void)
+{
+	char journal[96];
+
+	snprintf(journal, sizeof(journal), "%s/leases-test", folder);
+	unlink(journal);
+	unlink(path);
+	cr_expect_eq(rmdir(folder), 0, "something is left in %s", folder);
+	conf_free(running);
+}
+
+TestSuite(nomemory, .init = begin, .fini = end);
+
+static bool parse(void)
+{
+	struct conf_error error = {0};
+	Nl__Config *config = conf_parse("test", text, sizeof(text) - 1, &error);
+
+	fail_require(config || error.text[0], "conf_parse refused without words\n");
+	conf_free(config);
+	return config != NULL;
+}
+
+Test(nomemory, a_configuration_is_read)
+{
+	cr_assert_gt(fail_each(parse), 100);
+}
+
+static bool parse_nonsense(void)
+{
+	static const char wrong[] = "hubs: {default: {nat: {mtuu: 1400}}}";
+	struct conf_error error = {0};
+	Nl__Config *config = conf_parse("test", wrong, sizeof(wrong) - 1, &error);
+
+	fail_require(!config && error.text[0],
+		"conf_parse took nonsense, or refused it without words\n");
+	return strstr(error.text, "mtu") != NULL;
+}
+
+Test(nomemory, a_configuration_is_refused)
+{
+	cr_assert_gt(fail_each(parse_nonsense), 10);
+}
+
+static bool change(void)
+{
+	Nl__ChangeRequest request = NL__CHANGE_REQUEST__INIT;
+	Nl__Change set = NL__CHANGE__INIT, add = NL__CHANGE__INIT, *changes[] = {&set, &add};
+	char mtu[] = "nat.mtu", value[] = "1300", list[] = "nat.publish",
+	     entry[] = "{proto: tcp, listen: \"127.0.0.1:9090\", to: \"192.168.30.11:90\"}";
+	struct trouble t = {0};
+	Nl__Config *config;
+
+	set.path = mtu;
+	set.value = value;
+	add.has_how = true;
+	add.how = NL__CHANGE__HOW__ADD;
+	add.path = list;
+	add.value = entry;
+	request.changes = changes;
+	request.n_changes = 2;
+	config = change_make(running, &request, &t);
+	fail_require(config || t.message[0], "change_make refused without words\n");
+	fail_require(running->hubs[0]->nat->mtu == 1400 && running->hubs[0]->nat->n_publish == 1,
+		"what runs was changed\n");
+	conf_free(config);
+	return config != NULL;
+}
+
+Test(nomemory, a_change_is_made)
+{
+	cr_assert_gt(fail_each(change), 50);
+}
+
+/* A reload: what is read is one hub more and another value. */
+static Nl__Config *again;
+
+static bool plan(void)
+{
+	struct change_plan made;
+	struct trouble t = {0};
+	int r = change_plan_make(&made, running, again, NULL, &t);
+
+	fail_require(r == 0 || (!made.config && t.message[0]),
+		"change_plan_make refused without words\n");
+	fail_require(running->n_hubs == 2, "what runs was changed\n");
+	conf_free(made.config);
+	return r == 0;
+}
+
+Test(nomemory, a_reload_is_planned)
+{
+	static const char other[] =
+		"hubs: {default: {nat: {mtu: 1200}}, lab: {host: {address: 192.168.30.2}}, "
+		"more: {host: {address: 192.168.30.3}}}";
+	struct conf_error error;
+
+	again = conf_parse("test", other, sizeof(other) - 1, &error);
+	cr_assert_not_null(again, "%s", error.text);
+	cr_assert_gt(fail_each(plan), 50);
+	conf_free(again);
+}
+
+static bool in_force(void)
+{
+	static const uint8_t mac[6] = {0, 0xac, 1, 2, 3, 4};
+	Nl__Hub *hub = change_in_force(running->hubs[0], mac);
+
+	if (hub)
+		nl__hub__free_unpacked(hub, NULL);
+	return hub != NULL;
+}
+
+Test(nomemory, a_hub_as_its_workers_have_it)
+{
+	cr_assert_gt(fail_each(in_force), 10);
+}
+
+/* The layer is there as a whole or as it was before. */
+static bool save(void)
+{
+	const int r = saved_write(path, again, running);
+
+	fail_require(r == 1 || r == -ENOMEM, "saved_write says neither done nor no memory\n");
+	return r == 1;
+}
+
+static bool lay(void)
+{
+	struct conf_error error = {0};
+	bool laid = false;
+	Nl__Config *config = saved_lay(path, running, &laid, &error);
+
+	fail_require(config || error.text[0] || error.os, "saved_lay refused without words\n");
+	fail_require(!config || (laid && config->hubs[0]->nat->mtu == 1300),
+		"a layer was passed over for lack of memory\n");
+	conf_free(config);
+	return config != NULL;
+}
+
+Test(nomemory, changes_are_saved_and_laid)
+{
+	again = (Nl__Config *)reflect_copy(&running->base);
+	cr_assert_not_null(again);
+	again->hubs[0]->nat->mtu = 1300;
+	cr_assert_gt(fail_each(save), 1);
+	cr_assert_gt(fail_each(lay), 50);
+	conf_free(again);
+}
+
+static bool run_config(void)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	struct options o = {.subnet = {inet_addr("10.9.8.0"), 29},
+		.mtu = 9000,
+		.publishes = 1,
+		.publish = {{true, inet_addr("127.0.0.1"), 5353, 53}}};
+	struct trouble t = {0};
+	Nl__Config *config = start_run_config(&o, mac, &t);
+
+	fail_require(config || t.message[0], "start_run_config refused without words\n");
+	conf_free(config);
+	return config != NULL;
+}
+
+Test(nomemory, the_configuration_of_run)
+{
+	cr_assert_gt(fail_each(run_config), 50);
+}
+
+/* What was committed is found at the next start; what was not is nowhere. */
+static bool commit(void)
+{
+	static uint32_t number;
+	uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	Nl__Lease lease = NL__LEASE__INIT;
+	struct store s, next;
+	size_t before, found = 0;
+	int r;
+
+	lease.ip_be = htonl(0xc0a81e00 + ++number);
+	lease.mac = (ProtobufCBinaryData){sizeof(mac), mac};
+	lease.expires_ms = UINT64_MAX;
+	r = store_open(&s, folder, "test");
+	before = s.leases;
+	if (r == 0)
+		r = store_commit(&s, &lease);
+	if (r == 0)
+		r = store_sync(&s);
+	fail_require(r == 0 || (s.leases == before && !store_has_pending(&s)),
+		"what failed left a trace\n");
+	store_close(&s);
+	fail_pause(true);
+	fail_require(
+		store_open(&next, folder, "test") == 0, "the journal cannot be opened any more\n");
+	for (size_t i = 0; i < next.leases; i++)
+		found += next.lease[i].ip_be == lease.ip_be;
+	store_close(&next);
+	fail_pause(false);
+	fail_require(found == (r == 0), "the journal says another thing than the answer\n");
+	return r == 0;
+}
+
+Test(nomemory, a_lease_is_stored)
+{
+	cr_assert_gt(fail_each(commit), 3);
+}
