@@ -151,7 +151,8 @@ char *ask_counted(struct ctl *ctl, const Nl__OperatorRequest *request, int file,
 		code = answer != NULL ? take_text(answer, joined, &last, count, f)
 				      : (int)f->exit_code;
 	}
-	if (fclose(joined) != 0 && code == CTL_OK)
+	/* The C library says nothing when its last reallocation fails. */
+	if ((fclose(joined) != 0 || text == NULL) && code == CTL_OK)
 		code = fail_memory(f);
 	if (code == CTL_OK)
 		return text;

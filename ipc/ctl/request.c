@@ -60,7 +60,9 @@ int request_run_policy(struct ctl *ctl, struct failure *f)
 			code = (int)f->exit_code;
 		free(policy);
 	}
-	fclose(joined);
+	/* The C library says nothing when its last reallocation fails. */
+	if ((fclose(joined) != 0 || text == NULL) && code == CTL_OK)
+		code = failure(f, CTL_FAILED, "E0708", NULL, NULL, "out of memory");
 	if (code == CTL_OK)
 		render_text(&render, ctl->verb, text);
 	free(text);

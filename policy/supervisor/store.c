@@ -222,8 +222,7 @@ static int load(struct store *s)
 
 		have += (size_t)n;
 		s->room += n;
-		while (error == 0 &&
-			(end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
+		while (error == 0 && (end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
 			error = load_line(s, line, (size_t)(end - line),
 				s->room - (off_t)have + (end + 1 - buffer));
 			line = end + 1;

@@ -154,6 +154,11 @@ void fail_require(bool ok, const char *what)
 		complain(what);
 }
 
+void fail_keep(void)
+{
+	state.held = 0;
+}
+
 void fail_pause(bool on)
 {
 	state.paused = on;

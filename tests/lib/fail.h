@@ -23,6 +23,8 @@ enum {
 unsigned int fail_each(bool (*once)(void));
 /* Ends the test with a word about what does not hold. */
 void fail_require(bool ok, const char *what);
+/* Inside of `once`: what the operation holds now it holds for good. */
+void fail_keep(void);
 /* Inside of `once`: nothing is refused or counted, for what the test itself does. */
 void fail_pause(bool on);
 

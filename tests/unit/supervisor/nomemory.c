@@ -11,6 +11,7 @@
 
 #include "change.h"
 #include "conf.h"
+#include "configure.h"
 #include "fail.h"
 #include "options.h"
 #include "saved.h"
@@ -203,6 +204,57 @@ static bool run_config(void)
 Test(nomemory, the_configuration_of_run)
 {
 	cr_assert_gt(fail_each(run_config), 50);
+}
+
+/* All hubs have what was read, or all have what they had: a reload that finds no memory changes nothing. */
+static struct supervisor super;
+
+static bool apply(void)
+{
+	static const uint8_t mac[6] = {0, 0xac, 1, 2, 3, 4};
+	struct trouble t = {0};
+	Nl__Config *before, *now;
+	bool changed;
+	int r;
+
+	fail_pause(true);
+	super.config = before = (Nl__Config *)reflect_copy(&running->base);
+	for (unsigned int i = 0; i < super.hubs; i++)
+		super.hub[i].conf = change_in_force(running->hubs[i], mac);
+	now = (Nl__Config *)reflect_copy(&again->base);
+	fail_pause(false);
+	r = configure_apply(&super, now, &t);
+	changed = super.config == now;
+	fail_require(changed == (r == 0) && (changed || super.config == before),
+		"half a configuration\n");
+	fail_require(r == 0 || t.message[0], "configure_apply refused without words\n");
+	for (unsigned int i = 0; i < super.hubs; i++) {
+		fail_require(super.hub[i].conf->nat->mtu == (changed ? 1300 : 1400),
+			"a hub has another one\n");
+		nl__hub__free_unpacked(super.hub[i].conf, NULL);
+	}
+	conf_free(super.config);
+	return r == 0;
+}
+
+Test(nomemory, a_reload_is_put_in_force)
+{
+	again = (Nl__Config *)reflect_copy(&running->base);
+	super.loop = ev_loop_new(EVBACKEND_SELECT);
+	super.logsock.fd = -1;
+	for (super.hubs = 0; super.hubs < 2; super.hubs++) {
+		struct hub *hub = &super.hub[super.hubs];
+
+		running->hubs[super.hubs]->nat->mtu = 1400;
+		again->hubs[super.hubs]->nat->mtu = 1300;
+		hub->super = &super;
+		hub->store.fd = -1;
+		hub->shards = 1;
+		hub_crew(hub); /* nobody is there to be told */
+	}
+	cr_assert_gt(fail_each(apply), 50);
+	ev_loop_destroy(super.loop);
+	conf_free(again);
 }
 
 /* What was committed is found at the next start; what was not is nowhere. */
