@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "change.h"
 #include "conf.h"
 #include "configure.h"
 #include "fail.h"
+#include "operator_dispatch.h"
 #include "options.h"
 #include "saved.h"
 #include "start.h"
@@ -154,12 +156,40 @@ Test(nomemory, a_hub_as_its_workers_have_it)
 	cr_assert_gt(fail_each(in_force), 10);
 }
 
+/* A configuration whose text is longer than a stream's first buffer: it must grow, and may not. */
+static Nl__Config *parse_long(void)
+{
+	static char long_text[32768];
+	size_t n = (size_t)sprintf(long_text, "hubs: {default: {nat: {mtu: 1300, publish: [");
+	struct conf_error error;
+	Nl__Config *config;
+
+	for (int i = 0; i < 200; i++)
+		n += (size_t)sprintf(long_text + n,
+			"{proto: tcp, listen: \"127.0.0.1:%d\", to: \"192.168.30.10:%d\"}, ",
+			8000 + i, 9000 + i);
+	sprintf(long_text + n, "]}}, lab: {host: {address: 192.168.30.2}}}");
+	config = conf_parse("long", long_text, strlen(long_text), &error);
+	cr_assert_not_null(config, "%s", error.text);
+	return config;
+}
+
 /* The layer is there as a whole or as it was before. */
 static bool save(void)
 {
 	const int r = saved_write(path, again, running);
+	struct conf_error error;
+	Nl__Config *back;
+	bool laid;
 
 	fail_require(r == 1 || r == -ENOMEM, "saved_write says neither done nor no memory\n");
+	fail_pause(true);
+	back = saved_lay(path, running, &laid, &error);
+	fail_require(back && reflect_equal(&back->base, laid ? &again->base : &running->base),
+		"half a layer was saved\n");
+	fail_require(laid || r != 1, "nothing was saved\n");
+	conf_free(back);
+	fail_pause(false);
 	return r == 1;
 }
 
@@ -178,9 +208,7 @@ static bool lay(void)
 
 Test(nomemory, changes_are_saved_and_laid)
 {
-	again = (Nl__Config *)reflect_copy(&running->base);
-	cr_assert_not_null(again);
-	again->hubs[0]->nat->mtu = 1300;
+	again = parse_long();
 	cr_assert_gt(fail_each(save), 1);
 	cr_assert_gt(fail_each(lay), 50);
 	conf_free(again);
@@ -254,6 +282,47 @@ Test(nomemory, a_reload_is_put_in_force)
 	}
 	cr_assert_gt(fail_each(apply), 50);
 	ev_loop_destroy(super.loop);
+	conf_free(again);
+}
+
+/* A client is answered, if only that there was no memory. */
+static bool show(void)
+{
+	static uint8_t bytes[CHAN_MAX_BYTES];
+	Nl__ConfigRequest m = NL__CONFIG_REQUEST__INIT;
+	struct operator_peer p = {.op = &super.op, .admin = true};
+	struct chan_in in = {.nfds = 0};
+	Nl__OperatorAnswer *a;
+	bool whole;
+	ssize_t n;
+	int pair[2], r;
+
+	m.what = NL__CONFIG_REQUEST__WHAT__CHANGED;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0)
+		abort();
+	chan_init(&p.chan, pair[0], NULL, NULL, 0);
+	r = operator_on_config_request(&p, &m, &in);
+	n = recv(pair[1], bytes, sizeof(bytes), MSG_DONTWAIT);
+	close(pair[0]);
+	close(pair[1]);
+	fail_require(r == 0 && n > 0, "a client was not answered\n");
+	fail_pause(true);
+	a = nl__operator_answer__unpack(NULL, (size_t)n, bytes);
+	whole = a->msg_case == NL__OPERATOR_ANSWER__MSG_TEXT;
+	fail_require(!whole || (strstr(a->text->text, "mtu: 1300") && strstr(a->text->text, "lab")),
+		"half a configuration was shown as a whole one\n");
+	fail_require(whole || a->failure->message[0], "refused without words\n");
+	nl__operator_answer__free_unpacked(a, NULL);
+	fail_pause(false);
+	return whole;
+}
+
+Test(nomemory, a_configuration_is_shown)
+{
+	super.op.super = &super;
+	super.config = again = parse_long();
+	super.hubs = 1;
+	cr_assert_gt(fail_each(show), 50);
 	conf_free(again);
 }
 
