@@ -5,10 +5,16 @@
 #include <time.h>
 
 #include "ask.h"
+#include "textout.h"
 
 char *ask_string(const char *text)
 {
 	return (char *)(uintptr_t)text;
+}
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+	return text != NULL && text[0] != '\0' ? text : otherwise;
 }
 
 /* The supervisor's failure as ours. Its exit code is taken only if it is one. */
@@ -18,9 +24,8 @@ static int take_failure(struct failure *f, const Nl__Failure *theirs)
 				? theirs->exit_code
 				: CTL_FAILED;
 
-	return failure(f, (enum ctl_exit)code, theirs->code != NULL ? theirs->code : "E0500",
-		theirs->cause, theirs->fix, "%s",
-		theirs->message != NULL ? theirs->message : "refused without a reason");
+	return failure(f, (enum ctl_exit)code, or_else(theirs->code, "E0500"), theirs->cause,
+		theirs->fix, "%s", or_else(theirs->message, "refused without a reason"));
 }
 
 static int fail_other(struct failure *f)
@@ -99,8 +104,8 @@ int ask_table(
 }
 
 /* A piece of a text into `out`; *last: it was the last one; *count: what Done says. An exit code. */
-static int take_text(
-	const Nl__OperatorAnswer *answer, FILE *out, bool *last, uint64_t *count, struct failure *f)
+static int take_text(const Nl__OperatorAnswer *answer, struct textout *out, bool *last,
+	uint64_t *count, struct failure *f)
 {
 	const char *text;
 
@@ -117,8 +122,9 @@ static int take_text(
 		return fail_other(f);
 	}
 	if (text != NULL)
-		fputs(text, out);
-	if (ftell(out) > ASK_TEXT_MAX)
+		fputs(text, out->file);
+	fflush(out->file);
+	if (out->bytes > ASK_TEXT_MAX)
 		return failure(f, CTL_FAILED, "E0708", NULL, NULL,
 			"the text is longer than %d bytes", ASK_TEXT_MAX);
 	return CTL_OK;
@@ -128,26 +134,26 @@ char *ask_counted(struct ctl *ctl, const Nl__OperatorRequest *request, int file,
 	struct failure *f)
 {
 	const Nl__OperatorAnswer *answer;
-	char *text = NULL;
+	struct textout joined;
 	bool last = false;
 	size_t bytes;
-	FILE *joined;
+	char *text;
 	int code = client_ask(&ctl->client, request, file, f);
 
 	*count = 0;
 	if (code != CTL_OK)
 		return NULL;
-	joined = open_memstream(&text, &bytes);
-	if (joined == NULL) {
+	if (textout_open(&joined) == NULL) {
 		fail_memory(f);
 		return NULL;
 	}
 	while (code == CTL_OK && !last) {
 		answer = client_answer(&ctl->client, f);
-		code = answer != NULL ? take_text(answer, joined, &last, count, f)
+		code = answer != NULL ? take_text(answer, &joined, &last, count, f)
 				      : (int)f->exit_code;
 	}
-	if (fclose(joined) != 0 && code == CTL_OK)
+	text = textout_close(&joined, &bytes);
+	if (text == NULL && code == CTL_OK)
 		code = fail_memory(f);
 	if (code == CTL_OK)
 		return text;

@@ -4,6 +4,7 @@
 
 #include "ask.h"
 #include "kinds.h"
+#include "textout.h"
 
 /* A request of this case: the members of its union are pointers to messages, all alike. */
 static Nl__OperatorRequest request_of(Nl__OperatorRequest__MsgCase what, void *message)
@@ -44,23 +45,24 @@ int request_run_policy(struct ctl *ctl, struct failure *f)
 	const char *const *names = ctl->arguments > 0 ? ctl->argument : all;
 	size_t count = ctl->arguments > 0 ? 1 : (size_t)ALL, bytes;
 	struct render render = ask_render(ctl);
-	FILE *joined;
-	char *text = NULL;
+	struct textout joined;
+	char *text;
 	int code = CTL_OK;
 
-	joined = open_memstream(&text, &bytes);
-	if (joined == NULL)
+	if (textout_open(&joined) == NULL)
 		return failure(f, CTL_FAILED, "E0708", NULL, NULL, "out of memory");
 	for (size_t i = 0; i < count && code == CTL_OK; i++) {
 		char *policy = ask_policy(ctl, names[i], f);
 
 		if (policy != NULL)
-			fprintf(joined, "%s%s", i > 0 ? "\n" : "", policy);
+			fprintf(joined.file, "%s%s", i > 0 ? "\n" : "", policy);
 		else if (count == 1 || f->exit_code != CTL_NO_MATCH)
 			code = (int)f->exit_code;
 		free(policy);
 	}
-	fclose(joined);
+	text = textout_close(&joined, &bytes);
+	if (text == NULL && code == CTL_OK)
+		code = failure(f, CTL_FAILED, "E0708", NULL, NULL, "out of memory");
 	if (code == CTL_OK)
 		render_text(&render, ctl->verb, text);
 	free(text);

@@ -16,9 +16,11 @@ struct wire_in {
 	const uint8_t *p, *end;
 	bool short_read;
 };
+/* Nothing may be at NULL, as protobuf-c has an empty field: C knows no sum of NULL and 0. */
 static inline struct wire_in wire_in(const void *p, size_t n)
 {
-	return (struct wire_in){(const uint8_t *)p, (const uint8_t *)p + n, false};
+	const uint8_t *bytes = (const uint8_t *)p;
+	return (struct wire_in){bytes, n ? bytes + n : bytes, false};
 }
 static inline size_t wire_left(const struct wire_in *w)
 {

@@ -137,8 +137,13 @@ void answer_text_on(struct operator_peer *p)
 
 int answer_text(struct operator_peer *p, char *text, size_t bytes)
 {
-	if (!text)
-		return -ENOMEM;
+	struct trouble t;
+
+	if (!text) {
+		trouble(&t, EXIT_FAILED, "E0520", "no memory for the answer");
+		trouble_fix(&t, "Ask again, or for less at a time.");
+		return answer_failure(p, &t);
+	}
 	p->text = text;
 	p->text_bytes = bytes;
 	p->text_sent = 0;

@@ -16,7 +16,7 @@ int answer_no_hub(struct operator_peer *p, const char *name);
 int answer_no_process(struct operator_peer *p, const struct hub *hub, const char *name);
 /* Rows of p->topic. */
 void answer_rows(struct operator_peer *p, ProtobufCBinaryData *rows, size_t n, bool last);
-/* A text without NUL, in pieces; taken over and freed. NULL is -ENOMEM. */
+/* A text without NUL, in pieces; taken over and freed. NULL: there was no memory for it, which the client is told. */
 int answer_text(struct operator_peer *p, char *text, size_t bytes);
 /* The client has taken what it was sent: the next pieces. */
 void answer_text_on(struct operator_peer *p);

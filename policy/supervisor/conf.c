@@ -19,25 +19,31 @@ const char *conf_defaults_text(void)
 	return defaults_yaml;
 }
 
-Nl__Config *conf_defaults(void)
-{
-	Nl__Config *config = malloc(sizeof(*config));
-	struct reflect_error error;
-
-	if (config == NULL)
-		return NULL;
-	nl__config__init(config);
-	if (reflect_yaml(&config->base, defaults_yaml, strlen(defaults_yaml), NULL, &error) == 0)
-		return config;
-	fprintf(stderr, "natlock: embedded defaults:%d:%d: %s\n", error.line, error.column,
-		error.text);
-	abort();
-}
-
 void conf_free(Nl__Config *config)
 {
 	if (config != NULL)
 		nl__config__free_unpacked(config, NULL);
+}
+
+Nl__Config *conf_defaults(void)
+{
+	Nl__Config *config = malloc(sizeof(*config));
+	struct reflect_error error;
+	int result;
+
+	if (config == NULL)
+		return NULL;
+	nl__config__init(config);
+	result = reflect_yaml(&config->base, defaults_yaml, strlen(defaults_yaml), NULL, &error);
+	if (result == 0)
+		return config;
+	if (result == -ENOMEM) {
+		conf_free(config);
+		return NULL;
+	}
+	fprintf(stderr, "natlock: embedded defaults:%d:%d: %s\n", error.line, error.column,
+		error.text);
+	abort();
 }
 
 static int lay_over(Nl__Config *config, const char *text, size_t bytes, struct conf_error *error)

@@ -22,12 +22,15 @@ static void set_text(char **field, uint32_t ip_be)
 	*field = strdup(inet_ntop(AF_INET, &ip_be, text, sizeof(text)));
 }
 
+/* Who is in the list is freed with it, whatever becomes of him afterwards; who finds no place at once. */
 static bool append(void ***list, size_t *n, void *item)
 {
-	void **bigger = item ? realloc(*list, (*n + 1) * sizeof(**list)) : NULL;
+	void **bigger = realloc(*list, (*n + 1) * sizeof(**list));
 
-	if (!bigger)
+	if (!bigger) {
+		free(item);
 		return false;
+	}
 	bigger[(*n)++] = item;
 	*list = bigger;
 	return true;
@@ -73,9 +76,11 @@ static bool add_publish(Nl__Hub *hub, const struct options_publish *p)
 	nl__publish__init(m);
 	m->has_proto = true;
 	m->proto = p->udp ? NL__PUBLISH__PROTO__udp : NL__PUBLISH__PROTO__tcp;
+	if (!append((void ***)&hub->nat->publish, &hub->nat->n_publish, m))
+		return false;
 	m->listen = endpoint(p->listen_be, p->listen_port);
 	m->to = endpoint(hub->dhcp->range->from->be, p->guest_port);
-	return m->listen && m->to && append((void ***)&hub->nat->publish, &hub->nat->n_publish, m);
+	return m->listen && m->to;
 }
 
 static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
@@ -85,20 +90,25 @@ static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
 	if (!m)
 		return false;
 	nl__reservation__init(m);
+	if (!append((void ***)&hub->dhcp->reservations, &hub->dhcp->n_reservations, m))
+		return false;
 	m->name = strdup("guest");
 	m->mac = malloc(sizeof(*m->mac));
+	if (m->mac)
+		nl__mac__init(m->mac);
 	m->address = malloc(sizeof(*m->address));
+	if (m->address)
+		nl__ip4__init(m->address);
 	if (!m->name || !m->mac || !m->address)
 		return false;
-	nl__mac__init(m->mac);
-	nl__ip4__init(m->address);
-	m->mac->has_octets = m->address->has_be = true;
 	m->mac->octets.data = malloc(6);
-	m->mac->octets.len = m->mac->octets.data ? 6 : 0;
-	if (m->mac->octets.data)
-		memcpy(m->mac->octets.data, mac, 6);
+	if (!m->mac->octets.data)
+		return false;
+	m->mac->octets.len = 6;
+	memcpy(m->mac->octets.data, mac, 6);
+	m->mac->has_octets = m->address->has_be = true;
 	m->address->be = hub->dhcp->range->from->be;
-	return append((void ***)&hub->dhcp->reservations, &hub->dhcp->n_reservations, m);
+	return true;
 }
 
 static bool lay_over(Nl__Config *config, const struct options *o, const uint8_t mac[6])
@@ -118,7 +128,7 @@ static bool lay_over(Nl__Config *config, const struct options *o, const uint8_t 
 	for (i = 0; i < o->publishes; i++)
 		if (!add_publish(hub, &o->publish[i]))
 			return false;
-	return config->log->file && hub->shards && add_reservation(hub, mac);
+	return config->log->file && hub->shards && hub->dhcp->gateway && add_reservation(hub, mac);
 }
 
 Nl__Config *start_run_config(const struct options *o, const uint8_t guest_mac[6], struct trouble *t)

@@ -11,6 +11,7 @@
 #include "files.h"
 #include "places.h"
 #include "saved.h"
+#include "textout.h"
 
 void saved_path(char out[SAVED_PATH], const char *state)
 {
@@ -111,17 +112,14 @@ Nl__Config *saved_lay(
 
 static char *layer_text(const Nl__Config *kept, const Nl__Config *file, size_t *bytes, bool *any)
 {
-	char *text = NULL;
-	FILE *out = open_memstream(&text, bytes);
+	struct textout text;
+	FILE *out = textout_open(&text);
 
 	if (!out)
 		return NULL;
 	fputs("# Changes saved by natlockctl, laid over the configuration file.\n", out);
 	*any = conf_print_since(out, kept, file);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return textout_close(&text, bytes);
 }
 
 /* The folder's entry is on disk too. */

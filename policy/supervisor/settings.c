@@ -13,6 +13,7 @@
 #include "configure.h"
 #include "operator_dispatch.h"
 #include "saved.h"
+#include "textout.h"
 
 /* The layer on disk is to say what `config` says at the request's paths. *kept is what a start gives then. 1: there is a
  * layer, 0: it is not needed any more, -1 with *t. */
@@ -201,7 +202,11 @@ static int make_view(struct operator_peer *p, const Nl__ConfigRequest *m, struct
 
 	*v = (struct view){.config = s->config};
 	switch (m->what) {
-	case NL__CONFIG_REQUEST__WHAT__CHANGED: v->base = v->owned = conf_defaults(); break;
+	case NL__CONFIG_REQUEST__WHAT__CHANGED:
+		v->base = v->owned = conf_defaults();
+		if (!v->base)
+			return trouble(t, EXIT_FAILED, "E0520", "no memory for one more configuration");
+		break;
 	case NL__CONFIG_REQUEST__WHAT__UNSAVED:
 		v->base = s->kept;
 		v->by_name = true;
@@ -250,12 +255,13 @@ static void show_plan(FILE *out, const struct supervisor *s, const Nl__Config *c
 static int show(struct operator_peer *p, const Nl__ConfigRequest *m, const struct view *v)
 {
 	const Nl__Hub *hub = hub_of(p, m, v);
-	char *text = NULL;
+	struct textout text;
 	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
+	FILE *out = textout_open(&text);
+	char *whole;
 
 	if (!out)
-		return -ENOMEM;
+		return answer_text(p, NULL, 0);
 	if (hub)
 		show_hub(out, v, hub, m->path, m->json);
 	else
@@ -264,8 +270,8 @@ static int show(struct operator_peer *p, const Nl__ConfigRequest *m, const struc
 		show_plan(out, p->op->super, v->config);
 	if (m->json)
 		fputc('\n', out);
-	fclose(out);
-	return answer_text(p, text, bytes);
+	whole = textout_close(&text, &bytes);
+	return answer_text(p, whole, bytes);
 }
 
 int operator_on_config_request(

@@ -190,34 +190,40 @@ static void forget_ended(struct store *s, uint64_t now_ms)
 		*slot_of(s, s->lease[i].ip_be) = (uint32_t)i + 1;
 }
 
-/* A line that ends at `end` of the file. Ended leases that made room when it was written are there again now. */
-static void load_line(struct store *s, const char *line, size_t n, off_t end)
+/*
+ * A line that ends at `end` of the file. Ended leases that made room when it was written are there again now. -ENOMEM: a
+ * lease is on disk and not known, so the journal is as good as unread.
+ */
+static int load_line(struct store *s, const char *line, size_t n, off_t end)
 {
 	struct store_lease l;
+	int error = 0;
 
 	if (n == 0)
-		return;
-	if (store_parse(line, n, &l) == 0 && remember(s, &l) == -ENOSPC) {
+		return 0;
+	if (store_parse(line, n, &l) == 0 && (error = remember(s, &l)) == -ENOSPC) {
 		forget_ended(s, l.created_ms);
-		remember(s, &l);
+		error = remember(s, &l);
 	}
 	s->lines++;
 	s->bytes = end;
+	return error == -ENOMEM ? error : 0;
 }
 
-static void load(struct store *s)
+static int load(struct store *s)
 {
 	char buffer[2 * STORE_LINE];
 	size_t have = 0;
+	int error = 0;
 	ssize_t n;
 
-	while ((n = read(s->fd, buffer + have, sizeof(buffer) - have)) > 0) {
+	while (error == 0 && (n = read(s->fd, buffer + have, sizeof(buffer) - have)) > 0) {
 		char *line = buffer, *end;
 
 		have += (size_t)n;
 		s->room += n;
-		while ((end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
-			load_line(s, line, (size_t)(end - line),
+		while (error == 0 && (end = memchr(line, '\n', have - (size_t)(line - buffer)))) {
+			error = load_line(s, line, (size_t)(end - line),
 				s->room - (off_t)have + (end + 1 - buffer));
 			line = end + 1;
 		}
@@ -227,7 +233,9 @@ static void load(struct store *s)
 			have = 0;
 	}
 	s->torn = have > 0;
-	load_line(s, buffer, have, s->room); /* only its newline may be missing */
+	if (error == 0)
+		error = load_line(s, buffer, have, s->room); /* only its newline may be missing */
+	return error;
 }
 
 static void sync_folder(const struct store *s)
@@ -242,11 +250,19 @@ static void sync_folder(const struct store *s)
 
 static int open_journal(struct store *s)
 {
+	int error;
+
 	s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd < 0)
 		return -errno;
 	s->bytes = s->room = 0;
-	load(s);
+	s->lines = 0;
+	error = load(s);
+	if (error) {
+		close(s->fd);
+		s->fd = -1;
+		return error;
+	}
 	if (s->room == 0)
 		sync_folder(s); /* a new file's name must be on disk too */
 	return 0;
@@ -450,7 +466,9 @@ int store_sync(struct store *s)
 
 	if (s->queued == 0)
 		return 0;
-	if (s->path[0])
+	while (error == 0 && s->capacity < s->leases + s->queued && s->capacity < STORE_LEASES)
+		error = grow(s); /* before it is on disk: what is there must be known */
+	if (error == 0 && s->path[0])
 		error = append(s);
 	for (i = 0; i < s->queued && error == 0; i++)
 		error = remember(s, &s->queue[i]);

@@ -1,7 +1,7 @@
 /*
  * For the natproxy targets: a started core whose kernel is the fuzzer's input. Each socket call
  * takes a byte of it to decide how it ends. Included by one target each; the state is static and
- * made anew for every input.
+ * as new for every input.
  */
 #ifndef NATLOCK_TESTS_FUZZ_NATPROXY_H
 #define NATLOCK_TESTS_FUZZ_NATPROXY_H
@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "natproxy.h"
+#include "rewind.h"
 
 enum { FUZZ_FDS = 256, FUZZ_FIRST_FD = 16 };
 
@@ -59,176 +59,12 @@ static void need_open(int fd)
 		abort();
 }
 
-int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
-	const struct sock_address *to, const struct sock_age *age)
+static void forget_fd(int fd)
 {
-	return new_fd();
-}
-int sock_connect_result(struct sock_host *h, int fd)
-{
-	need_open(fd);
-	return take() > 200 ? -ECONNREFUSED : 0;
-}
-int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone)
-{
-	return new_fd();
-}
-int sock_accept(struct sock_host *h, int fd, struct sock_address *peer)
-{
-	need_open(fd);
-	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
-	return take() & 1 ? new_fd() : -EAGAIN;
-}
-int sock_local(struct sock_host *h, int fd, struct sock_address *out)
-{
-	need_open(fd);
-	*out = (struct sock_address){inet_addr("10.9.9.9"), (uint16_t)(1024 + fd)};
-	return 0;
-}
-ssize_t sock_write(
-	struct sock_host *h, int fd, const struct iovec *piece, size_t pieces, bool urgent)
-{
-	size_t all = 0;
-	need_open(fd);
-	for (size_t i = 0; i < pieces; i++)
-		all += piece[i].iov_len;
-	const uint8_t how = take();
-	if (how > 240)
-		return how & 1 ? -EPIPE : -EAGAIN;
-	return (ssize_t)(how < 128 ? all : all * how / 256);
-}
-ssize_t sock_read(struct sock_host *h, int fd, const struct iovec *piece, size_t pieces)
-{
-	size_t all = 0;
-	need_open(fd);
-	for (size_t i = 0; i < pieces; i++)
-		all += piece[i].iov_len;
-	const uint8_t how = take();
-	if (how > 220)
-		return how > 250 ? -ECONNRESET : how & 1 ? 0 : -EAGAIN;
-	return (ssize_t)(all * how / 220);
-}
-bool sock_at_mark(struct sock_host *h, int fd)
-{
-	return take() > 250;
-}
-int sock_finish(struct sock_host *h, int fd)
-{
-	need_open(fd);
-	return 0;
-}
-void sock_close(struct sock_host *h, int fd, bool reset)
-{
-	need_open(fd);
 	host.open[fd] = false;
 }
-int sock_udp(struct sock_host *h, const struct sock_place *at)
-{
-	return new_fd();
-}
-int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp)
-{
-	return -EPROTO;
-}
 
-int sock_adopt_echo(struct sock_host *h, int fd)
-{
-	return -EPROTO;
-}
-
-int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device)
-{
-	return new_fd();
-}
-int sock_echo(struct sock_host *h, const struct sock_place *at)
-{
-	return new_fd();
-}
-int sock_source(
-	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
-{
-	*ip_be = inet_addr("10.9.9.9");
-	return 0;
-}
-bool sock_stranded(struct sock_host *h, int fd)
-{
-	need_open(fd);
-	return take() > 250;
-}
-void sock_fragment(struct sock_host *h, int fd, bool allowed)
-{
-	need_open(fd);
-}
-void sock_forgive(struct sock_host *h, int fd)
-{
-	need_open(fd);
-}
-/* What the kernel would answer EINVAL to, however it feels today. */
-static void need_whole(const struct sock_datagram *d)
-{
-	size_t all = 0;
-	for (uint32_t i = 0; i < d->pieces; i++)
-		all += d->piece[i].iov_len;
-	if (d->segment && (all != d->bytes || all <= d->segment || all > RING_RUN_BYTES ||
-				  all > (size_t)d->segment * SOCK_RUN_DATAGRAMS))
-		abort();
-}
-
-int sock_send(struct sock_host *h, int fd, const struct sock_datagram *batch, int count)
-{
-	need_open(fd);
-	const uint8_t how = take();
-	static const int errors[] = {-ECONNREFUSED, -EAGAIN, -EINVAL, -EIO, -EMSGSIZE, -EPERM};
-	for (int i = 0; i < count; i++)
-		need_whole(&batch[i]);
-	if (how > 200)
-		return errors[how % 6];
-	return 1 + how % count;
-}
-int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int count)
-{
-	need_open(fd);
-	const uint8_t how = take();
-	if (how > 200)
-		return how & 1 ? -ECONNREFUSED : -EAGAIN;
-	const int n = 1 + how % count;
-	for (int i = 0; i < n; i++) {
-		size_t all = 0, first = batch[i].piece[0].iov_len;
-		for (uint32_t k = 0; k < batch[i].pieces; k++)
-			all += batch[i].piece[k].iov_len;
-		batch[i].bytes = (uint32_t)(all * take() / 256);
-		batch[i].truncated = false;
-		batch[i].segment = (uint16_t)(take() & 1 ? take() << 4 : 0);
-		if (batch[i].segment >= batch[i].bytes)
-			batch[i].segment = 0;
-		batch[i].ttl = batch[i].tos = 64;
-		batch[i].lost = take();
-		batch[i].peer = (struct sock_address){htonl(0x08080800U | take()), take()};
-		for (size_t k = 0; k < first && k < 32; k++)
-			((uint8_t *)batch[i].piece[0].iov_base)[k] = take();
-	}
-	return n;
-}
-int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
-{
-	need_open(fd);
-	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
-	return 0;
-}
-int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)
-{
-	need_open(fd);
-	*out = (struct sock_error){
-		.to = {htonl(0x08080800U | take()), take()}, .type = 3, .code = take()};
-	return take() & 1;
-}
-void sock_watch(struct sock_host *h, int fd, unsigned int events)
-{
-	need_open(fd);
-}
-void sock_forget(struct sock_host *h, int fd)
-{
-}
+#include "fuzz_sock.h"
 
 static void on_event(void *context, const Nl__EventRow *event)
 {
@@ -264,22 +100,6 @@ static void on_alg_silent(void *context)
 static int on_end(void *context, const Nl__FlowEnd *m)
 {
 	return 0;
-}
-
-static void *zeroed(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0);
-	if (p == MAP_FAILED)
-		abort();
-	return p;
-}
-
-/* Used pages only are given back, so a run costs what it touched. */
-static void wipe(void *p, size_t n)
-{
-	if (madvise(p, n, MADV_DONTNEED))
-		abort();
 }
 
 /* What differs of a configuration from the one at boot. */
@@ -357,26 +177,23 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 		abort();
 }
 
-static void fuzz_begin(const uint8_t *bytes, size_t n)
+/* Both ends of the ring and both owners' books, which are not in rewound memory. */
+struct books {
+	struct link inside, outside;
+	struct arena own, broker;
+	struct drops drops;
+};
+
+static void boot(void)
 {
-	const size_t slots = NATPROXY_INSPECTED * natproxy_inspect_bytes();
-	if (!np) {
-		np = zeroed(sizeof(*np));
-		inspects = zeroed(slots);
-		region[0] = zeroed(sizeof(struct ring_region));
-		region[1] = zeroed(sizeof(struct ring_region));
-		own.base = zeroed(ARENA_BYTES);
-		broker.base = zeroed(ARENA_BYTES);
-	}
-	wipe(np, sizeof(*np));
-	wipe(inspects, slots);
-	wipe(region[0], sizeof(struct ring_region));
-	wipe(region[1], sizeof(struct ring_region));
-	arena_init(&own, ARENA_NATPROXY, own.base);
-	arena_init(&broker, ARENA_BROKER, broker.base);
+	np = rewind_alloc(sizeof(*np));
+	inspects = rewind_alloc(NATPROXY_INSPECTED * natproxy_inspect_bytes());
+	region[0] = rewind_alloc(sizeof(struct ring_region));
+	region[1] = rewind_alloc(sizeof(struct ring_region));
+	arena_init(&own, ARENA_NATPROXY, rewind_alloc(ARENA_BYTES));
+	arena_init(&broker, ARENA_BROKER, rewind_alloc(ARENA_BYTES));
 	view.base[ARENA_BROKER] = view.base[ARENA_NETSTACK] = broker.base;
 	view.base[ARENA_NATPROXY] = own.base;
-	host = (struct sock_host){.input = bytes, .left = n};
 	link_init(&inside, region[0], region[1], ACTOR_NATPROXY, ACTOR_NETSTACK,
 		link_arenas(DATA_PATH_SHARED, ACTOR_NETSTACK, ACTOR_NATPROXY),
 		link_release_op(ACTOR_NATPROXY, ACTOR_NETSTACK), -1);
@@ -395,6 +212,23 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 		.echo_allowed = true,
 	};
 	configure(&s, 0);
+	rewind_keep();
+}
+
+static void fuzz_begin(const uint8_t *bytes, size_t n)
+{
+	static struct books before;
+	if (!np) {
+		boot();
+		before = (struct books){inside, outside, own, broker, drops};
+	}
+	rewind_back();
+	inside = before.inside;
+	outside = before.outside;
+	own = before.own;
+	broker = before.broker;
+	drops = before.drops;
+	host = (struct sock_host){.input = bytes, .left = n};
 	natproxy_time(np, 1000000000, 1);
 	natproxy_start(np);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rewind.h"
 #include "stack.h"
 #include "topology.h"
 #include "wire/wire.h"
@@ -76,23 +77,19 @@ static void boot(void)
 		.half_open_per_guest = 16,
 		.strict = strict};
 	struct stack_env e = {&to_broker, &to_natproxy, &own, &view, &drops};
-	for (int i = 0; i < 4; i++) {
-		if (!region[i])
-			region[i] = aligned_alloc(64, sizeof(struct ring_region));
-		memset(region[i], 0, 3 * 64);
-	}
+	for (int i = 0; i < 4; i++)
+		region[i] = rewind_alloc(sizeof(struct ring_region));
 	join(&to_broker, 0, 1, ACTOR_NETSTACK, ACTOR_BROKER);
 	join(&broker, 1, 0, ACTOR_BROKER, ACTOR_NETSTACK);
 	join(&to_natproxy, 2, 3, ACTOR_NETSTACK, ACTOR_NATPROXY);
 	join(&natproxy, 3, 2, ACTOR_NATPROXY, ACTOR_NETSTACK);
-	arena_init(&own, ARENA_NETSTACK, own.base ? own.base : calloc(1, ARENA_BYTES));
-	arena_init(&frames, ARENA_BROKER, frames.base ? frames.base : calloc(1, ARENA_BYTES));
-	arena_init(&reads, ARENA_NATPROXY, reads.base ? reads.base : calloc(1, ARENA_BYTES));
+	arena_init(&own, ARENA_NETSTACK, rewind_alloc(ARENA_BYTES));
+	arena_init(&frames, ARENA_BROKER, rewind_alloc(ARENA_BYTES));
+	arena_init(&reads, ARENA_NATPROXY, rewind_alloc(ARENA_BYTES));
 	view.base[ARENA_NETSTACK] = own.base;
 	view.base[ARENA_BROKER] = frames.base;
 	view.base[ARENA_NATPROXY] = reads.base;
-	free(stack);
-	stack = calloc(1, stack_size());
+	stack = rewind_alloc(stack_size());
 	now = UINT64_C(1000000000000);
 	stack_init(stack, &c, &e, now);
 }
@@ -262,15 +259,62 @@ static uint16_t size_of_parts(uint8_t head, uint32_t n)
 	return head & 0x40 ? (uint16_t)(1 + n * 7 % 1600) : 0;
 }
 
+/* What a run changes beside rewound memory, as it is with the one connection open. */
+struct books {
+	struct link to_broker, to_natproxy, broker, natproxy;
+	struct arena own, frames, reads;
+	struct arena_view view;
+	struct drops drops;
+	struct stack *stack;
+	uint64_t now;
+	uint32_t open_iss;
+};
+
+static void open_books(struct books *b, bool strict_path)
+{
+	strict = strict_path;
+	boot();
+	open_flow_segment(100, 2, "", 0);
+	open_flow_segment(101, 16, "", 0);
+	*b = (struct books){to_broker, to_natproxy, broker, natproxy, own, frames, reads, view,
+		drops, stack, now, open_iss};
+}
+
+static void back_to(const struct books *b)
+{
+	to_broker = b->to_broker;
+	to_natproxy = b->to_natproxy;
+	broker = b->broker;
+	natproxy = b->natproxy;
+	own = b->own;
+	frames = b->frames;
+	reads = b->reads;
+	view = b->view;
+	drops = b->drops;
+	stack = b->stack;
+	now = b->now;
+	open_iss = b->open_iss;
+}
+
+static void begin(bool strict_path)
+{
+	static struct books books[2];
+	if (!stack) {
+		open_books(&books[0], false);
+		open_books(&books[1], true);
+		rewind_keep();
+	}
+	rewind_back();
+	strict = strict_path;
+	back_to(&books[strict_path]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static uint8_t frame[FRAME_MAX + 64];
 	struct wire_in in = wire_in(bytes, size);
-	strict = size & 1;
-	boot();
-	open_flow_segment(100, 2, "", 0);
-	open_flow_segment(101, 16, "", 0);
+	begin(size & 1);
 	for (unsigned int i = 0; i < RECORDS_MAX && wire_left(&in) > 3; i++) {
 		uint8_t head = wire_u8(&in);
 		uint32_t n = wire_u16(&in) % FRAME_MAX;
