@@ -8,7 +8,7 @@ import os, pathlib, re, subprocess, tempfile, threading, time
 import pytest
 
 REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error:|DEADLYSIGNAL|Sanitizer: CHECK failed|Sanitizer: nested bug")
-FRAME = re.compile(r"\((/\S*?/)?([\w.-]+)\+(0x[0-9a-f]+)\)")
+FRAME = re.compile(r"\((/\S+)\+(0x[0-9a-f]+)\)")
 END = re.compile(r".*(was killed by its policy|was ended by signal (?!9\b)\d+|ended with status 99).*")
 EXIT_REPORTED = 99  # tests/sanitize/options.c
 
@@ -35,31 +35,35 @@ class Reports:
         with self.lock:
             self.text += text
 
-    def take(self):
-        """What was reported since the last time."""
+    def new(self, folder, pattern):
+        """What was appended to the files below a folder since the last time."""
+        new = ""
+        for path in sorted(folder.rglob(pattern)):
+            text = path.read_text(errors="replace")
+            new += text[self.seen.get(path, 0):]
+            self.seen[path] = len(text)
+        return new
+
+    def take(self, folder=None):
+        """What came since the last time: reports, and ends of workers that logs and outputs below a folder tell of."""
         with self.lock:
             text, self.text = self.text, ""
+        if folder:
+            text += "".join(m.group(0) + "\n" for m in END.finditer(self.new(folder, "*.log")))
+            output = self.new(folder, "output")
+            text += output if REPORT.search(output) or END.search(output) else ""
         return text
-
-    def ends(self, folder):
-        """Ends of workers that the logs below a folder tell of, since the last time."""
-        found = []
-        for path in sorted(folder.rglob("*.log")):
-            text = path.read_text(errors="replace")
-            found += [m.group(0) for m in END.finditer(text[self.seen.get(path, 0):])]
-            self.seen[path] = len(text)
-        return found
 
 
 reports = Reports()
 
 
 def with_names(text):
+    """A worker sees its own path from outside its root, so it can be found."""
     def name(frame):
-        binary = pathlib.Path(os.environ["NATLOCK_BIN"]) / frame[2]
-        if not binary.exists():
+        if not os.path.exists(frame[1]):
             return frame[0]
-        return subprocess.check_output(["addr2line", "-pfe", binary, frame[3]], text=True).strip()
+        return subprocess.check_output(["addr2line", "-pfe", frame[1], frame[2]], text=True).strip()
 
     return FRAME.sub(name, text)
 
@@ -82,9 +86,7 @@ def pytest_configure(config):
 def pytest_runtest_teardown(item):
     yield
     time.sleep(0.02)
-    text = reports.take()
-    if "world" in item.funcargs:
-        text += "".join(end + "\n" for end in reports.ends(item.funcargs["world"].folder))
+    text = reports.take(item.funcargs["world"].folder if "world" in item.funcargs else None)
     if REPORT.search(text) or END.search(text):
         pytest.fail("reported meanwhile:\n" + with_names(text), pytrace=False)
     elif text:
