@@ -5,10 +5,11 @@
  * docs/policy.md, checked against every rule; the first that is broken stops the build. They judge
  * what the filter will allow (the parsed conditions), never the spelling.
  *
- * Workers (actors of topology.def) face all promises. The supervisor and the tool make processes,
- * open files and know their descriptors only at run time; for them remain: a reason on each rule,
- * no executable memory, no call whose whole meaning lies in an argument left open, a bar on the
- * count.
+ * Workers (actors of topology.def) face all promises, and so does what a sanitizer adds to them in
+ * tests/sanitize. The supervisor and the tool make processes, open files and know their descriptors
+ * only at run time; for them remain: a reason on each rule, no executable memory, no call whose
+ * whole meaning lies in an argument left open, a bar on the count. The loader of a sanitized worker
+ * maps code: what it may map executable it may not map writable.
  */
 #include "lint.h"
 
@@ -31,6 +32,8 @@ static const struct bar bars[] = {
 	{"natproxy", 30},
 	{"supervisor", 87},
 	{"ctl", 24},
+	{"sanitizer", 12},
+	{"loader", 12},
 };
 
 /* What leads to a rule of the stage rare. docs/policy.md explains each. */
@@ -71,13 +74,15 @@ static bool admits_bit(const struct policy_condition *c, uint64_t bit)
 
 /* Memory that is writable now and code later is how an exploit begins; a worker is static and maps
  * no code. */
-static int refuse_exec(const struct policy_rule *rule, struct policy_error *error)
+static int refuse_exec(
+	const struct policy *policy, const struct policy_rule *rule, struct policy_error *error)
 {
+	bool loads = strcmp(policy->actor, "loader") == 0;
 	struct words_argument prot;
 	if (!words_argument(rule->call, "prot", &prot))
 		return 0;
 	const struct policy_condition *c = policy_condition_on(rule, "prot");
-	if (c && !admits_bit(c, PROT_EXEC))
+	if (c && (!admits_bit(c, PROT_EXEC) || (loads && !admits_bit(c, PROT_WRITE))))
 		return 0;
 	return refuse(error, rule->line, "add: prot in READ|WRITE", "%s may make executable memory",
 		rule->call);
@@ -187,11 +192,16 @@ static int refuse_groundless(const struct policy_rule *rule, struct policy_error
 		rule->call);
 }
 
+static bool faces_all(const struct policy *policy)
+{
+	return words_has_topology(policy->actor) || strcmp(policy->actor, "sanitizer") == 0;
+}
+
 static int lint_rule(const struct policy *policy, unsigned int index, struct policy_error *error)
 {
 	const struct policy_rule *rule = &policy->rule[index];
-	bool worker = words_has_topology(policy->actor);
-	int ret = rule->stage == POLICY_BOOT && !worker ? 0 : refuse_exec(rule, error);
+	bool worker = faces_all(policy);
+	int ret = rule->stage == POLICY_BOOT && !worker ? 0 : refuse_exec(policy, rule, error);
 	if (rule->stage == POLICY_BOOT)
 		return ret;
 	if (ret == 0)

@@ -291,5 +291,7 @@ int main(int argc, char **argv)
 	printf("{");
 	report(&line[0], "forth", ", ");
 	report(&line[1], "back", "}\n");
+	for (unsigned int i = 0; i < 2; i++)
+		free(line[i].ring);
 	return 0;
 }

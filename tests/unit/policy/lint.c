@@ -53,6 +53,24 @@ Test(lint, nothing_is_executable)
 	refused(BOSS("pkey_mprotect *" WHY), 3, "executable");
 }
 
+Test(lint, what_is_mapped_as_code_is_never_writable)
+{
+#define LOADER(rules) "actor loader\nstage run\n" rules CAN_EXIT
+	passes(LOADER("mmap prot in READ|EXEC, flags in PRIVATE|FIXED" WHY));
+	refused(LOADER("mmap prot in READ|WRITE|EXEC, flags in PRIVATE" WHY), 3, "executable");
+	refused(LOADER("mprotect *" WHY), 3, "executable");
+}
+
+Test(lint, a_sanitizer_promises_what_a_worker_does)
+{
+#define SANITIZER(rules) "actor sanitizer\nstage run\n" rules CAN_EXIT
+	passes(SANITIZER("write fd = 2" WHY));
+	refused(SANITIZER("write *" WHY), 3, "leaves 'fd' open");
+	refused(SANITIZER("openat dirfd = AT_FDCWD, flags = 0" WHY), 3, "file system");
+	refused(SANITIZER("ptrace request = 0" WHY), 3, "power");
+	refused(SANITIZER("mprotect prot in READ|EXEC" WHY), 3, "executable");
+}
+
 Test(lint, sockets_are_for_two)
 {
 	const char *rule = "socket domain = INET, type = STREAM, protocol = TCP" WHY;
