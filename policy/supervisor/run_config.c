@@ -75,7 +75,38 @@ static bool add_publish(Nl__Hub *hub, const struct options_publish *p)
 	m->proto = p->udp ? NL__PUBLISH__PROTO__udp : NL__PUBLISH__PROTO__tcp;
 	m->listen = endpoint(p->listen_be, p->listen_port);
 	m->to = endpoint(hub->dhcp->range->from->be, p->guest_port);
-	return m->listen && m->to && append((void ***)&hub->nat->publish, &hub->nat->n_publish, m);
+	if (m->listen && m->to && append((void ***)&hub->nat->publish, &hub->nat->n_publish, m))
+		return true;
+	nl__publish__free_unpacked(m, NULL);
+	return false;
+}
+
+static Nl__Mac *mac_message(const uint8_t mac[6])
+{
+	Nl__Mac *m = malloc(sizeof(*m));
+	uint8_t *octets = malloc(6);
+
+	if (!m || !octets) {
+		free(m);
+		free(octets);
+		return NULL;
+	}
+	nl__mac__init(m);
+	m->has_octets = true;
+	m->octets = (ProtobufCBinaryData){6, memcpy(octets, mac, 6)};
+	return m;
+}
+
+static Nl__Ip4 *address_message(uint32_t ip_be)
+{
+	Nl__Ip4 *m = malloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	nl__ip4__init(m);
+	m->has_be = true;
+	m->be = ip_be;
+	return m;
 }
 
 static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
@@ -86,19 +117,13 @@ static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
 		return false;
 	nl__reservation__init(m);
 	m->name = strdup("guest");
-	m->mac = malloc(sizeof(*m->mac));
-	m->address = malloc(sizeof(*m->address));
-	if (!m->name || !m->mac || !m->address)
-		return false;
-	nl__mac__init(m->mac);
-	nl__ip4__init(m->address);
-	m->mac->has_octets = m->address->has_be = true;
-	m->mac->octets.data = malloc(6);
-	m->mac->octets.len = m->mac->octets.data ? 6 : 0;
-	if (m->mac->octets.data)
-		memcpy(m->mac->octets.data, mac, 6);
-	m->address->be = hub->dhcp->range->from->be;
-	return append((void ***)&hub->dhcp->reservations, &hub->dhcp->n_reservations, m);
+	m->mac = mac_message(mac);
+	m->address = address_message(hub->dhcp->range->from->be);
+	if (m->name && m->mac && m->address &&
+		append((void ***)&hub->dhcp->reservations, &hub->dhcp->n_reservations, m))
+		return true;
+	nl__reservation__free_unpacked(m, NULL);
+	return false;
 }
 
 static bool lay_over(Nl__Config *config, const struct options *o, const uint8_t mac[6])
