@@ -146,7 +146,8 @@ void tcp_cubic_rtt(struct tcp *t, const struct tcp_ack *a)
 	}
 	if (a->rtt_us && (!h->now_us || a->rtt_us < h->now_us))
 		h->now_us = a->rtt_us;
-	h->samples += a->rtt_us && h->samples < HYSTART_SAMPLES;
+	if (a->rtt_us && h->samples < HYSTART_SAMPLES)
+		h->samples++;
 	if (h->samples >= HYSTART_SAMPLES && h->last_us) {
 		if (h->cautious && h->now_us < h->base_us) {
 			h->cautious = false;
