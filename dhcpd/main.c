@@ -420,10 +420,11 @@ static int dhcpd_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 {
 	struct dhcpd *self = opaque;
 	struct hash_key key;
-	void *memory = calloc(1, lease_bytes(LEASE_MAX));
+	void *memory;
 	self->actor = a;
 	if (!boot->hub || boot->entropy.len < sizeof(key))
 		return -EINVAL;
+	memory = calloc(1, lease_bytes(LEASE_MAX));
 	if (!memory)
 		return -ENOMEM;
 	memcpy(&key, boot->entropy.data, sizeof(key));

@@ -66,7 +66,7 @@ const char *log_mac(char *out, const uint8_t mac[6], char separator)
 	static const char upper[] = "0123456789ABCDEF";
 	const char *set = separator == ':' ? digits : upper;
 
-	for (int i = 0; i < 6; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		out[3 * i] = set[mac[i] >> 4];
 		out[3 * i + 1] = set[mac[i] & 15];
 		out[3 * i + 2] = i < 5 ? separator : '\0';

@@ -106,7 +106,7 @@ static int read_mac(Nl__Mac *m, const char *text)
 	}
 	if (strlen(text) != 17 || (text[2] != ':' && text[2] != '-'))
 		return -EINVAL;
-	for (int i = 0; i < 6; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
 
 		if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != text[2]))

@@ -23,7 +23,8 @@ struct reader {
 
 static int fail_at(struct reader *r, const yaml_mark_t *at, const char *what)
 {
-	return reflect_fail(r->error, (int)at->line + 1, (int)at->column + 1, "%s", what);
+	reflect_fail(r->error, (int)at->line + 1, (int)at->column + 1, "%s", what);
+	return -EINVAL;
 }
 
 /* libyaml tells the place of a wrong byte as an offset only. */

@@ -186,7 +186,7 @@ static uint32_t find(struct dnscache *c, uint64_t hash, const struct dnsmsg_ques
 
 static size_t trailer(const struct dnscache_entry *e)
 {
-	return 2U * (e->ttls + e->addresses);
+	return 2 * ((size_t)e->ttls + e->addresses);
 }
 
 static void count_down(uint8_t *message, size_t at, uint32_t age_s)
@@ -206,14 +206,14 @@ static void serve(const struct dnscache *c, const struct dnscache_entry *e, cons
 	const uint32_t age_s = (uint32_t)((now_ns - e->born_ns) / second_ns);
 	copy_out(c, e, 0, e->bytes, out);
 	copy_out(c, e, e->bytes, trailer(e), places);
-	for (uint32_t i = 0; i < e->ttls; i++)
+	for (size_t i = 0; i < e->ttls; i++)
 		count_down(out, dnsmsg_field(places, 2 * i), age_s);
 	memcpy(out, query, 2);
 	memcpy(out + DNSMSG_HEADER_BYTES, query + DNSMSG_HEADER_BYTES, e->name_bytes);
 	dnsmsg_put_field(out, 2, (uint16_t)(dnsmsg_field(out, 2) & ~FLAG_AA));
 	served->bytes = e->bytes;
 	served->addresses = e->addresses;
-	for (uint32_t i = 0; i < e->addresses; i++)
+	for (size_t i = 0; i < e->addresses; i++)
 		served->address_at[i] = dnsmsg_field(places, 2 * (e->ttls + i));
 }
 

@@ -210,10 +210,8 @@ static uint32_t choose(
 		const uint64_t until = d->upstream[i].avoid_until_ns;
 		if (useless >> i & 1)
 			continue;
-		if (best == DNSREDIR_UPSTREAMS)
-			best = i;
-		else if (d->upstream[best].avoid_until_ns > now_ns &&
-			 until < d->upstream[best].avoid_until_ns)
+		if (best == DNSREDIR_UPSTREAMS || (d->upstream[best].avoid_until_ns > now_ns &&
+							  until < d->upstream[best].avoid_until_ns))
 			best = i;
 		good += until <= now_ns;
 	}

@@ -104,7 +104,8 @@ static void hang_up(struct natproxy *np, struct flow *f, struct dnstcp_stream *s
 static void lose_server(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
 	s->closing = s->asked > 0;
-	s->tried += s->query_bytes > 0;
+	if (s->query_bytes > 0)
+		s->tried++;
 	s->asked = 0;
 	s->sent = 0;
 	hang_up(np, f, s);

@@ -46,7 +46,7 @@ static void say_failure(struct natproxy *np, const struct publish *p, int error,
 		natproxy_diagnostic(np,
 			"port %u needs privilege (net.ipv4.ip_unprivileged_port_start=1024). Use "
 			"--publish %u:%u.",
-			p->listen.port, PORT_BASE + p->listen.port, p->to.port);
+			p->listen.port, PORT_BASE + (unsigned int)p->listen.port, p->to.port);
 	else if (error == -EADDRNOTAVAIL)
 		natproxy_diagnostic(np,
 			"cannot listen on %s:%u/%s: not an address of this host. Choose one that "

@@ -106,11 +106,11 @@ struct nat_request {
 	struct sock_address guest, remote;
 };
 /*
- * Opens a session and links it into the flow's list `*siblings`. Returns 0 with *ref set, -EDQUOT
+ * Opens a session and links it into the flow's list `*siblings`. Returns 0 with *out set, -EDQUOT
  * when this guest is at a limit, -ENOSPC when the table is full.
  */
 int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64_t wall_ms,
-	uint32_t *siblings, uint32_t *ref);
+	uint32_t *siblings, uint32_t *out);
 void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings);
 /* The far end answered. */
 void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outside);

@@ -81,11 +81,11 @@ struct pinholes {
 void pinhole_init(struct pinholes *p, const struct hash_key *key);
 
 /*
- * Applies every rule. Granted: *ref names a new entry with fd -1, whose outside end the caller
+ * Applies every rule. Granted: *out names a new entry with fd -1, whose outside end the caller
  * fills in, or which it closes when no socket is to be had.
  */
 enum pinhole_refusal pinhole_open(
-	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns, uint32_t *ref);
+	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns, uint32_t *out);
 void pinhole_close(struct pinholes *p, uint32_t ref);
 /* Whether a connection from this peer may come in; true at most once for each entry. */
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be);

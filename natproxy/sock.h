@@ -145,8 +145,8 @@ int sock_adopt_echo(struct sock_host *h, int fd);
 /* A UDP socket that talks to one peer only, from a random port, by this device (NULL any). Syscalls: socket setsockopt
  * connect close */
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device);
-/* A ping socket whose identifier is the port of `at` if nobody has it. Syscalls: socket setsockopt bind close */
-int sock_echo(struct sock_host *h, const struct sock_place *at);
+/* A ping socket whose identifier is the port of `place` if nobody has it. Syscalls: socket setsockopt bind close */
+int sock_echo(struct sock_host *h, const struct sock_place *place);
 /*
  * Whether what a datagram socket sends from now on may be cut on its way. If not, it leaves with DF,
  * and what the path is known not to take is refused with -EMSGSIZE and an error whose offender is 0.

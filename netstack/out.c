@@ -14,7 +14,8 @@ void out_ethernet(
 	struct stack *s, struct out *o, const uint8_t mac[6], uint32_t port, uint16_t ethertype)
 {
 	memset(&o->desc, 0, sizeof(o->desc));
-	memset(o->header.vnet, 0, sizeof(o->header.vnet) + sizeof(o->header.zero));
+	memset(o->header.vnet, 0, sizeof(o->header.vnet));
+	memset(o->header.zero, 0, sizeof(o->header.zero));
 	o->vnet = (struct wire_vnet){0};
 	o->desc.op = RING_NETSTACK_SEND;
 	o->desc.flow = port;

@@ -167,7 +167,8 @@ static bool cc_duplicates(struct stack *s, struct tcp *t, struct tcp_ack *a)
 	if (!a->duplicate)
 		return false;
 	a->delivered = t->mss;
-	t->dup_acks += t->dup_acks < UINT8_MAX;
+	if (t->dup_acks < UINT8_MAX)
+		t->dup_acks++;
 	if (t->recovery || t->dup_acks < TCP_DUP_ACKS || !seq_lt(t->recover, t->snd_una))
 		return false;
 	tcp_sent_lose(s, t, t->mss);

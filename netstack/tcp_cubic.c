@@ -63,7 +63,7 @@ static uint32_t cubic_curve(const struct stack *s, const struct tcp *t, uint64_t
 	if (ms > 50000)
 		ms = 50000;
 	bytes = ms * ms * ms / 1000000 * t->mss * 4 / 10000 + c->max;
-	if (bytes < 2 * t->mss)
+	if (bytes < INT64_C(2) * t->mss)
 		return 2u * t->mss;
 	return bytes > CWND_MAX ? CWND_MAX : (uint32_t)bytes;
 }
@@ -146,7 +146,8 @@ void tcp_cubic_rtt(struct tcp *t, const struct tcp_ack *a)
 	}
 	if (a->rtt_us && (!h->now_us || a->rtt_us < h->now_us))
 		h->now_us = a->rtt_us;
-	h->samples += a->rtt_us && h->samples < HYSTART_SAMPLES;
+	if (a->rtt_us && h->samples < HYSTART_SAMPLES)
+		h->samples++;
 	if (h->samples >= HYSTART_SAMPLES && h->last_us) {
 		if (h->cautious && h->now_us < h->base_us) {
 			h->cautious = false;

@@ -172,7 +172,7 @@ void tcp_refuse(struct stack *s, const struct tcp_segment *seg)
 /* Most payload of one descriptor: whole segments of a super-frame, or one segment that bears a mark. */
 static uint32_t out_data_limit(const struct tcp *t, uint32_t seq, uint32_t bytes)
 {
-	uint32_t most = TCP_PAYLOAD_MAX / t->mss * t->mss;
+	uint32_t most = (uint32_t)TCP_PAYLOAD_MAX / t->mss * t->mss;
 	if ((t->snd_urgent && seq_lt(seq, t->snd_up)) || tcp_ecn_sends_cwr(t, seq))
 		most = t->mss;
 	return bytes < most ? bytes : most;

@@ -88,7 +88,8 @@ void tcp_rack_dsack(struct tcp *t, const struct tcp_ack *a)
 	t->rack_round = t->snd_nxt;
 	t->reorder_persist = REORDER_PERSIST;
 	t->reordering = true;
-	t->reorder_rounds += t->reorder_rounds < REORDER_ROUNDS_MAX;
+	if (t->reorder_rounds < REORDER_ROUNDS_MAX)
+		t->reorder_rounds++;
 }
 
 void tcp_rack_recovered(struct tcp *t)

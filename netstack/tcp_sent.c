@@ -247,7 +247,7 @@ void tcp_sent_unlose(struct stack *s, struct tcp *t)
 	struct sent_cursor c = tcp_sent_first(t);
 	while (t->lost && c.at) {
 		if (sent_of(s, c.at)->flags & SENT_LOST)
-			tcp_sent_change(s, t, &c, sent_of(s, c.at)->flags & ~SENT_LOST);
+			tcp_sent_change(s, t, &c, sent_of(s, c.at)->flags & ~(unsigned int)SENT_LOST);
 		else
 			tcp_sent_step(s, &c);
 	}

@@ -152,7 +152,8 @@ static void timer_syn(struct stack *s, struct flow *f)
 static void timer_persist(struct stack *s, struct flow *f)
 {
 	struct tcp *t = &f->tcp;
-	t->backoff += t->backoff < 16;
+	if (t->backoff < 16)
+		t->backoff++;
 	if (t->snd_wnd > 0)
 		tcp_send_data(s, f, t->snd_nxt, t->snd_wnd);
 	else
@@ -176,8 +177,10 @@ static void timer_timeout(struct stack *s, struct flow *f)
 		tcp_kill(s, f);
 		return;
 	}
-	t->tries += t->tries < RESEND_TRIES;
-	t->backoff += t->backoff < RESEND_TRIES;
+	if (t->tries < RESEND_TRIES)
+		t->tries++;
+	if (t->backoff < RESEND_TRIES)
+		t->backoff++;
 	s->counts.timeouts++;
 	tcp_cc_timeout(s, t);
 	tcp_timer_set(s, f, TCP_TIMER_RESEND, s->now_ns + tcp_rto(t));

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "change.h"
@@ -169,7 +170,7 @@ static const struct form *form_of(const char *path)
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		if (strcmp(forms[i].path, path) == 0)
 			return &forms[i];
-	return NULL;
+	abort(); /* a verb without a form */
 }
 
 /* Takes a "vrf NAME" off the end of the words. */

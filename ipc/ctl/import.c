@@ -167,7 +167,7 @@ static int hex(char c)
 /* 00-AC-85-40-B5-50 */
 static bool read_mac(const char *text, uint8_t mac[6])
 {
-	for (int i = 0; i < 6; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		int high = hex(text[3 * i]), low = high < 0 ? -1 : hex(text[3 * i + 1]);
 
 		if (low < 0 || text[3 * i + 2] != (i < 5 ? '-' : '\0'))

@@ -13,6 +13,8 @@
 #include "lockdown.h"
 #include "softether.h"
 
+enum { TEXT_CAP = SOFTETHER_TEXT_MAX + 1 }; /* one more shows that it is too long */
+
 /* Until the end or `cap` bytes; bytes read, or -errno. */
 static ssize_t read_all(int fd, char *out, size_t cap)
 {
@@ -37,12 +39,10 @@ static int unreadable(struct failure *f, const char *path, int error)
 		path);
 }
 
-int import_command(const char *path, FILE *out, FILE *err, struct failure *f)
+static int import_text(
+	const char *path, int fd, char *text, FILE *out, FILE *err, struct failure *f)
 {
-	const size_t cap = SOFTETHER_TEXT_MAX + 1; /* one more shows that it is too long */
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *text = malloc(cap);
-	ssize_t bytes = fd < 0 ? -errno : text == NULL ? -ENOMEM : read_all(fd, text, cap);
+	ssize_t bytes = read_all(fd, text, TEXT_CAP);
 	int error;
 
 	if (bytes < 0)
@@ -55,4 +55,15 @@ int import_command(const char *path, FILE *out, FILE *err, struct failure *f)
 			"See which kernel feature is missing: natlock doctor",
 			"cannot confine natlockctl");
 	return import_softether(path, text, (size_t)bytes, out, err, f);
+}
+
+int import_command(const char *path, FILE *out, FILE *err, struct failure *f)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? errno : ENOMEM;
+	char *text = fd < 0 ? NULL : malloc(TEXT_CAP);
+	int code = text == NULL ? unreadable(f, path, error)
+				: import_text(path, fd, text, out, err, f);
+
+	free(text);
+	return code;
 }

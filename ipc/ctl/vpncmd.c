@@ -98,7 +98,7 @@ static int add_mac(struct translation *t, const struct argument *a, const char *
 
 	if (strlen(value) != 12)
 		return add(t, a->ours, value, "");
-	for (int i = 0; i < 6; i++)
+	for (size_t i = 0; i < 6; i++)
 		snprintf(mac + 3 * i, 4, "%.2s%s", value + 2 * i, i < 5 ? ":" : "");
 	return add(t, a->ours, mac, "");
 }

@@ -177,7 +177,7 @@ static bool all_are_born(const struct compare_crew *crew, const struct found *pr
 
 static void wait_for_births(struct compare_crew *crew, struct found *process, pid_t supervisor)
 {
-	const struct timespec pause = {0, BORN_MS * 1000000};
+	const struct timespec pause = {0, BORN_MS * 1000000L};
 	unsigned int tries;
 
 	find_all(crew, process, supervisor);

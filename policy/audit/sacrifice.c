@@ -49,7 +49,8 @@ static void write_file(pid_t pid, const char *name, const char *text)
 	int fd = open(path, O_WRONLY);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void write_maps(pid_t pid, bool outside)

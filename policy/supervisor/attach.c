@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -186,9 +187,10 @@ static int attach_qemu_dgram(const char *rest, const char *target, uint32_t mtu,
 static int attach_fd(const char *rest, const char *target, uint32_t mtu, struct port_offer *offer,
 	struct trouble *t)
 {
-	offer->fd = rest[0] && !rest[strspn(rest, "0123456789")]
-			    ? fcntl(atoi(rest), F_DUPFD_CLOEXEC, 3)
-			    : -1;
+	bool digits = rest[0] && !rest[strspn(rest, "0123456789")];
+	unsigned long number = digits ? strtoul(rest, NULL, 10) : ULONG_MAX;
+
+	offer->fd = number <= INT_MAX ? fcntl((int)number, F_DUPFD_CLOEXEC, 3) : -1;
 	return offer->fd < 0 ? cannot(t, target, EBADF) : 0;
 }
 

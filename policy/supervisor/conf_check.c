@@ -119,8 +119,8 @@ static int check_policy(struct conf_check *c, const Nl__Policy *policy)
 {
 	uint64_t min = policy->restart_backoff_min->ms, max = policy->restart_backoff_max->ms;
 	const struct conf_range ranges[] = {
-		{"restart_backoff_min", min, 10, 3600 * CONF_SECOND, true},
-		{"restart_backoff_max", max, 10, 3600 * CONF_SECOND, true},
+		{"restart_backoff_min", min, 10, 3600ull * CONF_SECOND, true},
+		{"restart_backoff_max", max, 10, 3600ull * CONF_SECOND, true},
 	};
 	struct conf_place longest = conf_at(&policy->base, "restart_backoff_max");
 	int error = conf_ranges(c, &policy->base, "policy", ranges, 2);

@@ -217,7 +217,7 @@ static int check_reservations(
 int conf_check_dhcp(struct conf_check *c, const Nl__Dhcp *dhcp, const struct conf_hub_subnet *s)
 {
 	const struct conf_range lease = {
-		"lease", dhcp->lease->ms, 10 * CONF_SECOND, 365ull * CONF_DAY, true};
+		"lease", dhcp->lease->ms, 10ull * CONF_SECOND, 365ull * CONF_DAY, true};
 	char shown[CONF_SHOWN_BYTES];
 	int error = conf_ranges(c, &dhcp->base, "dhcp", &lease, 1);
 

@@ -55,7 +55,7 @@ bool identity_subid(
 		if (((owner == strlen(name) && memcmp(line, name, owner) == 0) ||
 			    (owner == strlen(number) && memcmp(line, number, owner) == 0)) &&
 			sscanf(line + owner, ":%lu:%lu", &start, &count) == 2 && count >= want &&
-			start > 0 && start + count <= UINT32_MAX) {
+			start > 0 && count <= UINT32_MAX && start <= UINT32_MAX - count) {
 			*first = (uint32_t)start;
 			return true;
 		}

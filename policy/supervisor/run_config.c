@@ -83,6 +83,34 @@ static bool add_publish(Nl__Hub *hub, const struct options_publish *p)
 	return m->listen && m->to;
 }
 
+static Nl__Mac *mac_message(const uint8_t mac[6])
+{
+	Nl__Mac *m = malloc(sizeof(*m));
+	uint8_t *octets = malloc(6);
+
+	if (!m || !octets) {
+		free(m);
+		free(octets);
+		return NULL;
+	}
+	nl__mac__init(m);
+	m->has_octets = true;
+	m->octets = (ProtobufCBinaryData){6, memcpy(octets, mac, 6)};
+	return m;
+}
+
+static Nl__Ip4 *address_message(uint32_t ip_be)
+{
+	Nl__Ip4 *m = malloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	nl__ip4__init(m);
+	m->has_be = true;
+	m->be = ip_be;
+	return m;
+}
+
 static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
 {
 	Nl__Reservation *m = malloc(sizeof(*m));
@@ -93,22 +121,9 @@ static bool add_reservation(Nl__Hub *hub, const uint8_t mac[6])
 	if (!append((void ***)&hub->dhcp->reservations, &hub->dhcp->n_reservations, m))
 		return false;
 	m->name = strdup("guest");
-	m->mac = malloc(sizeof(*m->mac));
-	if (m->mac)
-		nl__mac__init(m->mac);
-	m->address = malloc(sizeof(*m->address));
-	if (m->address)
-		nl__ip4__init(m->address);
-	if (!m->name || !m->mac || !m->address)
-		return false;
-	m->mac->octets.data = malloc(6);
-	if (!m->mac->octets.data)
-		return false;
-	m->mac->octets.len = 6;
-	memcpy(m->mac->octets.data, mac, 6);
-	m->mac->has_octets = m->address->has_be = true;
-	m->address->be = hub->dhcp->range->from->be;
-	return true;
+	m->mac = mac_message(mac);
+	m->address = address_message(hub->dhcp->range->from->be);
+	return m->name && m->mac && m->address;
 }
 
 static bool lay_over(Nl__Config *config, const struct options *o, const uint8_t mac[6])

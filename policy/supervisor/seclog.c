@@ -53,7 +53,7 @@ int seclog_open(struct seclog *log, const char *folder, const char *hub, Nl__Log
 static int day_of_name(const char *name)
 {
 	char again[NAME_BYTES];
-	int day = strncmp(name, "sec_", 4) == 0 ? atoi(name + 4) : 0;
+	int day = strncmp(name, "sec_", 4) == 0 ? (int)strtol(name + 4, NULL, 10) : 0;
 
 	snprintf(again, sizeof(again), "sec_%08d.log", day);
 	return day > 0 && strcmp(again, name) == 0 ? day : 0;

@@ -338,7 +338,7 @@ static void put_syslog_time(struct seclog_record *r, uint64_t wall_ms)
 	local_time(wall_ms, &tm);
 	put(r, text,
 		(size_t)snprintf(text, sizeof(text), "%.3s %2d %02d:%02d:%02d ",
-			months + 3 * tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec));
+			&months[3 * (size_t)tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec));
 }
 
 static void put_tag(struct seclog_record *r, uint64_t wall_ms, int pid)

@@ -67,7 +67,7 @@ struct store {
  */
 int store_open(struct store *s, const char *folder, const char *hub);
 /* Queues a change. -EINVAL: not a lease; -ENOSPC, -ENOMEM. */
-int store_commit(struct store *s, const Nl__Lease *lease);
+int store_commit(struct store *s, const Nl__Lease *m);
 /* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
  * queued is stored, and it is not tried again. Syscalls: pwrite64 write fdatasync openat fsync
  * ftruncate renameat close */

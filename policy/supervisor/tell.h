@@ -31,7 +31,7 @@ void tell_resolvers(struct hub *hub);
 void tell_host_network(struct hub *hub);
 /* To the broker: a port, with a copy of its descriptor. 0, -EAGAIN when the broker is not there to
  * hear (it is told before Start). */
-int tell_port(struct hub *hub, unsigned int port);
+int tell_port(struct hub *hub, unsigned int number);
 /* To the running broker: it shall give up a port, and says so by PortClosed. 0, or negative when it is not there. */
 int tell_detach(struct hub *hub, unsigned int port);
 /* To the running broker: netstack and natproxy of a shard are gone. It answers by EdgeCleared. */

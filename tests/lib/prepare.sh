@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by tests/check and tests/demo: finds the tree, installs what Debian has and this machine lacks, and builds.
 # Messages go to standard error; $BUILD is the build folder afterwards.
 set -euo pipefail
@@ -7,16 +8,16 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH # Debian's own python3 and meson
 
 say() { printf '%s\n' "$*" >&2; }
 
-missing_packages() {
+missing_packages() { # LIST...
 	local p
-	for p in $(sed 's/#.*//' "$TOP/tests/lib/packages.txt"); do
+	for p in $(sed 's/#.*//' "$@"); do
 		dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || printf '%s ' "$p"
 	done
 }
 
-install_packages() {
+install_packages() { # [LIST...]: of more than what builds and tests need
 	local missing
-	missing=$(missing_packages)
+	missing=$(missing_packages "$TOP/tests/lib/packages.txt" "$@")
 	[ -z "$missing" ] && return
 	if [ "$(id -u)" != 0 ]; then
 		say "These Debian packages are missing: $missing"

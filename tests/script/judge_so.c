@@ -489,6 +489,8 @@ static int so_gettimeofday(void *self, struct timeval *tv, struct timezone *tz)
 void packetdrill_interface_init(const char *flags, struct packetdrill_interface *i)
 {
 	struct so *so = calloc(1, sizeof(*so));
+	if (!so)
+		abort();
 	pthread_mutex_init(&so->lock, NULL);
 	pthread_cond_init(&so->moved, NULL);
 	so->judge = judge_new();

@@ -512,6 +512,8 @@ bool play_script(const struct script *script)
 {
 	struct play *p = calloc(1, sizeof(*p));
 	bool good;
+	if (!p)
+		abort();
 	p->script = script;
 	p->base_ns = PLAY_START_NS;
 	for (unsigned int i = 0; i < script->connections; i++)

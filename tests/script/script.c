@@ -291,6 +291,8 @@ static const char *script_read_line(struct script *c, const char *text, int line
 static struct script *script_new(const char *path)
 {
 	struct script *c = calloc(1, sizeof(*c));
+	if (!c)
+		abort();
 	c->path = path;
 	c->mtu = 1500;
 	c->key = 1;

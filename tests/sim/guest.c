@@ -351,7 +351,7 @@ static void ip_input(const struct wire_vnet *vnet, const uint8_t *p, size_t n)
 void guest_frame(const struct wire_vnet *vnet, const uint8_t *frame, uint32_t bytes)
 {
 	if (bytes < ETH_HEADER_BYTES ||
-		(memcmp(frame, GUEST_MAC, 6) && memcmp(frame, everybody, 6)))
+		(memcmp(frame, GUEST_MAC, 6) != 0 && memcmp(frame, everybody, 6) != 0))
 		return;
 	if (frame[12] == 0x08 && frame[13] == 0x06)
 		arp_input(frame + ETH_HEADER_BYTES, bytes - ETH_HEADER_BYTES);

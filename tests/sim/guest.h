@@ -118,7 +118,7 @@ void guest_abort(struct guest_conn *c);
 void guest_acknowledge_early(struct guest_conn *c, uint32_t ahead);
 /* Bytes of the stream received in order. */
 uint64_t guest_received(const struct guest_conn *c);
-void guest_tcp_input(uint32_t ip, const uint8_t *segment, size_t n);
+void guest_tcp_input(uint32_t ip, const uint8_t *p, size_t n);
 uint32_t guest_open_conns(void);
 
 /* guest_sack.c */

@@ -397,11 +397,11 @@ int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char
 	return fd;
 }
 
-int sock_echo(struct sock_host *h, const struct sock_place *at)
+int sock_echo(struct sock_host *h, const struct sock_place *place)
 {
 	int fd = fd_new(SOCK_PING);
 	if (fd >= 0)
-		socks[fd].port = at->at.port;
+		socks[fd].port = place->at.port;
 	return fd;
 }
 

@@ -343,7 +343,7 @@ Test(actor, many_descriptors_ready_at_once_need_no_memory)
 	for (int i = 0; i < FAKE_PORTS; i++)
 		cr_assert_eq(write(far[i], "x", 1), 1);
 	kill(p.pid, SIGCONT);
-	for (int i = 2; i < 20 && strncmp(p.note, "read 200 ", 9); i++) {
+	for (int i = 2; i < 20 && strncmp(p.note, "read 200 ", 9) != 0; i++) {
 		fake_command(&p, FAKE_SAY);
 		cr_assert(fake_until(&p, &p.notes, i));
 	}

@@ -54,7 +54,8 @@ def build_and_run(block, root, checkers, compiler, folder, runner):
     path = root / block["source"]
     source.write_text(f'#line 1 "{path}"\n' + mutate(path.read_text(), block))
     how = [source] if block["macro"] == "-" else [f'-D{block["macro"]}="{source}"']
-    build = subprocess.run([compiler[0], "-w", "-o", program, *how, *checkers, *compiler[1:]], capture_output=True, text=True)
+    words = 2 if compiler[0].endswith("ccache") else 1  # meson puts it in front where it is installed
+    build = subprocess.run([*compiler[:words], "-w", "-o", program, *how, *checkers, *compiler[words:]], capture_output=True, text=True)
     if build.returncode:
         return f"{block['name']}: does not build:\n{build.stderr}"
     try:

@@ -123,9 +123,9 @@ struct ip_spec {
 };
 /* Returns the frame's length. `out` holds at least 70 KiB. */
 uint32_t make_ip(uint8_t *out, const struct ip_spec *ip, const void *payload, uint32_t len);
-uint32_t make_udp(uint8_t *out, const struct ip_spec *ip, uint16_t sport, uint16_t dport,
+uint32_t make_udp(uint8_t *out, const struct ip_spec *spec, uint16_t sport, uint16_t dport,
 	const void *data, uint32_t len);
-uint32_t make_echo(uint8_t *out, const struct ip_spec *ip, uint16_t id, uint16_t seq,
+uint32_t make_echo(uint8_t *out, const struct ip_spec *spec, uint16_t id, uint16_t seq,
 	const void *data, uint32_t len);
 uint32_t make_arp(
 	uint8_t *out, uint16_t op, const uint8_t mac[6], uint32_t sender, uint32_t target);

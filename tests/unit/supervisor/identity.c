@@ -19,6 +19,8 @@ Test(identity, subid_grants)
 	cr_assert_not(identity_subid(text, "ali", 7, 16, &first));
 	cr_assert_not(identity_subid("", "alice", 1, 16, &first));
 	cr_assert_not(identity_subid("alice:4294967290:100", "alice", 1, 16, &first), "wraps");
+	cr_assert_not(identity_subid("alice:18446744073709551600:100", "alice", 1, 16, &first),
+		"wraps twice");
 }
 
 Test(identity, mapped_ranges)
