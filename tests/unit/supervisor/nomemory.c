@@ -99,7 +99,7 @@ static bool change(void)
 	add.value = entry;
 	request.changes = changes;
 	request.n_changes = 2;
-	config = change_make(running, &request, &t);
+	config = change_make(running, &request, false, &t);
 	fail_require(config || t.message[0], "change_make refused without words\n");
 	fail_require(running->hubs[0]->nat->mtu == 1400 && running->hubs[0]->nat->n_publish == 1,
 		"what runs was changed\n");
@@ -119,7 +119,7 @@ static bool plan(void)
 {
 	struct change_plan made;
 	struct trouble t = {0};
-	int r = change_plan_make(&made, running, again, NULL, &t);
+	int r = change_plan_make(&made, running, again, NULL, false, &t);
 
 	fail_require(r == 0 || (!made.config && t.message[0]),
 		"change_plan_make refused without words\n");
