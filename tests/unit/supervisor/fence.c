@@ -14,6 +14,16 @@
 
 static struct supervisor super;
 
+static void forget(void)
+{
+	while (super.hubs > 0)
+		nl__hub__free_unpacked(super.hub[--super.hubs].conf, NULL);
+	conf_free(super.config);
+	super.config = NULL;
+}
+
+TestSuite(fence, .fini = forget);
+
 static void configure(const char *text)
 {
 	struct conf_error error;
@@ -122,8 +132,7 @@ static int raise_as(const char *wish)
 
 	snprintf(text, sizeof(text), "policy: {fence: %s}", wish);
 	super.notes = 0;
-	super.hubs = 0;
-	conf_free(super.config);
+	forget();
 	configure(text);
 	r = fence_raise(&super, &t);
 	cr_expect((r == 0) == (t.message[0] == '\0'));
