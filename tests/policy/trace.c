@@ -36,7 +36,8 @@
 
 enum {
 	PROCESSES = 4096,
-	EARLY_CALLS = 1 << 16, /* of an image without a filter; one that makes more is no actor */
+	IMAGES = 512,
+	EARLY_CALLS = 4096, /* of an image without a filter: more than any actor makes */
 	OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 		  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
 };
@@ -49,7 +50,7 @@ struct image {
 	unsigned int users;
 	int policy; /* -1 until one of its processes takes a filter */
 	size_t count;
-	struct early_call *early;
+	struct early_call early[EARLY_CALLS];
 };
 
 struct process {
@@ -62,6 +63,7 @@ struct process {
 
 static struct policies policies;
 static struct process processes[PROCESSES];
+static struct image images[IMAGES]; /* one without users is free */
 static FILE *output;
 static volatile pid_t root;
 
@@ -91,21 +93,23 @@ static struct process *process_new(pid_t pid)
 
 static struct image *image_new(void)
 {
-	struct image *image = calloc(1, sizeof(*image));
+	for (unsigned int i = 0; i < IMAGES; i++) {
+		struct image *image = &images[i];
 
-	if (!image)
-		give_up("no memory");
-	image->users = 1;
-	image->policy = -1;
-	return image;
+		if (image->users)
+			continue;
+		image->users = 1;
+		image->policy = -1;
+		image->count = 0;
+		return image;
+	}
+	give_up("more programs than IMAGES");
 }
 
 static void image_leave(struct image *image)
 {
-	if (!image || --image->users)
-		return;
-	free(image->early);
-	free(image);
+	if (image)
+		image->users--;
 }
 
 static void record(int policy, bool boot, uint64_t number, const uint64_t args[WORDS_ARGUMENTS])
@@ -127,13 +131,6 @@ static void keep_early(struct image *image, uint64_t number, const uint64_t args
 {
 	if (image->count == EARLY_CALLS)
 		return;
-	if ((image->count & (image->count - 1)) == 0) {
-		size_t room = image->count ? image->count * 2 : 1;
-
-		image->early = reallocarray(image->early, room, sizeof(*image->early));
-		if (!image->early)
-			give_up("no memory");
-	}
 	image->early[image->count].number = number;
 	memcpy(image->early[image->count++].args, args, sizeof(image->early[0].args));
 }
