@@ -130,7 +130,7 @@ def test_the_audit_knows_what_was_opened(served):
 def test_each_shard_gets_the_ports_of_its_guests(world, spawn):
     """More low ports than shards: each leads to the natproxy that serves its guest, which the supervisor alone decides."""
     lines = "".join(f'        - {{proto: {kind}, listen: "{OUTSIDE}:{100 + i}", to: "192.168.30.{20 + i}:7001"}}\n' for i in range(12) for kind in ("tcp", "udp"))
-    gateway = spawn.gateway("shards", config=f"hubs:\n  default:\n    shards: 2\n    attach: []\n    nat:\n      publish:\n{lines}")
+    gateway = spawn.gateway("grantshards", config=f"hubs:\n  default:\n    shards: 2\n    attach: []\n    nat:\n      publish:\n{lines}")
     wait_for(lambda: [row["state"] for row in gateway.table("nat", "publish", "list")] == ["listening"] * 24, 5, "the ports")
     rows = [line.split() for line in world.gateway.run("cat", "/proc/net/tcp").stdout.splitlines()[1:]]
     owners = {row[7] for row in rows if 100 <= int(row[1].split(":")[1], 16) < 112}
