@@ -170,9 +170,14 @@ static struct finding look_uids(void)
 	if (id.has_private)
 		snprintf(f.detail, sizeof(f.detail), "%u..%u", id.private_uid,
 			id.private_uid + IDENTITY_PRIVATE - 1);
+	else if (id.uid == 0)
+		snprintf(f.detail, sizeof(f.detail),
+			"this user namespace has too few: natlock and its workers stay its uid 0");
 	else
 		snprintf(f.detail, sizeof(f.detail),
 			"/etc/subuid and /etc/subgid grant none; workers share your uid");
+	if (!id.has_private && id.uid == 0)
+		snprintf(f.fix, sizeof(f.fix), "give this user namespace 65536 uids and gids");
 	if (id.slot_fd >= 0)
 		close(id.slot_fd);
 	return f;

@@ -1,7 +1,7 @@
 """What only root can open: opened before root's power goes, handed to natproxy, and closed when it is not wanted any more."""
 import os
 import pytest
-from conftest import OUTSIDE, SERVER, leased_address, program, serve, wait_for
+from conftest import OUTSIDE, ROUTER, SERVER, leased_address, program, serve, wait_for
 from operator_client import change, reload
 
 GUEST, FIXED, TAKEN = "192.168.30.10", "198.18.1.77", 90
@@ -130,7 +130,7 @@ def test_the_audit_knows_what_was_opened(served):
 def test_each_shard_gets_the_ports_of_its_guests(world, spawn):
     """More low ports than shards: each leads to the natproxy that serves its guest, which the supervisor alone decides."""
     lines = "".join(f'        - {{proto: {kind}, listen: "{OUTSIDE}:{100 + i}", to: "192.168.30.{20 + i}:7001"}}\n' for i in range(12) for kind in ("tcp", "udp"))
-    gateway = spawn.gateway("shards", config=f"hubs:\n  default:\n    shards: 2\n    attach: []\n    nat:\n      publish:\n{lines}")
+    gateway = spawn.gateway("grantshards", config=f"hubs:\n  default:\n    shards: 2\n    attach: []\n    nat:\n      publish:\n{lines}")
     wait_for(lambda: [row["state"] for row in gateway.table("nat", "publish", "list")] == ["listening"] * 24, 5, "the ports")
     rows = [line.split() for line in world.gateway.run("cat", "/proc/net/tcp").stdout.splitlines()[1:]]
     owners = {row[7] for row in rows if 100 <= int(row[1].split(":")[1], 16) < 112}
@@ -194,6 +194,18 @@ def test_errors_about_pings_reach_who_sent_them(world, pinging):
         world.internet.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
         for route in routes:
             world.internet.run("ip", "route", "del", *route)
+
+
+def test_a_path_that_takes_less_is_told_to_those_that_may_not_be_cut(world, pinging):
+    """One socket serves both guests, and DF belongs to it: each ping leaves as its sender wants."""
+    world.gateway.run("ip", "route", "add", f"{SERVER}/32", "via", ROUTER, "mtu", "1000")
+    try:
+        whole = pinging.guests[0].start("ping", "-c", "10", "-i", "0.05", "-M", "do", "-s", "1200", SERVER)
+        assert " 0% packet loss" in ping(pinging.guests[1], "-c", "10", "-i", "0.05", "-M", "dont", "-s", "1200", SERVER)
+        text = whole.communicate(timeout=20)[0]
+        assert "mtu = 1000" in text or "mtu=1000" in text, text
+    finally:
+        world.gateway.run("ip", "route", "del", f"{SERVER}/32")
 
 
 def test_pings_of_the_computer_itself_are_none_of_the_guests(world, pinging):

@@ -175,6 +175,21 @@ def test_a_container_with_one_uid_is_said_to_leave_no_other(spawn):
     assert told(gateway, "all workers share the uid of root")
 
 
+def test_a_container_with_one_uid_hears_it_from_doctor_too(world):
+    text = world.gateway.run("unshare", "-U", "--map-root-user", program("natlock"), "doctor", check=False, env=dict(os.environ, RUNTIME_DIRECTORY=str(world.folder / "onedoctor"))).stdout
+    assert "natlock and its workers stay its uid 0" in text and "65536 uids" in text, text
+
+
+def test_an_ordinary_user_hears_what_is_shared(world, spawn):
+    room = world.folder / "ordinary"
+    room.mkdir()
+    os.chown(room, pwd.getpwnam("nobody").pw_uid, -1)
+    gateway = spawn.gateway("ordinarily", config=NOTHING, prefix=("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--groups", "4242"),
+                            environment={"XDG_RUNTIME_DIR": str(room), "XDG_STATE_HOME": str(room)})
+    assert "all workers share the uid of nobody: /etc/subuid and /etc/subgid grant no others" in gateway.text()
+    assert "all processes keep the supplementary groups of nobody" in gateway.text()
+
+
 def test_a_user_cannot_be_chosen_where_there_are_too_few_uids(world):
     result = world.gateway.run("unshare", "-U", "--map-root-user", program("natlock"), "up", "--user", "nobody", check=False,
                                env=dict(os.environ, **{name: str(world.folder / "few") for name in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY")}))

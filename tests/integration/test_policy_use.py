@@ -25,7 +25,7 @@ RUNS = (
      "test_log.py::test_the_journal_gets_fields", "test_log.py::test_a_day_begins_behind_the_supervisors_filter",
      "test_changes.py::test_a_value_is_changed_at_once_and_all_or_none", "test_changes.py::test_a_hub_is_added_by_reload_and_served",
      "test_log.py::test_a_log_that_was_deleted_is_made_again", "test_dns.py::test_a_file_that_vanishes_and_comes_back",
-     "test_faults.py::test_a_parser_is_replaced_and_flows_go_on",
+     "test_faults.py::test_a_parser_is_replaced_and_flows_go_on", "test_grant.py::test_a_port_comes_and_goes_while_natlock_runs",
      "test_nat_rules.py::test_a_natproxy_that_is_born_again_leaves_by_the_device_too",
      "test_nat_rules.py::test_a_device_that_goes_lets_nothing_out_and_is_used_again_when_it_is_back"),
 )
