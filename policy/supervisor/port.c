@@ -269,8 +269,8 @@ unsigned int port_by_session(const struct hub *hub, const char *session)
 	char name[PORT_SESSION];
 	unsigned int i = 0;
 
-	while (i < HUB_PORTS &&
-		(!hub->port[i].used || strcasecmp(port_session(hub, i, name), session) != 0))
+	while (i < HUB_PORTS && (!hub->port[i].used ||
+					strcasecmp(port_session(hub, i, name), session) != 0))
 		i++;
 	return i;
 }

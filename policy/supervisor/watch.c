@@ -366,7 +366,7 @@ static void accuse(struct worker *from, struct worker *w, const char *why)
 	watch_condemn(from, said);
 }
 
-/* Whether the broker has still to let go of the predecessor, whose ring the successor has begun anew. */
+/* Whether the broker has still to let go of the predecessor, whose ring the successor has begun anew: what it says is of that one. */
 static bool is_lost(const struct worker *w)
 {
 	return topology_is_sharded(w->id) && share_has_ring(w->id) &&
@@ -385,8 +385,7 @@ void watch_incident(struct worker *from, const char *liar, unsigned int shard, c
 		watch_condemn(from, "it reported a process that it cannot know");
 		return;
 	}
-	if (from->id == ACTOR_BROKER &&
-		is_lost(w)) /* it has not heard yet and means the predecessor */
+	if (from->id == ACTOR_BROKER && is_lost(w))
 		return;
 	snprintf(why, sizeof(why), "%s reports: %s", from->name, what);
 	accuse(from, w, why);

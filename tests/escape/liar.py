@@ -346,7 +346,7 @@ DESCRIPTORS = {
 }
 INDICES = {
     "head jumps": lambda ring: ring.set_index(HEAD, ring.index(HEAD) + RING_SLOTS + 1 + 4096),
-    "head goes back": lambda ring: ring.set_index(HEAD, ring.index(HEAD) - 1),
+    "head goes back": lambda ring: ring.set_index(HEAD, ring.index(HEAD) - RING_SLOTS // 2),  # further than what may still wait
     "tail and head jump": lambda ring: (ring.set_index(TAIL, ring.index(TAIL) + 0x40000000), ring.set_index(HEAD, ring.index(HEAD) + 0x40000000)),
 }
 

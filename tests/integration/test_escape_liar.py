@@ -292,7 +292,6 @@ def test_malformed_descriptors_cost_the_liar_its_place(liars, worker, peer):
         for kind in [*liar.DESCRIPTORS, *liar.INDICES]:
             if kind in ("what was not lent", "returned twice") and "IDS" not in liar.ops((worker, peer)):
                 continue
-            print(worker, peer, kind)
             replaced(liars, worker, peer, lie_in_ring((worker, peer), kind, seeded(worker, peer, kind, turn)))
 
 
