@@ -325,7 +325,7 @@ int store_commit(struct store *s, const Nl__Lease *m)
 	if (is_over_full(s, l.ip_be))
 		return -ENOSPC;
 	if (s->queued == s->queue_capacity) {
-		size_t capacity = s->queue_capacity + 64;
+		size_t capacity = s->queue_capacity ? 2 * s->queue_capacity : 64;
 		struct store_lease *bigger = reallocarray(s->queue, capacity, sizeof(*bigger));
 
 		if (!bigger)

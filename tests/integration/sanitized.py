@@ -23,6 +23,7 @@ class Reports:
         self.fd = os.open(self.path, os.O_RDWR)
         self.text, self.lock = "", threading.Lock()
         self.seen = {}
+        self.failed = False
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
@@ -88,6 +89,14 @@ def pytest_runtest_teardown(item):
     time.sleep(0.02)
     text = reports.take(item.funcargs["world"].folder if "world" in item.funcargs else None)
     if REPORT.search(text) or END.search(text):
+        reports.failed = True
         pytest.fail("reported meanwhile:\n" + with_names(text), pytrace=False)
     elif text:
         print(text)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """A report may not come twice: no second run clears it."""
+    if reports.failed:
+        session.exitstatus = EXIT_REPORTED

@@ -44,8 +44,8 @@ bool added_before(const struct policy_filter *own, const char *name, struct sock
 	memcpy(insns + more->count, own->insns, own->count * sizeof(insns[0]));
 	for (unsigned int i = 0; i < more->count; i++)
 		if (kills(&insns[i]))
-			insns[i] = (struct sock_filter)BPF_STMT(
-				BPF_JMP | BPF_JA, more->count - i - 1);
+			insns[i] =
+				(struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, more->count - i - 1);
 	*out = *own;
 	out->insns = insns;
 	out->count += more->count;
