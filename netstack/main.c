@@ -17,7 +17,7 @@ enum { EDGE_BROKER = 1, EDGE_NATPROXY = 2, NETSTACK_MTU_MIN = 576 };
 
 /* Guests of other DHCP servers: the default of ours, and the longest that an address is kept for. */
 #define NETSTACK_LEASE_NS     (7200 * UINT64_C(1000000000))
-#define NETSTACK_LEASE_MAX_NS (24 * 3600 * UINT64_C(1000000000))
+#define NETSTACK_LEASE_MAX_NS (UINT64_C(24) * 3600 * 1000000000)
 
 struct netstack {
 	struct actor *actor;

@@ -95,7 +95,9 @@ static Nl__Mac *mac_message(const uint8_t mac[6])
 	}
 	nl__mac__init(m);
 	m->has_octets = true;
-	m->octets = (ProtobufCBinaryData){6, memcpy(octets, mac, 6)};
+	m->octets.data = octets;
+	m->octets.len = 6;
+	memcpy(octets, mac, 6);
 	return m;
 }
 

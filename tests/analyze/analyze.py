@@ -117,8 +117,9 @@ def gcc(unit):
 
 def clang_tidy(unit):
     # gcc's flags stay away: clang does not know them all, and warnings are the build's business.
-    product = [f"--config-file={TOP / '.clang-tidy'}"] if unit.path == PLANTED else []  # which lies among the tests
-    return ["clang-tidy", "--quiet", *product, unit.path, "--", "-std=gnu11", *unit.preprocessor]
+    # Named, because generated files and planted.c do not lie below it.
+    lists = [f"--config-file={TOP / '.clang-tidy'}"] if unit.product else []
+    return ["clang-tidy", "--quiet", *lists, unit.path, "--", "-std=gnu11", *unit.preprocessor]
 
 
 def cppcheck(unit):
@@ -245,6 +246,7 @@ def ask(tool, chosen, build, again):
     """All that the tool finds, each once, though a header is read with every file that includes it."""
     begin, looked, found = time.monotonic(), 0, {}
     version(tool)
+    print(f"{tool}: {len(chosen)} files", file=sys.stderr)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for findings, anew in pool.map(lambda u: look(tool, u, build, again), chosen):
             looked += anew
