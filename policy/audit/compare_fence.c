@@ -1,7 +1,8 @@
 /*
- * Theory of operation. Which configuration the gateway has is not asked, so that there is no fence is no drift: an ordinary user cannot have
- * one. But a supervisor that holds a netfilter socket has raised it; then it must be there, belong to a socket, drop something,
- * and be around every natproxy.
+ * Theory of operation. Which configuration the gateway has is not asked, so that there is no
+ * fence is no drift: an ordinary user cannot have one. But a supervisor that holds a netfilter
+ * socket has raised it; then it must be there, belong to a socket, drop something, and be around
+ * every natproxy.
  */
 #include <inttypes.h>
 

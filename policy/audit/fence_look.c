@@ -1,7 +1,8 @@
 /*
- * Theory of operation. The table's name follows from the first private uid that the supervisor's map gives it. Two questions: is there such a
- * table and whose is it, and which rules does it have. What counts of the rules is whose packets they judge (two comparisons in
- * chain `output`), and how many end with a drop.
+ * Theory of operation. The table's name follows from the first private uid that the supervisor's
+ * map gives it. Two questions: is there such a table and whose is it, and which rules does it
+ * have. What counts of the rules is whose packets they judge (two comparisons in chain `output`),
+ * and how many end with a drop.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /*
- * Theory of operation. The kernel answers a transaction before the send returns: an error for what failed (then nothing of it is
- * there), and one word for the table, which asked for it (ruleset.c). So nothing is waited for.
+ * Theory of operation. The kernel answers a transaction before the send returns: an error for
+ * what failed (then nothing of it is there), and one word for the table, which asked for it
+ * (ruleset.c). So nothing is waited for.
  *
  *   EPERM    we may not, or the table is another socket's: to ask for it by name tells which
  *   EEXIST   a table that is nobody's has this name
@@ -49,7 +50,8 @@ static int read_answers(const void *datagram, size_t bytes)
 	return result;
 }
 
-/* Sends one transaction or question and hears all that the kernel says of it: 0, or the first error. */
+/* Sends one transaction or question and hears all that the kernel says of it: 0, or the first
+ * error. */
 static int talk(int fd, const void *messages, size_t bytes)
 {
 	_Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];

@@ -1,9 +1,11 @@
 /*
- * The fence around natproxy, raised by root before privileges go: an nftables table (fence_rules.h) that belongs to a netlink
- * socket. Nobody else can change it, and natlock, which keeps the socket but not the right to use it, cannot either; it goes with
- * the last process that has the socket, however that ends.
+ * The fence around natproxy, raised by root before privileges go: an nftables table
+ * (fence_rules.h) that belongs to a netlink socket. Nobody else can change it, and natlock, which
+ * keeps the socket but not the right to use it, cannot either; it goes with the last process that
+ * has the socket, however that ends.
  *
- * Only root has it. Without it natproxy's filter and its own checks hold guests back, and natlock says so.
+ * Only root has it. Without it natproxy's filter and its own checks hold guests back, and natlock
+ * says so.
  */
 #ifndef NATLOCK_SUPERVISOR_FENCE_H
 #define NATLOCK_SUPERVISOR_FENCE_H
@@ -27,13 +29,15 @@ struct fence { /* zeroed: there is none */
 };
 
 /*
- * Raises it as policy.fence says; where it cannot be had, a note says why. If the table of these uids is another
- * gateway's, takes other uids. 0, or -1 with *t: it is required and cannot be had. Call it before identity_enter.
- * Syscalls: socket sendto recvfrom close
+ * Raises it as policy.fence says; where it cannot be had, a note says why. If the table of these
+ * uids is another gateway's, takes other uids. 0, or -1 with *t: it is required and cannot be
+ * had. Call it before identity_enter, and before anything is opened for a worker: its uid may be
+ * another one afterwards. Syscalls: socket sendto recvfrom close
  */
 int fence_raise(struct supervisor *s, struct trouble *t);
 
-/* Whether workers have uids that a table can name: 0, -EPERM as an ordinary user, -EUSERS where there are too few. */
+/* Whether workers have uids that a table can name: 0, -EPERM as an ordinary user, -EUSERS where
+ * there are too few. */
 int fence_possible(const struct identity *id);
 
 /* Makes the table of a plan: a descriptor, -EEXIST where there is one of this name, or why not. */
@@ -46,7 +50,8 @@ const char *fence_advice(int error);
 /* "nftables table inet natlock-61185", or "none: " and why. */
 const char *fence_text(const struct fence *f, char out[FENCE_TEXT]);
 
-/* Which worker may have which destinations: the uids, and those of natproxies that may reach this computer. Pure. */
+/* Which worker may have which destinations: the uids, and those of natproxies that may reach this
+ * computer. Pure. */
 void fence_plan(
 	struct fence_plan *plan, const struct identity *id, struct hub *hub, unsigned int hubs);
 

@@ -8,14 +8,17 @@
  *     │                     └───────▶ elsewhere: the Internet, accepted
  *     └──others, by lo──▶ told: whom natproxy may answer
  *
- * What goes to this computer leaves by its loopback device, whichever address it is sent to; so no list of addresses is
- * needed, and none can be out of date. The routing tables are asked as well (fib): a socket that is bound to another
- * device sends its own computer's address out by that.
+ * What goes to this computer leaves by its loopback device, whichever address it is sent to; so
+ * no list of addresses is needed, and none can be out of date. The routing tables are asked as
+ * well (fib): a socket that is bound to another device sends its own computer's address out by
+ * that.
  *
- * TCP needs no memory: who may not send a SYN begins no connection, and everything else answers somebody. UDP has no SYN, so two
- * sets remember: `heard`, which local endpoint sent a datagram to which port, and `mapped`, from which endpoints natproxy itself
- * sends to the Internet, because a hairpin (RFC 4787 REQ-9) goes from one of its sockets to another by this computer's address.
- * Connection tracking would know as much, but its first use in a table turns it on for all packets of the computer.
+ * TCP needs no memory: who may not send a SYN begins no connection, and everything else answers
+ * somebody. UDP has no SYN, so two sets remember: `heard`, which local endpoint sent a datagram
+ * to which port, and `mapped`, from which endpoints natproxy itself sends to the Internet,
+ * because a hairpin (RFC 4787 REQ-9) goes from one of its sockets to another by this computer's
+ * address. Connection tracking would know as much, but its first use in a table turns it on for
+ * all packets of the computer.
  *
  * A resolver may be on this computer or beside it, and may change at any time: port 53 is open.
  */
@@ -100,7 +103,8 @@ static void accept_dns(struct ruleset *r, const char *chain)
 	}
 }
 
-/* Who sent a datagram on this computer may be answered. The host's own DNS would only fill the set. */
+/* Who sent a datagram on this computer may be answered. The host's own DNS would only fill the
+ * set. */
 static void write_told(struct ruleset *r)
 {
 	const uint16_t dns_be = htons(DNS_PORT);

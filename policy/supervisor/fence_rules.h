@@ -1,7 +1,8 @@
 /*
- * The fence around natproxy: which packets of its uids the kernel drops, whatever natproxy has become. The same as
- * natproxy's own rule for guests (natproxy/access.h), said once more where natproxy cannot change it. The table as `nft list table`
- * prints it, with the reasons: docs/policy.md. Pure but for the allocator.
+ * The fence around natproxy: which packets of its uids the kernel drops, whatever natproxy has
+ * become. The same as natproxy's own rule for guests (natproxy/access.h), said once more where
+ * natproxy cannot change it. The table as `nft list table` prints it, with the reasons:
+ * docs/policy.md. Pure but for the allocator.
  */
 #ifndef NATLOCK_SUPERVISOR_FENCE_RULES_H
 #define NATLOCK_SUPERVISOR_FENCE_RULES_H
@@ -24,7 +25,8 @@ struct fence_plan {
 /* "natlock-61185": two gateways with the same uids cannot both have their table. */
 void fence_table_name(char out[FENCE_TABLE], uint32_t first_uid);
 
-/* Writes the messages that make the table: bytes, or 0 where there is no memory. out: RULESET_BYTES. */
+/* Writes the messages that make the table: bytes, or 0 where there is no memory. out:
+ * RULESET_BYTES. */
 size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap);
 
 #endif

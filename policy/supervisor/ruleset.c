@@ -1,10 +1,12 @@
 /*
- * Theory of operation. Each message is made by libnftnl right behind the one before it. libnftnl does not know how much
- * room there is, so RULESET_MESSAGE bytes must be left before each; no message here comes near that.
+ * Theory of operation. Each message is made by libnftnl right behind the one before it. libnftnl
+ * does not know how much room there is, so RULESET_MESSAGE bytes must be left before each; no
+ * message here comes near that.
  *
  *   begin | NEWTABLE | NEWSET ... | NEWSETELEM | NEWCHAIN ... | NEWRULE ... | end
  *
- * Only NEWTABLE asks for an answer: where all goes well one word is enough, and what goes wrong is told anyway.
+ * Only NEWTABLE asks for an answer: where all goes well one word is enough, and what goes wrong
+ * is told anyway.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>

@@ -1,10 +1,12 @@
 /*
- * Writes one nftables table as the messages that the kernel takes in one transaction: the table, its sets, its chains,
- * its rules. A rule is a row of expressions: each loads something into a register, compares a register and ends the
- * rule where it differs, or acts. Pure but for the allocator.
+ * Writes one nftables table as the messages that the kernel takes in one transaction: the table,
+ * its sets, its chains, its rules. A rule is a row of expressions: each loads something into a
+ * register, compares a register and ends the rule where it differs, or acts. Pure but for the
+ * allocator.
  *
- * Errors stick: after one nothing is written any more, and ruleset_end says so. Addresses and ports are compared in network
- * byte order, as they lie in the packet; what the kernel says of a packet (uid, kind of device) in the host's.
+ * Errors stick: after one nothing is written any more, and ruleset_end says so. Addresses and
+ * ports are compared in network byte order, as they lie in the packet; what the kernel says of a
+ * packet (uid, kind of device) in the host's.
  */
 #ifndef NATLOCK_SUPERVISOR_RULESET_H
 #define NATLOCK_SUPERVISOR_RULESET_H
@@ -42,15 +44,16 @@ struct ruleset {
 	bool failed;
 };
 
-/* Begins the transaction with a new table of family inet that belongs to the socket it is sent by. `table` stays the caller's and must
- * outlive r. */
+/* Begins the transaction with a new table of family inet that belongs to the socket it is sent by.
+ * `table` stays the caller's and must outlive r. */
 void ruleset_begin(struct ruleset *r, void *out, size_t cap, const char *table);
 /* Bytes written; 0: no memory, or no room. */
 size_t ruleset_end(struct ruleset *r);
 /* One message more, by itself: is there a table of this name? Bytes written, 0 as above. */
 size_t ruleset_question(void *out, size_t cap, const char *table);
 
-/* A set that rules fill, of keys of `bytes`; what was not seen again for timeout_ms leaves it. `type` is for people: nft's number. */
+/* A set that rules fill, of keys of `bytes`; what was not seen again for timeout_ms leaves it.
+ * `type` is for people: nft's number. */
 void ruleset_memory(struct ruleset *r, const char *name, uint32_t type, uint32_t bytes,
 	uint64_t timeout_ms, uint32_t size);
 /* A set of uids for good. At most RULESET_UIDS. */

@@ -1,4 +1,5 @@
-/* policy/audit/compare_fence.c: a fence that is there holds all natproxies; one that cannot be there is no drift. */
+/* policy/audit/compare_fence.c: a fence that is there holds all natproxies; one that cannot be
+ * there is no drift. */
 #include <errno.h>
 
 #include "crew.h"

@@ -1,4 +1,5 @@
-/* fence.c: the plan of a configuration, and the kernel's answers, in a network namespace of the test's own. */
+/* fence.c: the plan of a configuration, and the kernel's answers, in a network namespace of the
+ * test's own. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
@@ -76,7 +77,8 @@ Test(fence, plan_is_bounded)
 
 static const struct fence_plan plan = {"natlock-test", 61185, 61216, {61186, 61190}, 2};
 
-/* What `steps` returns in a network of its own: the step that went wrong, 0 none. A new user namespace needs a single thread. */
+/* What `steps` returns in a network of its own: the step that went wrong, 0 none. A new user
+ * namespace needs a single thread. */
 static int in_own_network(int (*steps)(void))
 {
 	const int spaces = geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET;
@@ -157,7 +159,8 @@ Test(fence, where_it_cannot_be_had)
 	cr_expect_not(super.fence.up);
 }
 
-/* Another gateway, with a runtime folder of its own, has our uids already: we take the next. Without a fence too. */
+/* Another gateway, with a runtime folder of its own, has our uids already: we take the next.
+ * Without a fence too. */
 static int meet_another(void)
 {
 	const struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};

@@ -1,6 +1,7 @@
 /*
- * fence_rules.c: what becomes of packets. The rules are read back from the messages and run here by a small interpreter, which
- * knows only what the kernel's documentation says of each expression; tests/integration/test_fence.py asks the kernel itself.
+ * fence_rules.c: what becomes of packets. The rules are read back from the messages and run here
+ * by a small interpreter, which knows only what the kernel's documentation says of each
+ * expression; tests/integration/test_fence.py asks the kernel itself.
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
