@@ -2,6 +2,9 @@
  * Theory of operation. The table changes with each stored lease, and the same change goes to every
  * natproxy. What expires is not told: each knows the time. A claim that loses (the name is another's)
  * costs its address the name it had before, and no more.
+ *
+ * How many changes there are is up to dhcpd. A natproxy that does not keep up is told all names anew when its channel has room
+ * again: what one process does must not fill the channel of another.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,7 @@ void names_tell(struct worker *w)
 	bool first = true;
 	uint32_t i = 1;
 
+	w->names_behind = false;
 	do {
 		Nl__HostNames m = NL__HOST_NAMES__INIT;
 
@@ -50,7 +54,8 @@ void names_tell(struct worker *w)
 		}
 		natproxy_send_host_names(&w->chan, &m, NULL, 0);
 		first = false;
-	} while (i <= h->fresh);
+		w->names_behind = i <= h->fresh && w->chan.queue_bytes > HUB_QUEUE_BYTES / 2;
+	} while (i <= h->fresh && !w->names_behind);
 }
 
 static void tell_change(struct hub *hub, Nl__HostName *name)
@@ -60,9 +65,16 @@ static void tell_change(struct hub *hub, Nl__HostName *name)
 
 	m.n_names = 1;
 	m.names = &name;
-	for (i = 0; i < hub->workers; i++)
-		if (hears(&hub->worker[i]))
-			natproxy_send_host_names(&hub->worker[i].chan, &m, NULL, 0);
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!hears(w))
+			continue;
+		if (w->chan.queue_bytes > 0)
+			w->names_behind = true;
+		else
+			natproxy_send_host_names(&w->chan, &m, NULL, 0);
+	}
 }
 
 /* Whether the address got the name that its host claims. */
