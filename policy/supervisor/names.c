@@ -105,11 +105,36 @@ void names_learn(struct hub *hub, const Nl__Lease *lease)
 	tell_change(hub, &m);
 }
 
-static int older_first(const void *a, const void *b)
+/* Puts lease `at` of the n where no younger one is above it: a heap with the youngest at its top. */
+static void sift(const struct store_lease **lease, size_t n, size_t at)
 {
-	const struct store_lease *const *x = a, *const *y = b;
+	const struct store_lease *moved = lease[at];
+	size_t child;
 
-	return ((*x)->created_ms > (*y)->created_ms) - ((*x)->created_ms < (*y)->created_ms);
+	for (; (child = 2 * at + 1) < n; at = child) {
+		if (child + 1 < n && lease[child + 1]->created_ms > lease[child]->created_ms)
+			child++;
+		if (lease[child]->created_ms <= moved->created_ms)
+			break;
+		lease[at] = lease[child];
+	}
+	lease[at] = moved;
+}
+
+/* Not qsort: of more than 1 KiB it asks the kernel for the size of memory, for which our filter ends us. */
+static void sort_older_first(const struct store_lease **lease, size_t n)
+{
+	size_t i;
+
+	for (i = n / 2; i > 0; i--)
+		sift(lease, n, i - 1);
+	for (i = n; i > 1; i--) {
+		const struct store_lease *youngest = lease[0];
+
+		lease[0] = lease[i - 1];
+		lease[i - 1] = youngest;
+		sift(lease, i - 1, 0);
+	}
 }
 
 static void claim_leases(struct hub *hub)
@@ -122,7 +147,7 @@ static void claim_leases(struct hub *hub)
 		return;
 	for (i = 0; i < s->leases; i++)
 		lease[i] = &s->lease[i];
-	qsort(lease, s->leases, sizeof(*lease), older_first);
+	sort_older_first(lease, s->leases);
 	for (i = 0; i < s->leases; i++)
 		if (lease[i]->state == NL__LEASE__STATE__LEASED &&
 			lease[i]->expires_ms > supervisor_wall_ms(hub->super))
