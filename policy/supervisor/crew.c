@@ -169,16 +169,29 @@ static void on_record(struct ev_loop *loop, struct ev_io *io, int events)
 		watch_condemn(w, "it broke the rules of its channel");
 	else if (r < 0)
 		watch_closed(w);
-	else if (w->chan.queue_bytes > 0)
-		ev_io_start(loop, &w->flush_io);
 }
 
 static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct worker *w = io->data;
 
-	if (chan_flush(&w->chan) != 1)
-		ev_io_stop(loop, io);
+	if (chan_flush(&w->chan) == 1)
+		return;
+	ev_io_stop(loop, io);
+	if (w->names_behind && !w->chan.error)
+		names_tell(w);
+}
+
+void crew_flush(struct hub *hub)
+{
+	unsigned int i;
+
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (w->chan.fd >= 0 && !w->chan.error && w->chan.queue_bytes > 0)
+			ev_io_start(hub->super->loop, &w->flush_io);
+	}
 }
 
 int crew_channel(struct worker *w, int *theirs)

@@ -25,6 +25,8 @@ void crew_forget(struct worker *w);
 void crew_drain(struct hub *hub);
 /* After all processes are gone. */
 void crew_close(struct hub *hub);
+/* What workers' sockets would not take yet goes on when they do, whoever caused it. */
+void crew_flush(struct hub *hub);
 /* Leases that were queued in this turn go to disk and are answered. */
 void crew_sync(struct hub *hub);
 

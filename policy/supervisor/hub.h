@@ -67,6 +67,7 @@ struct worker {
 	uint32_t restarts;
 	uint32_t failures; /* in a row: back-off doubles */
 	double started;	   /* ev_now() at Start */
+	bool names_behind; /* natproxy: names changed while its channel was full; told when it has room */
 	bool stale;	   /* its Boot may be older than hub->conf: told after Start */
 	char blame[160];   /* what a neighbour reported; empty: nothing */
 	double suspected;  /* ev_time() when one with whom less ends accused this process; 0: none did */

@@ -2,6 +2,9 @@
  * Theory of operation. The table changes with each stored lease, and the same change goes to every
  * natproxy. What expires is not told: each knows the time. A claim that loses (the name is another's)
  * costs its address the name it had before, and no more.
+ *
+ * How many changes there are is up to dhcpd. A natproxy that does not keep up is told all names anew when its channel has room
+ * again: what one process does must not fill the channel of another.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,7 @@ void names_tell(struct worker *w)
 	bool first = true;
 	uint32_t i = 1;
 
+	w->names_behind = false;
 	do {
 		Nl__HostNames m = NL__HOST_NAMES__INIT;
 
@@ -50,7 +54,8 @@ void names_tell(struct worker *w)
 		}
 		natproxy_send_host_names(&w->chan, &m, NULL, 0);
 		first = false;
-	} while (i <= h->fresh);
+		w->names_behind = i <= h->fresh && w->chan.queue_bytes > HUB_QUEUE_BYTES / 2;
+	} while (i <= h->fresh && !w->names_behind);
 }
 
 static void tell_change(struct hub *hub, Nl__HostName *name)
@@ -60,9 +65,16 @@ static void tell_change(struct hub *hub, Nl__HostName *name)
 
 	m.n_names = 1;
 	m.names = &name;
-	for (i = 0; i < hub->workers; i++)
-		if (hears(&hub->worker[i]))
-			natproxy_send_host_names(&hub->worker[i].chan, &m, NULL, 0);
+	for (i = 0; i < hub->workers; i++) {
+		struct worker *w = &hub->worker[i];
+
+		if (!hears(w))
+			continue;
+		if (w->chan.queue_bytes > 0)
+			w->names_behind = true;
+		else
+			natproxy_send_host_names(&w->chan, &m, NULL, 0);
+	}
 }
 
 /* Whether the address got the name that its host claims. */
@@ -93,11 +105,36 @@ void names_learn(struct hub *hub, const Nl__Lease *lease)
 	tell_change(hub, &m);
 }
 
-static int older_first(const void *a, const void *b)
+/* Puts lease `at` of the n where no younger one is above it: a heap with the youngest at its top. */
+static void sift(const struct store_lease **lease, size_t n, size_t at)
 {
-	const struct store_lease *const *x = a, *const *y = b;
+	const struct store_lease *moved = lease[at];
+	size_t child;
 
-	return ((*x)->created_ms > (*y)->created_ms) - ((*x)->created_ms < (*y)->created_ms);
+	for (; (child = 2 * at + 1) < n; at = child) {
+		if (child + 1 < n && lease[child + 1]->created_ms > lease[child]->created_ms)
+			child++;
+		if (lease[child]->created_ms <= moved->created_ms)
+			break;
+		lease[at] = lease[child];
+	}
+	lease[at] = moved;
+}
+
+/* Not qsort: of more than 1 KiB it asks the kernel for the size of memory, for which our filter ends us. */
+static void sort_older_first(const struct store_lease **lease, size_t n)
+{
+	size_t i;
+
+	for (i = n / 2; i > 0; i--)
+		sift(lease, n, i - 1);
+	for (i = n; i > 1; i--) {
+		const struct store_lease *youngest = lease[0];
+
+		lease[0] = lease[i - 1];
+		lease[i - 1] = youngest;
+		sift(lease, i - 1, 0);
+	}
 }
 
 static void claim_leases(struct hub *hub)
@@ -110,7 +147,7 @@ static void claim_leases(struct hub *hub)
 		return;
 	for (i = 0; i < s->leases; i++)
 		lease[i] = &s->lease[i];
-	qsort(lease, s->leases, sizeof(*lease), older_first);
+	sort_older_first(lease, s->leases);
 	for (i = 0; i < s->leases; i++)
 		if (lease[i]->state == NL__LEASE__STATE__LEASED &&
 			lease[i]->expires_ms > supervisor_wall_ms(hub->super))

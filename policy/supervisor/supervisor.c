@@ -368,6 +368,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 	for (i = 0; i < s->hubs; i++) {
 		crew_sync(&s->hub[i]);
 		watch_deaf(&s->hub[i]);
+		crew_flush(&s->hub[i]);
 	}
 }
 

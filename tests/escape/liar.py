@@ -143,7 +143,7 @@ def lease(rng, ip=None, state=0):
     commit = wrapper.lease_commit
     commit.sequence = rng.randrange(2**63)
     commit.lease.ip_be, commit.lease.mac, commit.lease.state = ip or rng.randrange(1, 2**32), rng.randbytes(6), state
-    commit.lease.created_ms, commit.lease.expires_ms, commit.lease.host_name = 0, 2**62, f"h{rng.randrange(10**6)}"
+    commit.lease.created_ms, commit.lease.expires_ms, commit.lease.host_name = 0, 2**62, f"h{rng.randrange(10**6)}" + "x" * 50
     return wrapper.SerializeToString()
 
 

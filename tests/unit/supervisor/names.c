@@ -174,3 +174,39 @@ Test(names, what_expired_while_natlock_was_away_has_no_name)
 	cr_expect_eq(found("late"), 0);
 	cr_expect_eq(found("here"), 11);
 }
+
+Test(names, of_many_claims_the_oldest_holds)
+{
+	enum { CLAIMS = 200, OLDEST = 123 };
+
+	names_build(hub);
+	for (unsigned int i = 0; i < CLAIMS; i++)
+		lease(10 + i, "same", NL__LEASE__STATE__LEASED, 100);
+	for (unsigned int i = 0; i < CLAIMS; i++)
+		hub->store.lease[i].created_ms = 2 + (i * 77 + 5) % CLAIMS;
+	hub->store.lease[OLDEST].created_ms = 1;
+	names_build(hub);
+	cr_expect_eq(found("same"), 10 + OLDEST);
+}
+
+/* dhcpd may commit as much as it likes; natproxy hears all of it when it reads again. */
+Test(names, changes_do_not_fill_a_channel_that_is_not_read)
+{
+	struct worker *w = &hub->worker[0];
+	char name[64];
+
+	names_build(hub);
+	for (unsigned int i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "name-of-a-guest-that-changes-all-the-time-%u", i);
+		lease(10 + i % 200, name, NL__LEASE__STATE__LEASED, 100);
+	}
+	cr_assert(w->names_behind);
+	cr_assert_eq(w->chan.refused, 0);
+	cr_assert_leq(w->chan.queue_bytes, HUB_QUEUE_BYTES / 2);
+	do
+		hear();
+	while (chan_flush(&w->chan) == 1);
+	names_tell(w);
+	cr_assert_not(w->names_behind);
+	cr_expect_eq(found("name-of-a-guest-that-changes-all-the-time-19999"), 209);
+}
