@@ -142,8 +142,6 @@ Test(client, silence_times_out)
 	cr_assert_null(answer);
 	cr_expect_eq(why.exit_code, CTL_TIMED_OUT);
 	cr_expect_str_eq(why.message, "no answer for 20 ms");
-	fclose(r.out.file);
-	fclose(r.err.file);
 	rig_close(&r);
 }
 
@@ -158,7 +156,7 @@ Test(client, the_end_is_told)
 	cr_assert_null(client_answer(&r.ctl.client, &why));
 	cr_expect_eq(why.exit_code, CTL_FAILED);
 	cr_expect_str_eq(why.code, "E0705");
-	close(r.near);
+	rig_close(&r);
 }
 
 Test(client, descriptors_are_refused_and_closed)
@@ -195,8 +193,7 @@ Test(client, descriptors_are_refused_and_closed)
 	cr_assert_null(client_answer(&r.ctl.client, &why));
 	cr_expect_str_eq(why.code, "E0706");
 	cr_expect_eq(read(pipe_ends[0], &byte, 1), 0, "the write end must be closed everywhere");
-	close(r.near);
-	close(r.far);
+	rig_close(&r);
 }
 
 Test(client, a_request_too_long_is_not_sent)
@@ -215,6 +212,5 @@ Test(client, a_request_too_long_is_not_sent)
 	rig_open(&r);
 	client_init(&r.ctl.client, r.near);
 	cr_expect_eq(client_ask(&r.ctl.client, &request, -1, &why), CTL_USAGE);
-	close(r.near);
-	close(r.far);
+	rig_close(&r);
 }

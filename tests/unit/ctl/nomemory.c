@@ -48,10 +48,6 @@ static bool ask_rows(void)
 		"a table with rows missing was taken for whole\n");
 	rows_free(&rows);
 	fail_pause(true);
-	fclose(rig.out.file);
-	fclose(rig.err.file);
-	free(rig.out.text);
-	free(rig.err.text);
 	rig_close(&rig);
 	fail_pause(false);
 	return code == CTL_OK;
@@ -89,10 +85,6 @@ static bool ask_for_text(void)
 	done = text != NULL;
 	free(text);
 	fail_pause(true);
-	fclose(rig.out.file);
-	fclose(rig.err.file);
-	free(rig.out.text);
-	free(rig.err.text);
 	rig_close(&rig);
 	fail_pause(false);
 	return done;

@@ -35,6 +35,10 @@ static inline void rig_open(struct rig *r)
 
 static inline void rig_close(struct rig *r)
 {
+	if (r->out.file)
+		r->out_text = capture_close(&r->out);
+	if (r->err.file)
+		r->err_text = capture_close(&r->err);
 	close(r->near);
 	close(r->far);
 	free(r->out_text);

@@ -25,6 +25,7 @@ static inline void capture_open(struct capture *c)
 static inline char *capture_close(struct capture *c)
 {
 	fclose(c->file);
+	c->file = NULL;
 	return c->text;
 }
 

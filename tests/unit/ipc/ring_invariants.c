@@ -13,6 +13,8 @@ static struct ring_region *hostile;
 
 static void setup(uint8_t liar, uint8_t honest)
 {
+	if (pair)
+		pair_free(pair);
 	pair = pair_new(liar, honest);
 	victim = &pair->end[1];
 	hostile = pair->region[0];
@@ -129,7 +131,6 @@ static void refuse(struct ring_desc d, const char *about)
 	setup(ACTOR_NETSTACK, ACTOR_NATPROXY);
 	cr_assert_eq(offer(d), -EPROTO, "%s", about);
 	assert_dead(desc_fault, about);
-	pair_free(pair);
 }
 
 static const struct {
@@ -156,7 +157,6 @@ Test(ring_invariants, i2_operation_of_another_direction_or_of_none)
 		cr_assert_eq(
 			offer((struct ring_desc){.op = (uint8_t)op}), -EPROTO, "operation %d", op);
 		assert_dead(op_fault, "operation");
-		pair_free(pair);
 	}
 }
 
@@ -208,7 +208,6 @@ Test(ring_invariants, i2_runs_of_datagrams)
 			buf_id(ARENA_BROKER, ARENA_SMALL_COUNT)};
 		setup(ACTOR_NETSTACK, ACTOR_NATPROXY);
 		cr_assert_eq(offer(d), row[i].good ? 1 : -EPROTO, "row %zu", i);
-		pair_free(pair);
 	}
 }
 

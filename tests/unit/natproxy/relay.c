@@ -85,6 +85,7 @@ Test(relay, uploads_64_mib_by_hash_and_passes_the_fin)
 	pthread_join(reader, (void **)&got);
 	cr_assert_eq(got[1], BULK);
 	cr_assert_eq(got[0], sum);
+	free(got);
 	cr_assert_eq(r->broker.free_count[BUF_LARGE], ARENA_LARGE_COUNT, "every buffer came back");
 	/* half closed: the other direction still works */
 	rig_credit(r, FLOW, 100);
