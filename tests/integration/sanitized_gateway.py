@@ -65,6 +65,8 @@ def test_nothing_else_is_different(gateway):
             different[row["process"]].add(row["check"])
     for worker in WORKERS:
         assert different[worker] == {"filter", "root", "files in its root", "executable memory", "descriptor 2", "descriptors"}, worker
+        mounts = [line.split()[5].split(",") for line in pathlib.Path(f"/proc/{gateway.processes()[worker]['pid']}/mountinfo").read_text().splitlines()]
+        assert len(mounts) == 5 and all({"ro", "nosuid", "nodev"} <= set(options) for options in mounts), mounts
     assert different["supervisor"] == {"filter", "descriptor 200", "descriptors"}
 
 

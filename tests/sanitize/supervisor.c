@@ -54,17 +54,33 @@ static int bind_folder(const char *from, const char *to)
 	return __real_mount(from, to, NULL, MS_BIND | MS_REC, NULL);
 }
 
-/* lock_root mounts its empty root over /proc. The caller stands in what was there, with the new
- * mount on top of it: the copy of that goes again. */
-static int fill_root(void)
+/* A user namespace may add flags to a mount from outside, not take them away. */
+static int bind_code(const char *from, const char *to)
+{
+	if (bind_folder(from, to) < 0)
+		return -1;
+	return __real_mount(
+		NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+}
+
+/* The caller stands in the /proc over which an empty root was mounted: binding it brings that mount
+ * along, which goes again. */
+static int bind_proc(void)
 {
 	if (bind_folder(".", "/proc/proc") < 0 || umount2("/proc/proc", MNT_DETACH) < 0)
 		return -1;
-	if (bind_folder("/usr", "/proc/usr") < 0)
+	return __real_mount(NULL, "/proc/proc", NULL,
+		MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+/* lock_root mounts its empty root over /proc. */
+static int fill_root(void)
+{
+	if (bind_proc() < 0 || bind_code("/usr", "/proc/usr") < 0)
 		return -1;
-	if (bind_folder("/lib", "/proc/lib") < 0)
+	if (bind_code("/lib", "/proc/lib") < 0)
 		return -1;
-	return bind_folder("/lib64", "/proc/lib64");
+	return bind_code("/lib64", "/proc/lib64");
 }
 
 int __wrap_mount(
