@@ -134,6 +134,11 @@ def cppcheck(unit):
 TOOLS = {"gcc": gcc, "clang-tidy": clang_tidy, "cppcheck": cppcheck}
 
 
+def looks_at(tool, unit):
+    """gcc cannot see that a failed assertion of Criterion does not come back: behind each it would find a path that there is not."""
+    return tool != "gcc" or not any(h.endswith("/criterion/criterion.h") for h in unit.headers)
+
+
 def function_at(path, line):
     """The function around a line, by the house's layout: what begins in the first column. "-" where there is none."""
     try:
@@ -148,7 +153,7 @@ def function_at(path, line):
 
 
 def shown(path, build):
-    for root in (TOP, build):
+    for root in (build, TOP):  # a build folder may lie in the tree
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return path.as_posix()
@@ -260,7 +265,7 @@ def run(build, tools, only, again):
     chosen = [u for u in units(build) if not only or any(part in shown(u.path, build) for part in only)]
     problems = 0
     for tool in tools:
-        findings, summary = ask(tool, chosen, build, again)
+        findings, summary = ask(tool, [u for u in chosen if looks_at(tool, u)], build, again)
         new, stale = judge(findings, [r for r in rows if r.tool == tool])
         for finding in new:
             print(f"{finding.text}\n    known.txt would call it: {finding.tool} {finding.check.split(',')[0]} {finding.file} {finding.function}\n")
