@@ -3,6 +3,7 @@
  *
  *   output ──our uids──▶ natproxy ──▶ drop      IPv6, multicast, reserved, broadcast
  *     │                     ├───────▶ accept    TCP that somebody else began
+ *     │                     ├───────▶ drop      ICMP other than an echo request
  *     │                     ├───────▶ link_local ─▶ only DNS
  *     │                     ├─ goes by lo, or to an own address ─▶ host ─▶ DNS, answers, hairpins; drop
  *     │                     └───────▶ elsewhere: the Internet, accepted
@@ -28,6 +29,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <stdio.h>
 
 #include "fence_rules.h"
@@ -53,7 +55,8 @@ static const struct ruleset_field source = {HEADER_NETWORK, 12, 4},
 				  destination_half = {HEADER_NETWORK, 16, 2},
 				  source_port = {HEADER_TRANSPORT, 0, 2},
 				  destination_port = {HEADER_TRANSPORT, 2, 2},
-				  tcp_flags = {HEADER_TRANSPORT, 13, 1};
+				  tcp_flags = {HEADER_TRANSPORT, 13, 1},
+				  icmp_type = {HEADER_TRANSPORT, 0, 1};
 static const char in_output[] = "output", in_natproxy[] = "natproxy", in_host[] = "host",
 		  in_link_local[] = "link_local", in_elsewhere[] = "elsewhere", in_told[] = "told";
 static const char heard[] = "heard", mapped[] = "mapped", host_allowed[] = "host_allowed";
@@ -185,7 +188,8 @@ static void drop_prefix(struct ruleset *r, uint8_t first, uint8_t mask, const ch
 
 static void write_natproxy(struct ruleset *r)
 {
-	const uint8_t syn = TCP_SYN, syn_ack = TCP_SYN_ACK, link_local[] = {169, 254};
+	const uint8_t syn = TCP_SYN, syn_ack = TCP_SYN_ACK, echo = ICMP_ECHO,
+		      link_local[] = {169, 254};
 
 	ruleset_rule(r, in_natproxy, "IPv6");
 	family(r, false);
@@ -194,6 +198,11 @@ static void write_natproxy(struct ruleset *r)
 	protocol(r, IPPROTO_TCP);
 	rule_masked(r, &tcp_flags, &syn_ack, false, &syn);
 	end(r, NF_ACCEPT, NULL);
+	/* A raw socket that root opened (grant_echo.h) could send redirects. */
+	ruleset_rule(r, in_natproxy, "ICMP but pings");
+	protocol(r, IPPROTO_ICMP);
+	rule_field(r, &icmp_type, false, &echo);
+	drop(r);
 	ruleset_rule(r, in_natproxy, NULL);
 	family(r, true);
 	rule_field(r, &destination_half, true, link_local);

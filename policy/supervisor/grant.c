@@ -7,8 +7,8 @@
  *   afterwards        gone from the configuration ─▶ silent; gone from the file too ─▶ closed
  *
  * A socket gives no power but over its port: its file remembers who opened it only for netlink. So
- * that packet filters see natproxy's uid and not root's, it is given to that uid (SO_UID follows
- * the inode). What is opened here would stay with natlock beyond its need if it were not closed
+ * that packet filters and the fence see natproxy's uid and not root's, it is opened as that uid
+ * (identity_socket). What is opened here would stay with natlock beyond its need if it were not closed
  * with the configuration; what is not in the file at the start cannot be had later, because then
  * nobody here may open it.
  *
@@ -159,8 +159,9 @@ static void open_one(struct supervisor *s, struct hub *hub, const struct grant_p
 		hub, ACTOR_NATPROXY, shard_of(&hub->shard_key, at->guest_ip_be, hub->shards));
 
 	*g = (struct grant){.hub = hub->index, .at = *at};
-	g->fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	g->error = g->fd < 0 ? errno : -bind_there(g->fd, at);
+	g->fd = identity_socket(&s->identity, hub_worker_number(w), AF_INET,
+		type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	g->error = g->fd < 0 ? -g->fd : -bind_there(g->fd, at);
 	if (g->error && g->fd >= 0) {
 		close(g->fd);
 		g->fd = -1;
@@ -168,11 +169,6 @@ static void open_one(struct supervisor *s, struct hub *hub, const struct grant_p
 	if (g->error == EACCES) /* as an ordinary user: there is nothing to keep */
 		return;
 	s->grants.count++;
-	if (g->fd >= 0 && s->identity.privileged &&
-		fchown(g->fd, identity_worker_host(&s->identity, hub_worker_number(w)), (gid_t)-1) <
-			0)
-		supervisor_note(s, "port %u belongs to root in packet filters: %s", at->port,
-			strerror(errno));
 	silence(g);
 }
 

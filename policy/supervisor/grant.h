@@ -55,7 +55,7 @@ size_t grant_ports(const Nl__Nat *nat, uint32_t end, struct grant_port *out, siz
 /*
  * Opens all of them for all hubs. One that cannot be opened is kept with its error, to be told when
  * natproxy asks. An ordinary user gets none. Needs the caller's rights: before identity_enter.
- * Syscalls: openat read socket setsockopt bind listen shutdown fchown close
+ * Syscalls: openat read socket setsockopt bind listen shutdown close, those of identity_socket
  */
 void grant_open(struct supervisor *s);
 /* The configuration is another one now: closes what stands nowhere any more, silences what does not

@@ -57,16 +57,17 @@ static bool has_ping_sockets(const struct supervisor *s, unsigned int worker)
 	return low <= gid && gid <= high;
 }
 
-static int open_socket(uint16_t first)
+static int open_socket(const struct identity *id, unsigned int worker, uint16_t first)
 {
 	struct sock_filter filter[GRANT_ECHO_FILTER];
 	const struct sock_fprog program = {GRANT_ECHO_FILTER, filter};
 	const int on = 1;
-	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+	int fd = identity_socket(
+		id, worker, AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
 
 	grant_echo_filter(filter, first, GRANT_ECHO_IDENTIFIERS);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0 &&
 		setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) == 0)
 		return fd;
@@ -82,13 +83,8 @@ static void open_one(struct supervisor *s, const struct worker *w)
 	int fd;
 
 	g->first = (uint16_t)((gateway * SPREAD + number) % BLOCKS * GRANT_ECHO_IDENTIFIERS);
-	fd = has_ping_sockets(s, number) ? -1 : open_socket(g->first);
+	fd = has_ping_sockets(s, number) ? -1 : open_socket(&s->identity, number, g->first);
 	g->fd = fd < 0 ? -1 : fd;
-	if (g->fd >= 0 && s->identity.privileged &&
-		fchown(g->fd, identity_worker_host(&s->identity, number), (gid_t)-1) < 0)
-		supervisor_note(s,
-			"the raw ICMP socket of %s belongs to root in packet filters: %s", w->name,
-			strerror(errno));
 }
 
 void grant_echo_open(struct supervisor *s)

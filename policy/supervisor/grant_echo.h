@@ -30,7 +30,7 @@ struct grant_echo {
 void grant_echo_filter(
 	struct sock_filter out[GRANT_ECHO_FILTER], uint16_t first, uint16_t identifiers);
 /* Opens what the hubs need. Needs the caller's rights: before identity_enter. Syscalls: socket
- * setsockopt fchown close */
+ * setsockopt close, those of identity_socket */
 void grant_echo_open(struct supervisor *s);
 /* Whether a hub's natproxy has one. */
 bool grant_echo_has(const struct hub *hub, unsigned int shard);

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -298,6 +299,27 @@ int identity_enter(struct identity *id, struct trouble *t)
 	id->has_private = how == 1;
 	error = become_zero(id);
 	return error < 0 ? enter_failed(t, -error) : 0;
+}
+
+/* Says nothing of failure, but what it is afterwards (setfsuid(2)). */
+static bool set_file_uid(uid_t uid)
+{
+	setfsuid(uid);
+	return (uid_t)setfsuid((uid_t)-1) == uid;
+}
+
+int identity_socket(const struct identity *id, unsigned int n, int domain, int type, int protocol)
+{
+	int fd;
+
+	if (id->privileged && !set_file_uid(identity_worker_host(id, n)))
+		return -EPERM;
+	fd = socket(domain, type, protocol);
+	if (fd < 0)
+		fd = -errno;
+	if (id->privileged && !set_file_uid(geteuid()))
+		abort(); /* files that we make from now on would be a worker's */
+	return fd;
 }
 
 uid_t identity_worker(const struct identity *id, unsigned int n)

@@ -65,6 +65,14 @@ uid_t identity_worker(const struct identity *id, unsigned int n);
 /* The same as the host sees it. */
 uid_t identity_worker_host(const struct identity *id, unsigned int n);
 
+/*
+ * As root: a socket that packet filters and routing rules take for worker n's, because whoever opened it is remembered for good
+ * (nft's skuid goes by the file's credentials, not by its owner). Otherwise the caller's. A descriptor, or -errno.
+ * Syscalls: setfsuid socket
+ */
+int identity_socket(
+	const struct identity *id, unsigned int n, int domain, int type, int protocol);
+
 /* Finds `start:count` of a user in the text of /etc/subuid or subgid: at least `want` ids. false:
  * not granted. */
 bool identity_subid(

@@ -199,8 +199,8 @@ for address in sys.argv[1:]:
     assert said == [["1"] * 5, ["Operation not permitted"] * 5]
 
 
-def own_socket(gateway, port):
-    """A copy of natproxy's own UDP socket at that port: what it may send, natproxy may."""
+def own_socket(gateway, port, kind=socket.SOCK_DGRAM):
+    """A copy of natproxy's own socket at that port (raw: of that protocol): what it may send, natproxy may."""
     libc, pid = ctypes.CDLL(None, use_errno=True), gateway.processes()["natproxy"]["pid"]
     pidfd = os.pidfd_open(pid)
     try:
@@ -209,7 +209,7 @@ def own_socket(gateway, port):
             if fd < 0 or not os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
                 continue
             copy = socket.socket(fileno=fd)
-            if copy.type == socket.SOCK_DGRAM and copy.family == socket.AF_INET and copy.getsockname()[1] == port:
+            if copy.type == kind and copy.family == socket.AF_INET and copy.getsockname()[1] == port:
                 return copy
             copy.close()
     finally:

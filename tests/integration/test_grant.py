@@ -1,8 +1,9 @@
 """What only root can open: opened before root's power goes, handed to natproxy, and closed when it is not wanted any more."""
-import os
+import os, socket
 import pytest
 from conftest import OUTSIDE, ROUTER, SERVER, leased_address, program, serve, wait_for
 from operator_client import change, reload
+from test_fence import own_socket
 
 GUEST, FIXED, TAKEN = "192.168.30.10", "198.18.1.77", 90
 CONFIG = f"""\
@@ -77,6 +78,15 @@ def test_packet_filters_see_natproxys_uid(world, served):
     for table, port in (("tcp", 80), ("udp", 53)):
         rows = [line.split() for line in world.gateway.run("cat", f"/proc/net/{table}").stdout.splitlines()[1:]]
         assert {r[7] for r in rows if r[1].endswith(f":{port:04X}")} == {uid}, table
+
+
+def test_the_fence_holds_what_root_opened_too(world, served):
+    """nft asks who opened a socket, not whose it is now."""
+    with own_socket(served, 53) as held:
+        for address in ("127.0.0.1", OUTSIDE):
+            with pytest.raises(PermissionError):
+                held.sendto(b"anybody", (address, 9))
+        assert held.sendto(b"anybody", (SERVER, 9)) == 7
 
 
 def test_a_port_that_was_taken_is_named_with_what_to_do(served):
@@ -171,6 +181,15 @@ def test_pings_are_forwarded_by_a_raw_socket(pinging):
         assert " 0% packet loss" in ping(guest, "-c", "5", "-i", "0.05", SERVER)
     assert " 0% packet loss" in ping(pinging.guests[0], "-c", "3", "-i", "0.05", "-s", "1401", SERVER), "odd, and not cut"
     assert " 0% packet loss" in ping(pinging.guests[0], "-c", "3", "-i", "0.05", "-s", "4000", SERVER), "cut and put together"
+
+
+def test_the_fence_lets_a_raw_socket_ping_and_nothing_else(world, pinging):
+    request, redirect = bytes([8, 0, 0xf7, 0xff, 0, 0, 0, 0]), bytes([5, 1, 0xfa, 0xfe, 0, 0, 0, 0])
+    with own_socket(pinging, socket.IPPROTO_ICMP, socket.SOCK_RAW) as held:
+        assert held.sendto(request, (SERVER, 0)) == 8
+        for packet, address in ((redirect, SERVER), (request, "127.0.0.1"), (request, OUTSIDE)):
+            with pytest.raises(PermissionError):
+                held.sendto(packet, (address, 0))
 
 
 def test_guests_with_the_same_identifier_hear_their_own_answers(pinging):

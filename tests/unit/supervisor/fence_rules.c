@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 
 #include <libnftnl/expr.h>
@@ -35,7 +36,7 @@ struct packet {
 	uint32_t uid;
 	const char *from, *to;
 	uint16_t source_port, destination_port;
-	uint8_t protocol, tcp_flags;
+	uint8_t protocol, tcp_flags, icmp_type;
 	bool is_ip6, by_loopback;
 	uint32_t type; /* RTN_*, of the destination */
 };
@@ -100,6 +101,8 @@ static void fill_payload(const struct packet *p, const struct nftnl_expr *e, uin
 	inet_pton(AF_INET, p->to, ip + 16);
 	memcpy(transport, ports, sizeof(ports));
 	transport[13] = p->tcp_flags;
+	if (p->protocol == IPPROTO_ICMP)
+		transport[0] = p->icmp_type;
 	cr_assert_leq(offset + bytes, 20);
 	cr_assert(!is_network || !p->is_ip6, "an IPv4 field of an IPv6 packet");
 	memset(at(registers, number), 0, number == NFT_REG_1 ? 16 : 4);
@@ -263,7 +266,7 @@ static bool passes(struct packet p)
 #define TCP_TO(TO, PORT) TCP(TO, PORT, SYN)
 #define UDP_TO(TO, PORT, FROM)                                                                     \
 	.to = (TO), .protocol = IPPROTO_UDP, .destination_port = (PORT), .source_port = (FROM)
-#define PING(TO) .to = (TO), .protocol = IPPROTO_ICMP
+#define PING(TO) .to = (TO), .protocol = IPPROTO_ICMP, .icmp_type = ICMP_ECHO
 #define LOCAL	 .by_loopback = true
 
 Test(fence_rules, the_internet_is_open)
@@ -290,6 +293,19 @@ Test(fence_rules, this_computer_is_not)
 		PASSES(TCP_TO("198.18.1.2", 22), .type = RTN_LOCAL), "by a device it is bound to");
 	cr_expect_not(PASSES(TCP_TO("127.0.0.1", 22), .type = RTN_UNICAST), "as well");
 	cr_expect_not(PASSES(TCP_TO("8.8.8.8", 22), LOCAL, .type = RTN_UNICAST), "bound to lo");
+}
+
+Test(fence_rules, of_icmp_pings_only)
+{
+	static const uint8_t never[] = {ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_REDIRECT, 9, 13};
+
+	load(1);
+	for (unsigned int i = 0; i < sizeof(never); i++)
+		cr_expect_not(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP,
+				      .icmp_type = never[i], .uid = i % 2 ? ALLOWED : OURS),
+			"%u", never[i]);
+	cr_expect(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP, .icmp_type = ICMP_REDIRECT,
+		.uid = OTHER));
 }
 
 Test(fence_rules, nor_what_no_guest_may_reach)
