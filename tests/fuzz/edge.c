@@ -258,6 +258,7 @@ int actor_main(const struct actor_ops *ops, void *self)
 	a->wall_base_ms = UINT64_C(1700000000000);
 	a->now_ns = kernel.now_ns;
 	edge_require(!ops->boot(a->self, a, &boot));
+	ev_io_start(a->loop, &a->chan_io[0]);
 	rewind_keep();
 	return 0;
 }
@@ -472,11 +473,21 @@ static size_t act_at(const uint8_t *data, size_t size, uint32_t which)
 	return at < size ? at : size;
 }
 
+/* One that is there. */
+static uint32_t grown_edge(struct grow *g)
+{
+	uint32_t e;
+	do
+		e = 1 + grow_random(g, (uint32_t)a->edges - 1);
+	while (!actor_has_edge(a, (int)e));
+	return e;
+}
+
 static size_t grown_act(struct grow *g, uint8_t *out)
 {
 	static uint8_t wire[GROW_MESSAGE];
 	const int edges = a->edges;
-	const uint32_t e = grow_random(g, (uint32_t)edges);
+	const uint32_t e = grow_random(g, 2) ? 0 : grown_edge(g);
 	const int known = e == 0 ? 0 : a->peer[e] == a->peer[1] ? 1 : 2;
 	struct grow message = {g->seed, wire, 0, sizeof(wire)};
 	uint8_t index = (uint8_t)e;

@@ -22,13 +22,16 @@ static size_t frame(
 
 static void edit(const uint8_t *p, size_t n, struct alg_answer *a)
 {
-	for (size_t i = 0; i + 1 < n && a->edit_count < ALG_EDITS; i++)
-		if (p[i] == 'e') {
-			uint32_t old = (uint32_t)(p[i + 1] % (n - i));
-			a->edit[a->edit_count++] =
-				(struct alg_edit){(uint32_t)i, old, p[i + 1] % ALG_EDIT_BYTES, {0}};
-			i += old;
-		}
+	for (size_t i = 0; i + 1 < n && a->edit_count < ALG_EDITS; i++) {
+		const uint8_t *next = memchr(p + i, 'e', n - 1 - i);
+		if (!next)
+			return;
+		i = (size_t)(next - p);
+		uint32_t old = (uint32_t)(p[i + 1] % (n - i));
+		a->edit[a->edit_count++] =
+			(struct alg_edit){(uint32_t)i, old, p[i + 1] % ALG_EDIT_BYTES, {0}};
+		i += old;
+	}
 }
 
 static void message(void *state, const struct alg_flow *flow, enum alg_direction from,

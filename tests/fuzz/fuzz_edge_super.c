@@ -51,6 +51,7 @@ static struct supervisor *s;
 static struct ev_loop *loop;
 static uint8_t *packed;
 static size_t packed_bytes;
+static uint8_t *queue[CLIENTS];
 static int free_fd; /* the number that is free between inputs */
 
 static void require(bool ok)
@@ -127,6 +128,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	hub_crew(&s->hub[0]);
 	for (unsigned int i = 0; i < HUB_PORTS; i++)
 		s->hub[0].port[i].fd = -1;
+	for (unsigned int i = 0; i < s->hub[0].workers; i++)
+		s->hub[0].worker[i].queue = rewind_alloc(HUB_QUEUE_BYTES);
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		queue[i] = rewind_alloc(OPERATOR_QUEUE);
 	rewind_keep();
 	return 0;
 }
@@ -142,7 +147,6 @@ static void begin_worker(struct worker *w, uint8_t state)
 {
 	w->pidfd = -1;
 	w->state = state ? (enum worker_state)(state % (WORKER_GONE + 1)) : WORKER_RUNNING;
-	w->queue = malloc(HUB_QUEUE_BYTES);
 	chan_init(&w->chan, -1, &s->pool, w->queue, HUB_QUEUE_BYTES);
 }
 
@@ -164,7 +168,7 @@ static void begin(uint8_t states)
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		struct operator_peer *p = &s->op.peer[i];
 		*p = (struct operator_peer){.op = &s->op, .used = true, .admin = i & 1};
-		p->queue = malloc(OPERATOR_QUEUE);
+		p->queue = queue[i];
 		chan_init(&p->chan, -1, &s->pool, p->queue, OPERATOR_QUEUE);
 	}
 }
@@ -173,11 +177,8 @@ static void end(void)
 {
 	struct hub *hub = &s->hub[0];
 	crew_sync(hub);
-	for (unsigned int i = 0; i < hub->workers; i++)
-		free(hub->worker[i].queue);
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		events_forget(s, &s->op.peer[i]);
-		free(s->op.peer[i].queue);
 		free(s->op.peer[i].text);
 	}
 	store_close(&hub->store);

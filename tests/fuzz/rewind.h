@@ -11,6 +11,7 @@
 #ifndef NATLOCK_TESTS_FUZZ_REWIND_H
 #define NATLOCK_TESTS_FUZZ_REWIND_H
 
+#include <sanitizer/asan_interface.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,20 +35,22 @@ static inline void rewind_map(int how)
 	rewind_state.base = at;
 }
 
-/* Zeroed, aligned to a page, for the life of the process. */
+/* Zeroed, aligned to a page, for the life of the process; what lies behind it may not be touched. */
 static inline void *rewind_alloc(size_t bytes)
 {
-	void *p;
+	const size_t room = (bytes + 2 * REWIND_ALIGN - 1) / REWIND_ALIGN * REWIND_ALIGN;
+	uint8_t *p;
 	if (!rewind_state.base) {
 		rewind_state.fd = memfd_create("rewind", MFD_CLOEXEC);
 		if (rewind_state.fd < 0 || ftruncate(rewind_state.fd, REWIND_BYTES) < 0)
 			abort();
 		rewind_map(MAP_SHARED);
 	}
-	if (bytes > REWIND_BYTES - rewind_state.used)
+	if (room > REWIND_BYTES - rewind_state.used)
 		abort();
 	p = rewind_state.base + rewind_state.used;
-	rewind_state.used += (bytes + REWIND_ALIGN - 1) / REWIND_ALIGN * REWIND_ALIGN;
+	rewind_state.used += room;
+	__asan_poison_memory_region(p + bytes, room - bytes);
 	return p;
 }
 
