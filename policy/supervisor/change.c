@@ -254,7 +254,7 @@ static void list_path(char out[CHANGE_TEXT], const char *prefix, const char *pat
 {
 	size_t used = strlen(out);
 
-	if (used + 2 * REFLECT_PATH_BYTES < CHANGE_TEXT)
+	if (used + 2 * (size_t)REFLECT_PATH_BYTES < CHANGE_TEXT)
 		snprintf(out + used, CHANGE_TEXT - used, "%s%s%s", used ? ", " : "", prefix, path);
 	else if (strcmp(out + used - 3, "...") != 0)
 		snprintf(out + used, CHANGE_TEXT - used, ", ...");

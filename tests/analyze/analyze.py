@@ -43,7 +43,7 @@ LISTS = {
     "cppcheck": [HERE / "cppcheck.cfg"],
 }
 FINDING = re.compile(r"^(/?[^\s:]+):(\d+):(?:\d+:)? (?:fatal )?(?:warning|error): (.*) \[(?:-W)?([^\]]+)\]$")
-FUNCTION = re.compile(r"^(?:Test\((\w+), (\w+)|[A-Za-z_].*?(\w+)\()")
+FUNCTION = re.compile(r"^(?:Test\((\w+), (\w+)|(?:[A-Za-z_].*?)?\b([A-Za-z_]\w*)\()")
 
 Finding = collections.namedtuple("Finding", "tool check file line function text")
 Row = collections.namedtuple("Row", "number tool check file function")
