@@ -120,8 +120,12 @@ bool natproxy_own(struct natproxy *np, int fd, enum owner_kind kind, uint32_t in
 
 void natproxy_close_fd(struct natproxy *np, int fd, bool reset)
 {
+	const enum owner_kind kind = np->owner[fd].kind;
 	np->owner[fd] = (struct owner){OWNER_NONE, 0};
 	np->sockets_open--;
+	/* what root opened stays open with the supervisor */
+	if (kind == OWNER_PUBLISH || kind == OWNER_ECHO)
+		sock_unlist(np->sock, fd);
 	sock_close(np->sock, fd, reset);
 }
 

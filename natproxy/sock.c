@@ -15,12 +15,14 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/sockios.h>
 #include <unistd.h>
 
 #include "sock.h"
+#include "topology.h"
 
 enum {
 	SEND_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint16_t)),
@@ -235,6 +237,11 @@ void sock_close(struct sock_host *h, int fd, bool reset)
 	if (reset)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+void sock_unlist(struct sock_host *h, int fd)
+{
+	epoll_ctl(NATPROXY_EPOLL, EPOLL_CTL_DEL, fd, NULL); /* fails where it is not watched */
 }
 
 static void datagram_options(int fd)

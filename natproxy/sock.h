@@ -168,6 +168,12 @@ int sock_peek(struct sock_host *h, int fd, struct sock_address *peer);
 int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out);
 
 /*
+ * Somebody else has a copy of this socket, and it is about to be closed here: takes it out of what epoll watches. The kernel
+ * does that itself with the last copy only, and tells of the socket until then; libev answers to news of a number that is closed
+ * with a new epoll, which the filter forbids. Syscalls: epoll_ctl
+ */
+void sock_unlist(struct sock_host *h, int fd);
+/*
  * Which events the descriptor is watched for from now on (SOCK_READ | SOCK_WRITE, 0 none); they
  * arrive as natproxy_ready(fd, events). Syscalls: epoll_ctl
  */

@@ -180,6 +180,10 @@ void sock_watch(struct sock_host *h, int fd, unsigned int events)
 {
 	need_open(fd);
 }
+void sock_unlist(struct sock_host *h, int fd)
+{
+	need_open(fd);
+}
 void sock_forget(struct sock_host *h, int fd)
 {
 }

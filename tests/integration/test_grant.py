@@ -106,12 +106,14 @@ def test_a_natproxy_that_is_born_again_gets_them_again(world, served):
 
 def test_a_port_comes_and_goes_while_natlock_runs(world, served):
     entries = {"tcp": f'{{proto: tcp, listen: "{OUTSIDE}:80", to: "{GUEST}:7001"}}', "udp": f'{{proto: udp, listen: "{OUTSIDE}:53", to: "{GUEST}:7001"}}'}
+    natproxy = served.processes()["natproxy"]["pid"]
     change(served, *[("remove", "nat.publish", e) for e in entries.values()])
     assert ask(world.internet, "tcp", OUTSIDE, 80) == "ConnectionRefusedError"
     assert ask(world.internet, "udp", OUTSIDE, 53) == "TimeoutError"
     change(served, *[("add", "nat.publish", e) for e in entries.values()])
     wait_for(lambda: state(served, 80) == state(served, 53) == ["listening"], 3, "the ports")
     assert ask(world.internet, "tcp", OUTSIDE, 80) == ask(world.internet, "udp", OUTSIDE, 53) == "True"
+    assert served.processes()["natproxy"]["pid"] == natproxy, "news of a socket that others have open made it break its policy"
 
 
 def test_what_was_not_there_at_the_start_needs_a_restart(served):

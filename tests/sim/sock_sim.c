@@ -245,6 +245,12 @@ int sock_finish(struct sock_host *h, int fd)
 	return 0;
 }
 
+void sock_unlist(struct sock_host *h, int fd)
+{
+	if (socks[fd].kind == SOCK_FREE)
+		abort(); /* closed before */
+}
+
 void sock_close(struct sock_host *h, int fd, bool reset)
 {
 	struct sock *s = &socks[fd];
