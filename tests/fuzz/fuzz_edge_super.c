@@ -125,6 +125,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	s->hubs = 1;
 	s->hub[0] = (struct hub){.super = s, .shards = SHARDS, .born = true, .generation = 1};
 	s->hub[0].store.fd = -1;
+	share_init(&s->hub[0].share);
+	s->hub[0].share.shards = SHARDS;
 	hub_crew(&s->hub[0]);
 	for (unsigned int i = 0; i < HUB_PORTS; i++)
 		s->hub[0].port[i].fd = -1;
