@@ -13,7 +13,7 @@ from conftest import BIN, SERVER, TOP, Gateway, act, alive, leased_address, sh, 
 from test_audit import built
 
 sys.path.insert(0, str(TOP / "tests/escape"))
-import table  # noqa: E402
+import escape_table  # noqa: E402
 
 if platform.machine() != "x86_64":
     pytest.skip("tests/escape/seize.c knows the registers of x86-64 only", allow_module_level=True)
@@ -355,9 +355,9 @@ def test_a_rule_too_many_is_seen(world):
 
 
 def test_the_table_in_the_documentation_is_what_was_seen(campaigns, copies):
-    cells = {(a.kind, a.role): table.fate(KINDS[a.kind], a.role, a.end, a.value) for a in [*campaigns["traffic"].attempts, *copies]}
+    cells = {(a.kind, a.role): escape_table.fate(KINDS[a.kind], a.role, a.end, a.value) for a in [*campaigns["traffic"].attempts, *copies]}
     text = DOCUMENT.read_text()
-    seen = table.replace(text, table.render(KINDS, cells))
+    seen = escape_table.replace(text, escape_table.render(KINDS, cells))
     if "NATLOCK_WRITE_DOCS" in os.environ:
         DOCUMENT.write_text(seen)
     assert DOCUMENT.read_text() == seen, "write it anew: NATLOCK_WRITE_DOCS=1 python3 -m pytest tests/integration/test_escape_inject.py"
