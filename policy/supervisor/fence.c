@@ -31,9 +31,9 @@ static int send_all(int fd, const void *messages, size_t bytes)
 }
 
 /* What the answers in one datagram say: the first error, 0 a yes, 1 neither. */
-static int read_answers(const void *datagram, size_t bytes)
+static int read_answers(void *datagram, size_t bytes)
 {
-	const struct nlmsghdr *m = datagram;
+	struct nlmsghdr *m = datagram;
 	int result = 1;
 
 	for (; NLMSG_OK(m, bytes); m = NLMSG_NEXT(m, bytes)) {
