@@ -64,6 +64,7 @@ Test(peers, of_this_namespace)
 		expect_ours(pair[i]);
 	close(pair[0][1]);
 	peers_free(&crew);
+	look_free(&process[0]);
 	look(getpid());
 	cr_expect_eq(peer_of(inode_of(pair[0][0])), 0, "its other end is closed");
 	peers_free(&crew);
