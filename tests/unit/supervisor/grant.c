@@ -174,6 +174,10 @@ Test(grant, a_refusal_says_what_to_do)
 	keep(1, &p[1], socket(AF_INET, SOCK_DGRAM, 0), 0);
 	ask(&p[1]);
 	cr_expect_eq(answer(why, sizeof(why)), EPERM, "bound to no device any more");
+	keep(0, &p[0], -1, EACCES);
+	ask(&p[0]);
+	cr_expect_eq(answer(why, sizeof(why)), EACCES);
+	cr_expect(strstr(why, "no CAP_NET_BIND_SERVICE"));
 	s.identity.privileged = false;
 	s.grants.count = 0;
 	ask(&p[0]);
