@@ -12,6 +12,7 @@ enum {
 	DECLARE_PRIVATE = 32, /* uids that a supervisor has for its workers (identity.h) */
 	DECLARE_INSIDE = 1,   /* the only id of a worker's own user namespace */
 	DECLARE_NOFILE = 32,  /* descriptors that every worker may have at least: its boot */
+	DECLARE_FENCE_DROPS = 7, /* rules of the fence around natproxy that drop (supervisor/fence_rules.c) */
 };
 
 struct declare_fd {
