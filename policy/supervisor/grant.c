@@ -328,6 +328,9 @@ static void answer(struct worker *w, struct grant *g, Nl__SocketName *name)
 	char why[300];
 	int error = refusal(w->hub->super, g, why, sizeof(why));
 
+	/* A full channel queues no descriptor, and to be refused counts as not reading. It asks again. */
+	if (!error && w->chan.queue_bytes > 0)
+		return;
 	m.name = name;
 	m.has_error = error != 0;
 	m.error = (uint32_t)error;
