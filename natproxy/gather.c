@@ -86,7 +86,8 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
 	if (open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer))
 		session = open_incoming(np, f, shown);
-	if (session && shown->ip_be != peer->ip_be)
+	/* no guest may begin with this computer, so what it may answer is noted */
+	if (session && (shown->ip_be != peer->ip_be || access_is_local(&np->access, peer->ip_be)))
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;
 	return session;
 }

@@ -52,8 +52,8 @@ struct nat_session {
 	uint16_t rule; /* of the published port that let it in: its place + 1; else 0 */
 	uint32_t flow; /* id, ring.h */
 	struct sock_address guest, remote, outside;
-	uint32_t real_ip_be; /* where `remote` really is, when the guest is shown the gateway's
-				address instead; else 0 */
+	uint32_t real_ip_be; /* of a far end that the guest may only answer, as it is on this
+				computer or shown as the gateway: its own address; else 0 */
 	uint64_t created_wall_ms, used_ns;
 	uint64_t to_guest_bytes, from_guest_bytes;
 	uint32_t guest_ref;

@@ -49,6 +49,7 @@ struct flow {
 	bool used, hashed, ready;
 	bool told;	 /* natproxy knows the id */
 	bool inward;	 /* TCP that somebody outside began */
+	bool as_gateway; /* datagrams: a peer who is shown as the gateway spoke to the guest */
 	uint8_t list;	 /* which list: enum flow_where */
 	uint8_t failure; /* TCP_REJECTED: enum ring_failure */
 	uint32_t token;

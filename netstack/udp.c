@@ -128,6 +128,13 @@ static bool udp_each(const struct packet *p, uint16_t *each)
 	       (payload <= RING_RUN_BYTES && ring_run_count(payload, *each) <= RING_RUN_DATAGRAMS);
 }
 
+/* Whom natproxy shows as the gateway (somebody on its own computer) may be answered; which of its ports that is, natproxy knows. */
+static bool may_be_answer(struct stack *s, const struct flow_key *key)
+{
+	const struct flow *f = flow_find(s, key);
+	return f && f->as_gateway;
+}
+
 void udp_input(struct stack *s, struct packet *p, struct guest *g)
 {
 	uint16_t source, target, each;
@@ -138,7 +145,9 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 		drop_count(s->drops, DROP_UDP_BAD);
 		return;
 	}
-	if (to_gateway && !(s->config.dns_redirect && target == DNS_PORT)) {
+	key.guest_port = source;
+	if (to_gateway && !(s->config.dns_redirect && target == DNS_PORT) &&
+		!may_be_answer(s, &key)) {
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PORT);
 		return;
 	}
@@ -147,7 +156,6 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PROHIBITED);
 		return;
 	}
-	key.guest_port = source;
 	remote.port = target;
 	remote.ttl = to_gateway ? OUT_TTL : (uint8_t)(p->ttl - 1);
 	dgram_upload(s, p, g, &key, &remote, p->l4_at + UDP_HEADER_BYTES, each);
@@ -174,7 +182,7 @@ static uint8_t dgram_ttl(uint8_t came)
 }
 
 static void dgram_download(
-	struct stack *s, const struct flow *f, const struct ring_desc *d, uint32_t bytes)
+	struct stack *s, struct flow *f, const struct ring_desc *d, uint32_t bytes)
 {
 	struct guest *g = flow_guest(s, f);
 	bool udp = f->key.kind == FLOW_UDP;
@@ -194,6 +202,7 @@ static void dgram_download(
 		arp_ask(s, g);
 		return;
 	}
+	f->as_gateway |= d->remote.ip_be == s->config.ip_be && d->remote.port != DNS_PORT;
 	memcpy(piece, d->seg, sizeof(piece));
 	if (s->config.strict && !hold_copy(s, piece, &n)) {
 		drop_count(s->drops, DROP_NO_BUFFER);

@@ -1,12 +1,13 @@
 /*
  * Theory of operation. Which configuration the gateway has is not asked, so that there is no
  * fence is no drift: an ordinary user cannot have one. But a supervisor that holds a netfilter
- * socket has raised it; then it must be there, belong to a socket, drop something, and be around
- * every natproxy.
+ * socket has raised it; then it must be there, belong to a socket, have all rules that drop, and be
+ * around every natproxy.
  */
 #include <inttypes.h>
 
 #include "compare.h"
+#include "declare.h"
 
 static bool is_around(const struct found_fence *fence, const struct compare_crew *crew)
 {
@@ -39,7 +40,9 @@ void compare_fence(struct checks *list, const struct compare_crew *crew)
 	else if (!fence->is_there)
 		check_found(list, c, false, "no table inet %s", fence->table);
 	else
-		check_found(list, c, fence->is_owned && fence->drops > 0 && is_around(fence, crew),
+		check_found(list, c,
+			fence->is_owned && fence->drops == DECLARE_FENCE_DROPS &&
+				is_around(fence, crew),
 			"inet %s%s: %u to %u, %u rules that drop, %" PRIu64 " dropped",
 			fence->table, fence->is_owned ? "" : " (anybody's)", fence->first_uid,
 			fence->last_uid, fence->drops, fence->dropped);

@@ -159,6 +159,27 @@ bool declare_shares_memory(enum actor_id id)
 	return id == ACTOR_BROKER || id == ACTOR_NETSTACK || id == ACTOR_NATPROXY;
 }
 
+bool declare_is_echo_filter(const struct sock_filter filter[DECLARE_ECHO_FILTER])
+{
+	enum { FIRST = 5, IP_FIRST = 0x45, TYPE_AT = 20, IDENTIFIER_AT = 24, ECHO_REPLY = 0 };
+	const uint32_t first = filter[FIRST].k, last = first + DECLARE_ECHO_IDENTIFIERS - 1;
+	const struct sock_filter declared[DECLARE_ECHO_FILTER] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IP_FIRST, 0, 7),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TYPE_AT),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ECHO_REPLY, 0, 5),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, IDENTIFIER_AT),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 2, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+
+	return first % DECLARE_ECHO_IDENTIFIERS == 0 && last <= UINT16_MAX &&
+	       memcmp(filter, declared, sizeof(declared)) == 0;
+}
+
 uint64_t declare_supervisor_capabilities(bool has_private)
 {
 	const uint64_t birth = UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID;

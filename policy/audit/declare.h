@@ -12,6 +12,9 @@ enum {
 	DECLARE_PRIVATE = 32, /* uids that a supervisor has for its workers (identity.h) */
 	DECLARE_INSIDE = 1,   /* the only id of a worker's own user namespace */
 	DECLARE_NOFILE = 32,  /* descriptors that every worker may have at least: its boot */
+	DECLARE_ECHO_FILTER = 10, /* instructions before a raw ICMP socket (supervisor/grant_echo.c) */
+	DECLARE_ECHO_IDENTIFIERS = 512, /* that it lets in, of 16 bits */
+	DECLARE_FENCE_DROPS = 7, /* rules of the fence around natproxy that drop (supervisor/fence_rules.c) */
 };
 
 struct declare_fd {
@@ -41,6 +44,8 @@ unsigned int declare_nofile(enum actor_id id);
 bool declare_own_namespace(enum actor_id id, enum found_namespace ns);
 /* Whether it shares memory with others. */
 bool declare_shares_memory(enum actor_id id);
+/* Whether these are the instructions before a raw ICMP socket: answers to one block of identifiers. */
+bool declare_is_echo_filter(const struct sock_filter filter[DECLARE_ECHO_FILTER]);
 /* Capabilities of the supervisor in its own user namespace: with private uids for its workers or without. */
 uint64_t declare_supervisor_capabilities(bool has_private);
 

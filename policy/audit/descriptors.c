@@ -72,14 +72,24 @@ static bool is_low_port(int fd)
 	       getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0;
 }
 
+/* Whether it hears only what is declared, for good. The kernel counts a filter's length in instructions. */
+static bool is_echo_only(int fd)
+{
+	struct sock_filter filter[DECLARE_ECHO_FILTER];
+	socklen_t n = DECLARE_ECHO_FILTER;
+
+	return socket_option(fd, SO_LOCK_FILTER) == 1 &&
+	       getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, filter, &n) == 0 &&
+	       n == DECLARE_ECHO_FILTER && declare_is_echo_filter(filter);
+}
+
 static void look_socket(int fd, struct found_fd *out)
 {
 	int domain = socket_option(fd, SO_DOMAIN), type = socket_option(fd, SO_TYPE),
 	    protocol = socket_option(fd, SO_PROTOCOL);
 
 	out->kind = socket_kind(domain, type, protocol);
-	if (domain == AF_INET && type == SOCK_RAW && protocol == IPPROTO_ICMP &&
-		socket_option(fd, SO_LOCK_FILTER) == 1)
+	if (domain == AF_INET && type == SOCK_RAW && protocol == IPPROTO_ICMP && is_echo_only(fd))
 		out->kind = FOUND_RAW_ECHO;
 	if ((out->kind == FOUND_TCP || out->kind == FOUND_UDP) && is_low_port(fd))
 		out->kind = FOUND_LOW_PORT;

@@ -110,6 +110,7 @@ const char *fence_error(int error)
 	switch (error) {
 	case -EPERM: return "only root with CAP_NET_ADMIN can have one";
 	case -EUSERS: return "workers have no uids of their own here";
+	case -EEXIST: return "other gateways' fences are around all uids that there are for workers";
 	case -EPROTONOSUPPORT: return "the kernel has no nftables";
 	case -EOPNOTSUPP:
 	case -EINVAL:
@@ -125,6 +126,7 @@ const char *fence_advice(int error)
 		return "start natlock as root (natlock up --user NAME); in a container, with "
 		       "CAP_NET_ADMIN";
 	case -EUSERS: return "map 65536 uids into this user namespace";
+	case -EEXIST: return "end one of the other gateways: nft list tables";
 	default:
 		return "use Linux 5.12 or newer with CONFIG_NF_TABLES_INET and CONFIG_NFT_FIB_INET";
 	}

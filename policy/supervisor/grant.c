@@ -166,7 +166,7 @@ static void open_one(struct supervisor *s, struct hub *hub, const struct grant_p
 		close(g->fd);
 		g->fd = -1;
 	}
-	if (g->error == EACCES) /* as an ordinary user: there is nothing to keep */
+	if (g->error == EACCES && !s->identity.privileged) /* there is nothing to keep */
 		return;
 	s->grants.count++;
 	silence(g);
@@ -310,7 +310,11 @@ static int refusal(const struct supervisor *s, const struct grant *g, char *why,
 			g->at.device, GRANT_PORTS_END);
 		return EPERM;
 	}
-	if (g->error)
+	if (g->error == EACCES)
+		snprintf(why, cap,
+			"root had no CAP_NET_BIND_SERVICE when natlock started. Give it that, or "
+			"lower net.ipv4.ip_unprivileged_port_start, then restart natlock");
+	else if (g->error)
 		snprintf(why, cap,
 			"%s when natlock started. See who has it: ss -tulnp; end it, then restart "
 			"natlock",
@@ -324,6 +328,9 @@ static void answer(struct worker *w, struct grant *g, Nl__SocketName *name)
 	char why[300];
 	int error = refusal(w->hub->super, g, why, sizeof(why));
 
+	/* A full channel queues no descriptor, and to be refused counts as not reading. It asks again. */
+	if (!error && w->chan.queue_bytes > 0)
+		return;
 	m.name = name;
 	m.has_error = error != 0;
 	m.error = (uint32_t)error;

@@ -115,9 +115,12 @@ static int choose_as_root(
 			places->runtime);
 		return trouble_cause(t, "%s", strerror(errno));
 	}
-	if (user && (!pw || pw->pw_uid == 0)) {
-		trouble(t, EXIT_USAGE, "E0101", "--user %s", user);
-		trouble_cause(t, "%s", pw ? "that is root" : "no such user");
+	if ((user && !pw) || (pw && (pw->pw_uid == 0 || pw->pw_gid == 0))) {
+		trouble(t, EXIT_USAGE, "E0101", "--user %s", user ? user : "natlock");
+		trouble_cause(t, "%s",
+			!pw		  ? "no such user"
+			: pw->pw_uid == 0 ? "that is root"
+					  : "its group is root's");
 		return trouble_fix(t, "Name an ordinary user, or leave --user out.");
 	}
 	take_slot(id, taken);

@@ -1,5 +1,7 @@
 /* natlock: which command. The supervisor's order of birth is in start.c. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "advice.h"
 #include "attach.h"
@@ -52,11 +54,24 @@ static int check(const struct options *o)
 	return EXIT_OK;
 }
 
+/* A number below 3 that the caller left closed would become some socket of ours, and notes be written into it. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	struct trouble t;
 
+	fill_standard();
 	if (options_parse(argc, argv, &o, &t) < 0)
 		return trouble_say(&t);
 	switch (o.command) {

@@ -307,10 +307,10 @@ void tell_first(struct worker *w)
 	if (w->id == ACTOR_DHCPD)
 		tell_leases(w);
 	if (w->id == ACTOR_NATPROXY) {
+		grant_echo_tell(w); /* first: a full channel queues no descriptor */
 		tell_resolvers(hub);
 		tell_host_network(hub);
 		names_tell(w);
-		grant_echo_tell(w);
 	}
 	for (i = 0; i < HUB_PORTS && w->id == ACTOR_BROKER; i++)
 		if (hub->port[i].used)

@@ -255,35 +255,48 @@ for address in ("127.0.0.1", "127.0.0.1", sys.argv[1]):
 
 
 def echoed(where, address, port):
+    """As whom the guest knows one who asks there by TCP and by UDP, several times."""
     tried = """
 import socket, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-s.send(b"through")
-print(s.recv(100).decode())
+for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+    s = socket.socket(type=kind)
+    s.settimeout(5)
+    s.connect((sys.argv[1], int(sys.argv[2])))
+    for _ in range(3 if kind == socket.SOCK_DGRAM else 1):
+        s.send(b"word")
+        print(s.recv(100).decode())
 """
-    return where.run("/usr/bin/python3", "-c", tried, address, port, check=False).stdout == "through\n"
+    said = where.run("/usr/bin/python3", "-c", tried, address, port, check=False).stdout.splitlines()
+    return [line.removeprefix("word of ") for line in said]
 
 
 @pytest.fixture(scope="module")
 def echo(fenced):
-    """The guest's own service, published."""
+    """The guest's own service, published: what it hears, and from whom."""
     tried = """
-import socket
-tcp = socket.create_server(("", 7))
+import select, socket
+tcp, udp = socket.create_server(("", 7)), socket.socket(type=socket.SOCK_DGRAM)
+udp.bind(("", 7))
 print("ready", flush=True)
 while True:
-    c, _ = tcp.accept()
-    c.sendall(c.recv(2000))
-    c.close()
+    for s in select.select([tcp, udp], [], [])[0]:
+        if s is tcp:
+            c, peer = tcp.accept()
+            c.sendall(c.recv(2000) + b" of " + peer[0].encode())
+            c.close()
+        else:
+            data, peer = udp.recvfrom(2000)
+            udp.sendto(data + b" of " + peer[0].encode(), peer)
 """
     server = fenced.guest.start("/usr/bin/python3", "-c", tried)
     assert server.stdout.readline() == "ready\n"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", OUTSIDE])
-def test_published_ports_answer_this_computer(world, fenced, echo, address):
-    assert echoed(world.gateway, address, PUBLISHED)
-    assert echoed(world.internet, OUTSIDE, PUBLISHED)
+@pytest.mark.parametrize("address, shown", [("127.0.0.1", "192.168.30.1"), (OUTSIDE, OUTSIDE)])
+def test_published_ports_answer_this_computer(world, fenced, echo, address, shown):
+    """The guest may answer it, by TCP and UDP, though it may not begin"""
+    assert echoed(world.gateway, address, PUBLISHED) == [shown] * 4
+    assert echoed(world.internet, OUTSIDE, PUBLISHED) == [ROUTER] * 4
 
 
 def test_resolvers_may_be_on_this_computer(world, fenced, host):

@@ -146,6 +146,28 @@ def test_the_program_of_run_keeps_what_its_starter_left_open(world):
     assert result.stdout == pathlib.Path("/etc/shadow").read_text()[:4]
 
 
+def test_a_user_whose_group_is_roots_is_refused(world):
+    """Its gid would stay."""
+    record = world.folder / "passwd"
+    record.write_text(pathlib.Path("/etc/passwd").read_text() + "almost:x:7777:0::/:/bin/false\n")
+    result = world.gateway.run("unshare", "-m", "sh", "-c", f'mount --bind {record} /etc/passwd && exec "$@"', "sh", program("natlock"), "up", "--user", "almost", check=False,
+                               env=dict(os.environ, RUNTIME_DIRECTORY=str(world.folder / "almost")))
+    assert result.returncode == 2 and "--user almost: its group is root's" in result.stderr, result.stderr
+
+
+def test_closed_standard_descriptors_do_not_become_sockets(world):
+    """What natlock says there would be written into them."""
+    file, environment = world.folder / "closed.yaml", dict(os.environ, **{name: str(world.folder / "closed") for name in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY")})
+    file.write_text(NOTHING)
+    process = world.gateway.start("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", program("natlock"), "up", "-c", file, env=environment)
+    try:
+        wait_for(lambda: status(process.pid)["Seccomp"] == ["2"], 5, "the lock")
+        assert {os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
+    finally:
+        process.terminate()
+        process.wait(5)
+
+
 # ---- what is not to be had is said ----
 def told(gateway, text):
     return text in gateway.text() and text in gateway.control("status").stdout

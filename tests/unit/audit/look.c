@@ -126,6 +126,50 @@ Test(look, kinds_of_descriptors)
 	look_free(&f);
 }
 
+/* A raw ICMP socket behind this filter: what it is to the auditor. */
+static enum found_kind raw_kind(struct sock_filter *insns, unsigned short count, int lock)
+{
+	const struct sock_fprog program = {count, insns};
+	const int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	enum found_kind kind;
+
+	if (fd < 0)
+		cr_skip_test("no raw sockets here");
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &lock, sizeof(lock)), 0);
+	f = (struct found){.pid = getpid(), .kind = FOUND_SUPERVISOR};
+	f.status.fd_slots = 128;
+	descriptors_look(&f);
+	kind = kind_at(fd);
+	look_free(&f);
+	close(fd);
+	return kind;
+}
+
+/* The socket of supervisor/grant_echo.c, as tests/integration/test_grant.py finds it, and what is not it. */
+Test(look, raw_sockets_go_by_their_filter)
+{
+	struct sock_filter echo[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x45, 0, 7),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 5),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 24),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 1024, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 1535, 2, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 65535)};
+
+	cr_expect_eq(raw_kind(echo, 10, 1), FOUND_RAW_ECHO);
+	cr_expect_eq(raw_kind(echo, 10, 0), FOUND_OTHER, "it could be taken off");
+	cr_expect_eq(raw_kind(all, 1, 1), FOUND_OTHER);
+	echo[6].k = 65535;
+	cr_expect_eq(raw_kind(echo, 10, 1), FOUND_OTHER, "others' identifiers");
+	echo[6].k = 1535;
+	echo[9].k = 1;
+	cr_expect_eq(raw_kind(echo, 10, 1), FOUND_OTHER, "other messages");
+}
+
 static void add_filter(uint32_t answer)
 {
 	struct sock_filter insns[] = {

@@ -260,6 +260,33 @@ Test(udp, two_thousand_flows_and_dump)
 	cr_assert_eq(rows, 1000);
 }
 
+/* A program on natlock's computer is shown as the gateway, which has no port of its own but DNS. */
+Test(udp, who_is_shown_as_the_gateway_may_be_answered)
+{
+	const uint32_t gateway = 0xc0a81e01, flow = open_flow(1000);
+	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_DATA,
+		.flow = flow,
+		.remote = {.ip_be = htobe32(gateway), .port = 53}};
+	cr_assert(world_payload(w, &d, payload, 10));
+	world_run(w);
+	world_clear(w);
+	send_from(1000, gateway, 5000, 4);
+	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 3, "an answer of the gateway's DNS is no peer");
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_DATA), 0);
+	d.nseg = 0;
+	d.remote.port = 5000;
+	cr_assert(world_payload(w, &d, payload, 10));
+	world_run(w);
+	world_clear(w);
+	send_from(1000, gateway, 5000, 4);
+	cr_assert_eq(world_count(w, 1), 0);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->flow, flow);
+	cr_assert_eq(world_told(w, RING_NETSTACK_DGRAM_DATA, 0)->remote.ip_be, htobe32(gateway));
+	world_clear(w);
+	send_from(1001, gateway, 5000, 4);
+	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 3, "another endpoint heard nobody");
+}
+
 /* What natproxy got with the nth DGRAM_DATA: bytes and the length of a run's datagrams. */
 static void expect_run(unsigned int nth, uint32_t bytes, uint16_t each)
 {

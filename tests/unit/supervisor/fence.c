@@ -161,6 +161,8 @@ Test(fence, where_it_cannot_be_had)
 
 /* Another gateway, with a runtime folder of its own, has our uids already: we take the next.
  * Without a fence too. */
+static char folder[] = "/tmp/natlock-fence-XXXXXX";
+
 static int meet_another(void)
 {
 	const struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};
@@ -175,12 +177,17 @@ static int meet_another(void)
 	close(super.fence.fd);
 	close(super.identity.slot_fd);
 	super.identity.private_uid = 61185;
+	/* the last there are: it goes on without, and says why */
+	strcpy(super.places.runtime, "/proc/none");
+	if (raise_as("auto") != 0 || !strstr(super.fence.why, "other gateways' fences"))
+		return 5;
+	strcpy(super.places.runtime, folder);
 	return raise_as("off") == 0 && super.identity.private_uid == 61217 ? 0 : 4;
 }
 
 Test(fence, two_gateways_with_the_same_uids)
 {
-	char folder[] = "/tmp/natlock-fence-XXXXXX", file[64];
+	char file[64];
 
 	cr_assert_not_null(mkdtemp(folder));
 	snprintf(super.places.runtime, sizeof(super.places.runtime), "%s", folder);

@@ -10,6 +10,7 @@
 #include "crew.h"
 #include "super_dispatch.h"
 #include "supervisor.h"
+#include "tell.h"
 
 static Nl__Config *parse(const char *text)
 {
@@ -174,11 +175,52 @@ Test(grant, a_refusal_says_what_to_do)
 	keep(1, &p[1], socket(AF_INET, SOCK_DGRAM, 0), 0);
 	ask(&p[1]);
 	cr_expect_eq(answer(why, sizeof(why)), EPERM, "bound to no device any more");
+	keep(0, &p[0], -1, EACCES);
+	ask(&p[0]);
+	cr_expect_eq(answer(why, sizeof(why)), EACCES);
+	cr_expect(strstr(why, "no CAP_NET_BIND_SERVICE"));
 	s.identity.privileged = false;
 	s.grants.count = 0;
 	ask(&p[0]);
 	cr_expect_eq(answer(why, sizeof(why)), EACCES);
 	cr_expect_str_empty(why, "natproxy knows what an ordinary user can do");
+}
+
+/* Names of many guests may fill the channel before natproxy reads, and no descriptor is queued. */
+Test(grant, the_raw_socket_comes_before_what_may_fill_the_channel)
+{
+	const struct hash_key key = {1, 2};
+	const int little = 16384;
+	char name[HOSTNAMES_LABEL], why[300];
+	unsigned int i;
+
+	make();
+	peer.w->state = WORKER_LOCKED;
+	s.echo[0][0] = (struct grant_echo){.fd = socket(AF_INET, SOCK_DGRAM, 0), .first = 512};
+	hostnames_init(&s.hub[0].names, &key);
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "a-name-of-a-guest-that-is-long-%u", i);
+		cr_assert(hostnames_set(&s.hub[0].names, htonl(0xc0a80000 + i), name, UINT64_MAX, 0));
+	}
+	setsockopt(peer.w->chan.fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+	tell_first(peer.w);
+	cr_expect(peer.w->chan.refused, "it is full");
+	cr_expect_eq(answer(why, sizeof(why)), 0);
+}
+
+/* What is refused by a channel has its worker condemned (watch_deaf). */
+Test(grant, who_still_has_much_to_read_asks_again)
+{
+	struct grant_port p[8];
+	struct grant *g;
+
+	make();
+	grant_ports(s.hub[0].conf->nat, GRANT_PORTS_END, p, 8);
+	g = keep(0, &p[0], socket(AF_INET, SOCK_STREAM, 0), 0);
+	peer.w->chan.queue_bytes = 100;
+	cr_expect_eq(ask(&p[0]), 0);
+	cr_expect_eq(peer.w->chan.refused, 0);
+	cr_expect_not(g->in_use);
 }
 
 /* Who asks may be in a stranger's hands. */
