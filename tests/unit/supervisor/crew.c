@@ -45,22 +45,29 @@ static void tear_down(void)
 }
 TestSuite(crew, .init = set_up, .fini = tear_down);
 
-static size_t committed(const char *ip)
+static void commit(const char *ip, Nl__Lease__State state)
 {
 	struct super_peer peer = {hub_worker(hub, ACTOR_DHCPD, 0)};
 	uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 	Nl__LeaseCommit m = NL__LEASE_COMMIT__INIT;
 	Nl__Lease lease = NL__LEASE__INIT;
-	size_t before = hub->store.leases;
 
-	lease.has_ip_be = lease.has_mac = lease.has_expires_ms = true;
+	lease.has_ip_be = lease.has_mac = lease.has_expires_ms = lease.has_state = true;
 	lease.ip_be = inet_addr(ip);
 	lease.mac = (ProtobufCBinaryData){sizeof(mac), mac};
 	lease.expires_ms = UINT64_MAX;
+	lease.state = state;
 	m.has_sequence = true;
 	m.lease = &lease;
 	cr_assert_eq(super_on_lease_commit(&peer, &m, NULL), 0);
 	crew_sync(hub);
+}
+
+static size_t committed(const char *ip)
+{
+	size_t before = hub->store.leases;
+
+	commit(ip, NL__LEASE__STATE__LEASED);
 	return hub->store.leases - before;
 }
 
@@ -70,6 +77,15 @@ Test(crew, only_addresses_of_the_hub_are_remembered)
 	cr_assert_eq(committed("192.168.31.200"), 0);
 	cr_assert_eq(committed("10.0.0.1"), 0);
 	cr_assert_eq(committed("0.0.0.0"), 0);
+}
+
+Test(crew, a_lease_of_before_the_hub_moved_can_end)
+{
+	cr_assert_eq(committed("192.168.30.200"), 1);
+	hub->conf->host->address->be = inet_addr("192.168.31.1");
+	commit("192.168.30.200", NL__LEASE__STATE__RELEASED);
+	cr_assert_eq(hub->store.lease[0].state, NL__LEASE__STATE__RELEASED);
+	cr_assert_eq(committed("192.168.30.201"), 0);
 }
 
 static void port_of(Nl__PortKind kind, int fd)
