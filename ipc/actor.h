@@ -13,14 +13,15 @@
  * An actor's main.c is: struct ops, the message handlers, `return actor_main(&ops, &state);`.
  *
  * What the loop asks of the kernel after the lock, and every policy therefore allows:
- * Syscalls: epoll_wait epoll_ctl recvmsg sendmsg close exit_group clock_gettime
+ * Syscalls: epoll_wait epoll_ctl recvmsg sendmsg close exit_group clock_gettime gettimeofday
  * and of an actor that has rings (the bells): Syscalls: read write
  *   epoll_wait, epoll_ctl  fd 9, by libev
  *   recvmsg, sendmsg       fd 3 and the edges
  *   close                  descriptors that came with a message and were not taken
  *   read, write            the own bell and the neighbours' (topology.def), 8 bytes each
- *   clock_gettime          BOOTTIME, MONOTONIC, REALTIME: served by the vDSO wherever the kernel
- * has a usable clock source No system call returns memory: the heap that libev may still want is
+ *   clock_gettime          BOOTTIME, MONOTONIC, REALTIME: a system call only where the vDSO cannot
+ *   gettimeofday           read the clock source; the second by libev
+ * No system call returns memory: the heap that libev may still want is
  * taken before the lock.
  */
 #ifndef NATLOCK_IPC_ACTOR_H

@@ -30,7 +30,7 @@ static const struct bar bars[] = {
 	{"broker", 14},
 	{"netstack", 16},
 	{"natproxy", 30},
-	{"supervisor", 87},
+	{"supervisor", 88},
 	{"ctl", 24},
 	{"sanitizer", 12},
 	{"loader", 12},

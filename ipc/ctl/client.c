@@ -186,12 +186,22 @@ static int fail_nonsense(struct failure *why)
 		"Compare: natlockctl version", "the gateway's answer cannot be read");
 }
 
+/* The readers' socket takes no file (policy/supervisor/operator.c): the kernel says so in the supervisor's place. */
+static int fail_reader(struct failure *why)
+{
+	return failure(why, CTL_REFUSED, "E0501", "Who may only ask cannot hand over a file.",
+		"Ask as that user, or with sudo.",
+		"this needs the user that natlock runs as, or root");
+}
+
 int client_ask(struct client *c, const Nl__OperatorRequest *request, int file, struct failure *why)
 {
 	int error = chan_send_message(&c->chan, &request->base, &file, file >= 0 ? 1 : 0);
 
 	if (error == -EMSGSIZE)
 		return failure(why, CTL_USAGE, "E0701", NULL, NULL, "the request is too long");
+	if (error && file >= 0 && errno == EPERM)
+		return fail_reader(why);
 	return error == 0 ? CTL_OK : fail_ended(why);
 }
 

@@ -302,6 +302,9 @@ static int ask(int fd, const char *hub, const struct port_offer *offer, struct t
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (chan_send_message(&chan, &request.base, &offer->fd, 1) == 0)
 		return 0;
+	if (errno == EPERM) /* the readers' socket takes no descriptor */
+		return trouble(t, EXIT_REFUSED, "E0501",
+			"this needs the user that natlock runs as, or root");
 	return trouble(t, EXIT_UNREACHABLE, "E0509", "natlock does not take the port");
 }
 

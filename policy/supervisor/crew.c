@@ -79,12 +79,18 @@ struct commits {
 };
 static struct commits commits[SUPERVISOR_HUBS];
 
-/* What a liar commits outlives it: so only addresses that guests of this hub can have. */
+/*
+ * What a liar commits outlives it: so only addresses that guests of this hub can have, or had before its address was changed
+ * (their leases end too).
+ */
 static bool is_of_hub(const struct hub *hub, const Nl__Lease *m)
 {
 	const Nl__VirtualHost *host = hub->conf->host;
 
-	return m && ((m->ip_be ^ host->address->be) & host->netmask->be) == 0;
+	if (!m)
+		return false;
+	return ((m->ip_be ^ host->address->be) & host->netmask->be) == 0 ||
+	       store_knows(&hub->store, m->ip_be);
 }
 
 int super_on_lease_commit(struct super_peer *p, const Nl__LeaseCommit *m, struct chan_in *in)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "edges.h"
 #include "events.h"
 #include "operator.h"
 #include "operator_dispatch.h"
@@ -170,6 +171,8 @@ static int open_door(struct operator_door *door, mode_t mode, struct trouble *t)
 		return trouble_cause(t, "%s", strerror(-error));
 	}
 	door->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (mode & S_IWGRP) /* whom we only tell could stop us by one; connections inherit it */
+		edges_take_no_descriptors(door->fd);
 	if (door->fd >= 0 && bind(door->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 		chmod(door->path, mode) == 0 && listen(door->fd, OPERATOR_CLIENTS) == 0)
 		return 0;

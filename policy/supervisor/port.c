@@ -13,7 +13,6 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,13 +214,26 @@ void port_remove(struct hub *hub, unsigned int port)
 	hub->port[port] = (struct port){.fd = -1};
 }
 
+/* Not poll: of a packet socket it tells once only that the device went, and to the broker first. */
+static bool has_interface(int fd)
+{
+	struct sockaddr_ll at = {0};
+	socklen_t n = sizeof(at);
+
+	return getsockname(fd, (struct sockaddr *)&at, &n) == 0 && at.sll_family == AF_PACKET &&
+	       at.sll_ifindex > 0;
+}
+
 bool port_is_there(const struct hub *hub, unsigned int port)
 {
 	const struct port *p = &hub->port[port];
-	bool device = p->kind == NL__PORT_KIND__TAP || p->kind == NL__PORT_KIND__PACKET;
-	struct pollfd look = {.fd = p->fd};
+	struct ifreq ifr = {0};
 
-	return p->used && device && poll(&look, 1, 0) == 0;
+	if (!p->used)
+		return false;
+	if (p->kind == NL__PORT_KIND__PACKET)
+		return has_interface(p->fd);
+	return p->kind == NL__PORT_KIND__TAP && ioctl(p->fd, TUNGETIFF, &ifr) == 0;
 }
 
 void port_restart(struct hub *hub)

@@ -28,7 +28,8 @@ int port_add(struct hub *hub, const struct port_offer *offer, struct trouble *t)
 /* Finds out what a descriptor is: fills kind and vnet_hdr. -1 with *t when it cannot be a port.
  * Syscalls: ioctl getsockopt */
 int port_recognise(struct port_offer *offer, struct trouble *t);
-/* Whether the device of a port is there still, as far as the kernel tells: of a QEMU socket it does not. Syscalls: poll */
+/* Whether the device of a port is there still, as far as the kernel tells: of a QEMU socket it does not. Syscalls:
+ * ioctl getsockname */
 bool port_is_there(const struct hub *hub, unsigned int port);
 /* The broker gave it up, or the hub ends. */
 void port_remove(struct hub *hub, unsigned int port);

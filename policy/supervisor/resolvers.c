@@ -5,9 +5,9 @@
  * is watched as well. What vanishes is looked for again at the next event.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -31,13 +31,29 @@ static void watch_folder_of(int fd, const char *path)
 	inotify_add_watch(fd, slash == folder ? "/" : folder, WATCHED | IN_ONLYDIR);
 }
 
+/* Not realpath: of a link by way of "folder/.." it asks by faccessat2, for which our filter ends us. */
+static bool find_target(char target[PATH_MAX])
+{
+	char link[32];
+	int fd = open(resolv_conf, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, PATH_MAX - 1);
+	close(fd);
+	target[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
 static void add_watches(struct resolvers *r)
 {
 	char target[PATH_MAX];
 
 	watch_folder_of(r->fd, resolv_conf);
 	inotify_add_watch(r->fd, resolv_conf, IN_CLOSE_WRITE);
-	if (realpath(resolv_conf, target) && strcmp(target, resolv_conf) != 0)
+	if (find_target(target) && strcmp(target, resolv_conf) != 0)
 		watch_folder_of(r->fd, target);
 }
 

@@ -307,10 +307,15 @@ static int from_message(const Nl__Lease *m, struct store_lease *l)
 	return 0;
 }
 
+bool store_knows(const struct store *s, uint32_t ip_be)
+{
+	return s->slots && *slot_of(s, ip_be) != 0;
+}
+
 /* Whether one more address is too many. */
 static bool is_over_full(const struct store *s, uint32_t ip_be)
 {
-	return s->leases + s->queued >= STORE_LEASES && (!s->slots || *slot_of(s, ip_be) == 0);
+	return s->leases + s->queued >= STORE_LEASES && !store_knows(s, ip_be);
 }
 
 int store_commit(struct store *s, const Nl__Lease *m)

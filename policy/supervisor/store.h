@@ -68,6 +68,8 @@ struct store {
 int store_open(struct store *s, const char *folder, const char *hub);
 /* Queues a change. -EINVAL: not a lease; -ENOSPC, -ENOMEM. */
 int store_commit(struct store *s, const Nl__Lease *m);
+/* Whether something is stored about this address, be it an end. */
+bool store_knows(const struct store *s, uint32_t ip_be);
 /* Writes what is queued and syncs it; also rewrites the journal when due. 0 or -errno: nothing
  * queued is stored, and it is not tried again. Syscalls: pwrite64 write fdatasync openat fsync
  * ftruncate renameat close */

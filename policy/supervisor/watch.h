@@ -35,8 +35,8 @@ void watch_deaf(struct hub *hub);
 /*
  * A worker of the hub reports a neighbour, of which it may name the shard if it knows several; believed only of a neighbour by
  * topology.def. It is one's word against another's: an accused with whom no more ends than with the accuser is replaced; one
- * with whom more would end (the broker by a netstack or dhcpd, natproxy by alg) is suspected, and the accuser replaced. When the
- * accuser's successor says it again within WATCH_SUSPECT_SECONDS, it is believed, and both are replaced.
+ * with whom more would end (the broker by a netstack or dhcpd, natproxy by alg) is suspected, and the accuser replaced. When one
+ * from below says it again within WATCH_SUSPECT_SECONDS, the accuser's successor or another, it is believed, and both are replaced.
  */
 void watch_incident(struct worker *from, const char *liar, unsigned int shard, const char *what);
 /* It was told to drain: kill it if it does not. */

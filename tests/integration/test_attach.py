@@ -66,6 +66,37 @@ def test_veth(world, hub, spawn):
     works(guest)
 
 
+def broker_of(hub):
+    row = hub.processes()["broker"]
+    return row["pid"], row["restarts"]
+
+
+@pytest.mark.parametrize("kind", ["veth", "tap"])
+def test_the_device_of_a_port_is_deleted(world, hub, spawn, kind):
+    """The port ends, and nobody is blamed: the broker goes on, and so do the other guests."""
+    other, name = spawn.guest(f"o{kind}"), f"nld{kind}"
+    hub.attach(f"netns:{other.name}")
+    works(other)
+    before, ports = broker_of(hub), len(hub.table("session", "list"))
+    if kind == "veth":
+        world.gateway.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+        world.gateway.run("ip", "link", "set", f"{name}p", "up")
+    else:
+        world.gateway.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "vnet_hdr")
+    world.gateway.run("ip", "link", "set", name, "up")
+    hub.attach(f"{kind}:{name}")
+    assert len(hub.table("session", "list")) == ports + 1
+    world.gateway.run("ip", "link", "del", name)
+
+    def gone():
+        other.run("ip", "neigh", "replace", "192.168.30.250", "lladdr", "ff:ff:ff:ff:ff:ff", "dev", "eth0")
+        other.run("ping", "-c", "1", "-W", "1", "192.168.30.250", check=False)  # floods each port
+        return len(hub.table("session", "list")) == ports
+    wait_for(gone, 10, "the end of the port")
+    works(other)
+    assert broker_of(hub) == before, hub.text()
+
+
 def bridge(where, name, *guests):
     """A Linux bridge with a veth to each guest's eth0."""
     where.run("ip", "link", "add", name, "type", "bridge")

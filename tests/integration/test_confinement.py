@@ -1,6 +1,7 @@
 """Every worker is locked as promised: read from the kernel's own files, not from natlock's word."""
-import os, pathlib
+import os, pathlib, signal
 import pytest
+from conftest import TOP, sh, wait_for
 
 BARS = {"broker": 14, "netstack": 16, "natproxy": 30, "dhcpd": 12, "alg": 12}
 WORKERS = sorted(BARS)
@@ -116,3 +117,15 @@ def test_status_shows_every_process_locked(gateway):
     for worker in WORKERS:
         assert worker in text
     assert "filter" in text
+
+
+def test_where_the_clock_is_a_system_call(world, spawn):
+    """The C library asks the kernel for the time where the vdso cannot read the clock source: nobody dies of it."""
+    slow = world.folder / "slow_clock.so"
+    sh("cc", "-shared", "-fPIC", "-o", slow, TOP / "tests/integration/slow_clock.c")
+    gateway = spawn.gateway("slow", config="hubs:\n  default:\n    attach: []\n", environment={"LD_PRELOAD": str(slow)})
+    for command in ("status", "process list", "config show", "nat table"):
+        result = gateway.control(*command.split(), check=False)
+        assert result.returncode == 0, (command, result)
+    os.kill(gateway.processes()["alg"]["pid"], signal.SIGKILL)
+    wait_for(lambda: gateway.processes()["alg"]["restarts"] == 1 and gateway.processes()["alg"]["state"] == "ok", 10, "a new alg")

@@ -1,5 +1,5 @@
 """What the operator sees: natlockctl against a running gateway."""
-import json, re
+import json, os, re
 import pytest
 from conftest import HUB, SERVER, PEER, lease, wait_for
 
@@ -84,6 +84,11 @@ def test_who_may_do_what(spawn):
                   ("reload",), ("drain",), ("shutdown",), ("config", "test", "/dev/null")):
         refused = as_user("nogroup", *words)
         assert refused.returncode == 5 and "this needs the user that natlock runs as, or root" in refused.stderr, (words, refused)
+    hand_over = ("import array, socket\ns = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                 f"s.connect({str(gateway.api)!r})\ns.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))])")
+    handed = gateway.where.run(*user("nogroup"), "/usr/bin/python3", "-c", hand_over, check=False)
+    # The close of a descriptor may wait for whom its sender likes (SO_LINGER). Kernels before 6.16 cannot refuse one.
+    assert "PermissionError" in handed.stderr or tuple(map(int, os.uname().release.split(".")[:2])) < (6, 16), handed
     stranger = as_user(None, "status")
     assert stranger.returncode == 5 and "join the group api.group names" in stranger.stderr
     assert as_user("nogroup", "status", api=gateway.api.with_name("admin-api")).returncode == 5
