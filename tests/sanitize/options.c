@@ -32,7 +32,7 @@ static volatile int first_finding = 64;
 /* An empty root has no /dev/null, but descriptor 0 is it. */
 static int open_null(void)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : fd;
 }
