@@ -20,11 +20,11 @@
 
 #include "calls.h"
 
-enum { ITEMS = POLICY_RANGES, LINE_BYTES = 512 };
+enum { ITEMS = POLICY_RANGES, ITEM_BYTES = 128, LINE_BYTES = 512 };
 
 /* One value or bit of a condition, as it is written. */
 struct item {
-	char name[64];
+	char name[ITEM_BYTES];
 	uint64_t bits; /* of a set; 0 for a value of a list */
 	bool used;
 };
@@ -49,6 +49,13 @@ static uint64_t constant(const char *name, const char *prefix)
 	return value;
 }
 
+/* What is left out here would count as used, and move the values behind it. */
+static void __attribute__((noreturn)) too_large(const char *text, size_t n)
+{
+	fprintf(stderr, "policy-use: raise ITEM_BYTES or ITEMS: no room for %.*s\n", (int)n, text);
+	exit(2);
+}
+
 static void add_item(struct use *use, unsigned int condition, const char *text, size_t n)
 {
 	struct item *item = &use->item[condition][use->items[condition]];
@@ -57,8 +64,10 @@ static void add_item(struct use *use, unsigned int condition, const char *text, 
 		text++, n--;
 	while (n && isspace((unsigned char)text[n - 1]))
 		n--;
-	if (n == 0 || n >= sizeof(item->name) || use->items[condition] == ITEMS)
+	if (n == 0)
 		return;
+	if (n >= sizeof(item->name) || use->items[condition] == ITEMS)
+		too_large(text, n);
 	memcpy(item->name, text, n);
 	use->items[condition]++;
 }

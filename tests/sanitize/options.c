@@ -7,7 +7,8 @@
  *
  * What a runtime does only once, and would do at the first report behind the filter, is done here at
  * the start: it reads its name, its options and /proc/self/maps. libubsan begins all of that with
- * its first finding; so it gets one, whose report goes to /dev/null, and goes on after each.
+ * its first finding; so it gets one, whose report goes to /dev/null. This file alone is built to go
+ * on after a finding (meson.build here); any other ends the process.
  */
 #include <fcntl.h>
 #include <sanitizer/common_interface_defs.h>
@@ -23,7 +24,7 @@ const char *__asan_default_options(void)
 const char *__ubsan_default_options(void);
 const char *__ubsan_default_options(void)
 {
-	return "symbolize=0:color=never:print_stacktrace=1";
+	return "symbolize=0:color=never:print_stacktrace=1:exitcode=99";
 }
 
 static volatile int first_finding = 64;
@@ -31,7 +32,7 @@ static volatile int first_finding = 64;
 /* An empty root has no /dev/null, but descriptor 0 is it. */
 static int open_null(void)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : fd;
 }
