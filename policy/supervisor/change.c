@@ -115,7 +115,7 @@ static int check_path(const char *path, const char *held, struct trouble *t)
 	}
 	trouble(t, EXIT_REFUSED, "E0522", "%s cannot be changed while natlock runs", shown);
 	trouble_cause(t, "%s",
-		is_held(path, held) ? "the fence around natproxy was raised without it, by root"
+		is_held(path, held) ? "the fence around natproxy is not opened while natlock runs"
 				    : "the hub's processes and their memory are made from it");
 	return begins(path, "attach")
 		       ? trouble_fix(t,

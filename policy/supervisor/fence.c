@@ -110,7 +110,7 @@ const char *fence_error(int error)
 	switch (error) {
 	case -EPERM: return "only root with CAP_NET_ADMIN can have one";
 	case -EUSERS: return "workers have no uids of their own here";
-	case -EEXIST: return "other gateways' fences are around all uids that there are for workers";
+	case -EEXIST: return "other gateways' fences are around all uids for workers";
 	case -EPROTONOSUPPORT: return "the kernel has no nftables";
 	case -EOPNOTSUPP:
 	case -EINVAL:

@@ -54,7 +54,8 @@ static int check(const struct options *o)
 	return EXIT_OK;
 }
 
-/* A number below 3 that the caller left closed would become some socket of ours, and notes be written into it. */
+/* A number below 3 that the caller left closed would become some socket of ours, and notes be
+ * written into it. */
 static void fill_standard(void)
 {
 	int fd;

@@ -151,8 +151,8 @@ void supervisor_note_icmp(struct hub *hub)
 		return;
 	supervisor_note(s, "%s: net.ipv4.ping_group_range is %s", ping_mode(hub), s->ping_range);
 	supervisor_note(s,
-		"to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647', or %s; or let "
-		"the gateway answer: nat.icmp: dummy",
+		"to forward pings: sysctl -w net.ipv4.ping_group_range='0 2147483647', or %s; "
+		"or let the gateway answer: nat.icmp: dummy",
 		s->identity.privileged ? "restart natlock with nat.icmp: echo and CAP_NET_RAW"
 				       : "start natlock as root");
 }
