@@ -212,10 +212,10 @@ static void count_failure(struct worker *w)
 	w->failures = stable ? 1 : w->failures + 1;
 }
 
-/* Whether it broke its policy, or failed, just before we ended it for a neighbour's sake. */
-static bool came_before_us(enum worker_state was, int status)
+/* Of one that we ended for a neighbour's sake: whether it broke its policy, or failed, just before. */
+static bool came_before_us(int status)
 {
-	return was == WORKER_GONE && status > 128 && status != 128 + SIGKILL;
+	return status > 128 && status != 128 + SIGKILL;
 }
 
 static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
@@ -243,7 +243,7 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 	if (was != WORKER_GONE) {
 		log_end(w, status);
 		count_failure(w);
-	} else if (came_before_us(was, status)) {
+	} else if (came_before_us(status)) {
 		log_end(w, status);
 	}
 	w->state = WORKER_GONE;
