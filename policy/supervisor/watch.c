@@ -223,10 +223,14 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 	struct worker *w = io->data;
 	struct hub *hub = w->hub;
 	enum worker_state was = w->state;
-	int status;
+	int status = spawn_reap(w->pidfd);
 
+	if (status == -EAGAIN) {
+		ev_io_stop(loop, io);
+		set_timer(w, WATCH_REAP_SECONDS);
+		return;
+	}
 	watch_end(w);
-	status = spawn_wait(w->pidfd);
 	w->pidfd = -1;
 	crew_forget(w);
 	operator_worker_gone(&hub->super->op, w);
@@ -276,6 +280,10 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 
+	if (alive(w) && !ev_is_active(&w->exit_io)) { /* it is dead, and its tracer has yet to hear of it */
+		ev_io_start(loop, &w->exit_io);
+		return;
+	}
 	switch (w->state) {
 	case WORKER_WAITING: respawn(w); break;
 	case WORKER_BOOTING:
