@@ -280,7 +280,8 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 
-	if (alive(w) && !ev_is_active(&w->exit_io)) { /* it is dead, and its tracer has yet to hear of it */
+	/* It is dead, and its tracer has yet to hear of it. */
+	if (alive(w) && !ev_is_active(&w->exit_io)) {
 		ev_io_start(loop, &w->exit_io);
 		return;
 	}
