@@ -310,6 +310,7 @@ static const struct constant constants[] = {
 	CONSTANT(RLIMIT_STACK),
 	CONSTANT(RLIMIT_DATA),
 	CONSTANT(RLIMIT_MEMLOCK),
+	{"SO_PASSRIGHTS", 83}, /* Linux 6.16 */
 	{"RLIMIT_LOCKS", 10},
 	{"RLIMIT_MSGQUEUE", 12},
 	{"RLIMIT_RTPRIO", 14},

@@ -166,6 +166,11 @@ pid_t spawn_clone(uint64_t flags, int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+static int status_of(const siginfo_t *info)
+{
+	return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
+}
+
 int spawn_wait(int pidfd)
 {
 	siginfo_t info = {0};
@@ -175,9 +180,18 @@ int spawn_wait(int pidfd)
 		r = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED);
 	while (r < 0 && errno == EINTR);
 	close(pidfd);
-	if (r < 0)
-		return EXIT_FAILURE;
-	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	return r < 0 ? EXIT_FAILURE : status_of(&info);
+}
+
+int spawn_reap(int pidfd)
+{
+	siginfo_t info = {0};
+	int r = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+
+	if (r == 0 && info.si_pid == 0)
+		return -EAGAIN;
+	close(pidfd);
+	return r < 0 ? EXIT_FAILURE : status_of(&info);
 }
 
 /* The first number that the kernel may hand out: where the ranges of descriptors begin that come and

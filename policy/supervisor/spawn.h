@@ -68,5 +68,8 @@ pid_t spawn_clone(uint64_t flags, int *pidfd);
 
 /* Waits for a process by its pidfd and closes it: exit status as a shell says it (128 + signal). */
 int spawn_wait(int pidfd);
+/* The same of one that is dead, without waiting; -EAGAIN, and nothing closed, while a tracer (strace, gdb) has not yet heard of
+ * its end: the kernel tells it first. Syscalls: waitid close */
+int spawn_reap(int pidfd);
 
 #endif

@@ -212,10 +212,10 @@ static void count_failure(struct worker *w)
 	w->failures = stable ? 1 : w->failures + 1;
 }
 
-/* Whether it broke its policy, or failed, just before we ended it for a neighbour's sake. */
-static bool came_before_us(enum worker_state was, int status)
+/* Of one that we ended for a neighbour's sake: whether it broke its policy, or failed, just before. */
+static bool came_before_us(int status)
 {
-	return was == WORKER_GONE && status > 128 && status != 128 + SIGKILL;
+	return status > 128 && status != 128 + SIGKILL;
 }
 
 static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
@@ -223,10 +223,14 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 	struct worker *w = io->data;
 	struct hub *hub = w->hub;
 	enum worker_state was = w->state;
-	int status;
+	int status = spawn_reap(w->pidfd);
 
+	if (status == -EAGAIN) {
+		ev_io_stop(loop, io);
+		set_timer(w, WATCH_REAP_SECONDS);
+		return;
+	}
 	watch_end(w);
-	status = spawn_wait(w->pidfd);
 	w->pidfd = -1;
 	crew_forget(w);
 	operator_worker_gone(&hub->super->op, w);
@@ -243,7 +247,7 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 	if (was != WORKER_GONE) {
 		log_end(w, status);
 		count_failure(w);
-	} else if (came_before_us(was, status)) {
+	} else if (came_before_us(status)) {
 		log_end(w, status);
 	}
 	w->state = WORKER_GONE;
@@ -276,6 +280,11 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 
+	/* It is dead, and its tracer has yet to hear of it. */
+	if (alive(w) && !ev_is_active(&w->exit_io)) {
+		ev_io_start(loop, &w->exit_io);
+		return;
+	}
 	switch (w->state) {
 	case WORKER_WAITING: respawn(w); break;
 	case WORKER_BOOTING:

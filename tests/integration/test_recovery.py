@@ -1,5 +1,5 @@
 """Workers die again and again; the supervisor keeps nothing of them, and leaves nothing when it ends."""
-import json, os, pathlib, signal, time
+import ctypes, json, os, pathlib, signal, time
 import pytest
 from conftest import PEER, SERVER, act, alive, leased_address, wait_for
 
@@ -93,3 +93,17 @@ def test_and_starts_again_at_once(gateway):
     gateway.start()
     leased_address(gateway.guest)
     assert act(gateway.guest, "up", 1 << 20)["ok"]
+
+
+def test_a_tracer_that_does_not_look_holds_up_nobody_else(spawn):
+    """The kernel tells a tracer (strace whose output nobody reads) of the end first; until then the supervisor has other work."""
+    gateway = spawn.gateway("traced", config="hubs:\n  default:\n    attach: []\n")
+    libc = ctypes.CDLL(None)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    pid = gateway.processes()["alg"]["pid"]
+    assert libc.ptrace(0x4206, pid, None, None) == 0  # PTRACE_SEIZE
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert gateway.table("session", "list") is not None
+    os.waitpid(pid, 0x40000000)  # __WALL
+    wait_for(lambda: gateway.processes()["alg"]["restarts"] == 1, 10, "a new alg")

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,7 +98,7 @@ static int status_of_hearing(void)
 		if (resolvers_open(&r) < 0 || confine_filter(filter->insns, filter->count))
 			_exit(1);
 		resolvers_heard(&r);
-		_exit(0);
+		syscall(SYS_exit_group, 0); /* a sanitizer asks for more before _exit */
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	return status;
