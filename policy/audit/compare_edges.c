@@ -90,24 +90,27 @@ static bool judge_channel(const struct compare_crew *crew, const struct found *f
 {
 	uint64_t other = peer_of(crew, fd->id);
 	struct end same = holder(crew, f, FOUND_CHANNEL, fd->id), far = {0};
+	bool right;
 
 	if (other)
 		far = holder(crew, f, FOUND_CHANNEL, other);
+	if (far.fd)
+		right = far.process->kind == peer && leads_to(&far, f->kind, false);
+	else
+		right = peer == FOUND_SUPERVISOR && other &&
+			holds(&crew->process[0], FOUND_CHANNEL, other);
 	if (same.fd)
 		snprintf(out, cap, "%d is also %s's (%d) %d", fd->number, same.process->name,
 			same.process->pid, same.fd->number);
-	else if (peer == FOUND_SUPERVISOR && !far.fd &&
-		 (!other || !holds(&crew->process[0], FOUND_CHANNEL, other)))
-		snprintf(out, cap, "%d does not end at the supervisor", fd->number);
-	else if (peer == FOUND_SUPERVISOR && !far.fd)
+	else if (right)
 		return false;
-	else if (!far.fd)
-		snprintf(out, cap, "%d ends nowhere: no %s runs", fd->number, declare_name(peer));
-	else if (far.process->kind != peer || !leads_to(&far, f->kind, false))
+	else if (far.fd)
 		snprintf(out, cap, "%d ends at %s (%d), its %d", fd->number, far.process->name,
 			far.process->pid, far.fd->number);
+	else if (peer == FOUND_SUPERVISOR)
+		snprintf(out, cap, "%d does not end at the supervisor", fd->number);
 	else
-		return false;
+		snprintf(out, cap, "%d ends nowhere: no %s runs", fd->number, declare_name(peer));
 	return true;
 }
 

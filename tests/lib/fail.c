@@ -79,9 +79,9 @@ void *malloc(size_t bytes)
 
 void free(void *p)
 {
-	struct block *b = (struct block *)p - 1;
 	if (!p)
 		return;
+	struct block *b = (struct block *)p - 1;
 	if (b->mark != LIVE && b->mark != COUNTED)
 		complain("fail.c: freed twice, or never allocated\n");
 	if (b->mark == COUNTED && b->operation == state.operation)
@@ -104,10 +104,10 @@ void *calloc(size_t count, size_t bytes)
 
 void *realloc(void *p, size_t bytes)
 {
-	const struct block *b = (struct block *)p - 1;
 	void *now = malloc(bytes);
 	if (!now || !p)
 		return now;
+	const struct block *b = (struct block *)p - 1;
 	memcpy(now, p, b->bytes < bytes ? b->bytes : bytes);
 	free(p);
 	return now;
