@@ -121,7 +121,7 @@ class Gateway:
 
     def __init__(self, world, name="main", config="", guest=None, environment=None, where=None, prefix=(), arguments=()):
         self.world, self.guest, self.where, self.prefix, self.arguments = world, guest or world.guest, where or world.gateway, prefix, arguments
-        self.folder = world.folder / name
+        self.folder = next(f for f in (world.folder / f"{name}{n or ''}" for n in range(100)) if not f.exists())  # other files have gateways of this name
         self.folder.mkdir()
         self.api = self.folder / "run/api"
         config_file = self.folder / "natlock.yaml"

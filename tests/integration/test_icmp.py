@@ -21,7 +21,7 @@ def test_echo_refused_by_the_kernel_is_said_at_start(closed, spawn):
     guest = spawn.guest("icmp")
     gateway = spawn.gateway("icmp", guest=guest, prefix=("setpriv", "--bounding-set", "-net_raw"), config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n')
     assert "pings stop at the gateway: net.ipv4.ping_group_range is 1 0" in gateway.text()
-    assert "sysctl -w net.ipv4.ping_group_range='0 2147483647', or start natlock as root" in gateway.text() and "nat.icmp: dummy" in gateway.text()
+    assert "sysctl -w net.ipv4.ping_group_range='0 2147483647', or restart natlock with nat.icmp: echo and CAP_NET_RAW" in gateway.text() and "nat.icmp: dummy" in gateway.text()
     assert "1 hub is up; pings stop at the gateway." in gateway.text()
     leased_address(guest)
     assert ping(guest, HUB), "the gateway's own echo needs no socket"
