@@ -297,9 +297,8 @@ static int refusal(const struct supervisor *s, const struct grant *g, char *why,
 	if (!g) {
 		snprintf(why, cap,
 			"root's rights are gone, with which ports below %d are opened at the "
-			"start. Put "
-			"it into the configuration (natlockctl --save keeps it too), then restart "
-			"natlock",
+			"start. Put it into the configuration (natlockctl --save keeps it too), "
+			"then restart natlock",
 			GRANT_PORTS_END);
 		return EPERM;
 	}

@@ -15,20 +15,17 @@ const char *lack_landlock(unsigned int abi, char out[LACK_TEXT])
 	out[0] = '\0';
 	if (abi == 0)
 		snprintf(out, LACK_TEXT,
-			"workers run without Landlock: this kernel offers none. Boot with landlock "
-			"in "
-			"lsm=");
+			"workers run without Landlock: this kernel offers none. "
+			"Boot with landlock in lsm=");
 	else if (abi < LACK_LANDLOCK_TCP)
 		snprintf(out, LACK_TEXT,
 			"Landlock version %u keeps workers from files, not from TCP (Linux 6.7), "
-			"signals "
-			"and abstract sockets (Linux 6.12): their filters alone do",
+			"signals and abstract sockets (Linux 6.12): their filters alone do",
 			abi);
 	else if (abi < LACK_LANDLOCK_SCOPES)
 		snprintf(out, LACK_TEXT,
 			"Landlock version %u keeps workers from files and TCP, not from signals "
-			"and "
-			"abstract sockets (Linux 6.12): their filters alone do",
+			"and abstract sockets (Linux 6.12): their filters alone do",
 			abi);
 	return out;
 }
@@ -60,11 +57,10 @@ static void note_identity(struct supervisor *s)
 	const struct identity *id = &s->identity;
 
 	if (id->uid == 0)
-		supervisor_note(s, "natlock goes on as uid 0 of the user namespace that it was "
-				   "started in, which has "
-				   "no other for it: whatever belongs to that uid is open to the "
-				   "supervisor. Give that "
-				   "namespace 65536 uids");
+		supervisor_note(s,
+			"natlock goes on as uid 0 of the user namespace that it was started in, "
+			"which has no other for it: whatever belongs to that uid is open to the "
+			"supervisor. Give that namespace 65536 uids");
 	if (!id->has_private)
 		supervisor_note(s, "all workers share the uid of %s: %s", id->user,
 			id->granted
@@ -74,8 +70,7 @@ static void note_identity(struct supervisor *s)
 	if (getgroups(0, NULL) > 0)
 		supervisor_note(s,
 			"all processes keep the supplementary groups of %s: the kernel lets nobody "
-			"drop "
-			"them who has no uids of his own granted",
+			"drop them who has no uids of his own granted",
 			id->user);
 }
 
