@@ -1,0 +1,176 @@
+"""A hostile alg: what it asks for and what it edits, and what natproxy makes of it (liars.py)."""
+import os, signal, time
+import pytest
+from conftest import SERVER, SERVER2, TOP, wait_for
+from liars import Place, ip, liar, liars, nobody_crashes  # noqa: F401
+
+CONTROL = r"""
+import socket, sys, time
+door = socket.create_server(("0.0.0.0", 40000))
+s = socket.create_connection((sys.argv[1], 21), 5)
+print(s.getsockname()[1], flush=True)
+print(s.recv(100).decode().strip(), flush=True)
+s.sendall(b"NOOP\r\n")
+print(s.recv(100).decode().strip(), flush=True)
+door.settimeout(float(sys.argv[2]))
+try: print("let in", door.accept()[1], flush=True)
+except TimeoutError: print("nobody came", flush=True)
+"""
+
+
+class HostileAlg:
+    """In alg's place, before any flow is shown to it."""
+
+    def __init__(self, world, guests, seconds):
+        self.world, self.guests, self.seconds, self.before = world, guests, seconds, world.whole()
+        self.place, self.flows, self.shown, self.answers = Place(self.before["alg"], "alg"), {}, {}, []
+
+    def __enter__(self):
+        self.channel = self.place.__enter__().channel("natproxy")
+        self.controls = [guest.start("/usr/bin/python3", "-c", CONTROL, SERVER2, self.seconds) for guest in self.guests]
+        end = time.monotonic() + 5
+        while len(self.shown) < len(self.guests) and time.monotonic() < end:
+            self.hear()
+            time.sleep(0.002)
+        return self
+
+    def __exit__(self, *_):
+        self.place.__exit__()
+        for control in self.controls:
+            control.kill()
+            control.wait()
+
+    def hear(self):
+        try:
+            while True:
+                m = liar.WRAPPERS["natproxy", "alg"].FromString(self.channel.recv(1 << 17, 0x40))
+                kind = m.WhichOneof("msg")
+                if kind == "flow_inspect":
+                    self.flows[m.flow_inspect.flow] = m.flow_inspect
+                elif kind == "flow_bytes":
+                    self.shown[m.flow_bytes.flow] = m.flow_bytes
+                    self.say("verdict", flow=m.flow_bytes.flow, direction=m.flow_bytes.direction, until=m.flow_bytes.at, seen=m.flow_bytes.at + len(m.flow_bytes.bytes))
+                elif kind == "pinhole_answer":
+                    self.answers.append(m.pinhole_answer)
+        except BlockingIOError:
+            return False
+
+    def say(self, name, edits=(), **fields):
+        m = liar.WRAPPERS["alg", "natproxy"]()
+        message = getattr(m, name)
+        message.SetInParent()
+        for key, value in fields.items():
+            setattr(message, key, value)
+        for at, old, data in edits:
+            edit = message.edits.add()
+            edit.at, edit.old_bytes, edit.bytes = at, old, data
+        return self.place.say("natproxy", m.SerializeToString())
+
+    def wish(self, flow, port=40000, **fields):
+        """natproxy's answer."""
+        had = len(self.answers)
+        self.say("pinhole_open", flow=flow, guest_port=port, **{"token": 1, "kind": 0, "peer_ip_be": 0, "lifetime_ms": 0, **fields})
+        end = time.monotonic() + 5
+        while time.monotonic() < end and len(self.answers) == had:
+            self.hear()
+        assert len(self.answers) > had, "natproxy does not answer"
+        return self.answers[-1]
+
+    def end(self):
+        """What the guests' clients saw."""
+        self.place.__exit__()
+        return [control.communicate(timeout=20)[0].split("\n") for control in self.controls]
+
+
+def doors(world):
+    """What a stranger could knock at: the UDP sockets of sessions come and go, and their peers are checked."""
+    return {line.split()[3] for line in world.gateway.where.run("ss", "-Hltn").stdout.splitlines()}
+
+
+KNOCK = r"""
+import socket, sys
+for door in sys.argv[2:]:
+    try:
+        s = socket.create_connection(door.split(":"), 2, (sys.argv[1], 0))
+        print(s.recv(1) or "nothing")
+    except OSError as e:
+        print(type(e).__name__)
+"""
+NOBODYS = {generation << 16 | index for generation in range(3) for index in range(20)}  # flow ids of others, or of nobody
+
+
+@pytest.fixture(scope="module")
+def ftp(world):
+    server = world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2)
+    assert server.stdout.readline() == "ready\n"
+    yield
+    server.kill()
+    server.wait()
+
+
+def refused_count(world):
+    return sum(int(row["count"]) for row in world.gateway.table("drops") if row["reason"] == "PINHOLE_REFUSED" and row["process"] == "natproxy")
+
+
+def test_a_hostile_alg_opens_what_its_flows_may_and_nothing_else(liars, ftp):
+    former = liars.whole()["natproxy"]
+    os.kill(former, signal.SIGKILL)  # a new one has all the lines that it may write about refusals
+    wait_for(lambda: liars.whole()["natproxy"] != former, 10, "a new natproxy")
+    outside, count = doors(liars), refused_count(liars)
+    with HostileAlg(liars, [liars.left, liars.other], 1.5) as alg:
+        mine, other = sorted(alg.flows, key=lambda flow: alg.flows[flow].guest_ip_be != ip(liars.address[liars.left]))
+        why = {port: alg.wish(mine, port).why for port in (0, 21, 22, 1023, 5060, 8080, 65536, 2**32 - 1)}
+        assert set(why.values()) == {"inside port is privileged or a protected service"}, why
+        for peer in ("8.8.8.8", "127.0.0.1", liars.address[liars.other]):
+            assert alg.wish(mine, peer_ip_be=ip(peer)).why == "peer is not the control connection's peer"
+        assert {alg.wish(mine, kind=kind).why for kind in (1, 2)} == {"this kind is not offered to this protocol"}
+        had = len(alg.answers)
+        for stranger in NOBODYS - set(alg.flows):
+            assert alg.say("pinhole_open", flow=stranger, token=7, kind=0, guest_port=40000)
+        assert alg.wish(mine, port=22).why == why[22], "the answer to the last of a row: those before it have been read"
+        assert not alg.answers[-1].granted and len(alg.answers) == had + 1, "who asks for nobody's flow hears nothing"
+        assert doors(liars) <= outside
+        granted = alg.wish(mine, lifetime_ms=2**32 - 1)
+        assert granted.granted, granted
+        assert alg.wish(mine).why == "token already in use" and alg.wish(mine, token=2).why == "this flow has as many pending as it may"
+        assert alg.wish(other).granted
+        assert not any(alg.wish(other, 40000 + n, token=100 + n).granted for n in range(60))
+        rows, opened = liars.gateway.table("alg", "expectations"), doors(liars) - outside
+        assert len(rows) == len(opened) == 2, (rows, opened)
+        assert {row["guest"] for row in rows} == {f"{liars.address[guest]}:40000" for guest in (liars.left, liars.other)}
+        assert all(row["peer"].startswith(SERVER2) and int(row["expires_in_ms"]) <= 60000 for row in rows), rows
+        knocked = liars.gateway.world.internet.run("/usr/bin/python3", "-c", KNOCK, SERVER, *[row["outside"] for row in rows]).stdout.split()
+        assert len(knocked) == 2 and set(knocked) <= {"ConnectionResetError", "nothing"}, knocked
+        said = alg.end()
+    assert [words[1] for words in said] == ["220 ready"] * 2 and all("nobody came" in words for words in said), said
+    wait_for(lambda: doors(liars) <= outside, 5, "the doors to be shut")
+    log = liars.gateway.log()
+    for reason in ("inside port is privileged", "peer is not the control", "this kind is not offered"):
+        assert f"expectation was refused: {reason}" in log, reason
+    assert refused_count(liars) - count >= 100
+    liars.whole()
+
+
+def test_a_hostile_alg_edits_only_what_it_was_shown(liars, ftp):
+    """Each lie about a flow's bytes costs alg its place; the flow goes on as the server wrote it."""
+    for until, edits in (
+        (5000, ()), (2**63, ()),                                    # verdict beyond what was shown
+        (11, [(20, 1, b"x")]), (11, [(2**64 - 1, 2, b"x")]),          # edits beyond it
+        (11, [(0, 2**32 - 1, b"")]),                                # longer than it
+        (11, [(4, 4, b"x"), (2, 4, b"y")]),                         # out of order
+        (11, [(0, 6, b"x"), (3, 4, b"y")]),                         # overlapping
+        (11, [(0, 0, b"A" * 16385)]),                               # more than may be added
+        (11, [(0, 0, b"A" * 400)] * 60),                            # more in all
+        (11, [(0, 0, b"")] * 65),                                   # too many
+    ):
+        with HostileAlg(liars, [liars.left], 0.01) as alg:
+            flow = next(iter(alg.flows))
+            for stranger in range(50):
+                alg.say("verdict", flow=stranger << 16 | 3000 + stranger, direction=stranger % 2, until=2**40, seen=2**41)
+                alg.say("give_up", flow=stranger << 16 | 3000 + stranger, why="x" * 300)
+            assert not alg.place.dies(0.05), "what it says of flows that are not there is ignored"
+            alg.say("verdict", flow=flow, direction=1, until=until, seen=11, edits=edits)
+            assert alg.place.dies(3), (until, edits)
+            assert alg.end()[0][1:3] == ["220 ready", "200 NOOP"]
+        liars.nobody_else_ended(alg.before, {"alg"})
+    assert "natproxy reports: malformed" in liars.gateway.log()
