@@ -4,24 +4,27 @@
  * A parser is one file with one `const struct alg_protocol` (a row of table.c). It is pure: no
  * call, no clock, no memory but its state, which it gets zeroed. It sees whole messages only, from
  * the first byte of the flow on and in order; it never sees a segment. It answers with a diff
- * (edits) and may ask for a pinhole (a wish). natproxy checks both again and decides; a parser
+ * (edits) and may ask for pinholes (wishes). natproxy checks both again and decides; a parser
  * cannot name an inside address, another host's port, or a port below 1024.
  *
  *   bytes ──▶ frame() how long is the first message? ──▶ message() answers:
  *
  *     ALG_PASS       it may go on, with edits or without
- *     ALG_WISH       hold it and ask natproxy for a pinhole; then granted() answers ALG_PASS
+ *     ALG_WISH       hold it and ask natproxy for pinholes; then granted() answers ALG_PASS
  *     ALG_DONE       pass it and look no further
- *     ALG_VIOLATION  not this protocol: pass everything raw
+ *     ALG_VIOLATION  not this protocol: pass everything raw (or end it, where the operator is strict)
  *
  * Rules for authors:
  *  - A message that names no inside address goes on byte for byte (no edit). Keep what you do not
  * understand.
- *  - An address is the guest's only if it is literally flow->guest_ip_be. Anything else: no wish,
- * no edit.
+ *  - An address is the guest's only if it is literally flow->guest_ip_be. Other inside addresses are
+ * known only where nat.static gives them an outside one (maps.h). Anything else: no wish, no edit.
  *  - One violation ends inspection of the whole flow for good. Never resynchronise: that is how
  * slipstreaming works.
- *  - Edits are all or none: a message is passed with all its edits or as it came.
+ *  - A message is rewritten whole or not at all, and so are its wishes: all are granted or none.
+ *  - A wish is `latent` wherever the far end has still to agree; it is armed by the message in which
+ * it does. Nobody may come in before.
+ *  - No edit may depend on how the stream was cut.
  */
 #ifndef NATLOCK_ALG_ALG_H
 #define NATLOCK_ALG_ALG_H
@@ -30,23 +33,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "algs.h"
+
 enum {
 	ALG_MESSAGE_MAX = 65536, /* the longest message that can be waited for, bytes */
-	ALG_EDITS = 8,		 /* in one message */
+	ALG_EDITS = 32,		 /* in one message */
 	ALG_EDIT_BYTES = 64,	 /* new bytes of one edit */
-	ALG_STATE_BYTES = 64,	 /* of a parser, a flow */
-	ALG_PORT_MIN = 1024,	 /* lowest guest port that may be wished for */
+	ALG_WISHES = 16,	 /* of one message */
+	ALG_ACTS = 16,		 /* in one answer */
+	ALG_STATE_BYTES = 1024,	 /* of a parser, a flow */
+	ALG_PORT_MIN = 1024,	 /* lowest guest port that may be wished for, but by rcmd */
 };
 
 enum alg_direction { ALG_GUEST, ALG_OUTSIDE }; /* who sent the bytes */
 enum alg_kind { ALG_TCP_LISTEN, ALG_UDP_ONE, ALG_UDP_PAIR };
 
+struct maps;
+
 /* What a parser may know of its flow. Addresses in network byte order, ports in host order. */
 struct alg_flow {
 	uint32_t guest_ip_be, outside_ip_be, peer_ip_be; /* outside: how the peer sees the guest */
 	uint16_t guest_port, outside_port, peer_port;
-	bool guest_serves; /* the peer came to a published port of the guest */
-	bool observe;	   /* say what would be done, and do nothing (the shell sees to it) */
+	bool stream;	   /* TCP; else a message is a datagram */
+	bool guest_serves; /* the peer came to a port of the guest */
+	uint8_t vrf;	   /* by which the flow leaves, as maps.h counts them */
+	const struct maps *maps;
 };
 
 struct alg_edit {
@@ -56,51 +67,91 @@ struct alg_edit {
 	uint8_t text[ALG_EDIT_BYTES];
 };
 
-/* "Let the peer reach this port of the guest." The guest is always the flow's own. */
+/*
+ * "Let the peer reach this port of the guest." The guest is always the flow's own. ALG_UDP_PAIR: this
+ * port, which is even, and the one behind it. A UDP port by which the guest already talks keeps its
+ * outside port.
+ */
 struct alg_wish {
 	enum alg_kind kind;
 	uint16_t guest_port;
+	bool latent;	     /* nobody may come in until it is armed */
+	uint32_t token;	     /* the parser's name for it: not 0, and not in use in this flow */
 	uint32_t peer_ip_be; /* who may come */
 	uint32_t lifetime_ms;
 };
 
 struct alg_grant {
-	bool granted;
 	uint32_t outside_ip_be;
-	uint16_t outside_port;
+	uint16_t outside_port; /* of a pair the first, which is even */
+};
+
+/* Something that is to become of a pinhole that was granted; one that is gone is ignored. */
+struct alg_act {
+	enum alg_act_kind { ALG_ARM, ALG_CLOSE } what;
+	uint32_t token;
 };
 
 enum alg_result { ALG_PASS, ALG_WISH, ALG_DONE, ALG_VIOLATION };
 
-/* Zeroed before each call: ALG_PASS without edits. */
+/* Its counts are zeroed before each call: ALG_PASS without edits. What lies beyond a count is anything. */
 struct alg_answer {
 	enum alg_result result;
 	const char *why; /* a constant; for ALG_DONE and ALG_VIOLATION */
-	bool close;	 /* the pinhole opened last is not needed any more */
-	unsigned int edit_count;
+	unsigned int edit_count, wish_count, act_count;
+	struct alg_wish wish[ALG_WISHES];
+	struct alg_act act[ALG_ACTS];
 	struct alg_edit edit[ALG_EDITS];
-	struct alg_wish wish;
 };
 
 struct alg_protocol {
-	const char *name; /* as in the configuration */
-	bool stream;	  /* TCP; else UDP, and a message is a datagram */
-	uint32_t
-		message_max; /* of a stream: longer ones are a violation; at most ALG_MESSAGE_MAX */
+	const char *name;	/* in lines for people: "netbios-ns" */
+	enum algs_id alg;	/* whose section of the configuration switches it */
+	uint8_t service;	/* of that ALG: the place of its port, where that has a meaning (algs.def) */
+	uint8_t transports;	/* bit set of enum algs_transport */
+	uint32_t message_max;	/* of a stream: longer ones are a violation; at most ALG_MESSAGE_MAX */
 	/*
-	 * Length of the first message in p[0..n), 0 if more bytes are needed. The first `seen`
-	 * bytes were looked at by an earlier call that returned 0. NULL for datagrams.
+	 * Length of the first message in p[0..n), n > 0; 0 if more bytes are needed; more than
+	 * message_max: it is not one, or longer than allowed. The first `seen` bytes were looked at by
+	 * an earlier call that returned 0. Not called for datagrams.
 	 */
 	size_t (*frame)(const void *state, enum alg_direction from, const uint8_t *p, size_t n,
 		size_t seen);
 	void (*message)(void *state, const struct alg_flow *flow, enum alg_direction from,
 		const uint8_t *p, size_t n, struct alg_answer *answer);
-	/* The reply to the wish that this very message made. NULL if the protocol makes none. */
+	/*
+	 * What became of the wishes of this very message: as many grants, in their order, or NULL if
+	 * one was refused (then none is open). Answers as message(), but without ALG_WISH. NULL if the
+	 * protocol makes no wishes.
+	 */
 	void (*granted)(void *state, const struct alg_flow *flow, enum alg_direction from,
-		const uint8_t *p, size_t n, const struct alg_grant *grant,
+		const uint8_t *p, size_t n, const struct alg_grant *grants,
 		struct alg_answer *answer);
 };
 
-extern const struct alg_protocol ftp_protocol;
+/* Adds an edit to an answer, NULL where it is full: then the whole answer must be given up. */
+static inline struct alg_edit *alg_edit_add(struct alg_answer *a, size_t at, size_t old_bytes)
+{
+	if (a->edit_count == ALG_EDITS)
+		return NULL;
+	struct alg_edit *e = &a->edit[a->edit_count++];
+	e->at = (uint32_t)at;
+	e->old_bytes = (uint32_t)old_bytes;
+	e->bytes = 0;
+	return e;
+}
+
+/* Adds an act; a parser that has more than ALG_ACTS to do at once is wrong. */
+static inline void alg_act_add(struct alg_answer *a, enum alg_act_kind what, uint32_t token)
+{
+	if (a->act_count < ALG_ACTS)
+		a->act[a->act_count++] = (struct alg_act){what, token};
+}
+
+static inline void alg_violation(struct alg_answer *a, const char *why)
+{
+	a->result = ALG_VIOLATION;
+	a->why = why;
+}
 
 #endif
