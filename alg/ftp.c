@@ -12,7 +12,8 @@
  * PORT in its body fails on its first line, and one failure ends inspection for good (NAT
  * slipstreaming).
  *  - A pinhole is wished for only after the server let the user in (230, 232), so a server that
- * does not speak FTP opens nothing; and it is closed again if the server refuses the command.
+ * does not speak FTP opens nothing; nobody may come in before it took the PORT (2xx), and the
+ * pinhole is closed again if it did not.
  *  - The address is literally the guest's own (no bounce), the port at least ALG_PORT_MIN, the
  * whole line as the RFC has it. Otherwise the line goes on as it is, without a pinhole.
  *  - After 234 the connection is TLS: nothing to see.
@@ -21,7 +22,7 @@
  */
 #include <string.h>
 
-#include "alg.h"
+#include "protocols.h"
 #include "text.h"
 
 enum {
@@ -42,7 +43,8 @@ struct ftp {
 	uint8_t passive;    /* enum passive: what the client asked for last */
 	uint16_t multiline; /* code of the reply whose last line has not come; 0 = none */
 	uint32_t commands, replies;
-	uint32_t pinhole_command; /* the command that opened the pinhole; 0 = none */
+	uint32_t pinhole_command; /* the command whose reply decides about the pinhole; 0 = none */
+	uint32_t token;		  /* of the last pinhole; 0 = there was none */
 };
 _Static_assert(sizeof(struct ftp) <= ALG_STATE_BYTES, "fits a flow");
 
@@ -59,12 +61,6 @@ static size_t ftp_frame(
 	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
 {
 	return text_line(p, n, seen);
-}
-
-static void violation(struct alg_answer *a, const char *why)
-{
-	a->result = ALG_VIOLATION;
-	a->why = why;
 }
 
 /* h1,h2,h3,h4,p1,p2 */
@@ -147,12 +143,20 @@ static bool reply_spot(unsigned int code, struct text rest, struct spot *s)
 	return false;
 }
 
-static void wish(const struct alg_flow *f, const struct spot *s, struct alg_answer *a)
+/* The one before is of no use any more. Whether the server takes a PORT is known only where its replies can be told apart. */
+static void wish(struct ftp *s, const struct alg_flow *f, const struct spot *spot, struct alg_answer *a)
 {
-	if ((s->form != SPOT_PORT && s->ip_be != f->guest_ip_be) || s->port < ALG_PORT_MIN)
+	if ((spot->form != SPOT_PORT && spot->ip_be != f->guest_ip_be) || spot->port < ALG_PORT_MIN)
 		return;
+	if (s->token)
+		alg_act_add(a, ALG_CLOSE, s->token);
 	a->result = ALG_WISH;
-	a->wish = (struct alg_wish){ALG_TCP_LISTEN, (uint16_t)s->port, f->peer_ip_be, PINHOLE_MS};
+	a->wish[a->wish_count++] = (struct alg_wish){.kind = ALG_TCP_LISTEN,
+		.guest_port = (uint16_t)spot->port,
+		.latent = !f->guest_serves && s->refusable,
+		.token = ++s->token,
+		.peer_ip_be = f->peer_ip_be,
+		.lifetime_ms = PINHOLE_MS};
 }
 
 static bool known_verb(const struct text *verb)
@@ -195,11 +199,11 @@ static void on_command(
 	struct spot spot;
 	bool telnet = skip_telnet(&line);
 	if (!text_word(&line, VERB_MAX, &verb) || (text_left(&line) && *line.p != ' ')) {
-		violation(a, "not an FTP command");
+		alg_violation(a, "not an FTP command");
 		return;
 	}
 	if (foreign_verb(&verb) || (!s->opened && !known_verb(&verb))) {
-		violation(a, "another protocol than FTP");
+		alg_violation(a, "another protocol than FTP");
 		return;
 	}
 	s->refusable = (s->refusable || !s->opened) && !text_is(&verb, "ABOR");
@@ -209,7 +213,7 @@ static void on_command(
 		     : text_is(&verb, "EPSV") ? PASSIVE_EPSV
 					      : s->passive;
 	if (!f->guest_serves && s->logged_in && !telnet && command_spot(verb, line, &spot))
-		wish(f, &spot, a);
+		wish(s, f, &spot, a);
 }
 
 /* What a whole reply changes. */
@@ -227,7 +231,7 @@ static void on_reply(struct ftp *s, unsigned int code, struct alg_answer *a)
 	s->greeted = true;
 	if (!s->refusable || !s->pinhole_command || s->replies != s->pinhole_command)
 		return;
-	a->close = code >= 400;
+	alg_act_add(a, code < 300 ? ALG_ARM : ALG_CLOSE, s->token);
 	s->pinhole_command = 0;
 }
 
@@ -253,14 +257,14 @@ static void on_reply_line(
 		return;
 	}
 	if (!last) {
-		violation(a, "not an FTP reply");
+		alg_violation(a, "not an FTP reply");
 		return;
 	}
 	on_reply(s, code, a);
 	bool asked = (code == 227 && s->passive == PASSIVE_PASV) ||
 		     (code == 229 && s->passive == PASSIVE_EPSV);
 	if (f->guest_serves && s->logged_in && asked && reply_spot(code, rest, &spot))
-		wish(f, &spot, a);
+		wish(s, f, &spot, a);
 	if (asked)
 		s->passive = PASSIVE_NONE;
 }
@@ -270,7 +274,7 @@ static void ftp_message(void *state, const struct alg_flow *f, enum alg_directio
 {
 	bool command = (from == ALG_GUEST) != f->guest_serves;
 	if (memchr(p, '\0', n))
-		violation(a, "a NUL byte in a line");
+		alg_violation(a, "a NUL byte in a line");
 	else if (command)
 		on_command(state, f, text_without_end(p, n), a);
 	else
@@ -311,18 +315,18 @@ static void ftp_granted(void *state, const struct alg_flow *f, enum alg_directio
 {
 	struct ftp *s = state;
 	struct spot spot;
-	if (!g->granted || !find_spot(f, text_without_end(p, n), &spot))
+	if (!g || !find_spot(f, text_without_end(p, n), &spot))
 		return;
-	struct alg_edit *e = &a->edit[a->edit_count++];
-	e->at = (uint32_t)(spot.span.p - p);
-	e->old_bytes = (uint32_t)text_left(&spot.span);
+	struct alg_edit *e =
+		alg_edit_add(a, (size_t)(spot.span.p - p), text_left(&spot.span));
 	write_spot(&spot, g, e);
-	s->pinhole_command = f->guest_serves ? 0 : s->commands;
+	s->pinhole_command = !f->guest_serves && s->refusable ? s->commands : 0;
 }
 
 const struct alg_protocol ftp_protocol = {
 	.name = "ftp",
-	.stream = true,
+	.alg = ALGS_FTP,
+	.transports = ALGS_TCP,
 	.message_max = LINE_MAX_BYTES,
 	.frame = ftp_frame,
 	.message = ftp_message,

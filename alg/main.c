@@ -16,8 +16,10 @@
 #include <string.h>
 
 #include "actor.h"
+#include "algs_config.h"
 #include "alg_dispatch.h"
 #include "log.h"
+#include "maps.h"
 #include "natproxy_alg.pb-c.h"
 #include "stream.h"
 #include "table.h"
@@ -33,7 +35,7 @@ struct flow {
 };
 
 struct counters {
-	uint64_t flows, messages, edits, granted, refused, gave_up;
+	uint64_t flows, messages, edits, granted, refused, expired, gave_up;
 };
 
 struct alg {
@@ -41,7 +43,8 @@ struct alg {
 	uint32_t generation;
 	bool edge_ready;
 	uint32_t segment_max;
-	struct table_switch rows[TABLE_ROWS];
+	bool enabled[ALGS_COUNT];
+	struct maps maps;
 	struct counters counters[TABLE_ROWS];
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
@@ -124,13 +127,14 @@ static void note(struct alg *self, const struct flow *f, const char *what, const
 		f->stream.view.guest_port, what, text);
 }
 
-static void send_give_up(struct alg *self, uint32_t number, const char *why)
+static void send_give_up(struct alg *self, uint32_t number, bool violation, const char *why)
 {
 	Nl__GiveUp m = NL__GIVE_UP__INIT;
 	char text[WHY_BYTES + 1] = "";
 	strncpy(text, why, WHY_BYTES);
-	m.has_flow = true;
+	m.has_flow = m.has_violation = true;
 	m.flow = number;
+	m.violation = violation;
 	m.why = text;
 	sent(self, natproxy_send_give_up(natproxy(self), &m, NULL, 0));
 }
@@ -142,7 +146,7 @@ static void give_up(struct alg *self, struct flow *f, bool violation, const char
 		drop_count(&self->actor->drops, DROP_ALG_BAD);
 		note(self, f, "not inspected any more", why);
 	}
-	send_give_up(self, f->number, why);
+	send_give_up(self, f->number, violation, why);
 	forget(self, f);
 }
 
@@ -172,33 +176,50 @@ static void send_verdict(struct alg *self, const struct flow *f)
 	sent(self, natproxy_send_verdict(natproxy(self), &m, NULL, 0));
 }
 
-static void send_wish(struct alg *self, const struct flow *f)
+static void send_wish(struct alg *self, const struct flow *f, const struct alg_wish *wish)
 {
 	static const Nl__PinholeKind kinds[] = {
 		[ALG_TCP_LISTEN] = NL__PINHOLE_KIND__TCP_LISTEN,
 		[ALG_UDP_ONE] = NL__PINHOLE_KIND__UDP_ONE,
 		[ALG_UDP_PAIR] = NL__PINHOLE_KIND__UDP_PAIR,
 	};
-	const struct stream_out *out = &self->out;
 	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
 	m.has_flow = m.has_token = m.has_kind = m.has_guest_port = m.has_peer_ip_be =
-		m.has_lifetime_ms = true;
+		m.has_lifetime_ms = m.has_latent = true;
 	m.flow = f->number;
-	m.token = out->wish_token;
-	m.kind = kinds[out->wish.kind];
-	m.guest_port = out->wish.guest_port;
-	m.peer_ip_be = out->wish.peer_ip_be;
-	m.lifetime_ms = out->wish.lifetime_ms;
+	m.token = wish->token;
+	m.kind = kinds[wish->kind];
+	m.guest_port = wish->guest_port;
+	m.peer_ip_be = wish->peer_ip_be;
+	m.lifetime_ms = wish->lifetime_ms;
+	m.latent = wish->latent;
 	sent(self, natproxy_send_pinhole_open(natproxy(self), &m, NULL, 0));
 }
 
-static void send_close(struct alg *self, const struct flow *f)
+static void send_arm(struct alg *self, const struct flow *f, uint32_t token)
+{
+	Nl__PinholeArm m = NL__PINHOLE_ARM__INIT;
+	m.has_flow = m.has_token = true;
+	m.flow = f->number;
+	m.token = token;
+	sent(self, natproxy_send_pinhole_arm(natproxy(self), &m, NULL, 0));
+}
+
+static void send_close(struct alg *self, const struct flow *f, uint32_t token)
 {
 	Nl__PinholeClose m = NL__PINHOLE_CLOSE__INIT;
 	m.has_flow = m.has_token = true;
 	m.flow = f->number;
-	m.token = self->out.close_token;
+	m.token = token;
 	sent(self, natproxy_send_pinhole_close(natproxy(self), &m, NULL, 0));
+}
+
+static void send_act(struct alg *self, const struct flow *f, const struct alg_act *act)
+{
+	switch (act->what) {
+	case ALG_ARM: send_arm(self, f, act->token); break;
+	case ALG_CLOSE: send_close(self, f, act->token); break;
+	}
 }
 
 /* Sends what a step led to; whether the flow is still there. */
@@ -207,12 +228,12 @@ static bool send_out(struct alg *self, struct flow *f)
 	const struct stream_out *out = &self->out;
 	self->counters[f->row].messages += out->messages;
 	self->counters[f->row].edits += out->edit_count;
-	if (out->close_token)
-		send_close(self, f);
+	for (unsigned int i = 0; i < out->act_count; i++)
+		send_act(self, f, &out->act[i]);
 	if (out->verdict)
 		send_verdict(self, f);
-	if (out->wish_token)
-		send_wish(self, f);
+	for (unsigned int i = 0; i < out->wish_count; i++)
+		send_wish(self, f, &out->wish[i]);
 	if (out->give_up)
 		give_up(self, f, out->violation, out->why);
 	return !out->give_up;
@@ -252,17 +273,18 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 	if (!m->has_flow || m->guest_port > 65535 || m->outside_port > 65535 ||
 		m->peer_port > 65535)
 		return -EPROTO;
-	int row = table_find(m->alg);
+	const int alg = algs_find(m->alg);
+	const int row = alg < 0 ? -1 : table_find((enum algs_id)alg, m->service, m->stream);
 	struct flow *f = find(self, m->flow);
 	if (f)
 		forget(self, f);
-	if (row < 0 || !self->rows[row].enabled || table_rows[row]->stream != m->stream) {
-		send_give_up(self, m->flow, "no such protocol is switched on");
+	if (row < 0 || !self->enabled[alg]) {
+		send_give_up(self, m->flow, false, "no such protocol is switched on");
 		return 0;
 	}
 	f = add(self, m->flow);
 	if (!f) {
-		send_give_up(self, m->flow, "too many flows under inspection");
+		send_give_up(self, m->flow, false, "too many flows under inspection");
 		return 0;
 	}
 	struct alg_flow view = {
@@ -272,9 +294,11 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.guest_port = (uint16_t)m->guest_port,
 		.outside_port = (uint16_t)m->outside_port,
 		.peer_port = (uint16_t)m->peer_port,
-		.observe = m->observe || self->rows[row].observe,
+		.stream = m->stream,
+		.guest_serves = m->guest_serves,
+		.vrf = maps_vrf(&self->maps, m->vrf),
+		.maps = &self->maps,
 	};
-	view.guest_serves = table_guest_serves(&self->rows[row], view.guest_port, view.peer_port);
 	f->row = (uint8_t)row;
 	self->counters[row].flows++;
 	stream_begin(&f->stream, table_rows[row], &view,
@@ -308,7 +332,7 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 		return 0;
 	if (m->granted && (m->outside_port == 0 || m->outside_port > 65535))
 		return -EPROTO;
-	struct alg_grant grant = {m->granted, m->outside_ip_be, (uint16_t)m->outside_port};
+	const struct alg_grant grant = {m->outside_ip_be, (uint16_t)m->outside_port};
 	if (m->granted) {
 		self->counters[f->row].granted++;
 	} else {
@@ -316,10 +340,19 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 		drop_count(&self->actor->drops, DROP_PINHOLE_REFUSED);
 		note(self, f, "pinhole refused", m->why ? m->why : "no reason given");
 	}
-	stream_granted(&self->pool, &f->stream, m->token, &grant, &self->out);
+	stream_granted(
+		&self->pool, &f->stream, m->token, m->granted ? &grant : NULL, &self->out);
 	enum alg_direction from = self->out.direction;
 	if (send_out(self, f) && self->out.more)
 		step(self, f, from);
+	return 0;
+}
+
+int alg_on_pinhole_gone(struct alg *self, const Nl__PinholeGone *m, struct chan_in *in)
+{
+	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
+	if (f)
+		self->counters[f->row].expired += m->expired;
 	return 0;
 }
 
@@ -331,15 +364,28 @@ int alg_on_flow_end(struct alg *self, const Nl__FlowEnd *m, struct chan_in *in)
 	return 0;
 }
 
-static void set_row(struct table_switch *row, const Nl__AlgSwitch *s)
+static void read_maps(struct maps *maps, const Nl__Nat *nat)
 {
-	if (!s)
-		return;
-	row->port_count = 0;
-	row->enabled = s->enable && s->mode != NL__ALG_SWITCH__MODE__off;
-	row->observe = s->mode == NL__ALG_SWITCH__MODE__observe;
-	for (size_t i = 0; i < s->n_ports && i < TABLE_PORTS; i++)
-		row->port[row->port_count++] = (uint16_t)s->ports[i];
+	maps_clear(maps);
+	for (size_t i = 0; nat && i < nat->n_static_; i++) {
+		const Nl__Static *s = nat->static_[i];
+		const char *vrf = s->vrf ? s->vrf : nat->vrf;
+		if (s->inside && s->outside)
+			maps_add(maps, s->inside->be, s->outside->be,
+				maps_vrf(maps, vrf && strcmp(vrf, "none") != 0 ? vrf : NULL));
+	}
+}
+
+static int read_hub(struct alg *self, const Nl__Hub *hub)
+{
+	if (!hub || !hub->alg)
+		return -EINVAL;
+	for (int i = 0; i < ALGS_COUNT; i++) {
+		const Nl__AlgSwitch *s = algs_switch(hub->alg, (enum algs_id)i);
+		self->enabled[i] = s && (!s->has_enable || s->enable);
+	}
+	read_maps(&self->maps, hub->nat);
+	return 0;
 }
 
 static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
@@ -347,10 +393,9 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 	struct alg *self = opaque;
 	self->actor = a;
 	self->generation = boot->generation;
-	if (!boot->hub || !boot->hub->alg)
+	if (read_hub(self, boot->hub))
 		return -EINVAL;
 	self->segment_max = boot->hub->alg->segment_max;
-	set_row(&self->rows[table_find("ftp")], boot->hub->alg->ftp);
 	stream_pool_init(&self->pool);
 	memset(self->bucket, 0xff, sizeof(self->bucket));
 	for (uint16_t i = 0; i < FLOWS; i++)
@@ -361,11 +406,7 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 /* Flows under inspection go on as they began; segment_max is Boot's, as buffers are made for it. */
 static int alg_configure(void *opaque, const Nl__ActorConfigure *m)
 {
-	struct alg *self = opaque;
-	if (!m->hub->alg)
-		return -EINVAL;
-	set_row(&self->rows[table_find("ftp")], m->hub->alg->ftp);
-	return 0;
+	return read_hub(opaque, m->hub);
 }
 
 static int alg_on_record(void *opaque, int edge, struct chan_in *in)
@@ -388,7 +429,7 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		row.process = self->actor->name;
 		row.has_enabled = row.has_flows = row.has_messages = row.has_edits = true;
 		row.has_granted = row.has_refused = row.has_gave_up = true;
-		row.enabled = self->rows[cursor].enabled;
+		row.enabled = self->enabled[table_rows[cursor]->alg];
 		row.flows = c->flows;
 		row.messages = c->messages;
 		row.edits = c->edits;

@@ -6,11 +6,13 @@
  *
  * stream_feed appends. stream_step asks the parser how long the first message is, gives it the
  * message, notes what it answered, and goes on until the message is incomplete, a wish is pending,
- * or the verdict is full of edits. What was passed leaves the buffer at the end of the step; an
+ * or the verdict is full of edits or acts. What was passed leaves the buffer at the end of the step; an
  * empty buffer goes back to the pool at once.
  *
- * A parser that answers outside its message or wishes for a port below ALG_PORT_MIN is our own bug:
- * abort, before natproxy has to refuse it.
+ * Wishes of one message are granted together: when the last answer is there and one was a refusal,
+ * those that were granted are closed again and the parser hears that there are none.
+ *
+ * A parser that answers outside its message is our own bug: abort, before natproxy has to refuse it.
  */
 #include "stream.h"
 
@@ -99,7 +101,7 @@ int stream_feed(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 		return -EPROTO;
 	if (!make_room(p, s, s->bytes + n))
 		return -ENOBUFS;
-	if (!f->protocol->stream) {
+	if (!f->view.stream) {
 		if (s->datagrams == STREAM_DATAGRAMS)
 			return -ENOBUFS;
 		s->datagram[s->datagrams++] = (uint32_t)n;
@@ -138,18 +140,18 @@ static bool next_message(struct stream_flow *f, enum alg_direction from, const u
 {
 	struct stream_side *s = &f->side[from];
 	uint32_t left = s->bytes - *passed;
-	if (!f->protocol->stream) {
+	if (!f->view.stream) {
 		*length = s->datagram[0];
 		return s->datagrams;
 	}
 	size_t n = left ? f->protocol->frame(f->state, from, p, left, s->seen) : 0;
 	*length = (uint32_t)n;
-	if (n > left)
-		abort();
 	if (n > f->message_max || (!n && left >= f->message_max)) {
 		give_up(out, true, "a message longer than allowed");
 		return false;
 	}
+	if (n > left)
+		n = 0; /* it says how long it is before it is there */
 	s->seen = n ? 0 : left;
 	if (!n && s->finished)
 		*passed = s->bytes;
@@ -171,44 +173,51 @@ static void add_edits(
 	}
 }
 
-static void close_pinhole(struct stream_flow *f, struct stream_out *out)
+static void add_act(struct stream_out *out, enum alg_act_kind what, uint32_t token)
 {
-	out->close_token = f->open_token;
-	f->open_token = 0;
+	out->act[out->act_count++] = (struct alg_act){what, token};
 }
 
 /* A message was passed: the queue of datagrams moves up. */
 static void advance(struct stream_flow *f, struct stream_side *s)
 {
-	s->message = 0;
-	if (!f->protocol->stream)
+	if (!f->view.stream)
 		memmove(s->datagram, s->datagram + 1, --s->datagrams * sizeof(s->datagram[0]));
 }
 
+/* The message waits for what it wishes. */
+static void wait_for(struct stream_flow *f, enum alg_direction from, uint32_t length,
+	const struct alg_answer *a, struct stream_out *out)
+{
+	struct stream_wishes *w = &f->side[from].wishes;
+	if (!a->wish_count || a->wish_count > ALG_WISHES || !f->protocol->granted)
+		abort();
+	*w = (struct stream_wishes){.length = length, .count = a->wish_count};
+	for (unsigned int i = 0; i < a->wish_count; i++) {
+		if (!a->wish[i].token)
+			abort();
+		w->wish[i].token = a->wish[i].token;
+		out->wish[out->wish_count++] = a->wish[i];
+	}
+}
+
 /* Acts on the parser's answer; whether to go on with the next message. */
-static bool settle(struct stream_flow *f, enum alg_direction from, const struct alg_answer *a,
-	uint32_t *passed, uint32_t length, struct stream_out *out)
+static bool settle(struct stream_flow *f, enum alg_direction from, uint32_t *passed,
+	uint32_t length, struct stream_out *out)
 {
 	struct stream_side *s = &f->side[from];
-	if (a->close && f->open_token)
-		close_pinhole(f, out);
+	const struct alg_answer *a = &out->answer;
+	for (unsigned int i = 0; i < a->act_count; i++)
+		add_act(out, a->act[i].what, a->act[i].token);
 	if (a->result == ALG_VIOLATION) {
 		give_up(out, true, a->why);
 		return false;
 	}
-	if (a->result == ALG_WISH && !f->view.observe) {
-		if (a->wish.guest_port < ALG_PORT_MIN || !f->protocol->granted)
-			abort();
-		if (f->open_token)
-			close_pinhole(f, out);
-		s->message = length;
-		s->token = ++f->last_token;
-		out->wish = a->wish;
-		out->wish_token = s->token;
+	if (a->result == ALG_WISH) {
+		wait_for(f, from, length, a, out);
 		return false;
 	}
-	if (!f->view.observe)
-		add_edits(a, s->at + *passed, length, out);
+	add_edits(a, s->at + *passed, length, out);
 	*passed += length;
 	advance(f, s);
 	if (a->result == ALG_DONE)
@@ -216,24 +225,29 @@ static bool settle(struct stream_flow *f, enum alg_direction from, const struct 
 	return !out->give_up;
 }
 
+static void clear_answer(struct alg_answer *a)
+{
+	memset(a, 0, offsetof(struct alg_answer, wish));
+}
+
 /* Parses on from `passed`, then turns what was passed into the verdict. */
 static void run(struct stream_pool *p, struct stream_flow *f, enum alg_direction from,
 	uint32_t passed, struct stream_out *out)
 {
 	struct stream_side *s = &f->side[from];
-	struct alg_answer a;
 	uint32_t length;
-	bool on = !s->token && !out->give_up;
+	bool on = !s->wishes.count && !out->give_up;
 	while (on) {
 		const uint8_t *message =
 			s->buffer ? pool_ptr(p, s->buffer) + passed : (const uint8_t *)"";
-		out->more = out->edit_count + ALG_EDITS > STREAM_EDITS || out->close_token;
+		out->more = out->edit_count + ALG_EDITS > STREAM_EDITS ||
+			    out->act_count + ALG_ACTS > STREAM_ACTS;
 		if (out->more || !next_message(f, from, message, &passed, &length, out))
 			break;
-		memset(&a, 0, sizeof(a));
-		f->protocol->message(f->state, &f->view, from, message, length, &a);
+		clear_answer(&out->answer);
+		f->protocol->message(f->state, &f->view, from, message, length, &out->answer);
 		out->messages++;
-		on = settle(f, from, &a, &passed, length, out);
+		on = settle(f, from, &passed, length, out);
 	}
 	if (passed || out->edit_count) {
 		out->verdict = true;
@@ -245,8 +259,7 @@ static void run(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 
 static void clear(struct stream_out *out)
 {
-	memset(out, 0, offsetof(struct stream_out, edit));
-	memset(&out->wish_token, 0, sizeof(*out) - offsetof(struct stream_out, wish_token));
+	memset(out, 0, offsetof(struct stream_out, act));
 }
 
 void stream_step(struct stream_pool *p, struct stream_flow *f, enum alg_direction from,
@@ -256,22 +269,53 @@ void stream_step(struct stream_pool *p, struct stream_flow *f, enum alg_directio
 	run(p, f, from, 0, out);
 }
 
+/* Notes natproxy's answer to one wish of this side; whether that was the last that was missing. */
+static bool note_answer(
+	struct stream_wishes *w, uint32_t token, const struct alg_grant *grant)
+{
+	for (unsigned int i = 0; i < w->count; i++) {
+		if (w->wish[i].token != token || w->wish[i].answered)
+			continue;
+		w->wish[i].answered = true;
+		w->wish[i].granted = grant;
+		w->refused |= !grant;
+		if (grant)
+			w->grant[i] = *grant;
+		return ++w->answered == w->count;
+	}
+	return false;
+}
+
+/* All wishes of a message are granted or none. */
+static void close_rest(const struct stream_wishes *w, struct stream_out *out)
+{
+	for (unsigned int i = 0; i < w->count; i++)
+		if (w->wish[i].granted)
+			add_act(out, ALG_CLOSE, w->wish[i].token);
+}
+
 void stream_granted(struct stream_pool *p, struct stream_flow *f, uint32_t token,
 	const struct alg_grant *grant, struct stream_out *out)
 {
-	enum alg_direction from = f->side[ALG_GUEST].token == token ? ALG_GUEST : ALG_OUTSIDE;
-	struct stream_side *s = &f->side[from];
-	struct alg_answer a;
-	uint32_t passed = 0, length = s->message;
+	enum alg_direction from = ALG_GUEST;
+	uint32_t passed = 0;
 	clear(out);
-	if (!token || s->token != token)
-		return;
-	s->token = 0;
-	f->open_token = grant->granted ? token : f->open_token;
-	memset(&a, 0, sizeof(a));
-	f->protocol->granted(f->state, &f->view, from, pool_ptr(p, s->buffer), length, grant, &a);
-	if (a.result == ALG_WISH)
+	if (!note_answer(&f->side[ALG_GUEST].wishes, token, grant)) {
+		from = ALG_OUTSIDE;
+		if (!note_answer(&f->side[ALG_OUTSIDE].wishes, token, grant))
+			return;
+	}
+	struct stream_side *s = &f->side[from];
+	struct stream_wishes *w = &s->wishes;
+	const uint8_t *message = s->buffer ? pool_ptr(p, s->buffer) : (const uint8_t *)"";
+	if (w->refused)
+		close_rest(w, out);
+	w->count = 0;
+	clear_answer(&out->answer);
+	f->protocol->granted(f->state, &f->view, from, message, w->length,
+		w->refused ? NULL : w->grant, &out->answer);
+	if (out->answer.result == ALG_WISH)
 		abort();
-	settle(f, from, &a, &passed, length, out);
+	settle(f, from, &passed, w->length, out);
 	run(p, f, from, passed, out);
 }

@@ -19,7 +19,8 @@ enum {
 	STREAM_LARGE_COUNT = 64,
 	STREAM_BUFFERS = STREAM_SMALL_COUNT + STREAM_LARGE_COUNT,
 	STREAM_DATAGRAMS = 8, /* that may wait in one direction */
-	STREAM_EDITS = 16,    /* in one verdict */
+	STREAM_EDITS = 2 * ALG_EDITS, /* in one verdict */
+	STREAM_ACTS = 2 * (ALG_ACTS + ALG_WISHES),
 };
 
 /* Memory for waiting bytes, last used first; untouched pages cost nothing. Zero it, then
@@ -31,24 +32,33 @@ struct stream_pool {
 	uint32_t small_count, large_count; /* free ones */
 };
 
+/* The wishes of the message at the head of a side, until natproxy has answered all of them. */
+struct stream_wishes {
+	uint32_t length; /* of that message */
+	unsigned int count, answered;
+	bool refused; /* one of them */
+	struct {
+		uint32_t token;
+		bool answered, granted;
+	} wish[ALG_WISHES];
+	struct alg_grant grant[ALG_WISHES];
+};
+
 struct stream_side {
-	uint64_t at;	  /* offset in the stream of the first waiting byte */
-	uint32_t bytes;	  /* waiting */
-	uint32_t seen;	  /* of them, by the parser's frame() without finding an end */
-	uint32_t message; /* length of the message whose wish is pending */
-	uint32_t token;	  /* of that wish; 0 = none */
-	uint16_t buffer;  /* 0 = none, else 1 + index: small ones first */
-	bool finished;	  /* the sender will send no more */
+	uint64_t at;	/* offset in the stream of the first waiting byte */
+	uint32_t bytes; /* waiting */
+	uint32_t seen;	/* of them, by the parser's frame() without finding an end */
+	uint16_t buffer; /* 0 = none, else 1 + index: small ones first */
+	bool finished;	 /* the sender will send no more */
 	uint8_t datagrams;
 	uint32_t datagram[STREAM_DATAGRAMS]; /* lengths */
+	struct stream_wishes wishes;	     /* count 0 = none is pending */
 };
 
 struct stream_flow {
 	struct alg_flow view;
 	const struct alg_protocol *protocol;
 	uint32_t message_max;
-	uint32_t last_token,
-		open_token; /* given out last; of the pinhole that may still be unused, 0 = none */
 	struct stream_side side[2]; /* by enum alg_direction */
 	_Alignas(8) uint8_t state[ALG_STATE_BYTES];
 };
@@ -60,18 +70,19 @@ struct stream_edit {
 
 /* What one call led to; to be sent in this order. */
 struct stream_out {
-	uint32_t close_token; /* PinholeClose, if not 0 */
-	bool verdict;	      /* Verdict: all up to `until` may go on, with the edits */
+	unsigned int act_count; /* PinholeArm and PinholeClose */
+	bool verdict;		/* Verdict: all up to `until` may go on, with the edits */
 	enum alg_direction direction;
 	uint64_t until;
-	unsigned int edit_count;
-	struct stream_edit edit[STREAM_EDITS];
-	uint32_t wish_token; /* PinholeOpen, if not 0 */
-	struct alg_wish wish;
-	bool give_up, violation; /* GiveUp; violation: because the bytes were wrong */
+	unsigned int edit_count, wish_count; /* wishes: PinholeOpen each */
+	bool give_up, violation;	     /* GiveUp; violation: because the bytes were wrong */
 	const char *why;
 	bool more; /* call stream_step again */
 	unsigned int messages;
+	struct alg_act act[STREAM_ACTS];
+	struct alg_wish wish[ALG_WISHES];
+	struct stream_edit edit[STREAM_EDITS];
+	struct alg_answer answer; /* of the parser, while it is looked at */
 };
 
 void stream_pool_init(struct stream_pool *p);
@@ -93,8 +104,8 @@ int stream_feed(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 void stream_step(struct stream_pool *p, struct stream_flow *f, enum alg_direction from,
 	struct stream_out *out);
 /*
- * natproxy's answer to a wish: finishes the message that waited and steps on. *out is overwritten.
- * A token that nobody waits for is ignored.
+ * natproxy's answer to a wish, NULL: refused. The last one finishes the message that waited and steps
+ * on. *out is overwritten. A token that nobody waits for is ignored.
  */
 void stream_granted(struct stream_pool *p, struct stream_flow *f, uint32_t token,
 	const struct alg_grant *grant, struct stream_out *out);

@@ -1,32 +1,21 @@
 /*
- * The protocols that alg knows. A new protocol is one file and one line here (and its switch in
- * config.proto).
+ * The protocols that alg knows. A new protocol is one file, a declaration in protocols.h and one line here (and its ALG in
+ * ipc/algs.def).
  */
 #include "table.h"
 
-#include <string.h>
+#include "protocols.h"
 
 const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&ftp_protocol,
 };
 
-int table_find(const char *name)
+int table_find(enum algs_id alg, uint32_t service, bool stream)
 {
-	for (int i = 0; name && i < TABLE_ROWS; i++)
-		if (!strcmp(table_rows[i]->name, name))
+	const uint8_t transport = stream ? ALGS_TCP : ALGS_UDP;
+	for (int i = 0; i < TABLE_ROWS; i++)
+		if (table_rows[i]->alg == alg && table_rows[i]->service == service &&
+			table_rows[i]->transports & transport)
 			return i;
 	return -1;
-}
-
-static bool listed(const struct table_switch *s, uint16_t port)
-{
-	for (unsigned int i = 0; i < s->port_count; i++)
-		if (s->port[i] == port)
-			return true;
-	return false;
-}
-
-bool table_guest_serves(const struct table_switch *s, uint16_t guest_port, uint16_t peer_port)
-{
-	return listed(s, guest_port) && !listed(s, peer_port);
 }

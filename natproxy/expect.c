@@ -161,7 +161,8 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.guest_port = m->guest_port,
 		.peer_ip_be = m->peer_ip_be,
 		.control_peer_ip_be = f->remote.ip_be,
-		.life_ms = m->lifetime_ms};
+		.life_ms = m->lifetime_ms,
+		.latent = m->has_latent && m->latent};
 	const enum pinhole_refusal why = pinhole_open(&np->pinholes, &r, np->now_ns, &ref);
 	if (why != PINHOLE_GRANTED) {
 		refuse(np, f, m, why);
@@ -188,6 +189,16 @@ int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, st
 		return 0;
 	log_end(np, &np->pinholes.entry[ref], "withdrawn");
 	shut(np, ref);
+	return 0;
+}
+
+int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct chan_in *in)
+{
+	const uint32_t ref = inspect_flow(np, m->flow)
+				     ? pinhole_find(&np->pinholes, m->flow, m->token)
+				     : PINHOLE_NONE;
+	if (ref)
+		pinhole_arm(&np->pinholes, ref);
 	return 0;
 }
 

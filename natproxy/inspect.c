@@ -98,13 +98,12 @@ void inspect_start(struct natproxy *np, struct flow *f)
 		return;
 	char ftp[] = "ftp";
 	Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
-	m.has_flow = m.has_stream = m.has_observe = m.has_segment_max = true;
+	m.has_flow = m.has_stream = m.has_service = m.has_segment_max = true;
 	m.has_guest_ip_be = m.has_guest_port = m.has_outside_ip_be = m.has_outside_port = true;
 	m.has_peer_ip_be = m.has_peer_port = true;
 	m.flow = f->id;
 	m.alg = ftp;
 	m.stream = true;
-	m.observe = np->config.ftp_observe;
 	m.segment_max = np->config.segment_max;
 	m.guest_ip_be = f->guest.ip_be;
 	m.guest_port = f->guest.port;

@@ -171,6 +171,7 @@ enum pinhole_refusal pinhole_open(
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
 		.peer_ip_be = r->control_peer_ip_be,
 		.fd = -1,
+		.latent = r->latent,
 		.expires_ns = now_ns + life_ns(r->life_ms),
 		.guest_ref = guest,
 		.flow_next = *head};
@@ -197,10 +198,15 @@ void pinhole_close(struct pinholes *p, uint32_t ref)
 	p->free = ref;
 }
 
+void pinhole_arm(struct pinholes *p, uint32_t ref)
+{
+	p->entry[ref].latent = false;
+}
+
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be)
 {
 	struct pinhole *e = &p->entry[ref];
-	if (e->used || e->peer_ip_be != peer_ip_be)
+	if (e->latent || e->used || e->peer_ip_be != peer_ip_be)
 		return false;
 	e->used = true;
 	return true;

@@ -48,6 +48,7 @@ struct pinhole_request {
 	uint32_t peer_ip_be; /* as asked; 0 = the control flow's peer */
 	uint32_t control_peer_ip_be;
 	uint32_t life_ms; /* as asked */
+	bool latent;	  /* nobody may come in yet */
 };
 
 struct pinhole {
@@ -55,7 +56,7 @@ struct pinhole {
 	struct sock_address guest, outside;
 	uint32_t peer_ip_be;
 	int fd; /* the listener */
-	bool used;
+	bool latent, used;
 	uint64_t expires_ns;
 	uint32_t guest_ref, parent; /* parent: session number of the control flow */
 	uint32_t flow_next, free_next;
@@ -87,6 +88,8 @@ void pinhole_init(struct pinholes *p, const struct hash_key *key);
 enum pinhole_refusal pinhole_open(
 	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns, uint32_t *out);
 void pinhole_close(struct pinholes *p, uint32_t ref);
+/* From now on the peer may come in. */
+void pinhole_arm(struct pinholes *p, uint32_t ref);
 /* Whether a connection from this peer may come in; true at most once for each entry. */
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be);
 

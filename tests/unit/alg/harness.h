@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocols.h"
 #include "stream.h"
 
-enum { HARNESS_BYTES = 1 << 18, HARNESS_WISHES = 1024 };
+enum { HARNESS_BYTES = 1 << 18, HARNESS_WISHES = 1024, HARNESS_ACTS = 1024 };
 enum harness_mode { GRANT, REFUSE, LATER };
 
 struct way { /* one direction */
@@ -27,8 +28,10 @@ struct harness {
 	struct stream_flow flow;
 	enum harness_mode mode;
 	struct way way[2];
-	struct alg_wish wish[HARNESS_WISHES];
-	uint32_t wishes, waiting, closes, closed_token, messages;
+	struct alg_wish wish[HARNESS_WISHES]; /* all that were made */
+	struct alg_act act[HARNESS_ACTS];     /* all that were done to them */
+	uint32_t wishes, acts, messages;
+	uint32_t answered; /* of the wishes, the first so many */
 	bool gave_up, violation;
 	const char *why;
 };
@@ -48,7 +51,7 @@ static inline void harness_reset(struct harness *h)
 		h->way[i].in_bytes = h->way[i].passed = h->way[i].out_bytes = 0;
 	h->flow = (struct stream_flow){0};
 	memset(h->wish, 0, h->wishes * sizeof(h->wish[0]));
-	h->wishes = h->waiting = h->closes = h->closed_token = h->messages = 0;
+	h->wishes = h->acts = h->answered = h->messages = 0;
 	h->gave_up = h->violation = false;
 	h->why = NULL;
 }
@@ -102,34 +105,42 @@ static inline void harness_verdict(struct harness *h, const struct stream_out *o
 
 static inline void harness_answer(struct harness *h, bool granted);
 
+/* Acts of one kind upon this token, 0: upon any. */
+static inline uint32_t harness_count(
+	const struct harness *h, enum alg_act_kind what, uint32_t token)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < h->acts; i++)
+		n += h->act[i].what == what && (!token || h->act[i].token == token);
+	return n;
+}
+
 static inline void harness_out(struct harness *h, const struct stream_out *out)
 {
 	h->messages += out->messages;
-	if (out->close_token) {
-		h->closes++;
-		h->closed_token = out->close_token;
-	}
+	cr_assert(h->acts + out->act_count <= HARNESS_ACTS);
+	for (unsigned int i = 0; i < out->act_count; i++)
+		h->act[h->acts++] = out->act[i];
 	if (out->verdict)
 		harness_verdict(h, out);
-	if (out->wish_token) {
-		cr_assert(h->wishes < HARNESS_WISHES && out->wish.guest_port >= ALG_PORT_MIN);
-		h->wish[h->wishes++] = out->wish;
-		h->waiting = out->wish_token;
-	}
+	cr_assert(h->wishes + out->wish_count <= HARNESS_WISHES);
+	for (unsigned int i = 0; i < out->wish_count; i++)
+		h->wish[h->wishes++] = out->wish[i];
 	if (out->give_up) {
 		h->gave_up = true;
 		h->violation = out->violation;
 		h->why = out->why;
 		harness_raw(&h->way[0], h->way[0].in_bytes);
 		harness_raw(&h->way[1], h->way[1].in_bytes);
-	} else if (out->wish_token && h->mode != LATER) {
-		harness_answer(h, h->mode == GRANT);
 	}
+	while (h->answered < h->wishes && h->mode != LATER && !h->gave_up)
+		harness_answer(h, h->mode == GRANT);
 }
 
 static inline void harness_step(struct harness *h, enum alg_direction from)
 {
-	struct stream_out out = {.more = true};
+	struct stream_out out;
+	out.more = true;
 	while (out.more && !h->gave_up) {
 		stream_step(h->pool, &h->flow, from, &out);
 		bool more = out.more;
@@ -138,13 +149,15 @@ static inline void harness_step(struct harness *h, enum alg_direction from)
 	}
 }
 
+/* Answers the oldest wish that waits: of a grant the outside port is 40000 (a pair's, even) and its place among the wishes. */
 static inline void harness_answer(struct harness *h, bool granted)
 {
-	struct alg_grant g = {granted, ip("203.0.113.7"), (uint16_t)(40000 + h->waiting)};
 	struct stream_out out;
-	uint32_t token = h->waiting;
-	h->waiting = 0;
-	stream_granted(h->pool, &h->flow, token, &g, &out);
+	const uint32_t n = h->answered++;
+	cr_assert_lt(n, h->wishes);
+	const uint32_t place = h->wish[n].kind == ALG_UDP_PAIR ? 2 * n : n + 1;
+	const struct alg_grant g = {ip("203.0.113.7"), (uint16_t)(40000 + place)};
+	stream_granted(h->pool, &h->flow, h->wish[n].token, granted ? &g : NULL, &out);
 	harness_out(h, &out);
 	harness_step(h, ALG_GUEST);
 	harness_step(h, ALG_OUTSIDE);
