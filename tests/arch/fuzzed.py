@@ -20,6 +20,8 @@ def faults(sources, build, table, seeds):
     edges = re.search(r"fuzz_edges = \{(.*?)\n\}", build, re.S)
     of_edges = set(re.findall(r"^  '(\w+)': \[", edges.group(1), re.M)) if edges else set()
     built = (built - of_edges) | {f"edge_{name}" for name in of_edges} | set(re.findall(r"executable\('fuzz_(\w+)',", build))
+    algs = re.search(r"fuzz_algs = \[(.*?)\n\]", build, re.S)
+    built |= set(re.findall(r"'(\w+)'", algs.group(1))) if algs else set()
     for name in sorted(sources - built):
         yield f"tests/fuzz/fuzz_{name}.c is not built: add it to tests/fuzz/meson.build"
     for name in sorted(built - sources):
@@ -34,9 +36,9 @@ def faults(sources, build, table, seeds):
 
 def self_check():
     table = "| what | where | target |\n|---|---|---|\n| a | b | `one` |\n| a | b | `gone`, `edge_x` |\n"
-    build = "fuzz_targets = {\n  'one': ['d'],\n  'lost': ['d'],\n}\nfuzz_edges = {\n  'x': [[], ['d']],\n}\n  p += executable('fuzz_more', 'fuzz_more.c')\n"
+    build = "fuzz_algs = [\n  'unmade',\n]\nfuzz_targets = {\n  'one': ['d'],\n  'lost': ['d'],\n}\nfuzz_edges = {\n  'x': [[], ['d']],\n}\n  p += executable('fuzz_more', 'fuzz_more.c')\n"
     found = list(faults({"one", "edge_x", "more", "unbuilt"}, build, table, {"one", "stray"}))
-    wanted = ["unbuilt.c is not built", "builds lost", "what more reads", "what unbuilt reads", "names gone", "seeds of stray"]
+    wanted = ["unbuilt.c is not built", "builds lost", "builds unmade", "what more reads", "what unbuilt reads", "names gone", "seeds of stray"]
     return 0 if len(found) == len(wanted) and all(w in f for w, f in zip(wanted, found)) else print(found) or 1
 
 

@@ -38,12 +38,14 @@ static void message(void *state, const struct alg_flow *flow, enum alg_direction
 	const uint8_t *p, size_t n, struct alg_answer *a)
 {
 	a->why = "x";
-	a->close = n && p[0] & 1;
+	if (n && p[0] & 1)
+		alg_act_add(a, p[0] & 2 ? ALG_ARM : ALG_CLOSE, p[0]);
 	a->result = n && p[0] == 'W'   ? ALG_WISH
 		    : n && p[0] == 'V' ? ALG_VIOLATION
 		    : n && p[0] == 'D' ? ALG_DONE
 				       : ALG_PASS;
-	a->wish.guest_port = ALG_PORT_MIN;
+	for (size_t i = 0; a->result == ALG_WISH && i < n && i < ALG_WISHES && p[i] == 'W'; i++)
+		a->wish[a->wish_count++] = (struct alg_wish){.guest_port = ALG_PORT_MIN, .token = (uint32_t)i + 1};
 	if (a->result == ALG_PASS)
 		edit(p, n, a);
 }
@@ -51,13 +53,13 @@ static void message(void *state, const struct alg_flow *flow, enum alg_direction
 static void granted(void *state, const struct alg_flow *flow, enum alg_direction from,
 	const uint8_t *p, size_t n, const struct alg_grant *g, struct alg_answer *a)
 {
-	if (g->granted)
+	if (g)
 		edit(p, n, a);
 }
 
 static const struct alg_protocol protocols[] = {
-	{"stream", true, 3000, frame, message, granted},
-	{"datagram", false, 3000, NULL, message, granted},
+	{"stream", ALGS_FTP, 0, ALGS_TCP, 3000, frame, message, granted},
+	{"datagram", ALGS_TFTP, 0, ALGS_UDP, 3000, NULL, message, granted},
 };
 
 static bool check(const struct stream_out *out, const uint64_t *fed, uint64_t *passed)
@@ -82,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static uint8_t filler[STREAM_CHUNK_MAX];
 	struct stream_flow f;
 	struct stream_out out;
-	struct alg_flow view = {.observe = size && data[0] & 2};
+	struct alg_flow view = {.stream = size && !(data[0] & 1)};
 	uint64_t fed[2] = {0}, passed[2] = {0};
 	bool alive = size > 1;
 	memset(&pool.free_small, 0, sizeof(pool) - offsetof(struct stream_pool, free_small));
@@ -90,12 +92,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream_begin(&f, &protocols[size && data[0] & 1], &view, 0);
 	for (size_t i = 1; alive && i + 2 < size;) {
 		enum alg_direction from = data[i] & 1 ? ALG_GUEST : ALG_OUTSIDE;
-		struct alg_grant g = {data[i] & 4, 1, 2};
+		const struct alg_grant g = {1, 2};
 		size_t n = data[i + 1];
 		const uint8_t *bytes = data + i + 2;
 		if (data[i] & 2) {
-			stream_granted(
-				&pool, &f, data[i + 1] & 8 ? f.last_token : data[i + 1], &g, &out);
+			stream_granted(&pool, &f, data[i + 1], data[i] & 4 ? &g : NULL, &out);
 			alive = check(&out, fed, passed);
 			i += 2;
 			continue;

@@ -56,6 +56,7 @@ static inline void harness_reset(struct harness *h)
 	h->why = NULL;
 }
 
+/* A protocol of two transports is played over the view's. */
 static inline struct harness *harness_new(
 	const struct alg_protocol *protocol, struct alg_flow view, enum harness_mode mode)
 {
@@ -65,6 +66,8 @@ static inline struct harness *harness_new(
 		h->pool = calloc(1, sizeof(*h->pool));
 	stream_pool_init(h->pool);
 	h->mode = mode;
+	if (protocol->transports != (ALGS_TCP | ALGS_UDP))
+		view.stream = protocol->transports == ALGS_TCP;
 	stream_begin(&h->flow, protocol, &view, 0);
 	return h;
 }

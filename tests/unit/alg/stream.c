@@ -1,7 +1,7 @@
 /* stream.c with toy protocols: boundaries, holding, bounds, datagrams. */
 #include "harness.h"
 
-/* Messages end with '.'; "w" wishes for port 2000; "b" breaks the rules; "d" is done; "c" closes;
+/* Messages end with '.'; "w" wishes for port 2000, "ww" twice; "b" breaks the rules; "d" is done; "c" closes;
  * 'x' becomes "yz". */
 static size_t toy_frame(
 	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
@@ -28,10 +28,14 @@ static void toy_message(void *state, const struct alg_flow *flow, enum alg_direc
 		a->why = "d";
 		toy_edit(p, n, a);
 	} else if (n && p[0] == 'w') {
+		uint32_t *token = state;
 		a->result = ALG_WISH;
-		a->wish = (struct alg_wish){ALG_TCP_LISTEN, 2000, flow->peer_ip_be, 1000};
+		for (size_t i = 0; i < n && p[i] == 'w'; i++)
+			a->wish[a->wish_count++] = (struct alg_wish){
+				.guest_port = 2000, .token = ++*token, .lifetime_ms = 1000};
 	} else {
-		a->close = n && p[0] == 'c';
+		if (n && p[0] == 'c')
+			alg_act_add(a, ALG_CLOSE, *(uint32_t *)state);
 		toy_edit(p, n, a);
 	}
 }
@@ -39,14 +43,15 @@ static void toy_message(void *state, const struct alg_flow *flow, enum alg_direc
 static void toy_granted(void *state, const struct alg_flow *flow, enum alg_direction from,
 	const uint8_t *p, size_t n, const struct alg_grant *g, struct alg_answer *a)
 {
-	if (g->granted)
+	if (g)
 		toy_edit(p, n, a);
 }
 
-static const struct alg_protocol toy = {"toy", true, 1000, toy_frame, toy_message, toy_granted};
+static const struct alg_protocol toy = {
+	"toy", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame, toy_message, toy_granted};
 static const struct alg_protocol toy_datagram = {
-	"toyd", false, 1000, NULL, toy_message, toy_granted};
-static const struct alg_flow view;
+	"toyd", ALGS_TFTP, 0, ALGS_UDP, 1000, NULL, toy_message, toy_granted};
+static const struct alg_flow view = {.stream = true};
 
 Test(stream, whole_messages_pass_and_the_rest_waits)
 {
@@ -96,13 +101,13 @@ Test(stream, a_refused_wish_passes_the_message_as_it_was)
 Test(stream, a_stale_or_invented_token_changes_nothing)
 {
 	struct harness *h = harness_new(&toy, view, LATER);
-	struct alg_grant g = {true, 1, 4000};
+	struct alg_grant g = {1, 4000};
 	struct stream_out out;
 	harness_say(h, ALG_GUEST, "wx.");
 	const uint32_t tokens[] = {0, 2, 0xffffffff};
 	for (int i = 0; i < 3; i++) {
 		stream_granted(h->pool, &h->flow, tokens[i], &g, &out);
-		cr_expect(!out.verdict && !out.give_up && !out.wish_token);
+		cr_expect(!out.verdict && !out.give_up && !out.wish_count);
 	}
 	harness_answer(h, true);
 	harness_expect(h, ALG_GUEST, "wyz.");
@@ -111,25 +116,43 @@ Test(stream, a_stale_or_invented_token_changes_nothing)
 	harness_free(h);
 }
 
-Test(stream, the_previous_pinhole_is_closed)
+Test(stream, wishes_of_one_message_are_granted_together)
 {
-	struct harness *h = harness_new(&toy, view, GRANT);
-	harness_say(h, ALG_GUEST, "w.");
-	cr_expect_eq(h->closes, 0);
-	harness_say(h, ALG_GUEST, "w.");
-	cr_expect(h->closes == 1 && h->closed_token == 1, "by the next wish");
-	harness_say(h, ALG_OUTSIDE, "c.c.");
-	cr_expect(h->closes == 2 && h->closed_token == 2, "by the parser, once");
+	struct harness *h = harness_new(&toy, view, LATER);
+	harness_say(h, ALG_GUEST, "wwwx.");
+	cr_assert_eq(h->wishes, 3);
+	harness_answer(h, true);
+	harness_answer(h, true);
+	harness_expect(h, ALG_GUEST, "");
+	harness_answer(h, true);
+	harness_expect(h, ALG_GUEST, "wwwyz.");
+	cr_expect_eq(h->acts, 0);
 	harness_free(h);
 }
 
-Test(stream, observing_changes_and_asks_nothing)
+Test(stream, one_refusal_closes_the_others)
 {
-	struct alg_flow observed = {.observe = true};
-	struct harness *h = harness_new(&toy, observed, GRANT);
-	harness_say(h, ALG_GUEST, "wx.x.a.");
-	harness_expect_untouched(h);
-	cr_expect_eq(h->wishes, 0);
+	struct harness *h = harness_new(&toy, view, LATER);
+	harness_say(h, ALG_GUEST, "wwwx.");
+	harness_answer(h, true);
+	harness_answer(h, false);
+	harness_answer(h, true);
+	harness_expect(h, ALG_GUEST, "wwwx.");
+	cr_expect(h->acts == 2 && harness_count(h, ALG_CLOSE, h->wish[0].token) == 1 &&
+		  harness_count(h, ALG_CLOSE, h->wish[2].token) == 1);
+	harness_free(h);
+}
+
+Test(stream, acts_of_the_parser_are_told_once)
+{
+	struct harness *h = harness_new(&toy, view, GRANT);
+	harness_say(h, ALG_GUEST, "w.");
+	cr_expect_eq(h->acts, 0);
+	harness_say(h, ALG_OUTSIDE, "c.");
+	cr_expect(h->acts == 1 && harness_count(h, ALG_CLOSE, 1) == 1);
+	for (int i = 0; i < 50; i++)
+		harness_say(h, ALG_OUTSIDE, "c.c.c.");
+	cr_expect_eq(h->acts, 151);
 	harness_free(h);
 }
 

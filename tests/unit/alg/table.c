@@ -1,34 +1,38 @@
-/* The protocol table: names, and who is the server. */
+/* The protocol table: every row keeps the contract, and is found by what it parses. */
 #include <criterion/criterion.h>
 
+#include "protocols.h"
 #include "table.h"
 
-Test(table, finds_rows_by_name)
+Test(table, finds_rows_by_service_and_transport)
 {
-	cr_expect_eq(table_rows[table_find("ftp")], &ftp_protocol);
-	cr_expect_eq(table_find("ft"), -1);
-	cr_expect_eq(table_find("ftpx"), -1);
-	cr_expect_eq(table_find(""), -1);
-	cr_expect_eq(table_find(NULL), -1);
+	cr_expect_eq(table_rows[table_find(ALGS_FTP, 0, true)], &ftp_protocol);
+	cr_expect_eq(table_find(ALGS_FTP, 0, false), -1);
+	cr_expect_eq(table_find(ALGS_FTP, 1, true), -1);
+	cr_expect_eq(table_find(ALGS_FTP, 0xffffffff, true), -1);
+	cr_expect_eq(table_find(ALGS_COUNT, 0, true), -1);
 }
 
 Test(table, every_row_keeps_the_contract)
 {
 	for (int i = 0; i < TABLE_ROWS; i++) {
 		const struct alg_protocol *p = table_rows[i];
-		cr_expect(p->name && p->message && (!p->stream || p->frame));
+		const bool stream = p->transports & ALGS_TCP;
+		cr_expect(p->name && p->message && p->transports && (!stream || p->frame));
 		cr_expect(p->message_max > 0 && p->message_max <= ALG_MESSAGE_MAX);
-		cr_expect_eq(table_find(p->name), i);
+		cr_expect_lt(p->service, algs_services(p->alg), "%s", p->name);
+		cr_expect_eq(table_find(p->alg, p->service, stream), i, "%s", p->name);
 	}
 }
 
-Test(table, the_listed_port_is_the_servers)
+Test(table, every_service_of_every_alg_has_a_row)
 {
-	struct table_switch s = {.port_count = 2, .port = {21, 2121}};
-	cr_expect_not(table_guest_serves(&s, 50000, 21));
-	cr_expect(table_guest_serves(&s, 21, 50000));
-	cr_expect(table_guest_serves(&s, 2121, 50000));
-	cr_expect_not(
-		table_guest_serves(&s, 21, 21), "both: the guest is the client, which opens less");
-	cr_expect_not(table_guest_serves(&s, 1, 2));
+	static const enum algs_transport transports[] = {ALGS_TCP, ALGS_UDP};
+	for (int alg = 0; alg < ALGS_COUNT; alg++)
+		for (unsigned int place = 0; place < algs_services((enum algs_id)alg); place++)
+			for (int i = 0; i < 2; i++)
+				if (algs_service((enum algs_id)alg, place, transports[i]) >= 0)
+					cr_expect_geq(table_find((enum algs_id)alg, place,
+							      transports[i] == ALGS_TCP),
+						0, "%s %u", algs_name((enum algs_id)alg), place);
 }

@@ -1,0 +1,204 @@
+#include "alg_play.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "maps.h"
+#include "stream.h"
+
+enum {
+	ROOM = 1 << 17,
+	LONGEST = 8192,
+	GUEST = 0x0a1ea8c0, /* as they lie in memory of a little-endian machine */
+	OUTSIDE = 0x077100cb,
+	PEER = 0x096433c6,
+	INSIDE_SERVER = 0x321ea8c0,
+	OUTSIDE_SERVER = 0x327100cb,
+};
+
+struct play {
+	struct stream_flow flow;
+	uint8_t in[2][ROOM], out[2][ROOM];
+	uint64_t in_bytes[2], passed[2], out_bytes[2];
+	uint32_t wishes, acts;
+	uint64_t trace; /* of wishes and acts, in their order */
+	bool gave_up;
+};
+
+static struct stream_pool pool;
+static struct play whole, pieces;
+static struct maps maps;
+
+static void note(struct play *p, uint64_t value)
+{
+	p->trace = (p->trace ^ value) * 0x100000001b3;
+}
+
+static void raw(struct play *p, int way, uint64_t until)
+{
+	if (until < p->passed[way] || until > p->in_bytes[way])
+		abort();
+	const size_t n = until - p->passed[way];
+	if (p->out_bytes[way] + n > ROOM)
+		abort();
+	memcpy(p->out[way] + p->out_bytes[way], p->in[way] + p->passed[way], n);
+	p->out_bytes[way] += n;
+	p->passed[way] = until;
+}
+
+static void take_verdict(struct play *p, const struct stream_out *out)
+{
+	const int way = (int)out->direction;
+	for (unsigned int i = 0; i < out->edit_count; i++) {
+		const struct stream_edit *e = &out->edit[i];
+		if (e->at < p->passed[way] || e->at + e->edit.old_bytes > out->until)
+			abort();
+		raw(p, way, e->at);
+		memcpy(p->out[way] + p->out_bytes[way], e->edit.text, e->edit.bytes);
+		p->out_bytes[way] += e->edit.bytes;
+		p->passed[way] += e->edit.old_bytes;
+	}
+	raw(p, way, out->until);
+}
+
+static void check_wish(const struct play *p, const struct alg_wish *w)
+{
+	const bool rcmd = p->flow.protocol->alg == ALGS_RCMD;
+	if (!w->token || !w->guest_port || (!rcmd && w->guest_port < ALG_PORT_MIN))
+		abort();
+	if (w->kind == ALG_UDP_PAIR && w->guest_port & 1)
+		abort();
+	if (w->peer_ip_be != p->flow.view.peer_ip_be)
+		abort();
+}
+
+static void take(struct play *p, const struct stream_out *out)
+{
+	for (unsigned int i = 0; i < out->act_count; i++)
+		note(p, (uint64_t)out->act[i].what << 32 | out->act[i].token);
+	p->acts += out->act_count;
+	if (out->verdict)
+		take_verdict(p, out);
+	for (unsigned int i = 0; i < out->wish_count; i++) {
+		const struct alg_wish *w = &out->wish[i];
+		check_wish(p, w);
+		note(p, (uint64_t)w->kind << 56 | (uint64_t)w->latent << 48 |
+				(uint64_t)w->guest_port << 32 | w->token);
+	}
+	p->gave_up |= out->give_up;
+}
+
+/* Answers the wishes that a step made, which may lead to others. */
+static void answer(struct play *p, const struct stream_out *made, uint8_t mode)
+{
+	struct alg_wish wish[ALG_WISHES];
+	const unsigned int count = made->wish_count;
+	struct stream_out out = {0};
+	memcpy(wish, made->wish, count * sizeof(wish[0]));
+	for (unsigned int i = 0; i < count && !p->gave_up; i++) {
+		const struct alg_grant g = {OUTSIDE, (uint16_t)(40000 + 2 * (p->wishes & 4095))};
+		p->wishes++;
+		stream_granted(&pool, &p->flow, wish[i].token,
+			mode & ALG_PLAY_REFUSE ? NULL : &g, &out);
+		take(p, &out);
+	}
+	if (out.wish_count && !p->gave_up)
+		answer(p, &out, mode);
+}
+
+static void run(struct play *p, enum alg_direction from, uint8_t mode)
+{
+	struct stream_out out;
+	do {
+		stream_step(&pool, &p->flow, from, &out);
+		take(p, &out);
+		if (out.wish_count && !p->gave_up) {
+			answer(p, &out, mode);
+			out.more = true;
+		}
+	} while (out.more && !p->gave_up);
+}
+
+static void say(
+	struct play *p, enum alg_direction from, const uint8_t *bytes, size_t n, uint8_t mode)
+{
+	const uint64_t at = p->in_bytes[from];
+	memcpy(p->in[from] + at, bytes, n);
+	p->in_bytes[from] += n;
+	if (p->gave_up)
+		return;
+	if (stream_feed(&pool, &p->flow, from, at, bytes, n, false))
+		abort(); /* an input is shorter than a large buffer */
+	run(p, from, mode);
+}
+
+static void begin(struct play *p, const struct alg_protocol *protocol, uint8_t mode)
+{
+	const bool both = protocol->transports == (ALGS_TCP | ALGS_UDP);
+	const struct alg_flow view = {.guest_ip_be = GUEST,
+		.outside_ip_be = OUTSIDE,
+		.peer_ip_be = PEER,
+		.guest_port = 50000,
+		.outside_port = 40000,
+		.peer_port = 50001,
+		.stream = both ? !(mode & ALG_PLAY_DATAGRAMS) : protocol->transports == ALGS_TCP,
+		.guest_serves = mode & ALG_PLAY_SERVES,
+		.maps = &maps};
+	memset(p->in_bytes, 0, sizeof(*p) - offsetof(struct play, in_bytes));
+	stream_begin(&p->flow, protocol, &view, 0);
+}
+
+static void end(struct play *p)
+{
+	stream_end(&pool, &p->flow);
+	for (int way = 0; p->gave_up && way < 2; way++)
+		raw(p, way, p->in_bytes[way]);
+}
+
+static void compare(void)
+{
+	if (whole.wishes != pieces.wishes || whole.acts != pieces.acts ||
+		whole.trace != pieces.trace || whole.gave_up != pieces.gave_up)
+		abort();
+	for (int way = 0; way < 2; way++)
+		if (whole.out_bytes[way] != pieces.out_bytes[way] ||
+			memcmp(whole.out[way], pieces.out[way], whole.out_bytes[way]))
+			abort();
+}
+
+static void play_records(const uint8_t *data, size_t size, uint8_t mode)
+{
+	const bool stream = whole.flow.view.stream;
+	while (size > 1) {
+		const enum alg_direction from = data[0] & 1 ? ALG_GUEST : ALG_OUTSIDE;
+		size_t n = (size_t)(data[0] >> 1) * (stream ? 1 : 8);
+		data++;
+		size--;
+		n = n < size ? n : size;
+		say(&whole, from, data, n, mode);
+		for (size_t i = 0; stream && i < n; i++)
+			say(&pieces, from, data + i, 1, mode);
+		data += n;
+		size -= n;
+	}
+}
+
+int alg_play(const struct alg_protocol *protocol, const uint8_t *data, size_t size)
+{
+	if (size < 2 || size > LONGEST)
+		return 0;
+	maps_clear(&maps);
+	maps_add(&maps, INSIDE_SERVER, OUTSIDE_SERVER, 0);
+	memset(&pool.free_small, 0, sizeof(pool) - offsetof(struct stream_pool, free_small));
+	stream_pool_init(&pool);
+	begin(&whole, protocol, data[0]);
+	begin(&pieces, protocol, data[0]);
+	play_records(data + 1, size - 1, data[0]);
+	end(&whole);
+	end(&pieces);
+	if (whole.flow.view.stream)
+		compare();
+	if (pool.small_count != STREAM_SMALL_COUNT || pool.large_count != STREAM_LARGE_COUNT)
+		abort();
+	return 0;
+}

@@ -1,0 +1,16 @@
+/*
+ * A parser behind stream.c, for every ALG's fuzz target. The first byte says who serves, whether wishes are granted, which transport
+ * (where there are two); then come {direction and length, bytes}. A stream is played whole and in pieces of one byte: output, wishes
+ * and acts must be the same. What a wish may be is checked as natproxy would.
+ */
+#ifndef NATLOCK_TESTS_ALG_PLAY_H
+#define NATLOCK_TESTS_ALG_PLAY_H
+
+#include "protocols.h"
+
+enum { ALG_PLAY_SERVES = 1, ALG_PLAY_REFUSE = 2, ALG_PLAY_DATAGRAMS = 4 };
+
+/* Always 0. Flow: guest 192.168.30.10, outside 203.0.113.7, peer 198.51.100.9; static: 192.168.30.50 is 203.0.113.50. */
+int alg_play(const struct alg_protocol *protocol, const uint8_t *data, size_t size);
+
+#endif
