@@ -40,6 +40,20 @@ int acl_add(struct acl *a, uint32_t ip_be, uint32_t prefix, bool permit)
 	return 0;
 }
 
+void acl_read(struct acl *a, Nl__AccessList *const *lists, size_t count, uint32_t number)
+{
+	acl_init(a, number);
+	for (size_t i = 0; number && i < count; i++) {
+		const Nl__AccessList *l = lists[i];
+		if (l->number != number)
+			continue;
+		for (size_t k = 0; k < l->n_permit; k++)
+			acl_add(a, l->permit[k]->ip_be, l->permit[k]->prefix, true);
+		for (size_t k = 0; k < l->n_deny; k++)
+			acl_add(a, l->deny[k]->ip_be, l->deny[k]->prefix, false);
+	}
+}
+
 bool acl_permits(const struct acl *a, uint32_t ip_be)
 {
 	const uint32_t ip = ntohl(ip_be);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config.pb-c.h"
+
 enum { ACL_PREFIXES = 512 };
 
 struct acl_prefix {
@@ -27,6 +29,8 @@ void acl_init(struct acl *a, uint32_t number);
 /* One prefix more, 0 to 32 bits long; bits of the address behind them are ignored. 0, -EINVAL for
  * a longer one, or -ENOSPC for more than ACL_PREFIXES. */
 int acl_add(struct acl *a, uint32_t ip_be, uint32_t prefix, bool permit);
+/* The list of this number; 0: everything passes. One that is not there denies everything. */
+void acl_read(struct acl *a, Nl__AccessList *const *lists, size_t count, uint32_t number);
 bool acl_permits(const struct acl *a, uint32_t ip_be);
 
 #endif

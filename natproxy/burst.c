@@ -154,6 +154,14 @@ void burst_stop(struct natproxy *np, struct flow *f)
 		flush(np, b);
 }
 
+void burst_send(struct natproxy *np, struct flow *f, struct sock_datagram *d)
+{
+	int error = 0;
+	burst_stop(np, f);
+	if (!send_one(np, f, d, &error))
+		dgram_refused(np, f, d, error);
+}
+
 static void echo_header(uint8_t *out, uint16_t identifier, uint16_t sequence)
 {
 	const uint8_t header[ECHO_HEADER_BYTES] = {ICMP_ECHO_REQUEST, 0, 0, 0,

@@ -9,6 +9,8 @@
  * buffers.
  */
 void burst_add(struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t ip_be);
+/* Sends one datagram of the caller's bytes at once, behind what waits of this flow. */
+void burst_send(struct natproxy *np, struct flow *f, struct sock_datagram *d);
 /* Sends what waits. */
 void burst_flush(struct natproxy *np);
 /* The flow ends: its part leaves first. */

@@ -39,20 +39,6 @@ static void read_limits(const Nl__Hub *hub, struct nat_limits *out)
 	out->idle_ns[NAT_ICMP] = icmp_idle_ns;
 }
 
-static void read_alg(struct natproxy_config *c, const Nl__Alg *alg)
-{
-	c->ftp_enabled = false;
-	c->ftp_ports = 0;
-	if (!alg || !alg->ftp ||
-		(alg->ftp->has_mode && alg->ftp->mode == NL__ALG_SWITCH__MODE__off))
-		return;
-	c->ftp_enabled = !alg->ftp->has_enable || alg->ftp->enable;
-	c->ftp_observe = alg->ftp->has_mode && alg->ftp->mode == NL__ALG_SWITCH__MODE__observe;
-	c->segment_max = alg->has_segment_max ? alg->segment_max : 18432;
-	for (size_t i = 0; i < alg->ftp->n_ports && c->ftp_ports < NATPROXY_FTP_PORTS; i++)
-		c->ftp_port[c->ftp_ports++] = (uint16_t)alg->ftp->ports[i];
-}
-
 /* The VRF of this name, or of the hub where a rule names none. */
 static struct outlet outlet_of(const Nl__Nat *nat, const char *name)
 {
@@ -74,16 +60,7 @@ static struct outlet outlet_of(const Nl__Nat *nat, const char *name)
 
 static void read_list(struct acl *out, const Nl__Nat *nat, bool has, uint32_t number)
 {
-	acl_init(out, has ? number : 0);
-	for (size_t i = 0; out->number && i < nat->n_access_lists; i++) {
-		const Nl__AccessList *l = nat->access_lists[i];
-		if (l->number != number)
-			continue;
-		for (size_t k = 0; k < l->n_permit; k++)
-			acl_add(out, l->permit[k]->ip_be, l->permit[k]->prefix, true);
-		for (size_t k = 0; k < l->n_deny; k++)
-			acl_add(out, l->deny[k]->ip_be, l->deny[k]->prefix, false);
-	}
+	acl_read(out, nat->access_lists, nat->n_access_lists, has ? number : 0);
 }
 
 static bool is_whole(const Nl__Static *s)
@@ -126,7 +103,8 @@ int configure_read(struct natproxy *np, const Nl__Hub *hub)
 	c->inbound_refresh = !nat->has_udp_inbound_refresh || nat->udp_inbound_refresh;
 	c->filtering = nat->has_filtering ? nat->filtering : NL__NAT__FILTERING__address_dependent;
 	read_access(np, hub);
-	read_alg(c, hub->alg);
+	c->segment_max = hub->alg && hub->alg->has_segment_max ? hub->alg->segment_max : 0;
+	want_configure(&np->wants, hub->alg, nat);
 	read_list(&np->source_list, nat, nat->has_source_list, nat->source_list);
 	read_list(&np->destination_list, nat, nat->has_destination_list, nat->destination_list);
 	read_fixed(np, nat);

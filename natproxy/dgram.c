@@ -20,6 +20,7 @@
 #include "dgram.h"
 #include "dnsrelay.h"
 #include "echo.h"
+#include "inspect_dgram.h"
 #include "publish.h"
 #include "refuse.h"
 #include "session.h"
@@ -273,32 +274,93 @@ static void set_fragmenting(struct natproxy *np, struct flow *f, enum flow_fragm
 	f->fragment = (uint8_t)wanted;
 }
 
-/* The datagram may go: by the DNS redirect, or by the flow's socket, made when this is the first.
- */
+/* The flow's socket for a datagram that may go, made when this is the first. False: it cannot go. */
+static bool has_socket(
+	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t session)
+{
+	const int error = f->fd < 0 ? open_socket(np, f) : 0;
+	if (!error)
+		return true;
+	const bool unplaced = refuse_unplaced(np, protocol_of(f), &f->guest,
+		&nat_session(&np->nat, session)->remote, error);
+	drop_count(np->drops, DROP_SOCKET);
+	say_unreachable(np, f, d, unplaced ? CODE_NET : CODE_HOST);
+	session_close(np, f, session, "no socket to be had");
+	natproxy_return_payload(np, d);
+	end_unused(np, f, "no socket to be had");
+	return false;
+}
+
+/* What belongs to an inspected session. True: it was taken. */
+static bool inspect(
+	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t session)
+{
+	struct iovec piece[RING_SEGS];
+	const struct inspect_run run = {.piece = piece,
+		.pieces = d->nseg,
+		.bytes = dgram_bytes(d),
+		.each = d->hlen,
+		.remote = d->remote,
+		.whole = d->op == RING_NETSTACK_DGRAM_WHOLE};
+	/* iovec has no const member; they are only read */
+	for (unsigned int i = 0; i < d->nseg; i++)
+		piece[i] = (struct iovec){
+			(uint8_t *)(uintptr_t)arena_view_ptr(np->view, d->seg[i].id, d->seg[i].off),
+			d->seg[i].len};
+	if (!inspect_dgram(np, f, session, NL__DIRECTION__GUEST, &run))
+		return false;
+	natproxy_return_payload(np, d);
+	return true;
+}
+
+static uint32_t far_address(const struct nat_session *s)
+{
+	return s->real_ip_be ? s->real_ip_be : s->remote.ip_be;
+}
+
+static enum flow_fragment fragment_of(bool whole)
+{
+	return whole ? FRAGMENT_NEVER : FRAGMENT_ALLOWED;
+}
+
+/* The datagram may go: by the DNS redirect, or by the flow's socket. is_new: the session began with it. */
 static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc *d,
-	uint32_t session, enum access_verdict verdict)
+	uint32_t session, enum access_verdict verdict, bool is_new)
 {
 	struct nat_session *s = nat_session(&np->nat, session);
 	session_count(np, session, 0, dgram_bytes(d));
+	if (verdict != ACCESS_DNS && !has_socket(np, f, d, session))
+		return;
+	if (verdict != ACCESS_DNS)
+		s->outside = f->outside;
+	if (is_new)
+		inspect_dgram_start(np, f, session);
+	if (s->inspect && inspect(np, f, d, session))
+		return;
 	if (verdict == ACCESS_DNS) {
 		dnsrelay_query(np, f, d);
 		return;
 	}
-	const int error = f->fd < 0 ? open_socket(np, f) : 0;
-	if (error) {
-		const bool unplaced =
-			refuse_unplaced(np, protocol_of(f), &f->guest, &s->remote, error);
-		drop_count(np->drops, DROP_SOCKET);
-		say_unreachable(np, f, d, unplaced ? CODE_NET : CODE_HOST);
-		session_close(np, f, session, "no socket to be had");
-		natproxy_return_payload(np, d);
-		end_unused(np, f, "no socket to be had");
+	set_fragmenting(np, f, fragment_of(d->op == RING_NETSTACK_DGRAM_WHOLE));
+	burst_add(np, f, d, far_address(s));
+}
+
+void dgram_leave(struct natproxy *np, struct flow *f, uint32_t ref, const struct dgram_leaving *d)
+{
+	const struct nat_session *s = nat_session(&np->nat, ref);
+	struct iovec piece = {d->bytes, d->n};
+	struct sock_datagram out = {.piece = &piece,
+		.pieces = 1,
+		.bytes = d->n,
+		.ttl = d->ttl,
+		.tos = d->tos,
+		.peer = {far_address(s), s->remote.port}};
+	if (access_check(&np->access, &s->remote) == ACCESS_DNS) {
+		dnsrelay_question(np, f, d->bytes, d->n);
 		return;
 	}
-	s->outside = f->outside;
-	set_fragmenting(
-		np, f, d->op == RING_NETSTACK_DGRAM_WHOLE ? FRAGMENT_NEVER : FRAGMENT_ALLOWED);
-	burst_add(np, f, d, s->real_ip_be ? s->real_ip_be : s->remote.ip_be);
+	set_fragmenting(np, f, fragment_of(d->whole));
+	burst_send(np, f, &out);
 }
 
 int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
@@ -319,12 +381,13 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		end_unused(np, f, "refused");
 		return 0;
 	}
-	const bool unlisted = !session && refuse_new(np, protocol_of(f), &f->guest, &to);
-	if (!session && !unlisted)
+	const bool is_new = !session;
+	const bool unlisted = is_new && refuse_new(np, protocol_of(f), &f->guest, &to);
+	if (is_new && !unlisted)
 		session = session_open(np, f, &to, false);
 	f->last_used = session;
 	if (session) {
-		send_on(np, f, d, session, verdict);
+		send_on(np, f, d, session, verdict, is_new);
 		return 0;
 	}
 	say_unreachable(np, f, d, unlisted ? CODE_PROHIBITED : CODE_HOST); /* RFC 6888 REQ-8 */

@@ -21,4 +21,15 @@ void dgram_refused(struct natproxy *np, struct flow *f, const struct sock_datagr
 /* Ends session `ref` of a datagram flow; the last one takes the flow with it. `why` goes to the log. */
 void dgram_ended(struct natproxy *np, struct flow *f, uint32_t ref, const char *why);
 
+/* A datagram that was under inspection. */
+struct dgram_leaving {
+	uint8_t *bytes; /* only read */
+	uint32_t n;
+	uint8_t ttl, tos;
+	bool whole; /* routers must not cut it (DF) */
+};
+/* Sends it to the far end of session `ref`; a question to the gateway goes to the DNS redirect. */
+void dgram_leave(
+	struct natproxy *np, struct flow *f, uint32_t ref, const struct dgram_leaving *d);
+
 #endif

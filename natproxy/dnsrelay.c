@@ -21,8 +21,24 @@
 #include "dns.h"
 #include "dnsrelay.h"
 #include "gather.h"
+#include "inspect_dgram.h"
 
 enum { ANSWER_TTL = 64, SILENCE_TTL_S = 1 /* RFC 9520 3.2: at least */ };
+
+/* What belongs to an inspected session. True: it was copied. */
+static bool inspect(struct natproxy *np, struct flow *f, uint32_t session,
+	const struct ring_remote *from, const struct gather_payload *p)
+{
+	struct iovec piece[2] = {{arena_ptr(np->arena, p->small), p->bytes}};
+	const struct inspect_run run = {
+		.piece = piece, .pieces = p->large ? 2 : 1, .bytes = p->bytes, .remote = *from};
+	if (p->large) {
+		piece[0].iov_len = ARENA_SMALL_BYTES;
+		piece[1] = (struct iovec){
+			arena_ptr(np->arena, p->large), p->bytes - ARENA_SMALL_BYTES};
+	}
+	return inspect_dgram(np, f, session, NL__DIRECTION__OUTSIDE, &run);
+}
 
 /* Hands a guest its answer. Takes the buffers. */
 static void hand_over(
@@ -34,13 +50,15 @@ static void hand_over(
 	struct flow *f = flow_live(np, flow);
 	const uint32_t session =
 		f && f->kind == FLOW_UDP ? nat_find(&np->nat, flow, &gateway) : NAT_NONE;
+	const struct gather_payload payload = {.small = small, .large = large, .bytes = bytes};
 	if (session) {
 		struct nat_session *s = nat_session(&np->nat, session);
 		s->to_guest_bytes += bytes;
 		nat_touch(&np->nat, session, np->now_ns);
-		gather_deliver(np, f, &from,
-			&(struct gather_payload){.small = small, .large = large, .bytes = bytes});
-		return;
+		if (!s->inspect || !inspect(np, f, session, &from, &payload)) {
+			gather_deliver(np, f, &from, &payload);
+			return;
+		}
 	}
 	arena_untake(np->arena, small);
 	if (large)
@@ -280,6 +298,11 @@ void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc 
 		at += n;
 	} while (at < bytes);
 	natproxy_return_payload(np, d);
+}
+
+void dnsrelay_question(struct natproxy *np, struct flow *f, const uint8_t *bytes, size_t n)
+{
+	take_query(np, f, bytes, n <= DNSMSG_QUERY_BYTES ? n : 0);
 }
 
 /* A server said that it cannot help: another may, if one is known to work. It is not held against the

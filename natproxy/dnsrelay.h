@@ -7,6 +7,8 @@
 
 /* A guest asks. Takes the payload. */
 void dnsrelay_query(struct natproxy *np, struct flow *f, const struct ring_desc *d);
+/* The same of one datagram of the caller's bytes. */
+void dnsrelay_question(struct natproxy *np, struct flow *f, const uint8_t *bytes, size_t n);
 /*
  * What is known here without asking: a local name, or an answer that is kept. `out` has room for
  * DNSCACHE_BYTES; the length, 0 when upstream is to be asked. The addresses in it are noted for the

@@ -20,7 +20,7 @@
 
 #include "dnstcp.h"
 #include "download.h"
-#include "inspect.h"
+#include "inspect_stream.h"
 #include "relay.h"
 #include "session.h"
 
@@ -243,7 +243,7 @@ bool download_turn(struct natproxy *np, struct flow *f)
 	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING || f->owed & OWED_OPENED)
 		return false;
 	if (f->inspect)
-		return inspect_download(np, f);
+		return inspect_stream_download(np, f);
 	if (f->dns)
 		return dnstcp_download(np, f);
 	if (!f->readable || f->outside_finished)

@@ -157,7 +157,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 	struct flow *f = subject.flow;
 	const struct pinhole_request r = {.flow = m->flow,
 		.token = m->token,
-		.listen = m->kind == NL__PINHOLE_KIND__TCP_LISTEN && !np->config.ftp_observe,
+		.listen = m->kind == NL__PINHOLE_KIND__TCP_LISTEN && !subject.observe,
 		.guest_ip_be = f->guest.ip_be,
 		.guest_port = m->guest_port,
 		.peer_ip_be = m->peer_ip_be,

@@ -11,7 +11,7 @@
 #include "burst.h"
 #include "dnstcp.h"
 #include "echo.h"
-#include "inspect.h"
+#include "inspect_stream.h"
 #include "natproxy.h"
 #include "publish.h"
 #include "session.h"
@@ -63,7 +63,7 @@ void flow_stop(struct natproxy *np, struct flow *f, bool reset, const char *why)
 {
 	if (f->kind != FLOW_TCP)
 		burst_stop(np, f);
-	inspect_end(np, f);
+	inspect_stream_end(np, f);
 	dnstcp_end(np, f);
 	upload_discard(np, f);
 	close_socket(np, f, reset);

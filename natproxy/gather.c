@@ -26,6 +26,7 @@
 
 #include "dgram.h"
 #include "download.h"
+#include "inspect_dgram.h"
 #include "refuse.h"
 #include "session.h"
 #include "source.h"
@@ -84,11 +85,14 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
-	if (open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer))
+	const bool is_new = open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer);
+	if (is_new)
 		session = open_incoming(np, f, shown);
 	/* no guest may begin with this computer, so what it may answer is noted */
 	if (session && (shown->ip_be != peer->ip_be || access_is_local(&np->access, peer->ip_be)))
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;
+	if (is_new && session)
+		inspect_dgram_start(np, f, session);
 	return session;
 }
 
@@ -129,6 +133,26 @@ bool gather_deliver(struct natproxy *np, struct flow *f, const struct ring_remot
 	for (unsigned int i = 0; i < d.nseg; i++)
 		download_lend(np, f, d.seg[i].id);
 	return true;
+}
+
+void gather_bytes(struct natproxy *np, struct flow *f, const struct ring_remote *from,
+	const uint8_t *bytes, uint32_t n)
+{
+	const uint32_t first = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
+	struct gather_payload p = {
+		.small = arena_take(np->arena, BUF_SMALL, false), .bytes = n};
+	if (n > first)
+		p.large = arena_take(np->arena, BUF_LARGE, false);
+	if (!p.small || (n > first && !p.large)) {
+		drop_count(np->drops, DROP_NO_BUFFER);
+		if (p.small)
+			arena_untake(np->arena, p.small);
+		return;
+	}
+	memcpy(arena_ptr(np->arena, p.small), bytes, first);
+	if (p.large)
+		memcpy(arena_ptr(np->arena, p.large), bytes + first, n - first);
+	gather_deliver(np, f, from, &p);
 }
 
 static void deliver_slot(struct natproxy *np, struct flow *f, const struct arrival *a)
@@ -237,6 +261,24 @@ void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram
 		deliver_slot(np, f, &a);
 }
 
+/* What belongs to an inspected session. True: it was taken. */
+static bool inspect(struct natproxy *np, struct flow *f, const struct arrival *a)
+{
+	struct iovec piece[2] = {
+		{arena_ptr(np->arena, a->slot->small), ARENA_SMALL_BYTES},
+		{arena_ptr(np->arena, a->slot->large), ARENA_LARGE_BYTES}};
+	const struct inspect_run run = {.piece = piece,
+		.pieces = 2,
+		.bytes = a->bytes,
+		.each = a->in->segment,
+		.remote = a->from};
+	if (!nat_session(&np->nat, a->session)->inspect ||
+		!inspect_dgram(np, f, a->session, NL__DIRECTION__OUTSIDE, &run))
+		return false;
+	session_arrived(np, a->session, a->bytes);
+	return true;
+}
+
 static void deliver_all(
 	struct natproxy *np, struct flow *f, const struct sock_datagram *batch, uint32_t count)
 {
@@ -248,8 +290,9 @@ static void deliver_all(
 			continue;
 		}
 		run_end(np, f, &run);
-		if (arrive(np, f, &a) &&
-			(f->kind != FLOW_UDP || !run_begin(np, &run, &a, count - i)))
+		if (!arrive(np, f, &a) || inspect(np, f, &a))
+			continue;
+		if (f->kind != FLOW_UDP || !run_begin(np, &run, &a, count - i))
 			deliver_slot(np, f, &a);
 	}
 	run_end(np, f, &run);

@@ -23,5 +23,8 @@ struct gather_payload {
 /* Hands netstack a payload. Takes the buffers, also when it fails: false = the ring is full. */
 bool gather_deliver(struct natproxy *np, struct flow *f, const struct ring_remote *from,
 	const struct gather_payload *p);
+/* The same of one datagram of the caller's bytes; without buffers for it, it is dropped. */
+void gather_bytes(struct natproxy *np, struct flow *f, const struct ring_remote *from,
+	const uint8_t *bytes, uint32_t n);
 
 #endif

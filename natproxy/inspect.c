@@ -1,59 +1,39 @@
 /*
- * Theory of operation. Each direction of an inspected flow is a half:
+ * Theory of operation.
  *
- *   bytes in ─▶ stage (32 KiB) ─────verdict────▶ output ─▶ socket, or own arena buffers
- *                 └─▶ copied to alg: FlowBytes     ▲
- *                        Verdict(until, edits) ────┘
+ *   want.c ─▶ slot, number ─FlowInspect─▶ alg
+ *                │   inspect_stream.c, inspect_dgram.c ─FlowBytes─▶ alg
+ *                └◀───────── Verdict, GiveUp ◀────────────────────────┘
  *
- * Signalling is little data, so both halves copy; the slots are sized for the worst case and
- * touched only as far as used. The stage takes bytes only while the output has room for all of it
- * grown by EDIT_GROWTH_MAX, so a verdict never has to wait. Offsets are those of the bytes as they
- * came in. In observe mode alg sees the bytes but holds nothing.
+ * A number is a slot and how often it was taken, so that a word about a flow that is over is known
+ * for what it is. Slots are few: a guest may have as many as it leaves free for others. A UDP
+ * session of a guest that has had its share takes the place of the one that was silent longest.
  *
  * alg says with each verdict how far it has seen, so a message that lacks its end is no silence: a
  * flow that has waited for a sign longer than ALG_BUDGET_MS (alg is stuck, or its channel is full)
  * is given up, and ALG_SILENCES of those with no word from alg between them are reported, so that
  * the supervisor replaces it.
  *
- * After a give-up, or when alg is gone, what is held leaves unchanged and in order, then the slot
- * is freed and the flow goes on by the ordinary path. Urgent marks are not carried across an
- * inspected flow; its bytes are.
+ * An ALG that observes sees everything and holds nothing. Its edits are checked like others, then
+ * said in the security log instead of made.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "download.h"
-#include "edit.h"
+#include "dgram.h"
 #include "expect.h"
-#include "inspect.h"
+#include "inspection.h"
 #include "relay.h"
-#include "session.h"
-#include "upload.h"
+#include "sessionlog.h"
+#include "source.h"
 
 enum {
-	STAGE_BYTES = 32768,
-	OUTPUT_BYTES = 2 * STAGE_BYTES + EDIT_GROWTH_MAX,
-	DIRECTIONS = 2,
 	ALG_BUDGET_MS = 1000, /* alg has so long to say that it saw what it was shown */
 	ALG_SILENCES = 3,     /* flows given up in a row before alg is reported */
 	MS_NS = 1000000,
-};
-
-struct half {
-	uint64_t at;	  /* stream offset of stage[0] */
-	uint64_t settled; /* what had fully left when the output was last empty */
-	uint32_t staged, told;
-	uint32_t out_first, out_end;
-	bool finish_told;
-	uint64_t owed_ns; /* since when alg owes a sign that it saw what it was shown; 0 no */
-	uint8_t stage[STAGE_BYTES];
-	uint8_t output[OUTPUT_BYTES];
-};
-
-struct inspect {
-	bool raw, observe;
-	uint64_t granted_ns; /* since when alg owes what it makes of an answer to its wish; 0 no */
-	struct half half[DIRECTIONS]; /* by Nl__Direction */
+	SHOWN_EDITS = 4, /* of a verdict, in a line */
+	PLACES_BYTES = 192,
 };
 
 size_t natproxy_inspect_bytes(void)
@@ -61,122 +41,194 @@ size_t natproxy_inspect_bytes(void)
 	return sizeof(struct inspect);
 }
 
-static struct inspect *slot_of(const struct natproxy *np, const struct flow *f)
+/* Slots of one kind. */
+struct kind {
+	uint32_t first, count;
+	uint32_t *used;
+};
+
+static struct kind kind_of(struct natproxy *np, bool stream)
 {
-	return &np->inspect[f->inspect - 1];
+	struct inspect *all = np->inspect;
+	if (stream)
+		return (struct kind){0, INSPECTION_STREAMS, &all->streams};
+	return (struct kind){INSPECTION_STREAMS, INSPECTION_DGRAMS, &all->dgrams};
 }
 
-static struct flow *inspected(struct natproxy *np, uint32_t number)
+static bool holds_nothing(const struct natproxy *np, const struct inspection *in)
 {
-	struct flow *f = flow_live(np, number);
-	return f && f->inspect && !slot_of(np, f)->raw ? f : NULL;
+	const struct inspect_way *way =
+		np->inspect->way[inspection_index(np, in) - INSPECTION_STREAMS];
+	return !way[NL__DIRECTION__GUEST].count && !way[NL__DIRECTION__OUTSIDE].count;
 }
 
-bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out)
+/* A free slot, or for a datagram session one that is made free. NULL: there is none for this guest. */
+static struct inspection *take_slot(struct natproxy *np, bool stream, uint32_t guest_ip_be)
 {
-	struct flow *f = inspected(np, number);
-	if (!f)
-		return false;
-	*out = (struct inspect_subject){.flow = f,
-		.session = f->sessions,
-		.alg = ALGS_FTP,
-		.stream = true,
-		.observe = slot_of(np, f)->observe,
-		.guest = f->guest,
-		.peer = f->remote,
-		.outside = f->outside};
-	return true;
+	const struct kind k = kind_of(np, stream);
+	struct inspection *free = NULL, *own = NULL, *oldest = NULL;
+	uint32_t held = 0;
+	for (uint32_t i = k.first; i < k.first + k.count; i++) {
+		struct inspection *in = &np->inspect->slot[i];
+		if (!in->used) {
+			free = free ? free : in;
+			continue;
+		}
+		const bool mine = in->guest_ip_be == guest_ip_be;
+		held += mine;
+		if (stream || !holds_nothing(np, in))
+			continue;
+		if (mine && (!own || in->used_ns < own->used_ns))
+			own = in;
+		if (!oldest || in->used_ns < oldest->used_ns)
+			oldest = in;
+	}
+	if (held < k.count - *k.used)
+		return free;
+	struct inspection *leaves = held ? own : oldest;
+	if (!leaves)
+		return NULL;
+	inspection_tell_end(np, leaves);
+	inspect_dgram_give_up(np, leaves);
+	return leaves;
 }
 
-static bool wanted(const struct natproxy *np, const struct flow *f)
+static uint32_t next_number(const struct natproxy *np, const struct inspection *in)
 {
-	for (uint32_t i = 0; np->config.ftp_enabled && i < np->config.ftp_ports; i++)
-		if (np->config.ftp_port[i] == f->remote.port)
-			return true;
-	return false;
+	const uint32_t generation = (in->number >> INSPECTION_SLOT_BITS) + 1;
+	const uint32_t number =
+		generation << INSPECTION_SLOT_BITS | inspection_index(np, in);
+	return number >> INSPECTION_SLOT_BITS ? number : number | 1U << INSPECTION_SLOT_BITS;
 }
 
-static void half_reset(struct half *h)
+/* By which outlet the flow leaves. */
+static const struct outlet *outlet_of(const struct natproxy *np, const struct nat_session *s)
 {
-	h->at = h->settled = h->owed_ns = 0;
-	h->staged = h->told = h->out_first = h->out_end = 0;
-	h->finish_told = false;
+	const struct fixed *fixed = source_fixed(np, s->guest.ip_be);
+	if (s->rule)
+		return &np->publish[s->rule - 1].outlet;
+	return fixed ? &fixed->outlet : &np->outlet;
 }
 
-void inspect_start(struct natproxy *np, struct flow *f)
+/* How the far end sees the guest; of a question to the gateway, which has no outside, nothing. */
+static struct sock_address outside_of(
+	struct natproxy *np, const struct flow *f, const struct nat_session *s)
 {
-	uint32_t i = 0;
-	if (!wanted(np, f))
-		return;
-	while (i < NATPROXY_INSPECTED && np->inspect_flow[i])
-		i++;
-	if (i == NATPROXY_INSPECTED)
-		return;
-	char ftp[] = "ftp";
+	const struct sock_address far = {
+		s->real_ip_be ? s->real_ip_be : s->remote.ip_be, s->remote.port};
+	struct sock_address outside = f->outside;
+	if (f->fd < 0 || f->dns || access_check(&np->access, &s->remote) == ACCESS_DNS)
+		return (struct sock_address){0, 0};
+	if (!outside.ip_be)
+		sock_source(np->sock, &far, source_device(outlet_of(np, s)), &outside.ip_be);
+	return outside;
+}
+
+static int announce(struct natproxy *np, const struct inspection *in, const struct flow *f,
+	const struct want *want)
+{
+	const struct nat_session *s = nat_session(&np->nat, in->session);
+	const struct sock_address outside = outside_of(np, f, s);
+	char name[16], vrf[NATPROXY_VRF_BYTES];
 	Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
-	m.has_flow = m.has_stream = m.has_service = m.has_segment_max = true;
+	snprintf(name, sizeof(name), "%s", algs_name(want->alg));
+	snprintf(vrf, sizeof(vrf), "%s", outlet_of(np, s)->vrf);
+	m.has_flow = m.has_stream = m.has_service = m.has_guest_serves = true;
 	m.has_guest_ip_be = m.has_guest_port = m.has_outside_ip_be = m.has_outside_port = true;
 	m.has_peer_ip_be = m.has_peer_port = true;
-	m.flow = f->id;
-	m.alg = ftp;
-	m.stream = true;
+	m.has_segment_max = np->config.segment_max != 0;
+	m.flow = in->number;
+	m.alg = name;
+	m.stream = in->stream;
+	m.service = want->service;
+	m.guest_serves = s->incoming;
 	m.segment_max = np->config.segment_max;
-	m.guest_ip_be = f->guest.ip_be;
-	m.guest_port = f->guest.port;
-	m.outside_ip_be = f->outside.ip_be;
-	m.outside_port = f->outside.port;
-	m.peer_ip_be = f->remote.ip_be;
-	m.peer_port = f->remote.port;
-	if (np->shell.flow_inspect(np->shell.context, &m))
-		return;
-	np->inspect_flow[i] = flow_index(f->id) + 1;
-	f->inspect = (uint16_t)(i + 1);
-	struct inspect *in = slot_of(np, f);
-	in->raw = false;
-	in->granted_ns = 0;
-	in->observe = np->config.ftp_observe;
-	half_reset(&in->half[NL__DIRECTION__GUEST]);
-	half_reset(&in->half[NL__DIRECTION__OUTSIDE]);
-	nat_session(&np->nat, f->sessions)->inspected = true;
+	m.guest_ip_be = s->guest.ip_be;
+	m.guest_port = s->guest.port;
+	m.outside_ip_be = outside.ip_be;
+	m.outside_port = outside.port;
+	m.peer_ip_be = s->remote.ip_be;
+	m.peer_port = s->remote.port;
+	m.vrf = *vrf ? vrf : NULL;
+	return np->shell.flow_inspect(np->shell.context, &m);
 }
 
-static void detach(struct natproxy *np, struct flow *f)
+struct inspection *inspection_begin(
+	struct natproxy *np, struct flow *f, uint32_t session, const struct want *want)
 {
-	np->inspect_flow[f->inspect - 1] = 0;
-	f->inspect = 0;
-	if (f->sessions)
-		nat_session(&np->nat, f->sessions)->inspected = false;
+	const bool stream = f->kind == FLOW_TCP;
+	struct nat_session *s = nat_session(&np->nat, session);
+	struct inspection *in = take_slot(np, stream, s->guest.ip_be);
+	if (!in)
+		return NULL;
+	*in = (struct inspection){.stream = stream,
+		.observe = want->observe,
+		.strict = want->strict,
+		.alg = (uint8_t)want->alg,
+		.number = next_number(np, in),
+		.flow = f->id,
+		.session = session,
+		.guest_ip_be = s->guest.ip_be,
+		.used_ns = np->now_ns};
+	if (announce(np, in, f, want))
+		return NULL;
+	in->used = true;
+	s->alg = (uint8_t)(want->alg + 1);
+	np->inspects++;
+	++*kind_of(np, stream).used;
+	return in;
+}
+
+void inspection_free(struct natproxy *np, struct inspection *in)
+{
+	in->used = false;
+	np->inspects--;
+	--*kind_of(np, in->stream).used;
+	nat_session(&np->nat, in->session)->alg = 0;
 }
 
 /* alg forgets on a full channel too: its table is bounded by the flows we show it. */
-static void tell_end(struct natproxy *np, const struct flow *f)
+void inspection_tell_end(struct natproxy *np, const struct inspection *in)
 {
 	Nl__FlowEnd m = NL__FLOW_END__INIT;
 	m.has_flow = true;
-	m.flow = f->id;
+	m.flow = in->number;
 	np->shell.flow_end(np->shell.context, &m);
 }
 
-void inspect_end(struct natproxy *np, struct flow *f)
+void inspection_close_doors(struct natproxy *np, const struct inspection *in, const char *why)
 {
-	if (!f->inspect)
-		return;
-	if (!slot_of(np, f)->raw)
-		tell_end(np, f);
-	expect_close_flow(np, f->id, "control connection ended");
-	detach(np, f);
+	expect_close_flow(np, in->number, why);
 }
 
-void inspect_give_up(struct natproxy *np, struct flow *f)
+static struct inspection *find(struct natproxy *np, uint32_t number)
 {
-	slot_of(np, f)->raw = true;
-	expect_close_flow(np, f->id, "inspection given up");
-	flow_work(np, f, WORK_UPLOAD);
-	flow_work(np, f, WORK_DOWNLOAD);
+	struct inspection *in = &np->inspect->slot[number & ((1U << INSPECTION_SLOT_BITS) - 1)];
+	return in->used && !in->raw && in->number == number ? in : NULL;
+}
+_Static_assert(INSPECTION_SLOTS == 1 << INSPECTION_SLOT_BITS, "find looks inside the table");
+
+bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out)
+{
+	const struct inspection *in = find(np, number);
+	struct flow *f = in ? flow_live(np, in->flow) : NULL;
+	if (!f)
+		return false;
+	const struct nat_session *s = nat_session(&np->nat, in->session);
+	*out = (struct inspect_subject){.flow = f,
+		.session = in->session,
+		.alg = (enum algs_id)in->alg,
+		.stream = in->stream,
+		.observe = in->observe,
+		.strict = in->strict,
+		.guest = s->guest,
+		.peer = s->remote,
+		.outside = outside_of(np, f, s)};
+	return true;
 }
 
-/* alg owes something from now on; inspect_due_ns may be too early, never too late. */
-static void owe(struct natproxy *np, uint64_t *since_ns)
+/* inspect_due_ns may be too early, never too late. */
+void inspection_owe(struct natproxy *np, uint64_t *since_ns)
 {
 	const uint64_t due_ns = np->now_ns + (uint64_t)ALG_BUDGET_MS * MS_NS;
 	if (*since_ns)
@@ -188,231 +240,125 @@ static void owe(struct natproxy *np, uint64_t *since_ns)
 
 void inspect_answered(struct natproxy *np, uint32_t number)
 {
-	struct flow *f = inspected(np, number);
+	struct inspection *in = find(np, number);
 	np->alg_silences = 0;
-	if (f)
-		owe(np, &slot_of(np, f)->granted_ns);
+	if (in)
+		inspection_owe(np, &in->granted_ns);
 }
 
-static uint32_t stage_room(const struct half *h)
+int inspection_show(struct natproxy *np, struct inspection *in, const Nl__FlowBytes *bytes)
 {
-	return h->out_end ? 0 : STAGE_BYTES - h->staged;
-}
-
-/* Shows alg what it has not seen. False: the channel is full, or alg is gone. */
-static bool tell(struct natproxy *np, struct flow *f, Nl__Direction direction, bool finished)
-{
-	struct half *h = &slot_of(np, f)->half[direction];
-	Nl__FlowBytes m = NL__FLOW_BYTES__INIT;
-	if (h->told == h->staged && (!finished || h->finish_told))
-		return true;
-	m.has_flow = m.has_direction = m.has_at = m.has_bytes = m.has_fin = true;
-	m.flow = f->id;
-	m.direction = direction;
-	m.at = h->at + h->told;
-	m.bytes = (ProtobufCBinaryData){h->staged - h->told, h->stage + h->told};
-	m.fin = finished;
-	const int r = np->shell.flow_bytes(np->shell.context, &m);
-	owe(np, &h->owed_ns);
-	if (r == -EAGAIN) {
+	const int r = np->shell.flow_bytes(np->shell.context, bytes);
+	in->used_ns = np->now_ns;
+	inspection_owe(np, &in->owed_ns[bytes->direction]);
+	if (r == -EAGAIN)
 		np->starved = true;
-		flow_work(np, f, direction == NL__DIRECTION__GUEST ? WORK_UPLOAD : WORK_DOWNLOAD);
-	}
-	if (r && r != -EAGAIN)
-		inspect_give_up(np, f);
-	if (r)
-		return false;
-	h->told = h->staged;
-	h->finish_told = finished;
-	return true;
+	return r;
 }
 
-/* Moves the first `in_bytes` of the stage to the output with edits applied, `out_bytes` long. */
-static void pass(
-	struct half *h, uint32_t in_bytes, const struct edit *edits, size_t count, size_t out_bytes)
-{
-	edit_apply(edits, count, h->at, h->stage, in_bytes, h->output + h->out_end);
-	h->out_end += (uint32_t)out_bytes;
-	h->at += in_bytes;
-	h->staged -= in_bytes;
-	h->told -= h->told < in_bytes ? h->told : in_bytes;
-	memmove(h->stage, h->stage + in_bytes, h->staged);
-	if (!h->out_end)
-		h->settled = h->at;
-}
-
-/* Shows the new bytes, and without a verdict to wait for passes them on. */
-static void judge(struct natproxy *np, struct flow *f, Nl__Direction direction, bool finished)
-{
-	struct inspect *in = slot_of(np, f);
-	struct half *h = &in->half[direction];
-	if (!in->raw)
-		tell(np, f, direction, finished);
-	if (in->raw)
-		pass(h, h->staged, NULL, 0, h->staged);
-	else if (in->observe)
-		pass(h, h->told, NULL, 0, h->told);
-}
-
-static void output_took(struct half *h, size_t n)
-{
-	h->out_first += (uint32_t)n;
-	if (h->out_first < h->out_end)
-		return;
-	h->out_first = h->out_end = 0;
-	h->settled = h->at;
-}
-
-bool inspect_drained(const struct natproxy *np, const struct flow *f, Nl__Direction direction)
-{
-	const struct half *h = &slot_of(np, f)->half[direction];
-	return !h->staged && !h->out_end;
-}
-
-uint64_t inspect_consumed(const struct natproxy *np, const struct flow *f)
-{
-	return slot_of(np, f)->half[NL__DIRECTION__GUEST].settled;
-}
-
-/* A flow that was given up and holds nothing any more leaves inspection. */
-static void maybe_detach(struct natproxy *np, struct flow *f)
-{
-	if (slot_of(np, f)->raw && inspect_drained(np, f, NL__DIRECTION__GUEST) &&
-		inspect_drained(np, f, NL__DIRECTION__OUTSIDE) && !f->outside_finished &&
-		!f->guest_finished)
-		detach(np, f);
-}
-
-bool inspect_upload(struct natproxy *np, struct flow *f)
-{
-	struct half *h = &slot_of(np, f)->half[NL__DIRECTION__GUEST];
-	h->staged += (uint32_t)upload_copy(np, f, h->stage + h->staged, stage_room(h));
-	judge(np, f, NL__DIRECTION__GUEST, f->guest_finished && !f->queue_first);
-	if (h->out_end) {
-		const struct iovec piece = {h->output + h->out_first, h->out_end - h->out_first};
-		const ssize_t r = sock_write(np->sock, f->fd, &piece, 1, false);
-		if (r < 0 && r != -EAGAIN) {
-			relay_write_failed(np, f);
-			return false;
-		}
-		if (r > 0) {
-			output_took(h, (size_t)r);
-			session_count(np, f->sessions, 0, (uint64_t)r);
-		}
-		f->blocked = h->out_end != 0;
-	}
-	const bool more = f->queue_first && stage_room(h) && !f->blocked;
-	maybe_detach(np, f);
-	return more;
-}
-
-/* Lends the output to netstack, as far as credit and slots go. */
-static void lend_output(struct natproxy *np, struct flow *f, struct half *h)
-{
-	if (h->out_end)
-		output_took(h,
-			download_copy(np, f, h->output + h->out_first, h->out_end - h->out_first));
-}
-
-/* False: the flow was reset. */
-static bool fill_from_socket(struct natproxy *np, struct flow *f, struct half *h)
-{
-	const uint32_t room = stage_room(h);
-	if (!f->readable || !room || f->outside_finished)
-		return true;
-	const struct iovec piece = {h->stage + h->staged, room};
-	const ssize_t r = sock_read(np->sock, f->fd, &piece, 1);
-	if (r > 0)
-		h->staged += (uint32_t)r;
-	if (r < 0 ? r != -EAGAIN : r == 0 && f->write_broken) {
-		relay_reset(np, f, "reset by the far end");
-		return false;
-	}
-	f->outside_finished = r == 0;
-	f->readable = r == (ssize_t)room;
-	return true;
-}
-
-bool inspect_download(struct natproxy *np, struct flow *f)
-{
-	struct half *h = &slot_of(np, f)->half[NL__DIRECTION__OUTSIDE];
-	const bool finished_before = h->finish_told && f->outside_finished &&
-				     inspect_drained(np, f, NL__DIRECTION__OUTSIDE);
-	if (finished_before || !fill_from_socket(np, f, h))
-		return false;
-	judge(np, f, NL__DIRECTION__OUTSIDE, f->outside_finished);
-	lend_output(np, f, h);
-	if (f->outside_finished && !h->staged && !h->out_end) {
-		h->finish_told = true;
-		download_finish(np, f);
-		return false;
-	}
-	flow_watch(np, f);
-	const bool more = f->readable && stage_room(h);
-	maybe_detach(np, f);
-	return more;
-}
-
-static int collect_edits(const Nl__Verdict *m, struct edit *edits)
+int inspection_edits(const Nl__Verdict *m, struct edit *out)
 {
 	if (m->n_edits > EDIT_MAX)
 		return -EPROTO;
 	for (size_t i = 0; i < m->n_edits; i++)
-		edits[i] = (struct edit){.at = m->edits[i]->at,
+		out[i] = (struct edit){.at = m->edits[i]->at,
 			.old_bytes = m->edits[i]->old_bytes,
 			.bytes = m->edits[i]->bytes.data,
 			.length = m->edits[i]->bytes.len};
 	return 0;
 }
 
-/* alg has seen the stream up to `seen`: false if that is more than it was shown. */
-static bool heard(struct natproxy *np, struct half *h, uint64_t seen)
+/* "at 23: 19 bytes by 24, at 80: ...", of the first few edits. */
+static void describe_edits(char *out, size_t cap, const Nl__Verdict *m)
 {
-	const uint64_t shown = h->at + h->told;
+	size_t n = 0;
+	for (size_t i = 0; i < m->n_edits && i < SHOWN_EDITS && n < cap; i++)
+		n += (size_t)snprintf(out + n, cap - n, "%sat %llu: %u bytes by %zu",
+			i ? ", " : "", (unsigned long long)m->edits[i]->at,
+			m->edits[i]->old_bytes, m->edits[i]->bytes.len);
+	if (m->n_edits > SHOWN_EDITS && n < cap)
+		snprintf(out + n, cap - n, ", ...");
+}
+
+void inspection_report(struct natproxy *np, const struct inspection *in, const Nl__Verdict *m)
+{
+	const struct nat_session *s = nat_session(&np->nat, in->session);
+	char event[] = "alg_observed", places[PLACES_BYTES];
+	Nl__EventRow e = NL__EVENT_ROW__INIT;
+	if (!sessionlog_may_observe(np))
+		return;
+	describe_edits(places, sizeof(places), m);
+	e.event = event;
+	e.has_session = e.has_count = true;
+	e.session = s->number;
+	e.count = m->n_edits;
+	natproxy_event(np, &e,
+		"SecureNAT: The ALG %s would have changed the %s session %u at %zu places in what "
+		"%s sent: %s.",
+		algs_name((enum algs_id)in->alg), nat_protocol_name((enum nat_protocol)s->protocol),
+		s->number, m->n_edits,
+		m->direction == NL__DIRECTION__GUEST ? "the guest" : "the far end", places);
+}
+
+/* alg has seen that direction up to `seen`: false if that is more than it was shown. */
+static bool heard(
+	struct natproxy *np, struct inspection *in, Nl__Direction direction, uint64_t seen)
+{
+	const uint64_t shown = in->stream ? inspect_stream_shown(np, in, direction)
+					  : inspect_dgram_shown(np, in, direction);
 	if (seen > shown)
 		return false;
 	np->alg_silences = 0;
-	h->owed_ns = 0;
+	in->owed_ns[direction] = 0;
 	if (seen < shown)
-		owe(np, &h->owed_ns);
+		inspection_owe(np, &in->owed_ns[direction]);
 	return true;
 }
 
-int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_in *in)
+int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_in *from)
 {
-	struct edit edits[EDIT_MAX];
-	size_t out_bytes;
-	struct flow *f = inspected(np, m->flow);
-	if (!f)
+	struct inspection *in = find(np, m->flow);
+	if (!in)
 		return 0;
 	if (m->direction != NL__DIRECTION__GUEST && m->direction != NL__DIRECTION__OUTSIDE)
 		return -EPROTO;
-	struct inspect *slot = slot_of(np, f);
-	struct half *h = &slot->half[m->direction];
-	if (!heard(np, h, m->has_seen ? m->seen : m->until))
+	if (!heard(np, in, m->direction, m->has_seen ? m->seen : m->until))
 		return -EPROTO;
-	if (slot->observe)
-		return 0;
-	if (m->until < h->at || m->until - h->at > h->told || collect_edits(m, edits))
-		return -EPROTO;
-	if (edit_check(edits, m->n_edits, h->at, m->until, &out_bytes))
-		return -EPROTO;
-	const uint32_t in_bytes = (uint32_t)(m->until - h->at);
-	if (h->out_end + out_bytes + (h->staged - in_bytes) > OUTPUT_BYTES)
-		return -EPROTO;
-	if (in_bytes)
-		slot->granted_ns = 0;
-	pass(h, in_bytes, edits, m->n_edits, out_bytes);
-	flow_work(np, f, m->direction == NL__DIRECTION__GUEST ? WORK_UPLOAD : WORK_DOWNLOAD);
-	return 0;
+	return in->stream ? inspect_stream_verdict(np, in, m) : inspect_dgram_verdict(np, in, m);
 }
 
-int natproxy_on_give_up(struct natproxy *np, const Nl__GiveUp *m, struct chan_in *in)
+static void give_up(struct natproxy *np, struct inspection *in)
 {
-	struct flow *f = inspected(np, m->flow);
+	if (in->stream)
+		inspect_stream_give_up(np, in);
+	else
+		inspect_dgram_give_up(np, in);
+}
+
+/* What an ALG that is strict does not understand ends. */
+static void end_strictly(struct natproxy *np, struct inspection *in)
+{
+	struct flow *f = flow_live(np, in->flow);
+	char why[64];
+	snprintf(why, sizeof(why), "not %s, and alg.%s.strict is true",
+		algs_name((enum algs_id)in->alg), algs_name((enum algs_id)in->alg));
+	drop_count(np->drops, DROP_ALG_STRICT);
+	if (in->stream)
+		relay_reset(np, f, why);
+	else
+		dgram_ended(np, f, in->session, why);
+}
+
+int natproxy_on_give_up(struct natproxy *np, const Nl__GiveUp *m, struct chan_in *from)
+{
+	struct inspection *in = find(np, m->flow);
 	np->alg_silences = 0;
-	if (f)
-		inspect_give_up(np, f);
+	if (!in)
+		return 0;
+	if (m->has_violation && m->violation && in->strict && !in->observe)
+		end_strictly(np, in);
+	else
+		give_up(np, in);
 	return 0;
 }
 
@@ -422,22 +368,21 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 }
 
 /* Since when alg owes anything about a flow; 0: it does not. */
-static uint64_t owing_since(const struct inspect *in)
+static uint64_t owing_since(const struct inspection *in)
 {
-	return earlier(in->granted_ns, earlier(in->half[NL__DIRECTION__GUEST].owed_ns,
-					       in->half[NL__DIRECTION__OUTSIDE].owed_ns));
+	return earlier(in->granted_ns, earlier(in->owed_ns[NL__DIRECTION__GUEST],
+					       in->owed_ns[NL__DIRECTION__OUTSIDE]));
 }
 
-/* Gives up the flows that waited too long: how many; the others set the next date. */
+/* Gives up what waited too long: how many; the others set the next date. */
 static uint32_t give_up_overdue(struct natproxy *np)
 {
 	const uint64_t budget_ns = (uint64_t)ALG_BUDGET_MS * MS_NS;
 	uint32_t given_up = 0;
 	np->inspect_due_ns = 0;
-	for (uint32_t i = 0; i < NATPROXY_INSPECTED; i++) {
-		struct flow *f = np->inspect_flow[i] ? &np->flow[np->inspect_flow[i] - 1] : NULL;
-		const uint64_t since_ns =
-			f && !np->inspect[i].raw ? owing_since(&np->inspect[i]) : 0;
+	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
+		struct inspection *in = &np->inspect->slot[i];
+		const uint64_t since_ns = in->used && !in->raw ? owing_since(in) : 0;
 		if (!since_ns)
 			continue;
 		if (since_ns + budget_ns > np->now_ns) {
@@ -445,8 +390,8 @@ static uint32_t give_up_overdue(struct natproxy *np)
 			continue;
 		}
 		drop_count(np->drops, DROP_ALG_SILENT);
-		tell_end(np, f);
-		inspect_give_up(np, f);
+		inspection_tell_end(np, in);
+		give_up(np, in);
 		given_up++;
 	}
 	return given_up;
@@ -471,13 +416,22 @@ void inspect_timeout(struct natproxy *np)
 	natproxy_alg_lost(np);
 }
 
+void inspect_configure(struct natproxy *np)
+{
+	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
+		struct inspection *in = &np->inspect->slot[i];
+		if (!in->used || in->raw || np->wants.alg[in->alg].active)
+			continue;
+		inspection_tell_end(np, in);
+		give_up(np, in);
+	}
+}
+
 void natproxy_alg_lost(struct natproxy *np)
 {
-	for (uint32_t i = 0; i < NATPROXY_INSPECTED; i++) {
-		if (!np->inspect_flow[i])
-			continue;
-		struct flow *f = &np->flow[np->inspect_flow[i] - 1];
-		if (!slot_of(np, f)->raw)
-			inspect_give_up(np, f);
+	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
+		struct inspection *in = &np->inspect->slot[i];
+		if (in->used && !in->raw)
+			give_up(np, in);
 	}
 }

@@ -3,8 +3,8 @@
  * it says so. alg is hostile: a verdict outside what it was shown, or edits that edit.h refuses,
  * end the edge. alg may also be stuck: nothing waits for it longer than a second.
  *
- * What is inspected is a TCP connection, or what one guest endpoint and one far endpoint say by UDP.
- * alg knows each by a number of ours.
+ * What is inspected is a TCP connection (inspect_stream.h), or what one guest endpoint and one far
+ * endpoint say by UDP (inspect_dgram.h). alg knows each by a number of ours.
  */
 #ifndef NATLOCK_NATPROXY_INSPECT_H
 #define NATLOCK_NATPROXY_INSPECT_H
@@ -30,24 +30,10 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 /* alg was answered a wish of this number: it owes a verdict. */
 void inspect_answered(struct natproxy *np, uint32_t number);
 
-/* Puts a flow that has just connected under inspection if the configuration says so and there is
- * room. */
-void inspect_start(struct natproxy *np, struct flow *f);
-/* The flow is over: tells alg, closes its doors, frees the slot. Nothing happens if it was not
- * inspected. */
-void inspect_end(struct natproxy *np, struct flow *f);
-/* The rest of this flow goes on raw as soon as what is held has left; its doors close. */
-void inspect_give_up(struct natproxy *np, struct flow *f);
+/* The configuration changed: what belongs to an ALG that is off now goes on raw. */
+void inspect_configure(struct natproxy *np);
 /* Gives up flows for which alg has been silent too long, and reports an alg that stays so
  * (np->inspect_due_ns says when). */
 void inspect_timeout(struct natproxy *np);
-/* The two directions' work, instead of upload.c's and download.c's; true when more can be done at
- * once. */
-bool inspect_upload(struct natproxy *np, struct flow *f);
-bool inspect_download(struct natproxy *np, struct flow *f);
-/* Stream offset up to which the guest's bytes are with the host kernel. */
-uint64_t inspect_consumed(const struct natproxy *np, const struct flow *f);
-/* Whether nothing of a direction is held any more. */
-bool inspect_drained(const struct natproxy *np, const struct flow *f, Nl__Direction direction);
 
 #endif

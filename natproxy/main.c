@@ -103,8 +103,8 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 	struct shell *self = opaque;
 	if (!b->has_entropy || b->entropy.len < ENTROPY_BYTES)
 		return -EINVAL;
-	struct inspect *inspects = calloc(NATPROXY_INSPECTED, natproxy_inspect_bytes());
-	if (!inspects)
+	struct inspect *inspect = calloc(1, natproxy_inspect_bytes());
+	if (!inspect)
 		return -ENOMEM;
 	self->actor = a;
 	watch_init(&self->sock, a->loop, self->watcher, NATPROXY_FD_MAX, on_ready, self);
@@ -127,7 +127,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 		.entropy = b->entropy.data,
 		.domain = b->domain,
 	};
-	const int error = natproxy_init(&self->core, &setup, inspects);
+	const int error = natproxy_init(&self->core, &setup, inspect);
 	if (error)
 		return error;
 	actor_reserve_fds(a, (int)self->core.config.sockets_max);

@@ -47,7 +47,8 @@ struct nat_limits {
 struct nat_session {
 	uint32_t number; /* what the operator sees; from 1, wraps */
 	uint8_t state, protocol;
-	bool inspected;
+	uint8_t alg; /* enum algs_id + 1 of the one that inspects it; 0 none */
+	uint16_t inspect; /* of a UDP session under inspection: its slot + 1; else 0 */
 	bool incoming; /* its far end began */
 	uint16_t rule; /* of the published port that let it in: its place + 1; else 0 */
 	uint32_t flow; /* id, ring.h */

@@ -25,6 +25,7 @@
 #include "forward.h"
 #include "gather.h"
 #include "inspect.h"
+#include "inspect_dgram.h"
 #include "log.h"
 #include "publish.h"
 #include "relay.h"
@@ -143,7 +144,7 @@ void natproxy_return_payload(struct natproxy *np, const struct ring_desc *d)
 		link_release(np->link, d->seg[i].id);
 }
 
-int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct inspect *inspects)
+int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct inspect *inspect)
 {
 	static const struct nat_limits none;
 	np->shell = s->shell;
@@ -152,7 +153,7 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	np->arena = s->arena;
 	np->view = s->view;
 	np->drops = s->drops;
-	np->inspect = inspects;
+	np->inspect = inspect;
 	np->generation = s->generation;
 	np->config.shards = s->shards;
 	np->config.sockets_max =
@@ -199,6 +200,7 @@ int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
 	const int error = configure_read(np, hub);
 	if (error)
 		return error;
+	inspect_configure(np);
 	forward_configure(np, hub->nat);
 	dns_configure(np, hub);
 	if (before && !np->config.enabled) {
@@ -294,6 +296,7 @@ static bool work_round(struct natproxy *np, enum flow_work kind)
 bool natproxy_flush(struct natproxy *np)
 {
 	np->starved = false;
+	inspect_dgram_turn(np);
 	burst_flush(np);
 	work_round(np, WORK_OWED);
 	bool more = sweep_turn(np);

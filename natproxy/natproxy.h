@@ -8,7 +8,7 @@
  *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
  *      supervisor ──── natproxy_on_* ───┤ dns*          gateway's port 53│
  *                   configure, order    └ forward, publish  open ports ──┘
- *      pure: nat portpick access acl pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
+ *      pure: nat portpick access acl want pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
  *
  * Calls never block. Handlers only note work; natproxy_flush, once a turn, reads and writes
  * sockets.
@@ -38,6 +38,7 @@
 #include "ring.h"
 #include "super.pb-c.h"
 #include "topology.h"
+#include "want.h"
 
 struct inspect;
 
@@ -53,9 +54,7 @@ enum {
 	NATPROXY_VRF_BYTES = 33,
 	NATPROXY_DEVICE_BYTES = 16, /* as the kernel's IFNAMSIZ */
 	NATPROXY_INCOMING = 256,    /* accepted connections that the guest has not answered */
-	NATPROXY_INSPECTED = 256,
 	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
-	NATPROXY_FTP_PORTS = 16,
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
 	NATPROXY_BURSTS = 8, /* flows that collect datagrams side by side; power of two */
@@ -201,11 +200,10 @@ struct dns_servers { /* where questions go: those configured, if there are any *
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
 	bool closed; /* nat.new_sessions: false */
-	bool enabled, log_sessions, ftp_enabled, ftp_observe, echo_allowed;
+	bool enabled, log_sessions, echo_allowed;
 	Nl__Nat__Filtering filtering;
-	uint32_t sockets_max, segment_max, shards;
-	uint32_t ftp_ports;
-	uint16_t ftp_port[NATPROXY_FTP_PORTS];
+	uint32_t sockets_max, shards;
+	uint32_t segment_max; /* of what is inspected, 0: as alg has it */
 };
 
 struct natproxy {
@@ -224,9 +222,11 @@ struct natproxy {
 	uint32_t shortages; /* sessions refused since the last line about it */
 	uint64_t shortage_said_ns;
 	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (sessionlog.c) */
+	uint64_t observed_until_ns; /* the same about what ALGs would have done */
 	char name[32]; /* of this process */
 	struct access access;
 	struct acl source_list, destination_list;
+	struct wants wants;
 	struct outlet outlet;	 /* nat.vrf */
 	bool has_devices;	 /* some socket may be bound to a device */
 	uint64_t address_due_ns; /* when sessions whose address is gone are ended; 0 never */
@@ -243,7 +243,8 @@ struct natproxy {
 	uint8_t dns_reply[UINT16_MAX]; /* the datagram from a server that is being looked at */
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
-	uint32_t publishes, inspects, incomings, last_token;
+	uint32_t publishes, incomings, last_token;
+	uint32_t inspects; /* under inspection */
 	uint64_t inspect_due_ns; /* when a flow may have waited for alg too long; 0 never */
 	uint32_t alg_silences;	 /* flows given up for its silence since it last said a word */
 	uint64_t publish_due_ns; /* not later than when something of an open port is due; 0 never */
@@ -251,23 +252,21 @@ struct natproxy {
 	uint32_t fixed_count;
 	struct fixed fixed[NATPROXY_FIXED];
 	struct incoming incoming[NATPROXY_INCOMING];
-	uint32_t inspect_flow[NATPROXY_INSPECTED]; /* flow index + 1, 0 free */
 	struct echo echo;
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];
 	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */
 	struct upload_node node[ARENA_ID_COUNT][ARENA_MAX_IDS];
-	struct inspect *inspect; /* NATPROXY_INSPECTED of them */
+	struct inspect *inspect; /* inspection.h */
 	struct flow flow[FLOW_MAX];
 };
 
 /*
- * Memory: np zeroed, and inspects NATPROXY_INSPECTED * natproxy_inspect_bytes() zeroed bytes beside
- * it. Returns 0 or -EINVAL when the configuration lacks what it needs.
+ * Memory: np zeroed, and inspect natproxy_inspect_bytes() zeroed bytes beside it. Returns 0 or
+ * -EINVAL when the configuration lacks what it needs.
  */
-int natproxy_init(
-	struct natproxy *np, const struct natproxy_setup *setup, struct inspect *inspects);
+int natproxy_init(struct natproxy *np, const struct natproxy_setup *setup, struct inspect *inspect);
 size_t natproxy_inspect_bytes(void);
 /* All actors are locked: opens the published ports, tells netstack about the uplink. */
 void natproxy_start(struct natproxy *np);

@@ -14,7 +14,7 @@
 
 #include "dnstcp.h"
 #include "download.h"
-#include "inspect.h"
+#include "inspect_stream.h"
 #include "natproxy.h"
 #include "publish.h"
 #include "refuse.h"
@@ -229,7 +229,7 @@ static void run(struct natproxy *np, struct flow *f)
 	f->state = FLOW_RUNNING;
 	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
-	inspect_start(np, f);
+	inspect_stream_start(np, f);
 	flow_watch(np, f);
 }
 
@@ -288,6 +288,8 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
 	sock_local(np->sock, f->fd, &f->outside);
 	session_connected(np, f);
+	if (in->rule)
+		inspect_stream_start(np, f);
 	flow_watch(np, f);
 }
 

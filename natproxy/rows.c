@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "algs.h"
 #include "dnstcp.h"
 #include "forward.h"
 #include "natproxy.h"
@@ -70,7 +71,7 @@ uint64_t natproxy_nat_row(
 	row->idle_ms = (np->now_ns - s->used_ns) / MS_NS;
 	row->rx_bytes = s->to_guest_bytes;
 	row->tx_bytes = s->from_guest_bytes;
-	row->alg = s->inspected ? text(space, 2, "ftp") : NULL;
+	row->alg = s->alg ? text(space, 2, algs_name((enum algs_id)(s->alg - 1))) : NULL;
 	row->process = text(space, 3, np->name);
 	const char *host = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
 	snprintf(space->host, sizeof(space->host), "%s", host ? host : "");

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "forward.h"
+#include "inspect_dgram.h"
 #include "session.h"
 #include "sessionlog.h"
 
@@ -94,6 +95,7 @@ void session_closing(struct natproxy *np, struct flow *f)
 
 void session_close(struct natproxy *np, struct flow *f, uint32_t ref, const char *why)
 {
+	inspect_dgram_end(np, ref);
 	const struct nat_session s = *nat_session(&np->nat, ref);
 	forward_count(np, s.rule, -1);
 	nat_close(&np->nat, ref, &f->sessions);

@@ -73,17 +73,26 @@ void sessionlog_created(struct natproxy *np, const struct nat_session *s)
 		s->guest.port, log_ip(remote, s->remote.ip_be), s->remote.port);
 }
 
-/* GCRA: the budget is full again at np->refusals_until_ns. */
+/* GCRA: the budget is full again at *until_ns. */
+static bool may_say(const struct natproxy *np, uint64_t *until_ns)
+{
+	const uint64_t from = *until_ns > np->now_ns ? *until_ns : np->now_ns;
+	if (from - np->now_ns > (AT_ONCE - 1) * refusal_ns)
+		return false;
+	*until_ns = from + refusal_ns;
+	return true;
+}
+
 bool sessionlog_may_refuse(struct natproxy *np)
 {
-	const uint64_t from =
-		np->refusals_until_ns > np->now_ns ? np->refusals_until_ns : np->now_ns;
-	if (from - np->now_ns > (AT_ONCE - 1) * refusal_ns) {
-		np->refusals_unsaid++;
-		return false;
-	}
-	np->refusals_until_ns = from + refusal_ns;
-	return true;
+	const bool may = may_say(np, &np->refusals_until_ns);
+	np->refusals_unsaid += !may;
+	return may;
+}
+
+bool sessionlog_may_observe(struct natproxy *np)
+{
+	return may_say(np, &np->observed_until_ns);
 }
 
 static void tell_unsaid(struct natproxy *np, Nl__EventRow *e, struct event_space *space)

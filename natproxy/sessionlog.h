@@ -15,5 +15,7 @@ void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
 
 /* Whether one line more may be written about something refused; if not, it is counted for the next one that may. */
 bool sessionlog_may_refuse(struct natproxy *np);
+/* The same of what an ALG that only observes would have done, with a budget of its own. */
+bool sessionlog_may_observe(struct natproxy *np);
 
 #endif

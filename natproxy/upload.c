@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "dnstcp.h"
-#include "inspect.h"
+#include "inspect_stream.h"
 #include "relay.h"
 #include "session.h"
 #include "upload.h"
@@ -130,7 +130,7 @@ size_t upload_copy(struct natproxy *np, struct flow *f, uint8_t *out, size_t roo
 
 uint64_t upload_consumed(struct natproxy *np, const struct flow *f)
 {
-	return f->inspect ? inspect_consumed(np, f) : f->upload_taken;
+	return f->inspect ? inspect_stream_consumed(np, f) : f->upload_taken;
 }
 
 void upload_settle(struct natproxy *np, struct flow *f)
@@ -140,7 +140,7 @@ void upload_settle(struct natproxy *np, struct flow *f)
 	if (!f->guest_finished || f->finish_sent || f->queue_first || f->fd < 0 ||
 		f->dns)
 		return;
-	if (f->inspect && !inspect_drained(np, f, NL__DIRECTION__GUEST))
+	if (f->inspect && !inspect_stream_drained(np, f, NL__DIRECTION__GUEST))
 		return;
 	f->finish_sent = true;
 	sock_finish(np->sock, f->fd);
@@ -180,7 +180,7 @@ bool upload_turn(struct natproxy *np, struct flow *f)
 		return false;
 	if (f->dns)
 		return dnstcp_upload(np, f);
-	const bool more = f->inspect ? inspect_upload(np, f) : write_queue(np, f);
+	const bool more = f->inspect ? inspect_stream_upload(np, f) : write_queue(np, f);
 	if (f->state != FLOW_RUNNING)
 		return false;
 	flow_watch(np, f);

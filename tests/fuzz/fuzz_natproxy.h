@@ -187,7 +187,7 @@ struct books {
 static void boot(void)
 {
 	np = rewind_alloc(sizeof(*np));
-	inspects = rewind_alloc(NATPROXY_INSPECTED * natproxy_inspect_bytes());
+	inspects = rewind_alloc(natproxy_inspect_bytes());
 	region[0] = rewind_alloc(sizeof(struct ring_region));
 	region[1] = rewind_alloc(sizeof(struct ring_region));
 	arena_init(&own, ARENA_NATPROXY, rewind_alloc(ARENA_BYTES));

@@ -82,9 +82,13 @@ static void on_edge(void *context, uint32_t generation)
 static int on_inspect(void *context, const Nl__FlowInspect *m)
 {
 	struct rig *r = context;
-	if (!r->alg_error)
-		r->inspected++;
-	return r->alg_error;
+	if (r->alg_error)
+		return r->alg_error;
+	r->inspected++;
+	r->inspect = *m;
+	snprintf(r->inspect_alg, sizeof(r->inspect_alg), "%s", m->alg);
+	snprintf(r->inspect_vrf, sizeof(r->inspect_vrf), "%s", m->vrf ? m->vrf : "");
+	return 0;
 }
 
 static int on_bytes(void *context, const Nl__FlowBytes *m)
@@ -208,8 +212,7 @@ static int take_init(void *context, const Nl__Hub *hub)
 {
 	struct birth *b = context;
 	b->setup->hub = hub;
-	return natproxy_init(
-		b->np, b->setup, zeroed(NATPROXY_INSPECTED * natproxy_inspect_bytes()));
+	return natproxy_init(b->np, b->setup, zeroed(natproxy_inspect_bytes()));
 }
 
 static void configure(struct natproxy_setup *s, const struct rig_options *o, struct natproxy *np)

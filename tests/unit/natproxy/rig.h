@@ -11,7 +11,7 @@
 #include "natproxy.h"
 #include "watch.h"
 
-enum { RIG_LINES = 1024, RIG_LINE_BYTES = 384, RIG_EVENT_BYTES = 2048, RIG_ALG_BYTES = 65536 };
+enum { RIG_LINES = 1024, RIG_LINE_BYTES = 384, RIG_EVENT_BYTES = 2048, RIG_ALG_BYTES = 1 << 18 };
 
 struct rig {
 	struct natproxy *np;
@@ -35,6 +35,8 @@ struct rig {
 	bool wanted_udp;
 	int alg_error; /* what the channel to alg answers */
 	Nl__PinholeAnswer answer;
+	Nl__FlowInspect inspect; /* the last one; its texts: */
+	char inspect_alg[16], inspect_vrf[33];
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
 	size_t seen_bytes[2];
 	bool seen_fin[2];
