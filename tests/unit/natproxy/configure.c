@@ -100,11 +100,12 @@ Test(configure, alg_ports_are_the_new_ones)
 {
 	struct rig *r = rig_new(&(struct rig_options){.ftp_port = 21});
 	rig_configure(r, &(struct rig_options){.ftp_port = 2121, .observe = true});
-	cr_assert_eq(r->np->config.ftp_ports, 1);
-	cr_assert_eq(r->np->config.ftp_port[0], 2121);
-	cr_assert(r->np->config.ftp_observe);
+	struct want want;
+	cr_assert_not(want_flow(&r->np->wants, ALGS_TCP, 21, rig_guest_ip(), 1, &want));
+	cr_assert(want_flow(&r->np->wants, ALGS_TCP, 2121, rig_guest_ip(), 1, &want));
+	cr_assert(want.observe);
 	rig_configure(r, &(struct rig_options){0});
-	cr_assert_not(r->np->config.ftp_enabled);
+	cr_assert_not(want_flow(&r->np->wants, ALGS_TCP, 2121, rig_guest_ip(), 1, &want));
 	rig_free(r);
 }
 

@@ -100,6 +100,7 @@ static int on_bytes(void *context, const Nl__FlowBytes *m)
 		abort();
 	memcpy(r->seen[m->direction] + m->at, m->bytes.data, m->bytes.len);
 	r->seen_bytes[m->direction] += m->bytes.len;
+	r->records[m->direction]++;
 	r->seen_fin[m->direction] |= m->fin;
 	return 0;
 }
@@ -191,6 +192,8 @@ static int with_hub(
 	hub.nat = &nat;
 	hub.limits = &limits;
 	hub.alg = &alg;
+	if (o->alg)
+		memcpy(&hub.alg, &o->alg, sizeof(hub.alg));
 	hub.has_enable = o->hub_off;
 	memcpy(&hub.dns, &o->dns, sizeof(hub.dns));
 	limits.has_dns_sessions_per_host = o->dns_limit != 0;

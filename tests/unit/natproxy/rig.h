@@ -39,6 +39,7 @@ struct rig {
 	char inspect_alg[16], inspect_vrf[33];
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
 	size_t seen_bytes[2];
+	uint32_t records[2]; /* FlowBytes */
 	bool seen_fin[2];
 	Nl__UplinkState uplink;
 	int protocol_error; /* of the last descriptor natproxy took */
@@ -58,6 +59,7 @@ struct rig_options {
 	const Nl__Dns *dns;
 	uint32_t dns_limit;
 	const char *domain; /* dhcp.domain */
+	const Nl__Alg *alg; /* instead of what ftp_port and observe say */
 };
 
 /*
