@@ -90,7 +90,7 @@ static void answer(struct natproxy *np, struct flow *f, const Nl__PinholeOpen *a
 		m.why = text;
 	}
 	np->shell.pinhole_answer(np->shell.context, &m);
-	inspect_answered(np, f);
+	inspect_answered(np, asked->flow);
 }
 
 static void refuse(
@@ -148,12 +148,13 @@ static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t re
 
 int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, struct chan_in *in)
 {
-	struct flow *f = inspect_flow(np, m->flow);
+	struct inspect_subject subject;
 	uint32_t ref;
-	if (!f || f->state != FLOW_RUNNING) {
+	if (!inspect_find(np, m->flow, &subject) || subject.flow->state != FLOW_RUNNING) {
 		refuse_flowless(np, m);
 		return 0;
 	}
+	struct flow *f = subject.flow;
 	const struct pinhole_request r = {.flow = m->flow,
 		.token = m->token,
 		.listen = m->kind == NL__PINHOLE_KIND__TCP_LISTEN && !np->config.ftp_observe,
@@ -182,7 +183,8 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 
 int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, struct chan_in *in)
 {
-	const uint32_t ref = inspect_flow(np, m->flow)
+	struct inspect_subject subject;
+	const uint32_t ref = inspect_find(np, m->flow, &subject)
 				     ? pinhole_find(&np->pinholes, m->flow, m->token)
 				     : PINHOLE_NONE;
 	if (!ref)
@@ -194,7 +196,8 @@ int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, st
 
 int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct chan_in *in)
 {
-	const uint32_t ref = inspect_flow(np, m->flow)
+	struct inspect_subject subject;
+	const uint32_t ref = inspect_find(np, m->flow, &subject)
 				     ? pinhole_find(&np->pinholes, m->flow, m->token)
 				     : PINHOLE_NONE;
 	if (ref)

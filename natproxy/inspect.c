@@ -66,10 +66,26 @@ static struct inspect *slot_of(const struct natproxy *np, const struct flow *f)
 	return &np->inspect[f->inspect - 1];
 }
 
-struct flow *inspect_flow(struct natproxy *np, uint32_t id)
+static struct flow *inspected(struct natproxy *np, uint32_t number)
 {
-	struct flow *f = flow_live(np, id);
+	struct flow *f = flow_live(np, number);
 	return f && f->inspect && !slot_of(np, f)->raw ? f : NULL;
+}
+
+bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out)
+{
+	struct flow *f = inspected(np, number);
+	if (!f)
+		return false;
+	*out = (struct inspect_subject){.flow = f,
+		.session = f->sessions,
+		.alg = ALGS_FTP,
+		.stream = true,
+		.observe = slot_of(np, f)->observe,
+		.guest = f->guest,
+		.peer = f->remote,
+		.outside = f->outside};
+	return true;
 }
 
 static bool wanted(const struct natproxy *np, const struct flow *f)
@@ -170,10 +186,12 @@ static void owe(struct natproxy *np, uint64_t *since_ns)
 		np->inspect_due_ns = due_ns;
 }
 
-void inspect_answered(struct natproxy *np, struct flow *f)
+void inspect_answered(struct natproxy *np, uint32_t number)
 {
+	struct flow *f = inspected(np, number);
 	np->alg_silences = 0;
-	owe(np, &slot_of(np, f)->granted_ns);
+	if (f)
+		owe(np, &slot_of(np, f)->granted_ns);
 }
 
 static uint32_t stage_room(const struct half *h)
@@ -364,7 +382,7 @@ int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_i
 {
 	struct edit edits[EDIT_MAX];
 	size_t out_bytes;
-	struct flow *f = inspect_flow(np, m->flow);
+	struct flow *f = inspected(np, m->flow);
 	if (!f)
 		return 0;
 	if (m->direction != NL__DIRECTION__GUEST && m->direction != NL__DIRECTION__OUTSIDE)
@@ -391,7 +409,7 @@ int natproxy_on_verdict(struct natproxy *np, const Nl__Verdict *m, struct chan_i
 
 int natproxy_on_give_up(struct natproxy *np, const Nl__GiveUp *m, struct chan_in *in)
 {
-	struct flow *f = inspect_flow(np, m->flow);
+	struct flow *f = inspected(np, m->flow);
 	np->alg_silences = 0;
 	if (f)
 		inspect_give_up(np, f);
