@@ -35,6 +35,8 @@ struct rig {
 	bool wanted_udp;
 	int alg_error; /* what the channel to alg answers */
 	Nl__PinholeAnswer answer;
+	uint32_t gone, gone_used, gone_expired; /* PinholeGone: all, and of them; token: the last one's */
+	uint32_t gone_token;
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
 	size_t seen_bytes[2];
 	bool seen_fin[2];
