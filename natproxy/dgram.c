@@ -20,9 +20,11 @@
 #include "dgram.h"
 #include "dnsrelay.h"
 #include "echo.h"
+#include "expect.h"
 #include "inspect_dgram.h"
 #include "publish.h"
 #include "refuse.h"
+#include "reserve.h"
 #include "session.h"
 #include "sessionlog.h"
 #include "source.h"
@@ -55,8 +57,15 @@ int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 		flow_owe(np, f, OWED_CLOSED);
 		return 0;
 	}
-	if (!echo)
-		publish_attach(np, f);
+	if (echo)
+		return 0;
+	flow_list(np, f);
+	if (!publish_attach(np, f) && !reserve_attach(np, f) && d->pair.token) {
+		/* for a datagram at a port or door that is closed by now */
+		flow_stop(np, f, false, "nobody waits any more");
+		flow_owe(np, f, OWED_CLOSED);
+	}
+	f->awaited = d->pair.token && !f->published;
 	return 0;
 }
 
@@ -383,8 +392,11 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	}
 	const bool is_new = !session;
 	const bool unlisted = is_new && refuse_new(np, protocol_of(f), &f->guest, &to);
-	if (is_new && !unlisted)
+	if (is_new && !unlisted) {
 		session = session_open(np, f, &to, false);
+		if (session)
+			expect_met(np, f, &to);
+	}
 	f->last_used = session;
 	if (session) {
 		send_on(np, f, d, session, verdict, is_new);

@@ -1,29 +1,52 @@
 /*
- * Theory of operation. pinhole.c decides; a granted door becomes a listener on the address from
- * which the control connection leaves, with the guest's own port number where that is free and no
- * service's of the host. The
- * first connection from the control connection's peer is announced to the guest and the door is
- * shut; anyone else is reset and counted, and the door stays for the one it was made for. Every
- * grant, refusal, use and expiry is a line in the security log.
+ * Theory of operation. pinhole.c decides; a granted door for a connection becomes a listener on the
+ * address from which the control connection leaves, with the guest's own port number where that is
+ * free and no service's of the host. The first connection from the control connection's peer is
+ * announced to the guest and the door is shut; anyone else is reset and counted, and the door stays
+ * for the one it was made for.
+ *
+ * A door for datagrams is two things: the peer may come in, whatever port it speaks from, which
+ * gather.c and reserve.c ask here; and an outside port is kept for the guest's, which is reserve.c's
+ * work. It is used when the guest and the peer first have a session, whoever began it, and stays
+ * from then on while the guest's flow and the control flow are both there. What goes through it is
+ * an ordinary session and does not end with it.
+ *
+ * Every grant, refusal, use and expiry is a line in the security log. Where an ALG only observes,
+ * its wishes are judged and answered as if they were granted, and nothing is opened.
  */
+#include "expect.h"
+
 #include <errno.h>
 #include <stdio.h>
 
-#include "expect.h"
 #include "inspect.h"
 #include "log.h"
 #include "publish.h"
+#include "reserve.h"
 #include "sessionlog.h"
 #include "source.h"
 
-enum { IP_TEXT = 16, ACCEPTS = 8, MS_NS = 1000000 };
+enum {
+	IP_TEXT = 16,
+	KIND_TEXT = 16,
+	ACCEPTS = 8,
+	MS_NS = 1000000,
+	PRIVILEGED = 1024,
+	LOW_FIRST = 700, /* of the ports below 1024 those at which hosts hardly serve */
+	LOW_COUNT = 173,
+	LOW_TRIES = 12,
+};
 
 static void shut(struct natproxy *np, uint32_t ref)
 {
-	struct pinhole *p = &np->pinholes.entry[ref];
-	if (p->fd >= 0)
-		natproxy_close_fd(np, p->fd, false);
+	const struct pinhole e = np->pinholes.entry[ref];
+	if (e.fd >= 0)
+		natproxy_close_fd(np, e.fd, false);
 	pinhole_close(&np->pinholes, ref);
+	for (unsigned int i = 0; e.kind != PINHOLE_TCP_LISTEN && i < pinhole_ports(&e); i++) {
+		const struct sock_address inside = pinhole_inside(&e, i);
+		reserve_settle(np, &inside);
+	}
 }
 
 /* The parts of an event of an expectation; `name` and `reason` are not written to. */
@@ -37,6 +60,15 @@ static Nl__EventRow event_of(const struct pinhole *p, const char *name, const ch
 	e.has_expectation = p->number != 0;
 	e.expectation = p->number;
 	return e;
+}
+
+/* What is said of the kind behind the protocol's name: of a listener, the ordinary one, nothing. */
+static const char *kind_said(char text[KIND_TEXT], uint32_t kind)
+{
+	const bool is_said = kind < PINHOLE_KINDS && kind != PINHOLE_TCP_LISTEN;
+	snprintf(text, KIND_TEXT, "%s%s", is_said ? ", " : "",
+		is_said ? pinhole_kind_text((enum pinhole_kind)kind) : "");
+	return text;
 }
 
 static void log_end(struct natproxy *np, const struct pinhole *p, const char *why)
@@ -59,32 +91,57 @@ static void log_used(struct natproxy *np, const struct pinhole *p, const struct 
 		log_ip(ip, peer->ip_be), peer->port);
 }
 
-static void log_granted(struct natproxy *np, const struct pinhole *p)
+static void log_armed(struct natproxy *np, const struct pinhole *p)
 {
-	char guest[IP_TEXT], outside[IP_TEXT], peer[IP_TEXT];
-	Nl__EventRow e = event_of(p, "expectation_created", NULL);
+	Nl__EventRow e = event_of(p, "expectation_armed", NULL);
 	natproxy_event(np, &e,
-		"SecureNAT: The ALG expectation %u was created. Protocol ftp, TCP session %u, "
-		"guest %s:%u, outside %s:%u, "
-		"peer %s, expiration %u seconds",
-		p->number, p->parent, log_ip(guest, p->guest.ip_be), p->guest.port,
-		log_ip(outside, p->outside.ip_be), p->outside.port, log_ip(peer, p->peer_ip_be),
-		(unsigned int)((p->expires_ns - np->now_ns) / MS_NS / 1000));
+		"SecureNAT: The ALG expectation %u was armed: the far end agreed. Expiration %u "
+		"seconds",
+		p->number, (unsigned int)(p->life_ns / MS_NS / 1000));
 }
 
-static void answer(struct natproxy *np, struct flow *f, const Nl__PinholeOpen *asked,
-	const struct pinhole *granted, enum pinhole_refusal why)
+static void log_granted(
+	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
+{
+	char guest[IP_TEXT], outside[IP_TEXT], peer[IP_TEXT], kind[KIND_TEXT];
+	Nl__EventRow e = event_of(p, "expectation_created", NULL);
+	natproxy_event(np, &e,
+		"SecureNAT: The ALG expectation %u was created. Protocol %s%s, %s session %u, "
+		"guest %s:%u, outside %s:%u, "
+		"peer %s, expiration %u seconds%s",
+		p->number, algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP",
+		p->parent, log_ip(guest, p->guest.ip_be), p->guest.port,
+		log_ip(outside, p->outside.ip_be), p->outside.port, log_ip(peer, p->peer_ip_be),
+		(unsigned int)((p->expires_ns - np->now_ns) / MS_NS / 1000),
+		p->latent ? ", not armed yet" : "");
+}
+
+static void log_pretended(
+	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
+{
+	char guest[IP_TEXT], peer[IP_TEXT], kind[KIND_TEXT];
+	Nl__EventRow e = event_of(p, "expectation_observed", NULL);
+	natproxy_event(np, &e,
+		"SecureNAT: An ALG expectation would have been created. Protocol %s%s, %s session "
+		"%u, guest %s:%u, peer %s",
+		algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP", p->parent,
+		log_ip(guest, p->guest.ip_be), p->guest.port, log_ip(peer, p->peer_ip_be));
+}
+
+/* `outside` NULL: refused. May end the flow. */
+static void answer(struct natproxy *np, const Nl__PinholeOpen *asked,
+	const struct sock_address *outside, enum pinhole_refusal why)
 {
 	char text[64];
 	Nl__PinholeAnswer m = NL__PINHOLE_ANSWER__INIT;
 	m.has_flow = m.has_token = m.has_granted = true;
 	m.flow = asked->flow;
 	m.token = asked->token;
-	m.granted = granted != NULL;
-	if (granted) {
+	m.granted = outside != NULL;
+	if (outside) {
 		m.has_outside_ip_be = m.has_outside_port = true;
-		m.outside_ip_be = granted->outside.ip_be;
-		m.outside_port = granted->outside.port;
+		m.outside_ip_be = outside->ip_be;
+		m.outside_port = outside->port;
 	} else {
 		snprintf(text, sizeof(text), "%s", pinhole_refusal_text(why));
 		m.why = text;
@@ -93,100 +150,180 @@ static void answer(struct natproxy *np, struct flow *f, const Nl__PinholeOpen *a
 	inspect_answered(np, asked->flow);
 }
 
-static void refuse(
-	struct natproxy *np, struct flow *f, const Nl__PinholeOpen *m, enum pinhole_refusal why)
+/* alg learns what became of a door. It loses nothing when the channel is full: it asks again or not. */
+static void tell_gone(struct natproxy *np, const struct pinhole *p, bool used, bool expired)
 {
-	char guest[IP_TEXT];
-	const struct pinhole none = {.parent = nat_session(&np->nat, f->sessions)->number};
+	Nl__PinholeGone m = NL__PINHOLE_GONE__INIT;
+	m.has_flow = m.has_token = true;
+	m.flow = p->flow;
+	m.token = p->token;
+	m.has_used = m.used = used;
+	m.has_expired = m.expired = expired;
+	np->shell.pinhole_gone(np->shell.context, &m);
+}
+
+static void refuse(struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m,
+	enum pinhole_refusal why)
+{
+	char guest[IP_TEXT], kind[KIND_TEXT];
+	const struct pinhole none = {.parent = nat_session(&np->nat, s->session)->number};
 	Nl__EventRow e = event_of(&none, "expectation_refused", pinhole_refusal_text(why));
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
 	if (sessionlog_may_refuse(np))
 		natproxy_event(np, &e,
-			"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, TCP session "
+			"SecureNAT: The ALG expectation was refused: %s. Protocol %s%s, %s session "
 			"%u, guest %s:%u",
-			e.reason, e.session, log_ip(guest, f->guest.ip_be), m->guest_port);
-	answer(np, f, m, NULL, why); /* may end the flow */
+			e.reason, algs_name(s->alg), kind_said(kind, (uint32_t)m->kind),
+			s->stream ? "TCP" : "UDP", e.session, log_ip(guest, s->guest.ip_be),
+			m->guest_port);
+	answer(np, m, NULL, why);
 }
 
-/* A flow that has just ended, of another protocol, or of nobody: there is nobody to answer about it. */
+/* A flow that has just ended, that is not inspected, or of nobody: there is nobody to answer about it. */
 static void refuse_flowless(struct natproxy *np, const Nl__PinholeOpen *m)
 {
 	const struct pinhole none = {.parent = 0};
 	Nl__EventRow e =
 		event_of(&none, "expectation_refused", pinhole_refusal_text(PINHOLE_NO_FLOW));
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
-	np->pinholes.refused++;
 	if (sessionlog_may_refuse(np))
 		natproxy_event(np, &e,
-			"SecureNAT: The ALG expectation was refused: %s. Protocol ftp, inside port "
-			"%u",
-			e.reason, m->guest_port);
+			"SecureNAT: The ALG expectation was refused: %s. Inside port %u", e.reason,
+			m->guest_port);
 }
 
-static bool open_listener(struct natproxy *np, const struct flow *f, uint32_t ref)
+/*
+ * A listener below 1024, for a guest's port that is there too: servers of rcmd connect to no other,
+ * and from no other. Most hosts let nobody but root have one.
+ */
+static int expect_open_low(struct natproxy *np, struct sock_place *at)
+{
+	int fd = sock_tcp_listen(np->sock, at, np->config.shards > 1);
+	for (int n = 0; fd == -EADDRINUSE && n < LOW_TRIES; n++) {
+		at->at.port = (uint16_t)(LOW_FIRST + natproxy_random(np) % LOW_COUNT);
+		fd = sock_tcp_listen(np->sock, at, np->config.shards > 1);
+	}
+	return fd;
+}
+
+static int open_any(struct natproxy *np, struct sock_place *at)
+{
+	const bool other = portpick_is_ours(&np->ports, NAT_TCP, at->at.port) ||
+			   portpick_is_service(at->at.port);
+	const int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, at, np->config.shards > 1);
+	at->at.port = 0;
+	return fd < 0 ? sock_tcp_listen(np->sock, at, np->config.shards > 1) : fd;
+}
+
+static enum pinhole_refusal open_listener(
+	struct natproxy *np, const struct inspect_subject *s, uint32_t ref)
 {
 	struct pinhole *p = &np->pinholes.entry[ref];
-	struct sock_place at = source_of(np, f->guest.ip_be);
+	struct sock_place at = source_of(np, s->guest.ip_be);
+	const bool low = p->guest.port < PRIVILEGED;
+	at.at = (struct sock_address){s->outside.ip_be, p->guest.port};
 	if (!natproxy_fd_room(np, true))
-		return false;
-	at.at = (struct sock_address){f->outside.ip_be, p->guest.port};
-	const bool other = portpick_is_ours(&np->ports, NAT_TCP, p->guest.port) ||
-			   portpick_is_service(p->guest.port);
-	int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at, np->config.shards > 1);
-	if (fd < 0) {
-		at.at.port = 0;
-		fd = sock_tcp_listen(np->sock, &at, np->config.shards > 1);
-	}
+		return PINHOLE_NO_SOCKET;
+	const int fd = low ? expect_open_low(np, &at) : open_any(np, &at);
 	if (fd < 0 || !natproxy_own(np, fd, OWNER_PINHOLE, ref))
-		return false;
+		return low ? PINHOLE_NO_LOW_SOCKET : PINHOLE_NO_SOCKET;
 	p->fd = fd;
 	sock_local(np->sock, fd, &p->outside);
-	p->outside.ip_be = f->outside.ip_be;
+	p->outside.ip_be = s->outside.ip_be;
 	sock_watch(np->sock, fd, SOCK_READ);
-	return true;
+	return PINHOLE_GRANTED;
+}
+
+/* Whether the guest's port, or its neighbour in a pair, is open to the outside by configuration. */
+static bool is_open_port(const struct natproxy *np, uint32_t guest_ip_be, const Nl__PinholeOpen *m)
+{
+	const uint64_t last =
+		(uint64_t)m->guest_port + (m->kind == NL__PINHOLE_KIND__UDP_PAIR ? 1 : 0);
+	for (uint32_t i = 0; i < np->publishes; i++) {
+		const struct publish *p = &np->publish[i];
+		if (p->used && p->to.ip_be == guest_ip_be && p->to.port >= m->guest_port &&
+			p->to.port <= last)
+			return true;
+	}
+	return false;
+}
+
+static void pretend(struct natproxy *np, const struct inspect_subject *s,
+	const struct pinhole_request *r, const Nl__PinholeOpen *m)
+{
+	const enum pinhole_refusal why = pinhole_pretend(&np->pinholes, r, np->now_ns);
+	if (why != PINHOLE_GRANTED) {
+		refuse(np, s, m, why);
+		return;
+	}
+	const struct pinhole would_be = {.kind = (uint8_t)r->kind,
+		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
+		.peer_ip_be = r->control_peer_ip_be,
+		.parent = nat_session(&np->nat, s->session)->number};
+	const struct sock_address outside = {s->outside.ip_be, would_be.guest.port};
+	log_pretended(np, &would_be, s);
+	answer(np, m, &outside, PINHOLE_GRANTED);
+}
+
+static void open_door(struct natproxy *np, const struct inspect_subject *s,
+	const struct pinhole_request *r, const Nl__PinholeOpen *m)
+{
+	uint32_t ref;
+	enum pinhole_refusal why = pinhole_open(&np->pinholes, r, np->now_ns, &ref);
+	if (why != PINHOLE_GRANTED) {
+		refuse(np, s, m, why);
+		return;
+	}
+	struct pinhole *p = &np->pinholes.entry[ref];
+	p->parent = nat_session(&np->nat, s->session)->number;
+	p->outside.ip_be = s->outside.ip_be;
+	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : reserve_open(np, p);
+	if (why != PINHOLE_GRANTED) {
+		pinhole_take_back(&np->pinholes, ref);
+		refuse(np, s, m, why);
+		return;
+	}
+	const struct sock_address outside = p->outside;
+	log_granted(np, p, s);
+	answer(np, m, &outside, PINHOLE_GRANTED);
 }
 
 int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, struct chan_in *in)
 {
-	struct inspect_subject subject;
-	uint32_t ref;
-	if (!inspect_find(np, m->flow, &subject) || subject.flow->state != FLOW_RUNNING) {
+	struct inspect_subject s;
+	if (!inspect_find(np, m->flow, &s) || s.flow->state != FLOW_RUNNING) {
 		refuse_flowless(np, m);
 		return 0;
 	}
-	struct flow *f = subject.flow;
 	const struct pinhole_request r = {.flow = m->flow,
 		.token = m->token,
-		.listen = m->kind == NL__PINHOLE_KIND__TCP_LISTEN && !subject.observe,
-		.guest_ip_be = f->guest.ip_be,
+		.alg = s.alg,
+		.kind = (uint32_t)m->kind,
+		.guest_ip_be = s.guest.ip_be,
 		.guest_port = m->guest_port,
+		.control_port = s.guest.port,
+		.open = is_open_port(np, s.guest.ip_be, m),
 		.peer_ip_be = m->peer_ip_be,
-		.control_peer_ip_be = f->remote.ip_be,
+		.control_peer_ip_be = s.peer.ip_be,
 		.life_ms = m->lifetime_ms,
 		.latent = m->has_latent && m->latent};
-	const enum pinhole_refusal why = pinhole_open(&np->pinholes, &r, np->now_ns, &ref);
-	if (why != PINHOLE_GRANTED) {
-		refuse(np, f, m, why);
-		return 0;
-	}
-	struct pinhole *p = &np->pinholes.entry[ref];
-	p->parent = nat_session(&np->nat, f->sessions)->number;
-	if (!open_listener(np, f, ref)) {
-		pinhole_close(&np->pinholes, ref);
-		refuse(np, f, m, PINHOLE_NO_SOCKET);
-		return 0;
-	}
-	log_granted(np, p);
-	answer(np, f, m, p, PINHOLE_GRANTED);
+	if (s.observe)
+		pretend(np, &s, &r, m);
+	else
+		open_door(np, &s, &r, m);
 	return 0;
+}
+
+/* The door that alg names, or PINHOLE_NONE. */
+static uint32_t named(struct natproxy *np, uint32_t flow, uint32_t token)
+{
+	struct inspect_subject s;
+	return inspect_find(np, flow, &s) ? pinhole_find(&np->pinholes, flow, token) : PINHOLE_NONE;
 }
 
 int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, struct chan_in *in)
 {
-	struct inspect_subject subject;
-	const uint32_t ref = inspect_find(np, m->flow, &subject)
-				     ? pinhole_find(&np->pinholes, m->flow, m->token)
-				     : PINHOLE_NONE;
+	const uint32_t ref = named(np, m->flow, m->token);
 	if (!ref)
 		return 0;
 	log_end(np, &np->pinholes.entry[ref], "withdrawn");
@@ -196,12 +333,9 @@ int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, st
 
 int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct chan_in *in)
 {
-	struct inspect_subject subject;
-	const uint32_t ref = inspect_find(np, m->flow, &subject)
-				     ? pinhole_find(&np->pinholes, m->flow, m->token)
-				     : PINHOLE_NONE;
-	if (ref)
-		pinhole_arm(&np->pinholes, ref);
+	const uint32_t ref = named(np, m->flow, m->token);
+	if (ref && pinhole_arm(&np->pinholes, ref, np->now_ns))
+		log_armed(np, &np->pinholes.entry[ref]);
 	return 0;
 }
 
@@ -221,9 +355,56 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 			continue;
 		}
 		log_used(np, p, &peer);
+		tell_gone(np, p, true, false);
 		publish_announce(np, fd, &p->guest, &peer, 0);
 		shut(np, ref);
 		return;
+	}
+}
+
+bool expect_admits(const struct natproxy *np, const struct flow *f, const struct sock_address *peer)
+{
+	return np->pinholes.datagram && f->kind == FLOW_UDP &&
+	       pinhole_admits(&np->pinholes, &f->guest, peer->ip_be);
+}
+
+void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer)
+{
+	uint32_t ref;
+	f->awaited = false;
+	if (!expect_admits(np, f, peer))
+		return;
+	while ((ref = pinhole_admits(&np->pinholes, &f->guest, peer->ip_be)) &&
+		pinhole_use(&np->pinholes, ref)) {
+		log_used(np, &np->pinholes.entry[ref], peer);
+		tell_gone(np, &np->pinholes.entry[ref], true, false);
+	}
+}
+
+/* Whether an entry was used and none of its ports has a flow any more. */
+static bool has_served(struct natproxy *np, const struct pinhole *p)
+{
+	for (unsigned int i = 0; i < pinhole_ports(p); i++) {
+		const struct sock_address inside = pinhole_inside(p, i);
+		if (flow_at(np, &inside))
+			return false;
+	}
+	return p->used;
+}
+
+void expect_flow_over(struct natproxy *np, const struct flow *f)
+{
+	uint32_t ref = PINHOLE_NONE;
+	if (!np->pinholes.datagram)
+		return;
+	while ((ref = pinhole_at(&np->pinholes, &f->guest, ref))) {
+		const struct pinhole *p = &np->pinholes.entry[ref];
+		if (!has_served(np, p))
+			continue;
+		log_end(np, p, "its flow ended");
+		tell_gone(np, p, false, false);
+		shut(np, ref);
+		ref = PINHOLE_NONE; /* of the list nothing is known any more */
 	}
 }
 
@@ -240,8 +421,10 @@ void expect_timeout(struct natproxy *np)
 {
 	uint32_t ref;
 	while ((ref = pinhole_expired(&np->pinholes, np->now_ns))) {
-		np->pinholes.expired++;
-		log_end(np, &np->pinholes.entry[ref], "expired unused");
+		const struct pinhole *p = &np->pinholes.entry[ref];
+		np->pinholes.count[p->alg].expired++;
+		log_end(np, p, "expired unused");
+		tell_gone(np, p, false, true);
 		shut(np, ref);
 	}
 }

@@ -1,13 +1,21 @@
-/* Expectations with their sockets: what alg asks for, judged by pinhole.h, opened, used once,
- * closed, and logged. */
+/* Expectations with their sockets: what alg asks for, judged by pinhole.h, opened, used, closed, and
+ * logged. Those for datagrams have theirs in reserve.h or in the guest's flow. */
 #ifndef NATLOCK_NATPROXY_EXPECT_H
 #define NATLOCK_NATPROXY_EXPECT_H
 
 #include "natproxy.h"
 
-/* Somebody knocks at the door `ref`. */
+/* Somebody knocks at the listener of door `ref`. */
 void expect_ready(struct natproxy *np, uint32_t ref);
-/* Closes the doors of a control flow. */
+/* Whether a door lets this peer's datagrams in to the flow's guest endpoint. O(1), and next to
+ * nothing where there are no doors. */
+bool expect_admits(
+	const struct natproxy *np, const struct flow *f, const struct sock_address *peer);
+/* A datagram flow has a session with this far end now, whoever began: doors made for it are used. */
+void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer);
+/* A UDP flow is over: so are the doors that were used and have no other flow. */
+void expect_flow_over(struct natproxy *np, const struct flow *f);
+/* Closes the doors of a control flow, known by alg's number for it. */
 void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why);
 /* Closes the doors whose time is over. */
 void expect_timeout(struct natproxy *np);

@@ -11,9 +11,11 @@
 #include "burst.h"
 #include "dnstcp.h"
 #include "echo.h"
+#include "expect.h"
 #include "inspect_stream.h"
 #include "natproxy.h"
 #include "publish.h"
+#include "reserve.h"
 #include "session.h"
 #include "upload.h"
 
@@ -34,6 +36,39 @@ struct flow *flow_new(struct natproxy *np, uint32_t id, enum flow_kind kind)
 	return f;
 }
 
+static uint32_t *endpoint_head(struct natproxy *np, const struct sock_address *guest)
+{
+	const uint32_t words[2] = {guest->ip_be, guest->port};
+	return &np->endpoint_bucket[hash_sip(&np->key, words, sizeof(words)) &
+				    (NATPROXY_ENDPOINT_BUCKETS - 1)];
+}
+
+void flow_list(struct natproxy *np, struct flow *f)
+{
+	uint32_t *head = endpoint_head(np, &f->guest);
+	f->listed = true;
+	f->endpoint_next = *head;
+	*head = flow_index(f->id) + 1;
+}
+
+static void unlist(struct natproxy *np, struct flow *f)
+{
+	uint32_t *at = endpoint_head(np, &f->guest);
+	while (*at != flow_index(f->id) + 1)
+		at = &np->flow[*at - 1].endpoint_next;
+	*at = f->endpoint_next;
+	f->listed = false;
+}
+
+struct flow *flow_at(struct natproxy *np, const struct sock_address *guest)
+{
+	uint32_t i = *endpoint_head(np, guest);
+	while (i && (np->flow[i - 1].guest.ip_be != guest->ip_be ||
+			    np->flow[i - 1].guest.port != guest->port))
+		i = np->flow[i - 1].endpoint_next;
+	return i ? &np->flow[i - 1] : NULL;
+}
+
 void flow_free(struct flow *f)
 {
 	f->kind = FLOW_NONE;
@@ -49,7 +84,7 @@ static void close_socket(struct natproxy *np, struct flow *f, bool reset)
 		publish_detach(np, f);
 	else if (f->raw)
 		echo_close(np, f);
-	else
+	else if (!reserve_keep(np, f))
 		natproxy_close_fd(np, f->fd, reset);
 	if (f->charged)
 		portpick_release(&np->ports, f->kind == FLOW_TCP ? NAT_TCP : NAT_UDP, &f->guest,
@@ -64,6 +99,10 @@ void flow_stop(struct natproxy *np, struct flow *f, bool reset, const char *why)
 	if (f->kind != FLOW_TCP)
 		burst_stop(np, f);
 	inspect_stream_end(np, f);
+	if (f->listed) {
+		unlist(np, f);
+		expect_flow_over(np, f);
+	}
 	dnstcp_end(np, f);
 	upload_discard(np, f);
 	close_socket(np, f, reset);

@@ -62,6 +62,8 @@ struct flow {
 	bool dns : 1;		   /* TCP to the gateway's port 53; its socket is a server's */
 	bool charged : 1;	   /* holds a port mapping */
 	bool raw : 1; /* echo over the shared raw socket; outside.port: its identifier */
+	bool listed : 1;  /* UDP: flow_at finds it */
+	bool awaited : 1; /* came to be for a datagram at a door (reserve.h); no session yet */
 	int fd;			   /* -1 none */
 	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
 	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */
@@ -78,12 +80,17 @@ struct flow {
 	uint64_t credit, download_sent;	  /* offsets in the stream to the guest */
 	uint32_t pinned_bytes; /* capacity of own buffers that netstack holds for this flow */
 	uint32_t next[WORK_KINDS];
+	uint32_t endpoint_next; /* flow index + 1 */
 };
 
 /* The live flow of this id, or NULL when it is stale. Any input. */
 struct flow *flow_live(struct natproxy *np, uint32_t id);
 /* A cleared entry for a new id, or NULL when the entry is in use: the peer lies. */
 struct flow *flow_new(struct natproxy *np, uint32_t id, enum flow_kind kind);
+/* A UDP flow can be found by its guest's endpoint from now on, until flow_stop. */
+void flow_list(struct natproxy *np, struct flow *f);
+/* The running UDP flow of this endpoint, or NULL. */
+struct flow *flow_at(struct natproxy *np, const struct sock_address *guest);
 /* Forgets the entry. Socket, sessions, queue and inspection must be gone. */
 void flow_free(struct flow *f);
 /* Ends everything the flow holds outside: socket, sessions, queue, inspection. `why` goes to the

@@ -6,7 +6,8 @@
  *                                               └▶ alone: by reference                   ┘
  *
  * Filtering (RFC 4787 REQ-8) asks the session table: has this endpoint talked to that address, or
- * address and port? A published port and a guest that has an outside address of its own are open to all. An outside peer that passes gets a session of its own.
+ * address and port? A published port and a guest that has an outside address of its own are open to all, and a door
+ * of an ALG's is to its peer. An outside peer that passes gets a session of its own.
  *
  * Datagrams that lie next to each other in one batch, from one peer, with the same TTL and TOS, all
  * as long as the first (the last may be shorter), go on as one run: one descriptor, one frame to the
@@ -26,6 +27,7 @@
 
 #include "dgram.h"
 #include "download.h"
+#include "expect.h"
 #include "inspect_dgram.h"
 #include "refuse.h"
 #include "session.h"
@@ -85,9 +87,13 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
+	open = open || expect_admits(np, f, peer);
 	const bool is_new = open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer);
-	if (is_new)
+	if (is_new) {
 		session = open_incoming(np, f, shown);
+		if (session)
+			expect_met(np, f, peer);
+	}
 	/* no guest may begin with this computer, so what it may answer is noted */
 	if (session && (shown->ip_be != peer->ip_be || access_is_local(&np->access, peer->ip_be)))
 		nat_session(&np->nat, session)->real_ip_be = peer->ip_be;

@@ -76,6 +76,11 @@ static int send_flow_end(void *context, const Nl__FlowEnd *m)
 	return alg_send_flow_end(alg(context), m, NULL, 0);
 }
 
+static int send_pinhole_gone(void *context, const Nl__PinholeGone *m)
+{
+	return alg_send_pinhole_gone(alg(context), m, NULL, 0);
+}
+
 static void say_alg_silent(void *context)
 {
 	actor_incident(((struct shell *)context)->actor, EDGE_ALG, "it does not answer");
@@ -111,7 +116,7 @@ static int boot(void *opaque, struct actor *a, const Nl__ActorBoot *b)
 	const struct natproxy_setup setup = {
 		.shell = {self, say_security, say_diagnostic, send_uplink_state, send_alg_edge,
 			send_flow_inspect, send_flow_bytes, send_pinhole_answer, send_flow_end,
-			say_alg_silent, send_socket_wanted},
+			send_pinhole_gone, say_alg_silent, send_socket_wanted},
 		.sock = &self->sock,
 		.link = &a->link[EDGE_NETSTACK - 1],
 		.arena = &a->arena,

@@ -29,6 +29,7 @@
 #include "log.h"
 #include "publish.h"
 #include "relay.h"
+#include "reserve.h"
 #include "session.h"
 #include "sweep.h"
 #include "topology.h"
@@ -260,6 +261,7 @@ void natproxy_ready(struct natproxy *np, int fd, unsigned int events)
 	case OWNER_QUERY: dnsrelay_ready(np, o.index); return;
 	case OWNER_PUBLISH: publish_ready(np, o.index); return;
 	case OWNER_PINHOLE: expect_ready(np, o.index); return;
+	case OWNER_RESERVE: reserve_ready(np, o.index); return;
 	case OWNER_ECHO: echo_ready(np); return;
 	case OWNER_NONE: return;
 	}

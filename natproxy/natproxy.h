@@ -5,7 +5,7 @@
  *
  *      netstack ═ring═▶ natproxy_op_*   ┌ relay, upload, download   TCP ┐
  *               ◀═ring═ flow_pay        │ dgram, burst, gather UDP, echo ├─▶ sock.h
- *      alg ─────────── natproxy_on_* ───┤ inspect, expect           ALG  │
+ *      alg ─────────── natproxy_on_* ───┤ inspect, expect, reserve  ALG  │
  *      supervisor ──── natproxy_on_* ───┤ dns*          gateway's port 53│
  *                   configure, order    └ forward, publish  open ports ──┘
  *      pure: nat portpick access acl want pinhole edit dnsmsg dnscache dnslocal dnsnames dnsredir
@@ -54,6 +54,9 @@ enum {
 	NATPROXY_VRF_BYTES = 33,
 	NATPROXY_DEVICE_BYTES = 16, /* as the kernel's IFNAMSIZ */
 	NATPROXY_INCOMING = 256,    /* accepted connections that the guest has not answered */
+	NATPROXY_ENDPOINT_BUCKETS = 16384,
+	NATPROXY_RESERVED = 2 * PINHOLE_HUB_MAX, /* a door leads to two ports at most */
+	NATPROXY_RESERVED_BUCKETS = 4096,
 	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
@@ -73,6 +76,7 @@ struct natproxy_shell {
 	int (*flow_bytes)(void *context, const Nl__FlowBytes *m);
 	int (*pinhole_answer)(void *context, const Nl__PinholeAnswer *m);
 	int (*flow_end)(void *context, const Nl__FlowEnd *m);
+	int (*pinhole_gone)(void *context, const Nl__PinholeGone *m);
 	/* alg stays silent: the supervisor is to replace it */
 	void (*alg_silent)(void *context);
 	/* asks the supervisor for a socket that the kernel does not give us */
@@ -98,7 +102,7 @@ struct natproxy_setup {
 	const char *domain;	/* this computer's, or NULL */
 };
 
-enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO };
+enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO, OWNER_RESERVE };
 struct owner { /* who is told when a descriptor is ready */
 	uint8_t kind;
 	uint32_t index;
@@ -148,6 +152,14 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 	struct sock_address guest, peer;
 	uint64_t since_ns;
 	uint16_t rule; /* place of the published port + 1; 0: it came by a pinhole */
+};
+
+struct reserve { /* the outside socket of a guest endpoint that has a door and no flow */
+	struct sock_address guest, outside; /* guest.ip_be 0: free */
+	int fd;
+	bool charged;	   /* holds a port mapping */
+	uint64_t again_ns; /* netstack was asked for a flow, and will be again; 0 it was not */
+	uint32_t next;
 };
 
 enum refusal {
@@ -252,6 +264,9 @@ struct natproxy {
 	uint32_t fixed_count;
 	struct fixed fixed[NATPROXY_FIXED];
 	struct incoming incoming[NATPROXY_INCOMING];
+	uint32_t reserves, reserve_fresh, reserve_free, reserves_asked;
+	uint32_t reserve_bucket[NATPROXY_RESERVED_BUCKETS];
+	struct reserve reserve[NATPROXY_RESERVED + 1];
 	struct echo echo;
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
@@ -259,6 +274,7 @@ struct natproxy {
 	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */
 	struct upload_node node[ARENA_ID_COUNT][ARENA_MAX_IDS];
 	struct inspect *inspect; /* inspection.h */
+	uint32_t endpoint_bucket[NATPROXY_ENDPOINT_BUCKETS]; /* flow index + 1: flow_at */
 	struct flow flow[FLOW_MAX];
 };
 

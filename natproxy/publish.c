@@ -22,6 +22,7 @@
 #include "publish.h"
 #include "refuse.h"
 #include "relay.h"
+#include "reserve.h"
 
 enum { ACCEPTS = 16, UDP_TOKEN = 0x40000000 };
 static const uint64_t answer_ns = 30000000000, ask_again_ns = 5000000000;
@@ -167,25 +168,31 @@ static bool knocks(struct natproxy *np, const struct publish *p, struct sock_add
 	return false;
 }
 
-/* Asks netstack for a flow; the datagram stays in the socket until there is one. */
-static void ask_for_flow(struct natproxy *np, struct publish *p)
+uint32_t publish_ask(
+	struct natproxy *np, const struct sock_address *guest, const struct sock_address *peer)
 {
 	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_INCOMING};
+	np->last_token = (np->last_token + 1) % UDP_TOKEN;
+	d.pair = (struct ring_pair){.guest_ip_be = guest->ip_be,
+		.guest_port = guest->port,
+		.remote_ip_be = access_shown_as(&np->access, peer->ip_be),
+		.remote_port = peer->port,
+		.token = UDP_TOKEN | np->last_token,
+		.kind = DGRAM_UDP};
+	natproxy_tell(np, LINK_DATA, &d);
+	return d.pair.token;
+}
+
+/* The datagram stays in the socket until there is a flow. */
+static void ask_for_flow(struct natproxy *np, struct publish *p)
+{
 	struct sock_address peer;
 	if (!knocks(np, p, &peer))
 		return;
-	np->last_token = (np->last_token + 1) % UDP_TOKEN;
-	d.pair = (struct ring_pair){.guest_ip_be = p->to.ip_be,
-		.guest_port = p->to.port,
-		.remote_ip_be = access_shown_as(&np->access, peer.ip_be),
-		.remote_port = peer.port,
-		.token = UDP_TOKEN | np->last_token,
-		.kind = DGRAM_UDP};
 	sock_watch(np->sock, p->fd, 0);
-	p->token = d.pair.token;
 	p->asked_ns = np->now_ns;
 	natproxy_publish_due(np, p->asked_ns + ask_again_ns);
-	natproxy_tell(np, LINK_DATA, &d);
+	p->token = publish_ask(np, &p->to, &peer);
 }
 
 void publish_ready(struct natproxy *np, uint32_t i)
@@ -295,5 +302,6 @@ void publish_timeout(struct natproxy *np)
 	np->publish_due_ns = 0;
 	give_up_waiting(np);
 	ask_again(np);
+	reserve_timeout(np);
 	forward_timeout(np);
 }

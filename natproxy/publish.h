@@ -13,6 +13,10 @@ void publish_ready(struct natproxy *np, uint32_t i);
  * descriptor. `rule`: place of the published port + 1, 0 for a pinhole's. */
 void publish_announce(struct natproxy *np, int fd, const struct sock_address *guest,
 	const struct sock_address *peer, uint16_t rule);
+/* Asks netstack for a UDP flow of this guest endpoint, to which `peer` has sent something: the name
+ * under which it was asked, not 0. No answer may come. */
+uint32_t publish_ask(
+	struct natproxy *np, const struct sock_address *guest, const struct sock_address *peer);
 /* Lets a UDP flow whose guest endpoint is published use the published socket: true if so. */
 bool publish_attach(struct natproxy *np, struct flow *f);
 void publish_detach(struct natproxy *np, struct flow *f);

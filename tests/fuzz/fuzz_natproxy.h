@@ -102,6 +102,11 @@ static int on_end(void *context, const Nl__FlowEnd *m)
 	return 0;
 }
 
+static int on_gone(void *context, const Nl__PinholeGone *m)
+{
+	return 0;
+}
+
 /* What differs of a configuration from the one at boot. */
 enum { NAT_OFF = 1, NO_PORTS = 2, WITH_STATIC = 4, WITH_LIST = 8, WITH_DEVICE = 16 };
 
@@ -202,7 +207,7 @@ static void boot(void)
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	struct natproxy_setup s = {
 		.shell = {NULL, on_event, on_line, on_uplink, on_edge, on_inspect, on_bytes,
-			on_answer, on_end, on_alg_silent, on_wanted},
+			on_answer, on_end, on_gone, on_alg_silent, on_wanted},
 		.sock = &host,
 		.link = &inside,
 		.arena = &own,

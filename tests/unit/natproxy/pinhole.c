@@ -19,7 +19,8 @@ static struct pinhole_request wish(uint32_t flow, uint32_t token, uint32_t port)
 {
 	return (struct pinhole_request){.flow = flow,
 		.token = token,
-		.listen = true,
+		.alg = ALGS_FTP,
+		.kind = PINHOLE_TCP_LISTEN,
 		.guest_ip_be = GUEST,
 		.guest_port = port,
 		.control_peer_ip_be = PEER};
@@ -72,7 +73,7 @@ Test(pinhole, datagram_doors_are_not_ftps)
 {
 	struct pinholes *p = fresh();
 	struct pinhole_request r = wish(FLOW, 1, 2000);
-	r.listen = false;
+	r.kind = PINHOLE_UDP_ONE;
 	cr_assert_eq(ask(p, &r, 0), PINHOLE_BAD_KIND);
 	free(p);
 }
@@ -148,14 +149,14 @@ Test(pinhole, life_is_bounded_and_ends)
 	r = wish(FLOW + 1, 1, 2000);
 	r.life_ms = 5000;
 	pinhole_open(p, &r, second, &other);
-	cr_assert_eq(p->entry[ref].expires_ns, 61 * second);
+	cr_assert_eq(p->entry[ref].expires_ns, 31 * second);
 	cr_assert_eq(pinhole_deadline(p), 6 * second);
 	cr_assert_eq(pinhole_expired(p, 6 * second - 1), PINHOLE_NONE);
 	cr_assert_eq(pinhole_expired(p, 6 * second), other);
 	pinhole_close(p, other);
 	cr_assert_eq(pinhole_expired(p, 6 * second), PINHOLE_NONE);
-	cr_assert_eq(pinhole_deadline(p), 61 * second);
-	cr_assert_eq(pinhole_expired(p, 61 * second), ref);
+	cr_assert_eq(pinhole_deadline(p), 31 * second);
+	cr_assert_eq(pinhole_expired(p, 31 * second), ref);
 	free(p);
 }
 

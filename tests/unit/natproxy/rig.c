@@ -120,6 +120,16 @@ static int on_end(void *context, const Nl__FlowEnd *m)
 	return 0;
 }
 
+static int on_gone(void *context, const Nl__PinholeGone *m)
+{
+	struct rig *r = context;
+	r->gone++;
+	r->gone_used += m->used;
+	r->gone_expired += m->expired;
+	r->gone_token = m->token;
+	return 0;
+}
+
 static void on_alg_silent(void *context)
 {
 	((struct rig *)context)->alg_silent++;
@@ -309,7 +319,7 @@ struct rig *rig_new(const struct rig_options *o)
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);
 	struct natproxy_setup s = {.shell = {r, on_event, on_line, on_uplink, on_edge, on_inspect,
-					   on_bytes, on_answer, on_end, on_alg_silent, on_wanted},
+					   on_bytes, on_answer, on_end, on_gone, on_alg_silent, on_wanted},
 		.sock = &r->sock,
 		.link = &r->inside,
 		.arena = &r->arena,

@@ -1,0 +1,87 @@
+/*
+ * Theory of operation. Two tables. A row grants what its protocol needs and nothing beside it; an
+ * ALG without a row has only zeros, which grant nothing.
+ */
+#include "pinhole_rules.h"
+
+#include <stddef.h>
+
+enum {
+	PRIVILEGED = 1024,
+	RESERVED_FIRST = 512, /* below it rresvport() of the BSDs does not go */
+};
+
+static const struct pinhole_rule rules[ALGS_COUNT] = {
+	/* RFC 959 3.2: one data connection at a time, announced right before it is made. */
+	[ALGS_FTP] = {.kinds = 1 << PINHOLE_TCP_LISTEN,
+		.port_first = PRIVILEGED,
+		.pending = 1,
+		.total = 1,
+		.life_ms = 30000},
+	/* RFC 1350 4: the server answers from a new port to the one that the request came from. */
+	[ALGS_TFTP] = {.kinds = 1 << PINHOLE_UDP_ONE,
+		.own_port = true,
+		.port_first = PRIVILEGED,
+		.pending = 1,
+		.total = 1,
+		.life_ms = 30000},
+	/* rcmd(3): one connection for stderr, to a port that only root could have bound; rexec's is any. */
+	[ALGS_RCMD] = {.kinds = 1 << PINHOLE_TCP_LISTEN,
+		.port_first = RESERVED_FIRST,
+		.pending = 1,
+		.total = 1,
+		.life_ms = 30000},
+	/* RFC 2326 12.39: two wishes a SETUP, one SETUP a stream; a presentation has several of them. */
+	[ALGS_RTSP] = {.kinds = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.port_first = PRIVILEGED,
+		.pending = 16,
+		.total = 64,
+		.life_ms = 60000},
+	/* dns, netbios and ldap only rewrite what is said. */
+};
+
+/* Inclusive. */
+static const struct {
+	uint16_t first, last;
+} denied_ports[] = {
+	{1719, 1720},
+	{2049, 2049},
+	{3306, 3306},
+	{3389, 3389},
+	{5060, 5061},
+	{5432, 5432},
+	{5900, 5900},
+	{6000, 6063},
+	{6566, 6566},
+	{8080, 8080},
+	{10080, 10080},
+};
+
+const struct pinhole_rule *pinhole_rule(enum algs_id alg)
+{
+	return &rules[alg];
+}
+
+const char *pinhole_kind_text(enum pinhole_kind kind)
+{
+	static const char *const text[PINHOLE_KINDS] = {[PINHOLE_TCP_LISTEN] = "TCP listener",
+		[PINHOLE_UDP_ONE] = "UDP port",
+		[PINHOLE_UDP_PAIR] = "UDP pair"};
+	return text[kind];
+}
+
+const char *pinhole_kind_name(enum pinhole_kind kind)
+{
+	static const char *const name[PINHOLE_KINDS] = {[PINHOLE_TCP_LISTEN] = "tcp-listen",
+		[PINHOLE_UDP_ONE] = "udp",
+		[PINHOLE_UDP_PAIR] = "udp-pair"};
+	return name[kind];
+}
+
+bool pinhole_port_denied(uint32_t port)
+{
+	for (size_t i = 0; i < sizeof(denied_ports) / sizeof(denied_ports[0]); i++)
+		if (port >= denied_ports[i].first && port <= denied_ports[i].last)
+			return true;
+	return port > UINT16_MAX;
+}

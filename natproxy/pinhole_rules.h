@@ -1,0 +1,41 @@
+/*
+ * What each ALG may ask for at most, whatever alg says: one row an ALG. Pure.
+ */
+#ifndef NATLOCK_NATPROXY_PINHOLE_RULES_H
+#define NATLOCK_NATPROXY_PINHOLE_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "algs.h"
+
+/*
+ * TCP_LISTEN  one connection of the peer to the guest's port
+ * UDP_ONE     the peer's datagrams, from whatever port of it, to the guest's port
+ * UDP_PAIR    the same for an even port and the odd one behind it (RTP and RTCP, RFC 3550 11)
+ */
+enum pinhole_kind { PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR, PINHOLE_KINDS };
+
+struct pinhole_rule {
+	uint8_t kinds;	     /* bit set, 1 << enum pinhole_kind; 0: this ALG opens nothing */
+	bool own_port;	     /* the inside port must be the one from which the flow itself speaks */
+	uint16_t port_first; /* lowest inside port */
+	uint16_t pending;    /* that nobody has used yet, a control flow */
+	uint16_t total;	     /* a control flow, at a time */
+	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */
+};
+
+/* Never NULL. */
+const struct pinhole_rule *pinhole_rule(enum algs_id alg);
+/* "TCP listener", "UDP port", "UDP pair": for people; and "tcp-listen", "udp", "udp-pair": for tables. */
+const char *pinhole_kind_text(enum pinhole_kind kind);
+const char *pinhole_kind_name(enum pinhole_kind kind);
+
+/*
+ * Whether no ALG gets a door to this port: above 65535, or a service that an attack from within a
+ * browser would like to reach through a helper (NAT Slipstreaming). Ports below 1024 are the rows'
+ * business.
+ */
+bool pinhole_port_denied(uint32_t port);
+
+#endif
