@@ -35,6 +35,7 @@ const struct kind kinds[VERB_KINDS] = {
 	[VERB_ALG] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
 	[VERB_ADD] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
 	[VERB_REMOVE] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
+	[VERB_GATEWAYS] = {gateways_run, .may_watch = true},
 	[VERB_EVENTS] = {events_run, PREPARE_FILTER},
 	[VERB_METRICS] = {metrics_run, .shape = SHAPE_OWN, .may_watch = true},
 	[VERB_EXPORT] = {export_run, .shape = SHAPE_OWN},

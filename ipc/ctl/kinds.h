@@ -51,6 +51,8 @@ int request_run_changes(struct ctl *ctl, struct failure *f);
 /* order.c */
 int order_run_release(struct ctl *ctl, struct failure *f);
 int order_run_flush(struct ctl *ctl, struct failure *f);
+/* gateways.c */
+int gateways_run(struct ctl *ctl, struct failure *f);
 /* events.c, metrics.c, export.c */
 int events_run(struct ctl *ctl, struct failure *f);
 int metrics_run(struct ctl *ctl, struct failure *f);

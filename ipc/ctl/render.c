@@ -193,15 +193,21 @@ static bool print_for_programs(
 	return false;
 }
 
-void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
+void render_table(const struct render *r, const struct verb *verb, const struct column *columns,
+	const struct rows *rows)
 {
 	if (print_for_programs(r, verb, rows))
 		return;
 	if (r->format == FORMAT_CONNTRACK)
 		conntrack_print(r->out, rows);
 	else
-		render_columns(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
+		render_columns(r->out, columns, rows, r->format == FORMAT_WIDE);
 	render_summary(r, verb, rows->count);
+}
+
+void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
+{
+	render_table(r, verb, columns_of(verb->topic), rows);
 }
 
 /* Whether `name` is one of the words of the list. */
