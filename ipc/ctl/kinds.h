@@ -11,6 +11,7 @@ enum prepare {
 	PREPARE_FILE,
 	PREPARE_AUDIT,	/* checked here; main.c does the rest */
 	PREPARE_EXPORT,
+	PREPARE_REPLAY,
 	PREPARE_COMPLETION, /* these three end natlockctl */
 	PREPARE_DOCTOR,
 	PREPARE_HELP,

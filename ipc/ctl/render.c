@@ -210,6 +210,23 @@ void render_rows(const struct render *r, const struct verb *verb, const struct r
 	render_table(r, verb, columns_of(verb->topic), rows);
 }
 
+void render_with_totals(const struct render *r, const struct verb *verb,
+	const struct column *columns, const struct rows *rows, const struct rows *totals)
+{
+	if (r->format == FORMAT_JSON) {
+		open_json(r, verb->schema);
+		print_items(r, "items", rows);
+		print_items(r, "totals", totals);
+		fprintf(r->out, ",\"count\":%zu}\n", rows->count);
+		return;
+	}
+	render_table(r, verb, columns, rows);
+	if (r->format != FORMAT_TABLE && r->format != FORMAT_WIDE)
+		return;
+	fputc('\n', r->out);
+	render_columns(r->out, columns_of(verb->topic), totals, r->format == FORMAT_WIDE);
+}
+
 /* Whether `name` is one of the words of the list. */
 static bool is_listed(const char *list, const char *name)
 {

@@ -124,6 +124,9 @@ const struct verb verbs[] = {
 	{"alg stats", TAKES("[NAME]", 0, 1), .kind = VERB_GATEWAYS, TOPIC(ALG_STATS),
 		JSON("alg.stats"), COUNTS("gateway", "gateways"),
 		.help = "what each application-level gateway has seen and done"},
+	{"alg test", TAKES("NAME FILE", 2, 2), .kind = VERB_ALG_TEST, TOPIC(ALG_STATS),
+		JSON("alg.test"), COUNTS("event", "events"),
+		.help = "what a gateway would do with the traffic of a capture (pcap, pcapng)"},
 	{"config show", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "",
 		JSON("config.show"), .help = "the configuration that runs"},
 	{"config diff", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(CHANGED), .key = "",
@@ -273,7 +276,7 @@ void verb_help(FILE *out)
 
 	fputs("usage: natlockctl [--hub H] [--api PATH] [-o ", out);
 	help_formats(out);
-	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n\n",
+	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n       natlockctl [--guest IP] [--outside IP] [--map IN=OUT]... [--port N,...] [--write]\n                  alg test NAME FILE\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words,
