@@ -25,8 +25,8 @@
 #include "table.h"
 
 enum {
-	FLOWS = 2048, /* more than natproxy has under inspection, TCP and UDP together */
-	BUCKETS = 4096,
+	FLOWS = 1024, /* as many as natproxy has under inspection, TCP and UDP together */
+	BUCKETS = 2048,
 	NONE = 0xffff,
 	NOTE_NS = 1000000000,
 	WHY_BYTES = 64,
@@ -56,9 +56,9 @@ struct alg {
 
 static uint16_t *bucket_of(struct alg *self, uint32_t number)
 {
-	return &self->bucket[number * 2654435761u >> 20];
+	return &self->bucket[number * 2654435761u >> 21];
 }
-_Static_assert(BUCKETS == 1 << 12, "bucket_of keeps 12 bits");
+_Static_assert(BUCKETS == 1 << 11, "bucket_of keeps 11 bits");
 
 static struct stats_alg *stats_of(struct alg *self, const struct flow *f)
 {
