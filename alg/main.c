@@ -16,15 +16,21 @@
 #include <string.h>
 
 #include "actor.h"
-#include "algs_config.h"
 #include "alg_dispatch.h"
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
+#include "stats.h"
 #include "stream.h"
 #include "table.h"
 
-enum { FLOWS = 1024, BUCKETS = 2048, NONE = 0xffff, NOTE_NS = 1000000000, WHY_BYTES = 64 };
+enum {
+	FLOWS = 1024, /* as many as natproxy has under inspection, TCP and UDP together */
+	BUCKETS = 2048,
+	NONE = 0xffff,
+	NOTE_NS = 1000000000,
+	WHY_BYTES = 64,
+};
 
 struct flow {
 	uint32_t number;
@@ -34,18 +40,13 @@ struct flow {
 	struct stream_flow stream;
 };
 
-struct counters {
-	uint64_t flows, messages, edits, granted, refused, expired, gave_up;
-};
-
 struct alg {
 	struct actor *actor;
 	uint32_t generation;
 	bool edge_ready;
 	uint32_t segment_max;
-	bool enabled[ALGS_COUNT];
 	struct maps maps;
-	struct counters counters[TABLE_ROWS];
+	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
 	struct flow flow[FLOWS];
@@ -59,6 +60,11 @@ static uint16_t *bucket_of(struct alg *self, uint32_t number)
 }
 _Static_assert(BUCKETS == 1 << 11, "bucket_of keeps 11 bits");
 
+static struct stats_alg *stats_of(struct alg *self, const struct flow *f)
+{
+	return &self->stats.alg[table_rows[f->row]->alg];
+}
+
 static struct flow *find(struct alg *self, uint32_t number)
 {
 	uint16_t i = *bucket_of(self, number);
@@ -67,7 +73,7 @@ static struct flow *find(struct alg *self, uint32_t number)
 	return i == NONE ? NULL : &self->flow[i];
 }
 
-static struct flow *add(struct alg *self, uint32_t number)
+static struct flow *add(struct alg *self, uint32_t number, uint8_t row)
 {
 	uint16_t i = self->free, *bucket = bucket_of(self, number);
 	if (i == NONE)
@@ -76,8 +82,11 @@ static struct flow *add(struct alg *self, uint32_t number)
 	self->free = f->next;
 	f->number = number;
 	f->used = true;
+	f->row = row;
 	f->next = *bucket;
 	*bucket = i;
+	stats_of(self, f)->flows++;
+	stats_of(self, f)->open++;
 	return f;
 }
 
@@ -88,6 +97,7 @@ static void forget(struct alg *self, struct flow *f)
 		link = &self->flow[*link].next;
 	*link = f->next;
 	stream_end(&self->pool, &f->stream);
+	stats_of(self, f)->open--;
 	f->used = false;
 	f->next = self->free;
 	self->free = i;
@@ -141,10 +151,12 @@ static void send_give_up(struct alg *self, uint32_t number, bool violation, cons
 
 static void give_up(struct alg *self, struct flow *f, bool violation, const char *why)
 {
-	self->counters[f->row].gave_up++;
 	if (violation) {
+		stats_of(self, f)->violations++;
 		drop_count(&self->actor->drops, DROP_ALG_BAD);
 		note(self, f, "not inspected any more", why);
+	} else {
+		stats_of(self, f)->gave_up++;
 	}
 	send_give_up(self, f->number, violation, why);
 	forget(self, f);
@@ -226,8 +238,8 @@ static void send_act(struct alg *self, const struct flow *f, const struct alg_ac
 static bool send_out(struct alg *self, struct flow *f)
 {
 	const struct stream_out *out = &self->out;
-	self->counters[f->row].messages += out->messages;
-	self->counters[f->row].edits += out->edit_count;
+	stats_of(self, f)->messages += out->messages;
+	stats_of(self, f)->edits += out->edit_count;
 	for (unsigned int i = 0; i < out->act_count; i++)
 		send_act(self, f, &out->act[i]);
 	if (out->verdict)
@@ -278,11 +290,11 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 	struct flow *f = find(self, m->flow);
 	if (f)
 		forget(self, f);
-	if (row < 0 || !self->enabled[alg]) {
+	if (row < 0 || !self->stats.alg[alg].enabled) {
 		send_give_up(self, m->flow, false, "no such protocol is switched on");
 		return 0;
 	}
-	f = add(self, m->flow);
+	f = add(self, m->flow, (uint8_t)row);
 	if (!f) {
 		send_give_up(self, m->flow, false, "too many flows under inspection");
 		return 0;
@@ -299,8 +311,6 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.vrf = maps_vrf(&self->maps, m->vrf),
 		.maps = &self->maps,
 	};
-	f->row = (uint8_t)row;
-	self->counters[row].flows++;
 	stream_begin(&f->stream, table_rows[row], &view,
 		m->segment_max ? m->segment_max : self->segment_max);
 	return 0;
@@ -318,6 +328,7 @@ int alg_on_flow_bytes(struct alg *self, const Nl__FlowBytes *m, struct chan_in *
 		&self->pool, &f->stream, from, m->at, m->bytes.data, m->bytes.len, m->fin);
 	if (error == -EPROTO)
 		return error;
+	stats_of(self, f)->bytes += m->bytes.len;
 	if (error)
 		give_up(self, f, true, "too much is waiting");
 	else
@@ -334,9 +345,9 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 		return -EPROTO;
 	const struct alg_grant grant = {m->outside_ip_be, (uint16_t)m->outside_port};
 	if (m->granted) {
-		self->counters[f->row].granted++;
+		stats_of(self, f)->granted++;
 	} else {
-		self->counters[f->row].refused++;
+		stats_of(self, f)->refused++;
 		drop_count(&self->actor->drops, DROP_PINHOLE_REFUSED);
 		note(self, f, "pinhole refused", m->why ? m->why : "no reason given");
 	}
@@ -351,8 +362,10 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 int alg_on_pinhole_gone(struct alg *self, const Nl__PinholeGone *m, struct chan_in *in)
 {
 	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
-	if (f)
-		self->counters[f->row].expired += m->expired;
+	if (f) {
+		stats_of(self, f)->used += m->used;
+		stats_of(self, f)->expired += m->expired;
+	}
 	return 0;
 }
 
@@ -380,12 +393,19 @@ static int read_hub(struct alg *self, const Nl__Hub *hub)
 {
 	if (!hub || !hub->alg)
 		return -EINVAL;
-	for (int i = 0; i < ALGS_COUNT; i++) {
-		const Nl__AlgSwitch *s = algs_switch(hub->alg, (enum algs_id)i);
-		self->enabled[i] = s && (!s->has_enable || s->enable);
-	}
+	stats_configure(&self->stats, hub->alg);
 	read_maps(&self->maps, hub->nat);
 	return 0;
+}
+
+/* VRFs are numbered anew: each flow keeps the one that it has by name. */
+static void keep_vrfs(struct alg *self, const struct maps *before)
+{
+	for (size_t i = 0; i < FLOWS; i++) {
+		struct alg_flow *view = &self->flow[i].stream.view;
+		if (self->flow[i].used && view->vrf < before->vrf_count)
+			view->vrf = maps_vrf(&self->maps, before->vrf[view->vrf]);
+	}
 }
 
 static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
@@ -406,7 +426,12 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 /* Flows under inspection go on as they began; segment_max is Boot's, as buffers are made for it. */
 static int alg_configure(void *opaque, const Nl__ActorConfigure *m)
 {
-	return read_hub(opaque, m->hub);
+	struct alg *self = opaque;
+	const struct maps before = self->maps;
+	const int error = read_hub(self, m->hub);
+	if (!error)
+		keep_vrfs(self, &before);
+	return error;
 }
 
 static int alg_on_record(void *opaque, int edge, struct chan_in *in)
@@ -420,22 +445,9 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	struct alg *self = opaque;
 	if (topic != NL__TOPIC__ALG_STATS)
 		return 0;
-	for (; cursor < TABLE_ROWS; cursor++) {
-		const struct counters *c = &self->counters[cursor];
-		char name[16] = "";
-		Nl__AlgRow row = NL__ALG_ROW__INIT;
-		strncpy(name, table_rows[cursor]->name, sizeof(name) - 1);
-		row.alg = name;
-		row.process = self->actor->name;
-		row.has_enabled = row.has_flows = row.has_messages = row.has_edits = true;
-		row.has_granted = row.has_refused = row.has_gave_up = true;
-		row.enabled = self->enabled[table_rows[cursor]->alg];
-		row.flows = c->flows;
-		row.messages = c->messages;
-		row.edits = c->edits;
-		row.granted = c->granted;
-		row.refused = c->refused;
-		row.gave_up = c->gave_up;
+	for (; cursor < STATS_ROWS; cursor++) {
+		Nl__AlgRow row;
+		stats_row(&self->stats.alg[cursor], self->actor->name, &row);
 		if (!actor_row(self->actor, &row.base))
 			return cursor;
 	}

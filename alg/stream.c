@@ -237,6 +237,7 @@ static void run(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 	struct stream_side *s = &f->side[from];
 	uint32_t length;
 	bool on = !s->wishes.count && !out->give_up;
+	out->direction = from;
 	while (on) {
 		const uint8_t *message =
 			s->buffer ? pool_ptr(p, s->buffer) + passed : (const uint8_t *)"";
@@ -251,7 +252,6 @@ static void run(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 	}
 	if (passed || out->edit_count) {
 		out->verdict = true;
-		out->direction = from;
 		out->until = s->at + passed;
 		discard(p, s, passed);
 	}

@@ -38,6 +38,9 @@ const struct alias aliases[] = {
 	{"ip nat inside source static L G vrf V", "nat static add L G vrf V", FORMAT_TABLE},
 	{"no ip nat inside source static L G", "nat static del L G", FORMAT_TABLE},
 	{"no ip nat inside source static L G vrf V", "nat static del L G vrf V", FORMAT_TABLE},
+	{"show platform hardware qfp feature alg statistics", "alg stats", FORMAT_TABLE},
+	{"show platform hardware qfp active feature alg statistics", "alg stats", FORMAT_TABLE},
+	{"show platform hardware qfp standby feature alg statistics", "alg stats", FORMAT_TABLE},
 	{"show ip dhcp binding", "dhcp table", FORMAT_TABLE},
 	{"show version", "version", FORMAT_TABLE},
 };

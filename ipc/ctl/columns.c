@@ -101,15 +101,27 @@ static const struct column drop_columns[] = {
 	{0},
 };
 static const struct column alg_columns[] = {
-	{"PROCESS", "process", NULL, CELL_PLAIN, false},
 	{"ALG", "alg", NULL, CELL_PLAIN, false},
-	{"ENABLED", "enabled", NULL, CELL_PLAIN, false},
 	{"FLOWS", "flows", NULL, CELL_PLAIN, false},
 	{"MESSAGES", "messages", NULL, CELL_PLAIN, false},
+	{"BYTES", "bytes", NULL, CELL_BYTES, false},
 	{"EDITS", "edits", NULL, CELL_PLAIN, false},
 	{"GRANTED", "granted", NULL, CELL_PLAIN, false},
 	{"REFUSED", "refused", NULL, CELL_PLAIN, false},
+	{"USED", "used", NULL, CELL_PLAIN, false},
+	{"EXPIRED", "expired", NULL, CELL_PLAIN, false},
+	{"VIOLATIONS", "violations", NULL, CELL_PLAIN, false},
 	{"GAVE UP", "gave_up", NULL, CELL_PLAIN, false},
+	{0},
+};
+static const struct column alg_settings_columns[] = {
+	{"ALG", "alg", NULL, CELL_PLAIN, false},
+	{"ENABLED", "enabled", NULL, CELL_PLAIN, false},
+	{"MODE", "mode", NULL, CELL_PLAIN, false},
+	{"PORTS", "ports", NULL, CELL_PLAIN, false},
+	{"STRICT", "strict", NULL, CELL_PLAIN, false},
+	{"LISTS", "lists", NULL, CELL_PLAIN, false},
+	{"FLOWS", "open", NULL, CELL_PLAIN, false},
 	{0},
 };
 static const struct column event_columns[] = {
@@ -148,6 +160,11 @@ const struct column *columns_of(Nl__Topic topic)
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}
 	return no_columns;
+}
+
+const struct column *columns_alg_settings(void)
+{
+	return alg_settings_columns;
 }
 
 const char *column_span(uint64_t ms, char *out)

@@ -30,6 +30,8 @@ enum { CELL_BYTES_MAX = 160, CELL_NARROW = 40 };
 
 /* The columns of a topic's table; an empty list for STATUS, which has a form of its own. */
 const struct column *columns_of(Nl__Topic topic);
+/* The columns of ALG_STATS that tell how an application-level gateway is switched. */
+const struct column *columns_alg_settings(void);
 /* The text of one cell, printable ASCII, at most CELL_NARROW bytes unless wide; "-" when there is
  * nothing. */
 const char *column_text(

@@ -35,6 +35,7 @@ const struct kind kinds[VERB_KINDS] = {
 	[VERB_ALG] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
 	[VERB_ADD] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
 	[VERB_REMOVE] = {request_run_changes, PREPARE_CHANGES, SHAPE_TEXT, .may_save = true},
+	[VERB_GATEWAYS] = {gateways_run, .may_watch = true},
 	[VERB_EVENTS] = {events_run, PREPARE_FILTER},
 	[VERB_METRICS] = {metrics_run, .shape = SHAPE_OWN, .may_watch = true},
 	[VERB_EXPORT] = {export_run, .shape = SHAPE_OWN},
@@ -42,6 +43,7 @@ const struct kind kinds[VERB_KINDS] = {
 	[VERB_DOCTOR] = {NULL, PREPARE_DOCTOR, SHAPE_OWN},
 	[VERB_HELP] = {NULL, PREPARE_HELP, SHAPE_OWN},
 	[VERB_IMPORT] = {NULL, .shape = SHAPE_OWN},
+	[VERB_ALG_TEST] = {NULL, PREPARE_REPLAY},
 	[VERB_AUDIT] = {NULL, PREPARE_AUDIT},
 	[VERB_DECLARED] = {NULL, PREPARE_EXPORT},
 };

@@ -12,6 +12,13 @@
 
 enum { CTL_WORDS_MAX = PHRASE_WORDS, CTL_GO_ON = -1 };
 
+/* Options of alg test, as they were typed. */
+struct ctl_replay {
+	const char *guest, *outside, *port, *map[16];
+	size_t maps;
+	bool write;
+};
+
 struct ctl {
 	FILE *out, *err;  /* data; summaries and errors */
 	bool is_terminal; /* `out` is one: --watch may clear it */
@@ -20,6 +27,7 @@ struct ctl {
 	const char *hub, *api, *vrf, *drain_for;
 	bool save, probe;
 	int watch_ms; /* 0: once */
+	struct ctl_replay replay;
 	/* what was typed, as our own words, and what they mean */
 	struct phrase phrase;
 	const struct verb *verb;

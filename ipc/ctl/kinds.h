@@ -11,6 +11,7 @@ enum prepare {
 	PREPARE_FILE,
 	PREPARE_AUDIT,	/* checked here; main.c does the rest */
 	PREPARE_EXPORT,
+	PREPARE_REPLAY,
 	PREPARE_COMPLETION, /* these three end natlockctl */
 	PREPARE_DOCTOR,
 	PREPARE_HELP,
@@ -51,6 +52,8 @@ int request_run_changes(struct ctl *ctl, struct failure *f);
 /* order.c */
 int order_run_release(struct ctl *ctl, struct failure *f);
 int order_run_flush(struct ctl *ctl, struct failure *f);
+/* gateways.c */
+int gateways_run(struct ctl *ctl, struct failure *f);
 /* events.c, metrics.c, export.c */
 int events_run(struct ctl *ctl, struct failure *f);
 int metrics_run(struct ctl *ctl, struct failure *f);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alg_test.h"
 #include "audit.h"
 #include "ctl.h"
 #include "import.h"
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 		code = import_command(ctl.argument[0], stdout, stderr, &f);
 		return finish(&ctl, code, &f);
 	}
+	if (ctl.verb->kind == VERB_ALG_TEST)
+		return finish(&ctl, alg_test_command(&ctl, &f), &f);
 	if (ctl.verb->kind == VERB_AUDIT || ctl.verb->kind == VERB_DECLARED) {
 		audit_command(&ctl, &f);
 		return ctl_fail(&ctl, &f);

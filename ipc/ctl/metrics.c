@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "gateways.h"
 #include "kinds.h"
 #include "metrics.h"
 
@@ -62,6 +63,29 @@ static const struct family families[] = {
 		NL__TOPIC__SESSIONS, "dropped", 1, {{"hub", NULL}, {"session", "session"}}},
 	{"natlock_drops_total", "counter", "Input that was dropped, by reason.", NL__TOPIC__DROPS,
 		"count", 1, {{"hub", NULL}, {"process", "process"}, {"reason", "reason"}}},
+	{"natlock_alg_flows", "gauge", "Flows under inspection by an application-level gateway.",
+		NL__TOPIC__ALG_STATS, "open", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_flows_total", "counter", "Flows that came under inspection.",
+		NL__TOPIC__ALG_STATS, "flows", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_messages_total", "counter", "Messages read.", NL__TOPIC__ALG_STATS,
+		"messages", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_bytes_total", "counter", "Bytes read.", NL__TOPIC__ALG_STATS, "bytes", 1,
+		{{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_edits_total", "counter", "Places changed in messages.", NL__TOPIC__ALG_STATS,
+		"edits", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_violations_total", "counter", "Messages that were not the protocol's.",
+		NL__TOPIC__ALG_STATS, "violations", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_gave_up_total", "counter", "Flows not inspected any more for other reasons.",
+		NL__TOPIC__ALG_STATS, "gave_up", 1, {{"hub", NULL}, {"alg", "alg"}}},
+	{"natlock_alg_wishes_total", "counter",
+		"Pinholes that were wished for, by what became of them.", NL__TOPIC__ALG_STATS,
+		"granted", 1, {{"hub", NULL}, {"alg", "alg"}, {"result", "\"granted\""}}},
+	{"natlock_alg_wishes_total", "counter", "", NL__TOPIC__ALG_STATS, "refused", 1,
+		{{"hub", NULL}, {"alg", "alg"}, {"result", "\"refused\""}}},
+	{"natlock_alg_wishes_total", "counter", "", NL__TOPIC__ALG_STATS, "used", 1,
+		{{"hub", NULL}, {"alg", "alg"}, {"result", "\"used\""}}},
+	{"natlock_alg_wishes_total", "counter", "", NL__TOPIC__ALG_STATS, "expired", 1,
+		{{"hub", NULL}, {"alg", "alg"}, {"result", "\"expired\""}}},
 };
 enum { FAMILIES = sizeof(families) / sizeof(families[0]) };
 
@@ -153,6 +177,10 @@ int metrics_run(struct ctl *ctl, struct failure *f)
 		code = add_table(ctl, NL__TOPIC__SESSIONS, hub, tables, &count, f);
 		if (code == CTL_OK)
 			code = add_table(ctl, NL__TOPIC__DROPS, hub, tables, &count, f);
+		if (code == CTL_OK)
+			code = add_table(ctl, NL__TOPIC__ALG_STATS, hub, tables, &count, f);
+		if (code == CTL_OK)
+			gateways_merge(&tables[count - 1].rows);
 	}
 	if (code == CTL_OK)
 		metrics_print(ctl->out, tables, count);

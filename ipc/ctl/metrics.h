@@ -6,7 +6,7 @@
 
 #include "rows.h"
 
-enum { METRICS_HUBS = 64, METRICS_TABLES = 3 + 2 * METRICS_HUBS };
+enum { METRICS_HUBS = 64, METRICS_TABLES = 3 + 3 * METRICS_HUBS };
 
 struct metrics_table {
 	Nl__Topic topic;

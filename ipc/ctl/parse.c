@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "alg_test.h"
 #include "alias.h"
 #include "completion.h"
 #include "config.pb-c.h"
@@ -109,6 +110,40 @@ static int set_probe(struct ctl *ctl, const char *value)
 	return CTL_GO_ON;
 }
 
+static int set_guest(struct ctl *ctl, const char *value)
+{
+	ctl->replay.guest = value;
+	return CTL_GO_ON;
+}
+
+static int set_outside(struct ctl *ctl, const char *value)
+{
+	ctl->replay.outside = value;
+	return CTL_GO_ON;
+}
+
+static int set_port(struct ctl *ctl, const char *value)
+{
+	ctl->replay.port = value;
+	return CTL_GO_ON;
+}
+
+static int add_map(struct ctl *ctl, const char *value)
+{
+	struct ctl_replay *replay = &ctl->replay;
+
+	if (replay->maps == sizeof(replay->map) / sizeof(replay->map[0]))
+		return usage(ctl, NULL, "too many of --map: \"%s\"", value);
+	replay->map[replay->maps++] = value;
+	return CTL_GO_ON;
+}
+
+static int set_write(struct ctl *ctl, const char *value)
+{
+	ctl->replay.write = true;
+	return CTL_GO_ON;
+}
+
 static int set_json(struct ctl *ctl, const char *value)
 {
 	ctl->format = FORMAT_JSON;
@@ -139,6 +174,11 @@ static const struct option {
 	{"--watch", true, set_watch},
 	{"--vrf", true, set_vrf},
 	{"--for", true, set_drain},
+	{"--guest", true, set_guest},
+	{"--outside", true, set_outside},
+	{"--map", true, add_map},
+	{"--port", true, set_port},
+	{"--write", false, set_write},
 	{"--save", false, set_save},
 	{"--probe", false, set_probe},
 	{"--json", false, set_json},
@@ -234,6 +274,11 @@ static int check_format(const struct ctl *ctl)
 	return CTL_GO_ON;
 }
 
+static bool is_replay(const struct ctl_replay *r)
+{
+	return r->guest != NULL || r->outside != NULL || r->port != NULL || r->maps > 0 || r->write;
+}
+
 /* Whether the options fit the command. */
 static int check_options(const struct ctl *ctl)
 {
@@ -251,6 +296,9 @@ static int check_options(const struct ctl *ctl)
 			"--probe has no meaning for \"%s\"", words);
 	if (ctl->drain_for != NULL && ctl->verb->kind != VERB_DRAIN)
 		return usage(ctl, NULL, "--for has no meaning for \"%s\"", words);
+	if (is_replay(&ctl->replay) && ctl->verb->kind != VERB_ALG_TEST)
+		return usage(ctl, "--guest, --outside, --map, --port and --write are for \"alg test\".",
+			"wrong options for \"%s\"", words);
 	if (ctl->vrf != NULL && ctl->verb->kind != VERB_ADD && ctl->verb->kind != VERB_REMOVE)
 		return usage(ctl, NULL, "--vrf has no meaning for \"%s\"", words);
 	return CTL_GO_ON;
@@ -321,6 +369,13 @@ static int check_export(const struct ctl *ctl)
 	return usage(ctl, "It is one of json, systemd, oci.", "no export as \"%s\"", ctl->argument[0]);
 }
 
+static int check_replay(const struct ctl *ctl)
+{
+	struct failure f;
+
+	return alg_test_check(ctl, &f) == CTL_OK ? CTL_GO_ON : ctl_fail(ctl, &f);
+}
+
 static int print_completion(const struct ctl *ctl)
 {
 	if (completion_print(ctl->out, ctl->argument[0]))
@@ -350,6 +405,7 @@ static int prepare(struct ctl *ctl)
 	case PREPARE_FILE: return open_file(ctl);
 	case PREPARE_AUDIT: return check_audit(ctl);
 	case PREPARE_EXPORT: return check_export(ctl);
+	case PREPARE_REPLAY: return check_replay(ctl);
 	case PREPARE_COMPLETION: return print_completion(ctl);
 	case PREPARE_DOCTOR: return print_doctor(ctl);
 	case PREPARE_HELP: return show_help(ctl, NULL);

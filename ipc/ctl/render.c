@@ -193,15 +193,38 @@ static bool print_for_programs(
 	return false;
 }
 
-void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
+void render_table(const struct render *r, const struct verb *verb, const struct column *columns,
+	const struct rows *rows)
 {
 	if (print_for_programs(r, verb, rows))
 		return;
 	if (r->format == FORMAT_CONNTRACK)
 		conntrack_print(r->out, rows);
 	else
-		render_columns(r->out, columns_of(verb->topic), rows, r->format == FORMAT_WIDE);
+		render_columns(r->out, columns, rows, r->format == FORMAT_WIDE);
 	render_summary(r, verb, rows->count);
+}
+
+void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows)
+{
+	render_table(r, verb, columns_of(verb->topic), rows);
+}
+
+void render_with_totals(const struct render *r, const struct verb *verb,
+	const struct column *columns, const struct rows *rows, const struct rows *totals)
+{
+	if (r->format == FORMAT_JSON) {
+		open_json(r, verb->schema);
+		print_items(r, "items", rows);
+		print_items(r, "totals", totals);
+		fprintf(r->out, ",\"count\":%zu}\n", rows->count);
+		return;
+	}
+	render_table(r, verb, columns, rows);
+	if (r->format != FORMAT_TABLE && r->format != FORMAT_WIDE)
+		return;
+	fputc('\n', r->out);
+	render_columns(r->out, columns_of(verb->topic), totals, r->format == FORMAT_WIDE);
 }
 
 /* Whether `name` is one of the words of the list. */

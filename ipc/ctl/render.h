@@ -20,6 +20,12 @@ struct render {
 void render_summary(const struct render *r, const struct verb *verb, size_t count);
 /* One table in the format asked for, but FORMAT_CISCO (cisco.h). FORMAT_CONNTRACK only for the NAT table. */
 void render_rows(const struct render *r, const struct verb *verb, const struct rows *rows);
+/* The same, where the columns are not those of the verb's topic. */
+void render_table(const struct render *r, const struct verb *verb, const struct column *columns,
+	const struct rows *rows);
+/* The same; for people and in JSON a second table behind it, of the verb's topic. */
+void render_with_totals(const struct render *r, const struct verb *verb,
+	const struct column *columns, const struct rows *rows, const struct rows *totals);
 /* Rows as columns of text under their titles. */
 void render_columns(FILE *out, const struct column *columns, const struct rows *rows, bool wide);
 /*

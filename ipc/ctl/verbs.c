@@ -118,11 +118,15 @@ const struct verb verbs[] = {
 	{"alg expectations", .kind = VERB_TABLE, TOPIC(EXPECTATIONS), JSON("alg.expectations"),
 		COUNTS("expectation", "expectations"),
 		.help = "connections that an application-level gateway has announced"},
-	{"alg list", .kind = VERB_TABLE, TOPIC(ALG_STATS), JSON("alg.list"),
-		COUNTS("gateway", "gateways"), .help = "application-level gateways"},
-	{"alg stats", .kind = VERB_TABLE, TOPIC(ALG_STATS), JSON("alg.stats"),
+	{"alg list", .kind = VERB_GATEWAYS, TOPIC(ALG_STATS), .key = "settings", JSON("alg.list"),
 		COUNTS("gateway", "gateways"),
-		.help = "flows, messages and edits of each application-level gateway"},
+		.help = "application-level gateways and how each is switched"},
+	{"alg stats", TAKES("[NAME]", 0, 1), .kind = VERB_GATEWAYS, TOPIC(ALG_STATS),
+		JSON("alg.stats"), COUNTS("gateway", "gateways"),
+		.help = "what each application-level gateway has seen and done"},
+	{"alg test", TAKES("NAME FILE", 2, 2), .kind = VERB_ALG_TEST, TOPIC(ALG_STATS),
+		JSON("alg.test"), COUNTS("event", "events"),
+		.help = "what a gateway would do with the traffic of a capture (pcap, pcapng)"},
 	{"config show", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(RUNNING), .key = "",
 		JSON("config.show"), .help = "the configuration that runs"},
 	{"config diff", TAKES("[PATH]", 0, 1), .kind = VERB_CONFIG, WHAT(CHANGED), .key = "",
@@ -144,8 +148,7 @@ const struct verb verbs[] = {
 		COUNTS("check", "checks"),
 		.help = "what the kernel says of each process, held against its policy"},
 	{"policy export", TAKES("json|systemd|oci [PROC]", 1, 2), .kind = VERB_DECLARED,
-		.key = "export", JSON("policy.export"),
-		.help = "the policies for other programs"},
+		.key = "export", JSON("policy.export"), .help = "the policies for other programs"},
 	{"drops", .kind = VERB_TABLE, TOPIC(DROPS), JSON("drops"), COUNTS("reason", "reasons"),
 		.help = "input that was dropped, by reason"},
 	{"log follow", TAKES("[FILTER]", 0, MANY), .kind = VERB_EVENTS, TOPIC(EVENTS),
@@ -273,7 +276,7 @@ void verb_help(FILE *out)
 
 	fputs("usage: natlockctl [--hub H] [--api PATH] [-o ", out);
 	help_formats(out);
-	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n\n",
+	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n       natlockctl [--guest IP] [--outside IP] [--map IN=OUT]... [--port N,...] [--write]\n                  alg test NAME FILE\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words,

@@ -48,14 +48,16 @@ enum verb_kind {
 	VERB_ALG,    /* the switch of the named gateway becomes value */
 	VERB_ADD,    /* arguments are an element of the list `key` */
 	VERB_REMOVE,
-	VERB_EVENTS,  /* a stream; key: the worker whose events are meant */
-	VERB_METRICS, /* tables in others' formats */
+	VERB_GATEWAYS, /* application-level gateways, all or the one named; key: their settings */
+	VERB_EVENTS,   /* a stream; key: the worker whose events are meant */
+	VERB_METRICS,  /* tables in others' formats */
 	VERB_EXPORT,
 	VERB_COMPLETION, /* these three: without a supervisor */
 	VERB_DOCTOR,
 	VERB_HELP,
-	VERB_IMPORT, /* without a supervisor, confined */
-	VERB_AUDIT,  /* another program; key: its command */
+	VERB_IMPORT,   /* these two: without a supervisor, confined */
+	VERB_ALG_TEST,
+	VERB_AUDIT,    /* another program; key: its command */
 	VERB_DECLARED, /* the same, without a supervisor */
 	VERB_KINDS
 };

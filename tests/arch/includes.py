@@ -15,7 +15,8 @@ GENERATED = re.compile(r"(\w+\.pb-c\.h|(\w+)_dispatch\.h|defaults\.h)$")
 # Folder: the folders whose headers it may see besides its own. Files of subfolders that are not named belong to their parent.
 MAY_SEE = {
     "ipc": [],
-    "ipc/ctl": ["ipc", "policy"],
+    "ipc/ctl": ["ipc", "policy", "alg/replay"],
+    "alg/replay": ["alg", "ipc"],
     "policy": ["ipc"],
     "policy/supervisor": ["policy", "ipc"],
     "policy/audit": ["policy", "ipc"],

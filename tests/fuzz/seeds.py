@@ -12,7 +12,10 @@ import subprocess
 import sys
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
-from scapy.all import BOOTP, DHCP as OPTIONS, ICMP, IP, TCP, UDP, Ether, rdpcap  # noqa: E402
+from scapy.all import BOOTP, DHCP as OPTIONS, ICMP, IP, TCP, UDP, Ether  # noqa: E402
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vectors"))
+import sessions as recorded  # noqa: E402
 
 FLOW_BYTES, FRAMES, SEED_MAX = 3000, 24, 6000
 KIND_TCP, KIND_UDP, KIND_ICMP = 1, 2, 3  # fuzz_stack_frame.c
@@ -28,19 +31,8 @@ def save(out, name, data):
 
 
 def sessions(packets, port):
-    """Payload of each TCP connection to `port`, as (from the client?, bytes) in the order of capture, without repetitions."""
-    found, seen = {}, set()
-    for p in packets:
-        if IP not in p or TCP not in p or port not in (p[TCP].sport, p[TCP].dport) or p[TCP].sport == p[TCP].dport:
-            continue
-        client = p[TCP].dport == port
-        ends = (p[IP].src, p[TCP].sport) if client else (p[IP].dst, p[TCP].dport)
-        data = bytes(p[TCP].payload)[: p[IP].len - 4 * p[IP].ihl - 4 * p[TCP].dataofs]
-        mark = (ends, client, p[TCP].seq)
-        if data and mark not in seen:
-            seen.add(mark)
-            found.setdefault(ends, []).append((client, data))
-    return found.values()
+    """Payload of each TCP connection to `port`, as (from the client?, bytes)."""
+    return [session.records for session in recorded.sessions(packets, "tcp", {port})]
 
 
 def ftp(session, mode):
@@ -160,7 +152,7 @@ def main():
     captures, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     for path in sorted(captures.rglob("*.pcap*")) + sorted(captures.rglob("*.cap")):
         try:
-            take(rdpcap(str(path), count=400), out)
+            take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
     take(list(exchange()), out)

@@ -1,7 +1,7 @@
 /* stream.c with toy protocols: boundaries, holding, bounds, datagrams. */
 #include "harness.h"
 
-/* Messages end with '.'; "w" wishes for port 2000, "ww" twice; "b" breaks the rules; "d" is done; "c" closes;
+/* Messages end with '.'; "w" wishes for port 2000, "ww" twice; "b" breaks the rules; "d" is done; "c" closes, "a" arms;
  * 'x' becomes "yz". */
 static size_t toy_frame(
 	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
@@ -34,8 +34,8 @@ static void toy_message(void *state, const struct alg_flow *flow, enum alg_direc
 			a->wish[a->wish_count++] = (struct alg_wish){
 				.guest_port = 2000, .token = ++*token, .lifetime_ms = 1000};
 	} else {
-		if (n && p[0] == 'c')
-			alg_act_add(a, ALG_CLOSE, *(uint32_t *)state);
+		if (n && (p[0] == 'c' || p[0] == 'a'))
+			alg_act_add(a, p[0] == 'c' ? ALG_CLOSE : ALG_ARM, *(uint32_t *)state);
 		toy_edit(p, n, a);
 	}
 }
@@ -52,6 +52,19 @@ static const struct alg_protocol toy = {
 static const struct alg_protocol toy_datagram = {
 	"toyd", ALGS_TFTP, 0, ALGS_UDP, 1000, NULL, toy_message, toy_granted};
 static const struct alg_flow view = {.stream = true};
+
+/* The grants of the last message, as its parser was told them. */
+static struct alg_grant recorded[3];
+
+static void record_granted(void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, const struct alg_grant *g, struct alg_answer *a)
+{
+	if (g)
+		memcpy(recorded, g, sizeof(recorded));
+}
+
+static const struct alg_protocol recorder = {
+	"toyr", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame, toy_message, record_granted};
 
 Test(stream, whole_messages_pass_and_the_rest_waits)
 {
@@ -140,6 +153,89 @@ Test(stream, one_refusal_closes_the_others)
 	harness_expect(h, ALG_GUEST, "wwwx.");
 	cr_expect(h->acts == 2 && harness_count(h, ALG_CLOSE, h->wish[0].token) == 1 &&
 		  harness_count(h, ALG_CLOSE, h->wish[2].token) == 1);
+	harness_free(h);
+}
+
+/* What an answer led to; NULL: refused. */
+static struct stream_out answered(struct harness *h, uint32_t token, const struct alg_grant *grant)
+{
+	struct stream_out out;
+	stream_granted(h->pool, &h->flow, token, grant, &out);
+	return out;
+}
+
+Test(stream, answers_may_come_in_any_order)
+{
+	struct harness *h = harness_new(&recorder, view, LATER);
+	const struct alg_grant grants[] = {{1, 4001}, {1, 4002}, {1, 4003}};
+	const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}};
+	for (uint32_t i = 0; i < 3; i++) {
+		const uint32_t first = h->wishes;
+		harness_say(h, ALG_GUEST, "www.");
+		cr_assert_eq(h->wishes, first + 3);
+		for (int j = 0; j < 3; j++) {
+			const int place = orders[i][j];
+			const struct stream_out out =
+				answered(h, h->wish[first + (uint32_t)place].token, &grants[place]);
+			cr_expect_eq(
+				out.verdict, j == 2, "only the last answer passes the message");
+			cr_expect_eq(out.act_count, 0);
+		}
+		h->answered = h->wishes;
+		cr_expect_eq(memcmp(recorded, grants, sizeof(grants)), 0,
+			"grants come in the order of the wishes");
+	}
+	harness_free(h);
+}
+
+Test(stream, a_refusal_before_the_last_answer_waits_for_it)
+{
+	struct harness *h = harness_new(&recorder, view, LATER);
+	const struct alg_grant grant = {1, 4001};
+	harness_say(h, ALG_GUEST, "wwww.");
+	cr_expect_not(answered(h, h->wish[3].token, NULL).verdict);
+	cr_expect_not(answered(h, h->wish[3].token, &grant).verdict, "an answer counts once");
+	cr_expect_not(answered(h, h->wish[1].token, &grant).verdict);
+	cr_expect_not(answered(h, h->wish[0].token, NULL).verdict);
+	const struct stream_out out = answered(h, h->wish[2].token, &grant);
+	cr_assert(out.verdict && out.edit_count == 0 && out.until == 5);
+	cr_assert_eq(out.act_count, 2, "what was granted of a message that was refused is closed");
+	cr_expect(out.act[0].what == ALG_CLOSE && out.act[0].token == h->wish[1].token);
+	cr_expect(out.act[1].what == ALG_CLOSE && out.act[1].token == h->wish[2].token);
+	cr_expect_not(answered(h, h->wish[1].token, &grant).verdict, "a stale token");
+	harness_free(h);
+}
+
+/* Both directions wait at once: each answer finds its own message. */
+Test(stream, wishes_of_both_directions_do_not_meet)
+{
+	struct harness *h = harness_new(&toy, view, LATER);
+	harness_say(h, ALG_GUEST, "wx.");
+	harness_say(h, ALG_OUTSIDE, "wwx.");
+	const struct alg_grant grant = {1, 4001};
+	struct stream_out out = answered(h, h->wish[1].token, &grant);
+	cr_expect_not(out.verdict);
+	out = answered(h, h->wish[0].token, NULL);
+	cr_expect(out.verdict && out.direction == ALG_GUEST && out.edit_count == 0);
+	out = answered(h, h->wish[2].token, &grant);
+	cr_expect(out.verdict && out.direction == ALG_OUTSIDE && out.edit_count == 1 &&
+		  out.act_count == 0);
+	harness_free(h);
+}
+
+Test(stream, acts_keep_their_order_and_go_before_new_wishes)
+{
+	struct harness *h = harness_new(&toy, view, LATER);
+	struct stream_out out;
+	harness_say(h, ALG_GUEST, "w.");
+	harness_answer(h, true);
+	cr_assert_eq(
+		stream_feed(h->pool, &h->flow, ALG_GUEST, 2, (const uint8_t *)"a.c.w.", 6, false),
+		0);
+	stream_step(h->pool, &h->flow, ALG_GUEST, &out);
+	cr_assert(out.act_count == 2 && out.wish_count == 1 && out.verdict && out.until == 6);
+	cr_expect(out.act[0].what == ALG_ARM && out.act[1].what == ALG_CLOSE);
+	cr_expect(out.act[0].token == 1 && out.act[1].token == 1 && out.wish[0].token == 2);
 	harness_free(h);
 }
 

@@ -49,7 +49,7 @@ Test(metrics, each_family_once)
 {
 	struct capture c;
 	char *text, *save;
-	char seen[32][64];
+	char seen[64][64];
 	size_t count = 0;
 
 	capture_open(&c);
