@@ -46,7 +46,7 @@ static struct rig *controlled(struct rig_options o)
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
 	cr_assert_geq(accept(listener, NULL, NULL), 0);
 	close(listener);
-	number = CONTROL;
+	number = r->inspect.flow;
 	return r;
 }
 
