@@ -114,6 +114,8 @@ Test(sim, journey_ftp_port)
 	EXPECT_TRACE("netstack>natproxy TCP_DATA", "natproxy>alg flow_bytes",
 		"alg>natproxy pinhole_open", "natproxy>alg pinhole_answer", "alg>natproxy verdict",
 		"natproxy>netstack TCP_CONSUMED");
+	app_say(app_at(21, 0), "200 PORT is good\r\n"); /* the door is armed by that */
+	clock_sleep(100 * MS);
 	guest.listen_port = 50021;
 	trace_start();
 	app_call(SERVER_IP, 20, 50021, &like);
