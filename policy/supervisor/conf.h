@@ -19,6 +19,7 @@ enum {
 	CONF_RESERVATIONS_MAX = 256,
 	CONF_PUBLISH_MAX = 256,
 	CONF_PORTS_MAX = 16,
+	CONF_ALG_LISTS_MAX = 4, /* of one ALG */
 	CONF_DNS_MAX = 8,
 	CONF_STATIC_MAX = 256,
 	CONF_STATIC_PORTS_MAX = 32, /* of one static address */

@@ -72,7 +72,7 @@ static int check_hub(struct conf_check *c, const Nl__Config *config, size_t i)
 	if (error == 0)
 		error = conf_check_dns(c, hub->dns, &s);
 	if (error == 0)
-		error = conf_check_alg(c, hub->alg);
+		error = conf_check_alg(c, hub->alg, hub->nat);
 	if (error == 0)
 		error = conf_check_shards(c, hub);
 	if (error == 0)

@@ -21,9 +21,10 @@ int conf_check_host(struct conf_check *c, const Nl__VirtualHost *host, struct co
 int conf_check_nat(struct conf_check *c, const Nl__Nat *nat, const struct conf_hub_subnet *s);
 int conf_check_access(struct conf_check *c, const Nl__Nat *nat);
 int conf_check_dhcp(struct conf_check *c, const Nl__Dhcp *dhcp, const struct conf_hub_subnet *s);
-/* dns, alg, limits, shards */
+/* alg, whose lists are numbers of nat.access_lists */
+int conf_check_alg(struct conf_check *c, const Nl__Alg *alg, const Nl__Nat *nat);
+/* dns, limits, shards */
 int conf_check_dns(struct conf_check *c, const Nl__Dns *dns, const struct conf_hub_subnet *s);
-int conf_check_alg(struct conf_check *c, const Nl__Alg *alg);
 int conf_check_limits(struct conf_check *c, const Nl__Limits *limits);
 int conf_check_shards(struct conf_check *c, const Nl__Hub *hub);
 /* Each word of attach, and none twice. */

@@ -1,6 +1,6 @@
 /*
- * Theory of operation. The smaller sections of a hub: resolvers, gateways of applications, limits,
- * shards. Each is a few ranges and words.
+ * Theory of operation. The smaller sections of a hub: resolvers, limits, shards. Each is a few
+ * ranges and words.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -40,27 +40,6 @@ int conf_check_dns(struct conf_check *c, const Nl__Dns *dns, const struct conf_h
 	for (size_t i = 0; i < dns->n_upstreams && error == 0; i++)
 		error = check_upstream(c, dns, i, s);
 	return error == 0 ? conf_ranges(c, &dns->base, "dns", &cache, 1) : error;
-}
-
-static int check_ports(struct conf_check *c, const Nl__AlgSwitch *alg, const char *title)
-{
-	char what[32];
-	int error;
-
-	snprintf(what, sizeof(what), "%s.ports", title);
-	error = conf_ports(c, &alg->base, what, alg->ports, alg->n_ports, CONF_PORTS_MAX);
-	if (error == 0 && alg->enable && alg->n_ports == 0)
-		error = conf_fault(c, conf_at(&alg->base, "ports"),
-			"%s is empty: name a port, or say enable: false", what);
-	return error;
-}
-
-int conf_check_alg(struct conf_check *c, const Nl__Alg *alg)
-{
-	const struct conf_range segment = {"segment_max", alg->segment_max, 64, 65536, false};
-	int error = check_ports(c, alg->ftp, "alg.ftp");
-
-	return error == 0 ? conf_ranges(c, &alg->base, "alg", &segment, 1) : error;
 }
 
 int conf_check_limits(struct conf_check *c, const Nl__Limits *limits)

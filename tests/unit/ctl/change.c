@@ -1,6 +1,7 @@
 /* change.c: what is typed as changes, and what is no key, value or element. */
 #include <criterion/criterion.h>
 
+#include "algs.h"
 #include "change.h"
 #include "reflect_core.h"
 #include "support.h"
@@ -76,6 +77,10 @@ Test(change, switches, .init = empty)
 	cr_assert_eq(change_alg(&list, "ftp", "false", why), 0);
 	cr_expect_str_eq(told(0), "SET nat.enable true");
 	cr_expect_str_eq(told(1), "SET alg.ftp.enable false");
+	for (enum algs_id id = 0; id < ALGS_COUNT; id++)
+		cr_expect_eq(change_alg(&list, algs_name(id), "true", why), 0, "%s", why);
+	cr_assert_eq(change_alg(&list, "icmp", "false", why), 0);
+	cr_expect_str_eq(told(2 + ALGS_COUNT), "SET alg.icmp.enable false");
 	cr_expect_lt(change_alg(&list, "ftpp", "true", why), 0);
 	cr_expect_not_null(strstr(why, "Did you mean \"ftp\"?"), "%s", why);
 	cr_expect_lt(change_alg(&list, "segment_max", "true", why), 0);

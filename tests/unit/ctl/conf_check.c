@@ -44,6 +44,56 @@ Test(conf_check, ranges)
 	CHECK(cases);
 }
 
+Test(conf_check, alg)
+{
+	static const struct golden cases[] = {
+		{HUB("alg: {rcmd: {ports: [512, 513]}}"),
+			"natlock.yaml:3:25: alg.rcmd.ports needs 3 ports: rexec, rlogin, rsh"},
+		{HUB("alg: {netbios: {ports: [137, 138, 139, 140]}}"),
+			"natlock.yaml:3:28: alg.netbios.ports needs 3 ports: names, datagrams, "
+			"sessions"},
+		{HUB("alg: {netbios: {ports: [], enable: false}}"), ""},
+		{HUB("alg: {tftp: {ports: [70000]}}"),
+			"natlock.yaml:3:26: alg.tftp.ports: 70000 is out of range: 1 to 65535"},
+		{HUB("alg: {rtsp: {ports: [554, 21]}}"),
+			"natlock.yaml:3:31: alg.rtsp.ports: 21 is alg.ftp's too (default). A port "
+			"leads to one of them: take it out of one list, or say enable: false"},
+		{HUB("alg: {ftp: {ports: [389]}, ldap: {ports: [1002, 389]}}"),
+			"natlock.yaml:3:53: alg.ldap.ports: 389 is alg.ftp's too (line 3). A port "
+			"leads to one of them: take it out of one list, or say enable: false"},
+		{HUB("alg: {rtsp: {ports: [554, 21]}, ftp: {enable: false}}"), ""},
+		/* one by TCP, the other by UDP */
+		{HUB("alg: {tftp: {ports: [21]}}"), ""},
+		{HUB("alg: {tftp: {ports: [137]}}"),
+			"natlock.yaml: alg.netbios.ports: 137 is alg.tftp's too (line 3). A port "
+			"leads to one of them: take it out of one list, or say enable: false"},
+		{HUB("alg: {tftp: {ports: [139]}}"), ""},
+		{HUB("alg: {ftp: {lists: [{guests: 7, mode: off}]}}"),
+			"natlock.yaml:3:34: alg.ftp.lists: guests: there is no list 7 in "
+			"nat.access_lists. Add {number: 7, permit: [192.168.30.0/24]}, or say 0 "
+			"for every one"},
+		{HUB("alg: {ftp: {lists: [{guests: 0, peers: 9, mode: off}]}}"),
+			"natlock.yaml:3:44: alg.ftp.lists: peers: there is no list 9 in "
+			"nat.access_lists. Add {number: 9, permit: [192.168.30.0/24]}, or say 0 "
+			"for every one"},
+		{HUB("alg: {ftp: {lists: [{guests: 0}]}}"),
+			"natlock.yaml:3:25: alg.ftp.lists: an entry needs a mode: off, observe or "
+			"fix. Write {guests: 10, peers: 0, mode: off}"},
+		{HUB("alg: {ftp: {lists: [{mode: off}, {mode: off}, {mode: off}, {mode: off}, "
+		     "{mode: fix}]}}"),
+			"natlock.yaml:3:24: alg.ftp.lists has 5 entries: at most 4"},
+		{HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n"
+		     "    alg: {dns: {lists: [{guests: 7, peers: 7, mode: observe}]}}"),
+			""},
+		{HUB("alg: {segment_max: 63}"),
+			"natlock.yaml:3:24: alg.segment_max 63 is out of range: 64 to 65536"},
+		{HUB("alg: {rcmd_sockets: 65}"),
+			"natlock.yaml:3:25: alg.rcmd_sockets 65 is out of range: 0 to 64"},
+		{HUB("alg: {rcmd_sockets: 0}"), ""},
+	};
+	CHECK(cases);
+}
+
 Test(conf_check, addresses_that_do_not_agree)
 {
 	static const struct golden cases[] = {
