@@ -319,6 +319,241 @@ Test(inspect, a_long_stream_passes_in_bounded_portions)
 	rig_free(s.r);
 }
 
+Test(inspect, alg_is_told_whose_flow_it_is)
+{
+	struct scene s = control((struct rig_options){0});
+	cr_assert_eq(s.r->inspect.flow, NUMBER);
+	cr_assert_str_eq(s.r->inspect_alg, "ftp");
+	cr_assert(s.r->inspect.stream);
+	cr_assert_not(s.r->inspect.guest_serves);
+	cr_assert_eq(s.r->inspect.service, 0);
+	cr_assert_eq(s.r->inspect.guest_ip_be, rig_guest_ip());
+	cr_assert_eq(s.r->inspect.guest_port, 40000);
+	cr_assert_eq(s.r->inspect.outside_ip_be, rig_loopback());
+	cr_assert_eq(s.r->inspect.peer_ip_be, rig_loopback());
+	cr_assert_str_eq(s.r->inspect_vrf, "");
+	rig_free(s.r);
+}
+
+Test(inspect, a_number_is_never_that_of_the_flow_before)
+{
+	struct scene s = control((struct rig_options){0});
+	rig_op(s.r, RING_NETSTACK_TCP_RESET, FLOW);
+	rig_turn(s.r);
+	uint16_t port;
+	const int listener = rig_listener(&port);
+	struct ring_desc d;
+	rig_configure(s.r, &(struct rig_options){.ftp_port = port});
+	rig_open(s.r, FLOW, 40000, port);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_OPENED, &d));
+	cr_assert_eq(s.r->inspect.flow, 2 * NUMBER, "the slot is the same");
+	cr_assert_eq(wish(&s, NUMBER, 1, GUEST_DATA_PORT, 0), 0);
+	cr_assert_eq(s.r->answers, 0);
+	close(listener);
+	rig_free(s.r);
+}
+
+/* A connection from outside to a published port that leads to the guest's `to`. */
+static void come_in(struct rig_options o, uint16_t listen_port, uint16_t to, struct scene *s)
+{
+	Nl__Publish p = NL__PUBLISH__INIT;
+	Nl__Endpoint at = NL__ENDPOINT__INIT, inside = NL__ENDPOINT__INIT;
+	struct ring_desc d;
+	p.listen = &at;
+	p.to = &inside;
+	at.ip_be = rig_loopback();
+	at.port = listen_port;
+	inside.ip_be = rig_guest_ip();
+	inside.port = to;
+	o.publish = &p;
+	s->r = rig_new(&o);
+	s->fd = knock(listen_port);
+	cr_assert(rig_await(s->r, RING_NATPROXY_TCP_INCOMING, &d));
+	const struct ring_desc accepted = {.op = RING_NETSTACK_TCP_ACCEPTED,
+		.flow = FLOW,
+		.pair = {.token = d.pair.token}};
+	rig_send(s->r, &accepted);
+	rig_credit(s->r, FLOW, 1000);
+	rig_turn(s->r);
+}
+
+Test(inspect, a_guest_that_serves_by_its_own_port)
+{
+	struct scene s;
+	come_in((struct rig_options){.ftp_port = 21}, 18021, 21, &s);
+	cr_assert_eq(s.r->inspected, 1);
+	cr_assert(s.r->inspect.guest_serves);
+	cr_assert_eq(s.r->inspect.guest_port, 21);
+	cr_assert_eq(s.r->inspect.outside_port, 18021);
+	cr_assert_eq(write(s.fd, "USER x\r\n", 8), 8);
+	cr_assert(rig_quiet(s.r, 20), "held");
+	cr_assert_eq(s.r->seen_bytes[1], 8);
+	rig_free(s.r);
+}
+
+Test(inspect, a_guest_that_serves_by_the_port_that_is_open_outside)
+{
+	struct scene s;
+	come_in((struct rig_options){.ftp_port = 18021}, 18021, 9999, &s);
+	cr_assert_eq(s.r->inspected, 1);
+	cr_assert(s.r->inspect.guest_serves);
+	rig_free(s.r);
+}
+
+Test(inspect, a_guest_that_serves_something_else)
+{
+	struct scene s;
+	come_in((struct rig_options){.ftp_port = 21}, 18021, 80, &s);
+	cr_assert_eq(s.r->inspected, 0);
+	rig_free(s.r);
+}
+
+Test(inspect, what_comes_by_a_door_is_not_looked_at)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	rig_configure(s.r, &(struct rig_options){.ftp_port = GUEST_DATA_PORT});
+	guest_says(&s, 0, command);
+	wish(&s, NUMBER, 1, GUEST_DATA_PORT, 0);
+	cr_assert(s.r->answer.granted);
+	knock((uint16_t)s.r->answer.outside_port);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_INCOMING, &d));
+	const struct ring_desc accepted = {.op = RING_NETSTACK_TCP_ACCEPTED,
+		.flow = FLOW + 1,
+		.pair = {.token = d.pair.token}};
+	rig_send(s.r, &accepted);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->nat.live, 2);
+	cr_assert_eq(s.r->inspected, 1);
+	rig_free(s.r);
+}
+
+Test(inspect, an_alg_that_observes_says_what_it_would_change)
+{
+	struct scene s = control((struct rig_options){.observe = true});
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_eq(edited(&s, strlen(command), 5, 20, "127,0,0,1,200,10"), 0);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0, "nothing more");
+	cr_assert(rig_has_line(s.r,
+		"SecureNAT: The ALG ftp would have changed the TCP session 1 at 1 places in what "
+		"the guest sent: at 5: 20 bytes by 16."));
+	cr_assert_eq(edited(&s, strlen(command), 5, 20, "x"), -EPROTO, "judged before");
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, strlen(command) + 1, NULL, 0), -EPROTO);
+	rig_free(s.r);
+}
+
+Test(inspect, no_more_is_said_of_it_than_a_log_can_take)
+{
+	struct scene s = control((struct rig_options){.observe = true});
+	uint32_t said = 0;
+	for (uint64_t i = 0; i < 50; i++) {
+		guest_says(&s, 2 * i, "x\n");
+		cr_assert_eq(edited(&s, 2 * i + 2, 2 * i, 1, "yy"), 0);
+	}
+	for (uint32_t i = 0; i < s.r->lines; i++)
+		said += strstr(s.r->line[i], "would have changed") != NULL;
+	cr_assert_eq(said, 20);
+	rig_free(s.r);
+}
+
+static void not_ftp(struct scene *s, bool violation)
+{
+	Nl__GiveUp m = NL__GIVE_UP__INIT;
+	guest_says(s, 0, "GET / HTTP/1.1\r\n");
+	m.flow = NUMBER;
+	m.has_violation = true;
+	m.violation = violation;
+	cr_assert_eq(natproxy_on_give_up(s->r->np, &m, NULL), 0);
+}
+
+Test(inspect, what_a_strict_alg_does_not_understand_is_reset)
+{
+	struct scene s = control((struct rig_options){.alg_strict = true});
+	struct ring_desc d;
+	char text[8];
+	not_ftp(&s, true);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_RESET, &d));
+	cr_assert_eq(read(s.fd, text, sizeof(text)), -1);
+	cr_assert_eq(errno, ECONNRESET, "and no byte of it");
+	cr_assert_eq(s.r->np->nat.live, 0);
+	cr_assert_eq(s.r->np->inspects, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_STRICT], 1);
+	cr_assert(rig_has_line(s.r, "ended: not ftp, and alg.ftp.strict is true"));
+	rig_free(s.r);
+}
+
+Test(inspect, what_a_strict_alg_is_done_with_goes_on)
+{
+	struct scene s = control((struct rig_options){.alg_strict = true});
+	char text[32];
+	not_ftp(&s, false);
+	rig_turn(s.r);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 16);
+	rig_free(s.r);
+}
+
+Test(inspect, an_alg_that_observes_ends_nothing)
+{
+	struct scene s = control((struct rig_options){.alg_strict = true, .observe = true});
+	not_ftp(&s, true);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->nat.live, 1);
+	rig_free(s.r);
+}
+
+Test(inspect, switching_the_alg_off_gives_its_flows_up)
+{
+	struct scene s = control((struct rig_options){0});
+	char text[64] = "";
+	guest_says(&s, 0, command);
+	wish(&s, NUMBER, 1, GUEST_DATA_PORT, 0);
+	rig_configure(s.r, &(struct rig_options){0});
+	rig_turn(s.r);
+	arrived(s.fd, text, sizeof(text));
+	cr_assert_str_eq(text, command);
+	cr_assert_eq(s.r->np->pinholes.live, 0);
+	cr_assert_eq(s.r->ended, 1);
+	cr_assert_eq(s.r->np->inspects, 0);
+	rig_free(s.r);
+}
+
+Test(inspect, a_message_of_64_kib_is_shown_in_records_and_held_whole)
+{
+	enum { BYTES = 65536, PART = 8192 };
+	struct scene s = control((struct rig_options){0});
+	static char part[PART + 1], text[BYTES];
+	size_t got = 0;
+	memset(part, 'x', PART);
+	for (uint64_t at = 0; at < BYTES; at += PART)
+		guest_says(&s, at, part);
+	cr_assert_eq(s.r->seen_bytes[0], BYTES);
+	cr_assert_leq(s.r->longest, 32768);
+	cr_assert_eq(arrived(s.fd, text, sizeof(text)), 0);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, BYTES, NULL, 0), 0);
+	for (int i = 0; i < 20 && got < BYTES; i++) {
+		got += arrived(s.fd, text, sizeof(text));
+		rig_turn(s.r);
+	}
+	cr_assert_eq(got, BYTES);
+	rig_free(s.r);
+}
+
+Test(inspect, the_rows_name_the_alg)
+{
+	struct scene s = control((struct rig_options){0});
+	struct natproxy_row_space space;
+	Nl__NatRow row;
+	cr_assert_neq(natproxy_nat_row(s.r->np, 0, &row, &space), 0);
+	cr_assert_str_eq(row.alg, "ftp");
+	natproxy_alg_lost(s.r->np);
+	rig_turn(s.r);
+	cr_assert_neq(natproxy_nat_row(s.r->np, 0, &row, &space), 0);
+	cr_assert_null(row.alg);
+	rig_free(s.r);
+}
+
 /* A live alg that says nothing: nobody waits for it longer than its budget. */
 
 static void later(struct scene *s, uint64_t ms)

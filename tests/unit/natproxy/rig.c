@@ -101,6 +101,7 @@ static int on_bytes(void *context, const Nl__FlowBytes *m)
 	memcpy(r->seen[m->direction] + m->at, m->bytes.data, m->bytes.len);
 	r->seen_bytes[m->direction] += m->bytes.len;
 	r->records[m->direction]++;
+	r->longest = m->bytes.len > r->longest ? m->bytes.len : r->longest;
 	r->seen_fin[m->direction] |= m->fin;
 	return 0;
 }
@@ -195,6 +196,8 @@ static int with_hub(
 	limits.udp_sessions_per_host = o->udp_limit_one ? 1 : o->udp_limit ? o->udp_limit : 1024;
 	ftp.has_enable = ftp.enable = ftp.has_mode = o->ftp_port != 0;
 	ftp.mode = o->observe ? NL__ALG_SWITCH__MODE__observe : NL__ALG_SWITCH__MODE__fix;
+	ftp.has_strict = true;
+	ftp.strict = o->alg_strict;
 	ftp.n_ports = 1;
 	ftp.ports = &ftp_port;
 	alg.ftp = o->ftp_port ? &ftp : NULL;

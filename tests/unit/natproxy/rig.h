@@ -42,6 +42,7 @@ struct rig {
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
 	size_t seen_bytes[2];
 	uint32_t records[2]; /* FlowBytes */
+	size_t longest;	     /* of them */
 	bool seen_fin[2];
 	Nl__UplinkState uplink;
 	int protocol_error; /* of the last descriptor natproxy took */
@@ -61,7 +62,8 @@ struct rig_options {
 	const Nl__Dns *dns;
 	uint32_t dns_limit;
 	const char *domain; /* dhcp.domain */
-	const Nl__Alg *alg; /* instead of what ftp_port and observe say */
+	bool alg_strict;
+	const Nl__Alg *alg; /* instead of what ftp_port, observe and alg_strict say */
 };
 
 /*
