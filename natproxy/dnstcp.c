@@ -22,6 +22,7 @@
 #include "dnsrelay.h"
 #include "dnstcp.h"
 #include "download.h"
+#include "inspect_stream.h"
 #include "relay.h"
 #include "session.h"
 #include "upload.h"
@@ -77,6 +78,7 @@ bool dnstcp_open(struct natproxy *np, struct flow *f)
 	f->state = FLOW_RUNNING;
 	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
+	inspect_stream_start(np, f);
 	return true;
 }
 
@@ -280,12 +282,18 @@ static int missing(const struct dnstcp_stream *s)
 	return (int)(n + DNSTCP_LENGTH_BYTES - s->query_bytes);
 }
 
+/* What the guest sent, as far as an ALG lets it go on. */
+static size_t take_bytes(struct natproxy *np, struct flow *f, uint8_t *out, size_t room)
+{
+	return f->inspect ? inspect_stream_take(np, f, out, room) : upload_copy(np, f, out, room);
+}
+
 /* Reads on; true when something was done. A stream that is no DNS is reset. */
 static bool read_query(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
 	int more = missing(s);
 	if (more > 0) {
-		const size_t n = upload_copy(np, f, s->query + s->query_bytes, (size_t)more);
+		const size_t n = take_bytes(np, f, s->query + s->query_bytes, (size_t)more);
 		s->query_bytes += (uint32_t)n;
 		if (!n)
 			return false;
@@ -314,6 +322,13 @@ static bool step(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 	return has_query(s) ? send_query(np, f, s) : read_query(np, f, s);
 }
 
+/* Whether an ALG still holds something, of the guest's or for it. */
+static bool is_held(const struct natproxy *np, const struct flow *f)
+{
+	return f->inspect && (!inspect_stream_drained(np, f, NL__DIRECTION__GUEST) ||
+				     !inspect_stream_drained(np, f, NL__DIRECTION__OUTSIDE));
+}
+
 /* Both ends when the guest has ended and everything was answered. */
 static void settle(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
@@ -323,7 +338,8 @@ static void settle(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 		relay_reset(np, f, "the server went away");
 		return;
 	}
-	if (!f->guest_finished || f->queue_first || has_query(s) || s->asked || f->finish_sent)
+	if (!f->guest_finished || f->queue_first || has_query(s) || s->asked || f->finish_sent ||
+		is_held(np, f))
 		return;
 	hang_up(np, f, s);
 	f->finish_sent = f->outside_finished = true;
@@ -349,7 +365,10 @@ bool dnstcp_upload(struct natproxy *np, struct flow *f)
 /* Lends the guest what there is of its answer, as far as credit and slots go. True: all of it. */
 static bool give(struct natproxy *np, struct flow *f, struct dnstcp_stream *s)
 {
-	s->given += download_copy(np, f, s->answer + s->given, s->answer_bytes - s->given);
+	const uint8_t *bytes = s->answer + s->given;
+	const uint32_t n = s->answer_bytes - s->given;
+	s->given += f->inspect ? inspect_stream_give(np, f, bytes, n)
+			       : download_copy(np, f, bytes, n);
 	return s->given == s->answer_bytes;
 }
 
@@ -414,6 +433,8 @@ bool dnstcp_download(struct natproxy *np, struct flow *f)
 {
 	struct dnstcp_stream *s = stream_of(np, f);
 	unsigned int n = 0;
+	if (f->inspect)
+		inspect_stream_lend(np, f);
 	while (n < MESSAGES_PER_TURN && (s->complete || read_answer(np, f, s))) {
 		n++;
 		if (!s->complete)

@@ -242,10 +242,10 @@ bool download_turn(struct natproxy *np, struct flow *f)
 {
 	if (f->kind != FLOW_TCP || f->state != FLOW_RUNNING || f->owed & OWED_OPENED)
 		return false;
-	if (f->inspect)
-		return inspect_stream_download(np, f);
 	if (f->dns)
 		return dnstcp_download(np, f);
+	if (f->inspect)
+		return inspect_stream_download(np, f);
 	if (!f->readable || f->outside_finished)
 		return false;
 	const bool more = read_once(np, f);

@@ -286,6 +286,38 @@ bool inspect_stream_download(struct natproxy *np, struct flow *f)
 	return more;
 }
 
+size_t inspect_stream_take(struct natproxy *np, struct flow *f, uint8_t *out, size_t room)
+{
+	struct inspect_half *h = half(np, f, NL__DIRECTION__GUEST);
+	const uint32_t free = stage_room(h);
+	h->staged += (uint32_t)upload_copy(np, f, h->stage + h->staged, free);
+	judge(np, f, NL__DIRECTION__GUEST, f->guest_finished && !f->queue_first);
+	const size_t passed = h->out_end - h->out_first, n = passed < room ? passed : room;
+	memcpy(out, h->output + h->out_first, n);
+	if (n)
+		output_took(h, n);
+	maybe_detach(np, f);
+	return n;
+}
+
+void inspect_stream_lend(struct natproxy *np, struct flow *f)
+{
+	judge(np, f, NL__DIRECTION__OUTSIDE, false);
+	lend_output(np, f, half(np, f, NL__DIRECTION__OUTSIDE));
+	maybe_detach(np, f);
+}
+
+uint32_t inspect_stream_give(
+	struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n)
+{
+	struct inspect_half *h = half(np, f, NL__DIRECTION__OUTSIDE);
+	const uint32_t room = stage_room(h), part = n < room ? n : room;
+	memcpy(h->stage + h->staged, bytes, part);
+	h->staged += part;
+	inspect_stream_lend(np, f);
+	return part;
+}
+
 /* An ALG that observes: the bytes have gone on, its edits are said. */
 static int observe(struct natproxy *np, struct inspection *in, struct inspect_half *h,
 	const Nl__Verdict *m)

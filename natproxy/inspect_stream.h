@@ -14,6 +14,15 @@ void inspect_stream_end(struct natproxy *np, struct flow *f);
  * once. */
 bool inspect_stream_upload(struct natproxy *np, struct flow *f);
 bool inspect_stream_download(struct natproxy *np, struct flow *f);
+/*
+ * The same for a connection that ends here (dnstcp.h): bytes of the guest that may go on, at most
+ * `room`; bytes for the guest, of which as many are taken as there is room for; and those that may
+ * go on to it. Takes the place of upload_copy and download_copy.
+ */
+size_t inspect_stream_take(struct natproxy *np, struct flow *f, uint8_t *out, size_t room);
+uint32_t inspect_stream_give(
+	struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n);
+void inspect_stream_lend(struct natproxy *np, struct flow *f);
 /* Stream offset up to which the guest's bytes are with the host kernel. */
 uint64_t inspect_stream_consumed(const struct natproxy *np, const struct flow *f);
 /* Whether nothing of a direction is held any more. */

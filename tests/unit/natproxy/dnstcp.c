@@ -295,3 +295,84 @@ Test(dnstcp, a_guests_limit_holds_for_all_its_ways_to_ask)
 	cr_assert_eq(heard(r, fd, got, sizeof(question)), sizeof(question), "now the third");
 	rig_free(r);
 }
+
+/* The test is alg too. */
+
+static void let_pass(struct rig *r, Nl__Direction direction, uint64_t until)
+{
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = r->inspect.flow;
+	m.direction = direction;
+	m.until = until;
+	cr_assert_eq(natproxy_on_verdict(r->np, &m, NULL), 0);
+	rig_turn(r);
+}
+
+/* A hub with a static address, so that the DNS ALG has something to do. */
+static struct rig *inspected(void)
+{
+	static uint32_t port = 53;
+	Nl__Alg alg = NL__ALG__INIT;
+	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT;
+	Nl__Nat nat = NL__NAT__INIT;
+	Nl__Static one = NL__STATIC__INIT, *all[1] = {&one};
+	Nl__Ip4 inside = NL__IP4__INIT, outside = NL__IP4__INIT;
+	struct ring_desc d;
+	inside.be = inet_addr("192.168.30.99");
+	outside.be = inet_addr("198.51.100.9");
+	one.inside = &inside;
+	one.outside = &outside;
+	nat.n_static_ = 1;
+	nat.static_ = all;
+	dns.n_ports = 1;
+	dns.ports = &port;
+	alg.dns = &dns;
+	struct rig *r = rig_new(
+		&(struct rig_options){.deny_host = true, .nat = &nat, .alg = &alg});
+	open_flow(r, FLOW, 45000);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
+	rig_credit(r, FLOW, 100000);
+	return r;
+}
+
+Test(dnstcp, questions_and_answers_wait_for_alg)
+{
+	struct rig *r = inspected();
+	uint8_t out[2 + QUESTION];
+	struct ring_desc d;
+	cr_assert_str_eq(r->inspect_alg, "dns");
+	cr_assert(r->inspect.stream);
+	say(r, 0, question, sizeof(question));
+	cr_assert_eq(r->seen_bytes[0], sizeof(question));
+	cr_assert(rig_quiet(r, 5));
+	let_pass(r, NL__DIRECTION__GUEST, sizeof(question));
+	rig_turn(r);
+	cr_assert_eq(r->seen_bytes[1], sizeof(question), "SERVFAIL");
+	cr_assert(rig_quiet(r, 5));
+	/* the guest's end waits for what is held too */
+	rig_op(r, RING_NETSTACK_TCP_FIN, FLOW);
+	cr_assert(rig_quiet(r, 5));
+	let_pass(r, NL__DIRECTION__OUTSIDE, sizeof(question));
+	hear(r, out, sizeof(out));
+	cr_assert_eq(out[5] & 15, DNSMSG_SERVFAIL);
+	cr_assert(rig_await(r, RING_NATPROXY_TCP_FIN, &d));
+	cr_assert_eq(r->ended, 1);
+	cr_assert_eq(r->np->inspects, 0);
+	cr_assert_eq(r->np->dns_tcp.used, 0);
+	rig_free(r);
+}
+
+Test(dnstcp, without_alg_it_goes_on_as_ever)
+{
+	struct rig *r = inspected();
+	uint8_t out[2 + QUESTION];
+	say(r, 0, question, sizeof(question) - 1);
+	natproxy_alg_lost(r->np);
+	say(r, sizeof(question) - 1, question + sizeof(question) - 1, 1);
+	hear(r, out, sizeof(out));
+	cr_assert_eq(out[2], 0x12);
+	cr_assert_eq(r->np->inspects, 0);
+	say(r, sizeof(question), question, sizeof(question));
+	hear(r, out, sizeof(out));
+	rig_free(r);
+}
