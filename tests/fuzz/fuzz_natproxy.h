@@ -108,7 +108,16 @@ static int on_gone(void *context, const Nl__PinholeGone *m)
 }
 
 /* What differs of a configuration from the one at boot. */
-enum { NAT_OFF = 1, NO_PORTS = 2, WITH_STATIC = 4, WITH_LIST = 8, WITH_DEVICE = 16 };
+enum {
+	NAT_OFF = 1,
+	NO_PORTS = 2,
+	WITH_STATIC = 4,
+	WITH_LIST = 8,
+	WITH_DEVICE = 16,
+	OBSERVING = 32, /* ALGs */
+	STRICT = 64,
+	WITHOUT_UDP = 128, /* of ALGs */
+};
 
 /* A hub, given to natproxy_configure, or with a setup to natproxy_init. */
 static void configure(struct natproxy_setup *s, unsigned int how)
@@ -116,11 +125,13 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	static uint8_t entropy[32];
 	static char vrf[] = "blue";
 	static uint32_t static_port = 8081;
-	static uint32_t ftp_port = 21;
+	static uint32_t ftp_port = 21, tftp_ports[] = {69, 80, 200}, dns_port = 53;
 	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
 	Nl__VirtualHost virtual = NL__VIRTUAL_HOST__INIT;
 	Nl__Nat nat = NL__NAT__INIT;
-	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT;
+	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT, tftp = NL__ALG_SWITCH__INIT;
+	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT;
+	Nl__AlgList first = NL__ALG_LIST__INIT, *alg_lists[1] = {&first};
 	Nl__Alg alg = NL__ALG__INIT;
 	Nl__Hub hub = NL__HUB__INIT;
 	Nl__Endpoint at = NL__ENDPOINT__INIT, to = NL__ENDPOINT__INIT;
@@ -164,10 +175,23 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	nat.access_lists = lists;
 	nat.has_destination_list = (how & WITH_LIST) != 0;
 	nat.destination_list = 1;
-	ftp.has_enable = ftp.enable = true;
-	ftp.n_ports = 1;
+	ftp.has_enable = ftp.enable = ftp.has_mode = ftp.has_strict = true;
+	ftp.mode = how & OBSERVING ? NL__ALG_SWITCH__MODE__observe : NL__ALG_SWITCH__MODE__fix;
+	ftp.strict = (how & STRICT) != 0;
+	tftp = dns = ftp;
+	ftp.n_ports = dns.n_ports = 1;
 	ftp.ports = &ftp_port;
+	dns.ports = &dns_port;
+	tftp.n_ports = 3;
+	tftp.ports = tftp_ports;
+	tftp.enable = !(how & WITHOUT_UDP);
+	first.has_peers = first.has_mode = true;
+	first.peers = 1; /* off for these */
+	dns.n_lists = 1;
+	dns.lists = alg_lists;
 	alg.ftp = &ftp;
+	alg.tftp = &tftp;
+	alg.dns = &dns;
 	hub.host = &virtual;
 	hub.nat = &nat;
 	hub.alg = &alg;

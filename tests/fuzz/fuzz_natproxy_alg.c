@@ -1,12 +1,21 @@
 /*
  * A hostile alg: verdicts, edits and wishes of any kind about a control flow whose bytes keep
- * moving both ways. No door may open to a privileged port or to another guest, and nothing may
- * crash.
+ * moving both ways, and about datagrams of two sessions and of questions to the gateway. No door may
+ * open to a privileged port or to another guest, and nothing may crash.
  */
 #include "fuzz_natproxy.h"
 #include "natproxy_dispatch.h"
 
-enum { FLOW = 0x10003 };
+enum { FLOW = 0x10003, DGRAM_FLOW = 0x10004 };
+
+/* A number that alg may know: of the control flow, of a session, or of nothing. */
+static uint32_t number(void)
+{
+	const uint8_t which = take();
+	if (which < 16)
+		return which;
+	return (1U + which % 3) << 10 | (which & 64 ? 256U + which % 4 : 0);
+}
 
 static void deliver(const struct ring_desc *d)
 {
@@ -42,12 +51,44 @@ static void guest_speaks(void)
 	deliver(&d);
 }
 
+static void open_endpoint(void)
+{
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = DGRAM_FLOW};
+	d.pair = (struct ring_pair){
+		.guest_ip_be = htonl(0xc0a81e0a), .guest_port = 45000, .kind = DGRAM_UDP};
+	if (!flow_live(np, DGRAM_FLOW))
+		deliver(&d);
+}
+
+/* One datagram or a run of them, to a server or the gateway. */
+static void guest_sends(void)
+{
+	static const struct sock_address far[] = {
+		{0x08080808, 69}, {0x08080809, 69}, {0xc0a81e01, 53}, {0x08080808, 70}};
+	const struct sock_address *to = &far[take() % 4];
+	const bool large = take() > 200;
+	const uint32_t id = arena_take(&broker, large ? BUF_LARGE : BUF_SMALL, false);
+	open_endpoint();
+	if (!id)
+		return;
+	struct ring_desc d = {.op = take() & 1 ? RING_NETSTACK_DGRAM_DATA
+					       : RING_NETSTACK_DGRAM_WHOLE,
+		.nseg = 1,
+		.flow = DGRAM_FLOW,
+		.remote = {htonl(to->ip_be), to->port, 64, 0}};
+	const uint32_t bytes = large ? 65507U * take() / 255 : take() * 8U;
+	d.seg[0] = (struct ring_seg){buf_offset(buf_index(id)), bytes, id};
+	if (bytes > 64 && take() > 128)
+		d.hlen = (uint16_t)(bytes / (1 + take() % 12));
+	deliver(&d);
+}
+
 static void verdict(void)
 {
 	static uint8_t text[255 * 70];
 	Nl__Verdict m = NL__VERDICT__INIT;
 	Nl__Edit edit[4], *edits[4];
-	m.flow = take() > 30 ? FLOW : take();
+	m.flow = number();
 	m.direction = take() & 1;
 	m.until = (uint64_t)take() << 8 | take();
 	m.has_seen = take() & 1;
@@ -68,7 +109,7 @@ static void verdict(void)
 static void wish(void)
 {
 	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
-	m.flow = take() > 30 ? FLOW : take();
+	m.flow = number();
 	m.token = take() % 4;
 	m.kind = take() % 4;
 	m.guest_port = (uint32_t)take() << 9 | take();
@@ -95,9 +136,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	Nl__GiveUp give_up = NL__GIVE_UP__INIT;
 	fuzz_begin(bytes, n);
 	open_control();
-	give_up.flow = closed.flow = FLOW;
+	configure(NULL, WITH_STATIC | (take() & (OBSERVING | STRICT)));
 	while (host.left) {
-		switch (take() % 8) {
+		give_up.flow = closed.flow = number();
+		give_up.has_violation = true;
+		give_up.violation = take() & 1;
+		switch (take() % 10) {
 		case 0:
 		case 1: guest_speaks(); break;
 		case 2:
@@ -111,6 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			if (take() > 240)
 				natproxy_on_give_up(np, &give_up, NULL);
 			break;
+		case 7:
+		case 8: guest_sends(); break;
 		default: fuzz_some_event(); break;
 		}
 		fuzz_turn(take() > 250 ? 31000000000ULL : 1000000);
