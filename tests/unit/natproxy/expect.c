@@ -32,7 +32,13 @@ void __wrap_inspect_answered(struct natproxy *np, uint32_t n)
 {
 }
 
-static uint32_t number; /* of the control flow for alg */
+static uint32_t number; /* by which alg knows the control flow */
+
+static int note_number(void *context, const Nl__FlowInspect *m)
+{
+	number = m->flow;
+	return 0;
+}
 
 /* A control connection, inspected. */
 static struct rig *controlled(struct rig_options o)
@@ -42,11 +48,12 @@ static struct rig *controlled(struct rig_options o)
 	const int listener = rig_listener(&port);
 	o.ftp_port = port;
 	struct rig *r = rig_new(&o);
+	r->np->shell.flow_inspect = note_number;
 	rig_open(r, CONTROL, 40000, port);
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
 	cr_assert_geq(accept(listener, NULL, NULL), 0);
 	close(listener);
-	number = r->inspect.flow;
+	cr_assert(number);
 	return r;
 }
 
@@ -201,7 +208,8 @@ Test(expect, strangers_are_filtered_before_and_after_the_flow_begins)
 	cr_assert_eq(r->drops.count[DROP_FILTERED], 1);
 	throw_at(stranger, r->answer.outside_port, "no");
 	throw_at(peer, r->answer.outside_port, "yes");
-	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d), "what waits before it is in nobody's way");
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d),
+		"what waits before it is in nobody's way");
 	guest_begins(r, DATA, RTP, d.pair.token);
 	cr_assert(guest_hears(r, DATA, "yes"));
 	throw_at(stranger, r->answer.outside_port, "no");
@@ -344,12 +352,14 @@ Test(expect, half_of_a_pair_that_is_mapped_gets_its_neighbour_or_nothing)
 	cr_assert_eq(r->answer.outside_port + 1, flow_of(r, DATA + 1)->outside.port);
 	cr_assert_eq(r->np->sockets_open, 3);
 	const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(RTP + 101)};
-	cr_assert_eq(bind(socket(AF_INET, SOCK_DGRAM, 0), (const struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(
+		bind(socket(AF_INET, SOCK_DGRAM, 0), (const struct sockaddr *)&at, sizeof(at)), 0);
 	guest_begins(r, DATA + 2, RTP + 100, 0);
 	guest_sends(r, DATA + 2, port_of(peer));
 	cr_assert_eq(flow_of(r, DATA + 2)->outside.port, RTP + 100);
 	cr_assert_not(wish(r, 2, NL__PINHOLE_KIND__UDP_PAIR, RTP + 100, false));
-	cr_assert(rig_has_line(r, "refused: no outside pair of ports to be had. Protocol rtsp, UDP pair, TCP session 1"));
+	cr_assert(rig_has_line(r, "refused: no outside pair of ports to be had. Protocol rtsp, UDP "
+				  "pair, TCP session 1"));
 	cr_assert_eq(r->np->pinholes.count[ALGS_RTSP].refused, 1);
 	rig_free(r);
 }
@@ -457,7 +467,8 @@ Test(expect, tftp_gets_the_port_it_asked_from_and_no_other)
 	struct rig *r = controlled((struct rig_options){0});
 	alg_is = ALGS_TFTP;
 	cr_assert_not(wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, 40001, false));
-	cr_assert(rig_has_line(r, "refused: inside port is not the flow's own. Protocol tftp, UDP port"));
+	cr_assert(rig_has_line(
+		r, "refused: inside port is not the flow's own. Protocol tftp, UDP port"));
 	cr_assert(wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, 40000, false));
 	cr_assert_not(wish(r, 2, NL__PINHOLE_KIND__UDP_ONE, 40000, false));
 	rig_free(r);
@@ -499,7 +510,8 @@ Test(expect, a_port_that_is_open_to_the_outside_gets_no_door)
 	struct rig *r = controlled((struct rig_options){.publish = &p});
 	cr_assert_not(wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP + 1, false));
 	cr_assert_not(wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, false));
-	cr_assert(rig_has_line(r, "refused: inside port is open to the outside already. Protocol rtsp, UDP pair"));
+	cr_assert(rig_has_line(
+		r, "refused: inside port is open to the outside already. Protocol rtsp, UDP pair"));
 	cr_assert(wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP, false), "its neighbour alone does");
 	rig_free(r);
 }

@@ -35,6 +35,8 @@ struct rig {
 	bool wanted_udp;
 	int alg_error; /* what the channel to alg answers */
 	Nl__PinholeAnswer answer;
+	uint32_t gone, gone_used, gone_expired; /* PinholeGone: all, and of them; token: the last one's */
+	uint32_t gone_token;
 	Nl__FlowInspect inspect; /* the last one; its texts: */
 	char inspect_alg[16], inspect_vrf[33];
 	uint32_t gone, gone_used, gone_expired; /* PinholeGone: all, and of them; token: the last one's */
