@@ -86,7 +86,7 @@ static bool next_record(struct capture *c, struct capture_frame *frame)
 	frame->length = read_u32(c, &in);
 	frame->interface = 0;
 	frame->bytes = wire_bytes(&in, frame->size);
-	if (!frame->bytes || frame->size > CAPTURE_FRAME_MAX)
+	if (!wire_ok(&in) || frame->size > CAPTURE_FRAME_MAX)
 		return stop(c, "a packet is cut off");
 	c->at += RECORD_BYTES + frame->size;
 	return true;
@@ -142,7 +142,7 @@ static bool read_packet(
 			frame->length < wire_left(in) ? frame->length : (uint32_t)wire_left(in);
 	frame->bytes = wire_bytes(in, frame->size);
 	frame->interface = c->section + interface;
-	return frame->bytes && frame->size <= CAPTURE_FRAME_MAX &&
+	return wire_ok(in) && frame->size <= CAPTURE_FRAME_MAX &&
 	       interface < c->interfaces - c->section;
 }
 

@@ -104,7 +104,8 @@ bool replay_guess(const struct replay_settings *set, const struct packet *p, uin
 
 /* *r zeroed; copies the settings. */
 void replay_begin(struct replay *r, const struct replay_settings *set);
-/* Takes the next packet. True: it belongs to a flow that is inspected, or was. */
+/* Takes the next packet, whose payload stays where it is: it may have to wait. True: it belongs to a flow that
+ * is inspected, or was. */
 bool replay_packet(struct replay *r, const struct packet *p);
 /* What it led to, one step after the other; false: that was all. *step is good until the next call. */
 bool replay_next(struct replay *r, struct replay_step *step);
