@@ -57,6 +57,7 @@ struct alg_flow {
 	bool stream;	   /* TCP; else a message is a datagram */
 	bool guest_serves; /* the peer came to a port of the guest */
 	uint8_t vrf;	   /* by which the flow leaves, as maps.h counts them */
+	bool dns_v6;	   /* DNS: an IPv4 address in an IPv6 one is meant too */
 	const struct maps *maps;
 };
 

@@ -46,6 +46,7 @@ struct alg {
 	bool edge_ready;
 	uint32_t segment_max;
 	struct maps maps;
+	bool dns_v6;
 	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
@@ -310,6 +311,7 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.guest_serves = m->guest_serves,
 		.vrf = maps_vrf(&self->maps, m->vrf),
 		.maps = &self->maps,
+		.dns_v6 = self->dns_v6,
 	};
 	stream_begin(&f->stream, table_rows[row], &view,
 		m->segment_max ? m->segment_max : self->segment_max);
@@ -394,6 +396,7 @@ static int read_hub(struct alg *self, const Nl__Hub *hub)
 	if (!hub || !hub->alg)
 		return -EINVAL;
 	stats_configure(&self->stats, hub->alg);
+	self->dns_v6 = hub->alg->dns_v6;
 	read_maps(&self->maps, hub->nat);
 	return 0;
 }
