@@ -151,15 +151,16 @@ static uint32_t put_address(uint8_t *out, enum form form, uint32_t ip_be)
 	return n;
 }
 
+/* Modulo 2^32: what is beyond is not written as we would write it. */
 static bool read_number(struct text t, uint32_t *ip_be)
 {
 	uint64_t value = 0;
-	for (; text_left(&t) && *t.p >= '0' && *t.p <= '9' && value <= UINT32_MAX; t.p++)
+	for (; text_left(&t) && *t.p >= '0' && *t.p <= '9'; t.p++)
 		value = value * 10 + (uint64_t)(*t.p - '0');
 	const uint8_t octets[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
 		(uint8_t)(value >> 24)};
 	memcpy(ip_be, octets, sizeof(octets));
-	return !text_left(&t) && value <= UINT32_MAX;
+	return !text_left(&t);
 }
 
 /* An address that is written as we would write it, and nothing else. */
