@@ -16,7 +16,10 @@
  * pinhole is closed again if it did not.
  *  - The address is literally the guest's own (no bounce), the port at least ALG_PORT_MIN, the
  * whole line as the RFC has it. Otherwise the line goes on as it is, without a pinhole.
- *  - After 234 the connection is TLS: nothing to see.
+ *  - After 234 the connection is TLS: nothing to see, and CCC (RFC 4217 12.3) does not bring it back. A
+ * refused AUTH changes nothing.
+ *  - RFC 1639 (LPRT, LPSV), IPv6 in EPRT and passive replies to a guest that is the client go on as
+ * they are.
  * Telnet sequences (RFC 854) may stand before a command, as before ABOR; they cost the line its
  * wish.
  */
@@ -33,14 +36,14 @@ enum {
 	TELNET_WILL = 251
 };
 
-enum passive { PASSIVE_NONE, PASSIVE_PASV, PASSIVE_EPSV };
+enum passive { PASSIVE_PASV = 1, PASSIVE_EPSV = 2 };
 
 struct ftp {
 	bool opened;  /* the client's first line was FTP */
 	bool greeted; /* the server's first reply was there; it answers no command */
 	bool logged_in;
 	bool refusable;	    /* replies can be matched to commands: no ABOR so far */
-	uint8_t passive;    /* enum passive: what the client asked for last */
+	uint8_t passive;    /* bit set of enum passive: what the client asked for */
 	uint16_t multiline; /* code of the reply whose last line has not come; 0 = none */
 	uint32_t commands, replies;
 	uint32_t pinhole_command; /* the command whose reply decides about the pinhole; 0 = none */
@@ -79,7 +82,13 @@ static bool read_commas(struct text *t, struct spot *s)
 	return true;
 }
 
-/* |1|ip|port| where | is any printable character that is no digit (RFC 2428 2) */
+/* Any printable character that is no digit (RFC 2428 2). */
+static bool is_bar(uint8_t c)
+{
+	return c > ' ' && c < 127 && !(c >= '0' && c <= '9');
+}
+
+/* |1|ip|port| */
 static bool read_bars(struct text *t, struct spot *s)
 {
 	struct text at = *t;
@@ -87,8 +96,8 @@ static bool read_bars(struct text *t, struct spot *s)
 	if (!text_left(&at))
 		return false;
 	s->bar = *at.p++;
-	if (s->bar <= ' ' || s->bar >= 127 || (s->bar >= '0' && s->bar <= '9') ||
-		!text_number(&at, 2, &protocol) || protocol != 1 || !text_char(&at, s->bar))
+	if (!is_bar(s->bar) || !text_number(&at, 2, &protocol) || protocol != 1 ||
+		!text_char(&at, s->bar))
 		return false;
 	s->span.p = at.p;
 	if (!text_ip(&at, '.', &s->ip_be) || !text_char(&at, s->bar) ||
@@ -107,7 +116,7 @@ static bool read_port(struct text *t, struct spot *s)
 	if (!text_char(&at, '(') || !text_left(&at))
 		return false;
 	uint8_t bar = *at.p;
-	if (!text_char(&at, bar) || !text_char(&at, bar) || !text_char(&at, bar))
+	if (!is_bar(bar) || !text_char(&at, bar) || !text_char(&at, bar) || !text_char(&at, bar))
 		return false;
 	s->span.p = at.p;
 	if (!text_number(&at, 65535, &s->port))
@@ -209,9 +218,12 @@ static void on_command(
 	s->refusable = (s->refusable || !s->opened) && !text_is(&verb, "ABOR");
 	s->opened = true;
 	s->commands++;
-	s->passive = text_is(&verb, "PASV")   ? PASSIVE_PASV
-		     : text_is(&verb, "EPSV") ? PASSIVE_EPSV
-					      : s->passive;
+	if (text_is(&verb, "PASV"))
+		s->passive |= PASSIVE_PASV;
+	else if (text_is(&verb, "EPSV"))
+		s->passive |= PASSIVE_EPSV;
+	else if (text_is(&verb, "REIN"))
+		s->logged_in = false;
 	if (!f->guest_serves && s->logged_in && !telnet && command_spot(verb, line, &spot))
 		wish(s, f, &spot, a);
 }
@@ -235,38 +247,36 @@ static void on_reply(struct ftp *s, unsigned int code, struct alg_answer *a)
 	s->pinhole_command = 0;
 }
 
+/* Of a reply the last line, which says the same as the reply: `rest` follows its code. */
+static void on_last_line(struct ftp *s, const struct alg_flow *f, unsigned int code,
+	struct text rest, struct alg_answer *a)
+{
+	const uint8_t asked = code == 227 ? PASSIVE_PASV : code == 229 ? PASSIVE_EPSV : 0;
+	struct spot spot;
+	on_reply(s, code, a);
+	if (f->guest_serves && s->logged_in && s->passive & asked && reply_spot(code, rest, &spot))
+		wish(s, f, &spot, a);
+	s->passive &= (uint8_t)~asked;
+}
+
 static void on_reply_line(
 	struct ftp *s, const struct alg_flow *f, struct text line, struct alg_answer *a)
 {
 	struct text rest = line;
-	struct spot spot;
 	unsigned int code = 0;
 	bool coded = text_left(&line) >= 3 && text_number(&rest, 699, &code) &&
 		     rest.p - line.p == 3 && code >= 100;
 	bool last = coded && (!text_left(&rest) || *rest.p == ' ');
 	bool more = coded && text_left(&rest) && *rest.p == '-';
-	if (s->multiline) {
-		if (!last || code != s->multiline)
-			return;
-		s->multiline = 0;
-		on_reply(s, code, a);
+	if (s->multiline && (!last || code != s->multiline))
 		return;
-	}
-	if (more) {
-		s->multiline = (uint16_t)code;
-		return;
-	}
-	if (!last) {
+	if (!s->multiline && !last && !more) {
 		alg_violation(a, "not an FTP reply");
 		return;
 	}
-	on_reply(s, code, a);
-	bool asked = (code == 227 && s->passive == PASSIVE_PASV) ||
-		     (code == 229 && s->passive == PASSIVE_EPSV);
-	if (f->guest_serves && s->logged_in && asked && reply_spot(code, rest, &spot))
-		wish(s, f, &spot, a);
-	if (asked)
-		s->passive = PASSIVE_NONE;
+	s->multiline = last ? 0 : (uint16_t)code;
+	if (last)
+		on_last_line(s, f, code, rest, a);
 }
 
 static void ftp_message(void *state, const struct alg_flow *f, enum alg_direction from,

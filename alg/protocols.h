@@ -6,5 +6,6 @@
 
 extern const struct alg_protocol ftp_protocol;
 extern const struct alg_protocol dns_protocol;
+extern const struct alg_protocol ldap_protocol;
 
 #endif

@@ -183,6 +183,13 @@ def program(name):
     return path
 
 
+def unpacked(package, path):
+    """A program of a package of tests/lib/unpacked.txt."""
+    found = pathlib.Path(os.environ.get("NATLOCK_BUILD", TOP / "build")) / "debian" / package / path
+    assert os.access(found, os.X_OK), f"{found} is missing: tests/check integration unpacks it"
+    return found
+
+
 def wait_for(condition, seconds, what):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """An FTP client that sends what it is told, as it is told: ftp_client.py ADDRESS PIECES LINE...
 
-PIECES: bytes a send, 0 = a line at once. In a line, PORT! and EPRT! become the command for a port that listens here; the JSON answer has each
-line's reply and what arrived on that port.
+PIECES: bytes a send, 0 = a line at once. In a line, PORT! and EPRT! become the command for a port that listens here, and PAD! so much that what
+follows begins a piece; the JSON answer has each line's reply and what arrived on that port.
 """
 import json, socket, sys
 
@@ -17,7 +17,10 @@ words = {"PORT!": "PORT {},{},{}".format(own.replace(".", ","), port >> 8, port 
 replies = control.makefile("r", newline="\r\n", encoding="latin-1")
 said, arrived = [replies.readline().strip()], None
 for line in lines:
-    line = words.get(line, line)
+    for word, text in words.items():
+        line = line.replace(word, text)
+    before, pad, behind = line.partition("PAD!")
+    line = before + ("A" * (-len(before) % pieces) if pad else "") + behind
     data = (line + "\r\n").encode("latin-1")
     for at in range(0, len(data), pieces or len(data)):
         control.sendall(data[at:at + (pieces or len(data))])

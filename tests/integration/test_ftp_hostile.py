@@ -51,6 +51,13 @@ def test_a_stranger_does_not_get_through_the_opening(ftp, gateway):
     assert got["arrived"] == "hello from the server"
 
 
+@pytest.fixture
+def logged(gateway):
+    """What the security log says of openings since the test began."""
+    before = gateway.log().count("ALG expectation")
+    return lambda: gateway.log().count("ALG expectation") - before
+
+
 def nothing_was_opened(got, reply, stats, gateway):
     assert got["arrived"] is None and not gateway.table("alg", "expectations")
     counted = stats()
@@ -90,6 +97,27 @@ def test_slipstream_a_post_with_a_port_in_its_body(ftp, stats, gateway):
 def test_slipstream_in_one_segment(ftp, stats, gateway):
     got = ftp("POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\nUSER anonymous\r\nPASS x@y", "PORT!", "SITE TRY")
     assert got["arrived"] is None and stats()["granted"] == 0 and stats()["gave_up"] == 1
+
+
+POST = "POST / HTTP/1.1\r\nHost: 198.18.2.2:21\r\nContent-Type: text/plain\r\nContent-Length: 9999\r\n\r\nUSER anonymous\r\nPASS x@y\r\n"
+
+
+@pytest.mark.parametrize("piece", [96, 536, 1400])
+@pytest.mark.parametrize("body", [POST + "PAD!PORT!", POST + "PAD!\r\nPORT!", "SITE PAD!PORT!", "USER anonymous\r\nPASS x@y\r\nSITE PAD!EPRT!"])
+def test_slipstream_a_segment_that_begins_with_a_command(ftp, stats, gateway, logged, piece, body):
+    """NAT slipstreaming: the body is padded until a segment begins with PORT. Each piece is a send of its own, and so a segment."""
+    got = ftp(body, "SITE TRY", pieces=piece)
+    assert got["arrived"] is None and not gateway.table("alg", "expectations")
+    assert any("200" in said and ("PORT" in said or "EPRT" in said) for said in got["said"]), "it never came to the server"
+    counted = stats()
+    assert counted["granted"] == counted["refused"] == counted["edits"] == 0 and logged() == 0, counted
+
+
+def test_bounce_is_not_even_asked_for(ftp, stats, gateway, logged):
+    got = ftp(*LOGIN, "PORT 192,168,30,1,31,64", "PORT 198,18,2,1,31,64", "EPRT |1|127.0.0.1|8000|", "SITE TRY")
+    counted = stats()
+    assert got["arrived"] is None and not gateway.table("alg", "expectations")
+    assert counted["granted"] == counted["refused"] == counted["edits"] == 0 and logged() == 0, counted
 
 
 def test_auth_tls_refused_goes_on_in_the_clear(ftp, stats):

@@ -34,6 +34,18 @@ install_packages() { # [LIST...]: of more than what builds and tests need
 	[ $made = 0 ] || rm -f $guard
 }
 
+unpack_packages() { # those of unpacked.txt
+	local p dir=$BUILD/debian
+	for p in $(sed 's/#.*//' "$TOP/tests/lib/unpacked.txt"); do
+		[ -e "$dir/$p" ] && continue
+		say "unpacking from Debian: $p"
+		rm -rf "$dir/.$p"
+		mkdir -p "$dir/.$p"
+		(cd "$dir/.$p" && apt-get download -q "$p" >&2 && dpkg -x ./*.deb . && rm ./*.deb)
+		mv "$dir/.$p" "$dir/$p"
+	done
+}
+
 build() { # FOLDER TARGET [MESON OPTIONS]: sets up once, then compiles
 	local dir=$1 target=$2
 	shift 2

@@ -258,6 +258,21 @@ Test(ftp, tls_is_left_alone)
 	harness_free(h);
 }
 
+Test(ftp, a_refused_auth_changes_nothing)
+{
+	struct harness *h = harness_new(&ftp_protocol, client_view(), GRANT);
+	harness_say(h, ALG_OUTSIDE, "220 hello\r\n");
+	harness_say(h, ALG_GUEST, "AUTH TLS\r\n");
+	harness_say(h, ALG_OUTSIDE, "534 no\r\n");
+	harness_say(h, ALG_GUEST, "USER u\r\n");
+	harness_say(h, ALG_OUTSIDE, "230 in\r\n");
+	harness_say(h, ALG_GUEST, "CCC\r\nPORT 192,168,30,10,4,1\r\n");
+	cr_expect(h->wishes == 1 && !h->gave_up);
+	harness_say(h, ALG_OUTSIDE, "533 no\r\n200 ok\r\n");
+	cr_expect_eq(harness_count(h, ALG_ARM, h->wish[0].token), 1);
+	harness_free(h);
+}
+
 Test(ftp, passive_replies_to_a_client_pass)
 {
 	struct harness *h = logged_in(client_view(), GRANT);
@@ -292,6 +307,48 @@ Test(ftp, passive_replies_of_a_guest_that_serves_are_rewritten)
 	expect_passive("EPSV\r\n", "229 Entering Extended Passive Mode (|||5000|)\r\n",
 		"229 Entering Extended Passive Mode (|||40001|)\r\n", 5000);
 	expect_passive("EPSV 1\r\n", "229 x (!!!5000!)\r\n", "229 x (!!!40001!)\r\n", 5000);
+	expect_passive("EPSV ALL\r\nEPSV\r\n", "200 ok\r\n229 (|||5000|)\r\n",
+		"200 ok\r\n229 (|||40001|)\r\n", 5000);
+	expect_passive("PASV\r\n", "227 192,168,30,10,4,1\r\n", "227 203,0,113,7,156,65\r\n", 1025);
+	expect_passive("PASV\r\n", "227-first\r\n (1,2,3,4,5,6)\r\n227 (192,168,30,10,4,1)\r\n",
+		"227-first\r\n (1,2,3,4,5,6)\r\n227 (203,0,113,7,156,65)\r\n", 1025);
+	expect_passive("EPSV\r\n", "229-first\r\n229 (|||5000|)\r\n",
+		"229-first\r\n229 (|||40001|)\r\n", 5000);
+}
+
+Test(ftp, passive_commands_that_are_pipelined_are_answered_each)
+{
+	struct harness *h = logged_in(server_view(), GRANT);
+	harness_say(h, ALG_OUTSIDE, "EPSV\r\nPASV\r\n");
+	harness_say(h, ALG_GUEST,
+		"229 (|||5000|)\r\n227 (192,168,30,10,4,1)\r\n227 (192,168,30,10,4,2)\r\n");
+	harness_expect(h, ALG_GUEST,
+		"229 (|||40001|)\r\n227 (203,0,113,7,156,66)\r\n227 (192,168,30,10,4,2)\r\n");
+	cr_expect_eq(h->wishes, 2, "the third was not asked for");
+	harness_free(h);
+}
+
+Test(ftp, an_outside_clients_commands_go_on_as_they_are)
+{
+	const char *lines[] = {"PORT 198,51,100,9,4,1\r\n", "EPRT |1|198.51.100.9|5000|\r\n",
+		"EPRT |1|192.168.30.10|5000|\r\n", "LPSV\r\n", "HOST ftp.example\r\n"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_untouched(server_view(), ALG_OUTSIDE, lines[i]);
+	expect_untouched(server_view(), ALG_GUEST,
+		"228 Entering Long Passive Mode (4,4,192,168,30,10,2,4,1)\r\n");
+}
+
+Test(ftp, who_logs_out_may_not_ask_any_more)
+{
+	struct harness *h = logged_in(client_view(), GRANT);
+	harness_say(h, ALG_GUEST, "REIN\r\n");
+	harness_say(h, ALG_OUTSIDE, "220 again\r\n");
+	harness_say(h, ALG_GUEST, "PORT 192,168,30,10,4,1\r\n");
+	cr_expect_eq(h->wishes, 0);
+	harness_say(h, ALG_OUTSIDE, "530 no\r\n230 in\r\n");
+	harness_say(h, ALG_GUEST, "PORT 192,168,30,10,4,1\r\n");
+	cr_expect_eq(h->wishes, 1);
+	harness_free(h);
 }
 
 Test(ftp, passive_replies_of_a_guest_open_nothing_unasked)
@@ -319,7 +376,7 @@ Test(ftp, passive_replies_of_a_guest_open_nothing_unasked)
 	}
 	const char *eprt = "EPSV\r\n";
 	const char *bad[] = {"229 (|||80|)\r\n", "229 |||5000|\r\n", "229 (||5000|)\r\n",
-		"229 (|||65536|)\r\n", "229 (\r\n"};
+		"229 (|||65536|)\r\n", "229 (\r\n", "229 (111500011)\r\n", "229 (222 5000 2)\r\n"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct harness *h = logged_in(server_view(), GRANT);
 		harness_say(h, ALG_OUTSIDE, eprt);
@@ -389,7 +446,8 @@ static void without_its_address(const struct session *s)
 	for (int serves = 0; serves < 2; serves++) {
 		struct alg_flow view = session_view(s, true, serves);
 		view.guest_ip_be = ip("172.31.255.254");
-		struct harness *h = session_play(s, &ftp_protocol, view, SESSION_WHOLE, SESSION_NO_CUT);
+		struct harness *h =
+			session_play(s, &ftp_protocol, view, SESSION_WHOLE, SESSION_NO_CUT);
 		if (!serves) { /* 229 carries no address: it is the serving guest's own by
 				  definition */
 			harness_expect_untouched(h);
@@ -407,8 +465,8 @@ Test(ftp_captures, a_foreign_address_leaves_every_byte_as_it_was)
 static unsigned int wishes_in(const char *name, bool serves)
 {
 	struct session *s = session_load(VECTOR_DIRECTORY, name);
-	struct harness *h = session_play(s, &ftp_protocol, session_view(s, true, serves), SESSION_WHOLE,
-		SESSION_NO_CUT);
+	struct harness *h = session_play(
+		s, &ftp_protocol, session_view(s, true, serves), SESSION_WHOLE, SESSION_NO_CUT);
 	unsigned int n = h->wishes;
 	if (!n)
 		harness_expect_untouched(h);
