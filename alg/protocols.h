@@ -6,5 +6,8 @@
 
 extern const struct alg_protocol ftp_protocol;
 extern const struct alg_protocol tftp_protocol;
+extern const struct alg_protocol netbios_name_protocol;
+extern const struct alg_protocol netbios_datagram_protocol;
+extern const struct alg_protocol netbios_session_protocol;
 
 #endif

@@ -8,6 +8,9 @@
 
 const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&ftp_protocol,
+	&netbios_datagram_protocol,
+	&netbios_name_protocol,
+	&netbios_session_protocol,
 	&tftp_protocol,
 };
 
