@@ -68,7 +68,7 @@ static void netbios_datagram_message(void *state, const struct alg_flow *f, enum
 }
 
 const struct alg_protocol netbios_datagram_protocol = {
-	.name = "netbios-datagram",
+	.name = "netbios-dgm",
 	.alg = ALGS_NETBIOS,
 	.service = 1,
 	.transports = ALGS_UDP,

@@ -145,7 +145,7 @@ static void netbios_name_message(void *state, const struct alg_flow *f, enum alg
 }
 
 const struct alg_protocol netbios_name_protocol = {
-	.name = "netbios-name",
+	.name = "netbios-ns",
 	.alg = ALGS_NETBIOS,
 	.service = 0,
 	.transports = ALGS_UDP,

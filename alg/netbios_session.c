@@ -115,7 +115,7 @@ static void netbios_session_message(void *state, const struct alg_flow *f, enum 
 }
 
 const struct alg_protocol netbios_session_protocol = {
-	.name = "netbios-session",
+	.name = "netbios-ssn",
 	.alg = ALGS_NETBIOS,
 	.service = 2,
 	.transports = ALGS_TCP,
