@@ -7,5 +7,9 @@
 extern const struct alg_protocol ftp_protocol;
 extern const struct alg_protocol dns_protocol;
 extern const struct alg_protocol ldap_protocol;
+extern const struct alg_protocol tftp_protocol;
+extern const struct alg_protocol netbios_name_protocol;
+extern const struct alg_protocol netbios_datagram_protocol;
+extern const struct alg_protocol netbios_session_protocol;
 
 #endif

@@ -10,6 +10,10 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&ftp_protocol,
 	&dns_protocol,
 	&ldap_protocol,
+	&netbios_datagram_protocol,
+	&netbios_name_protocol,
+	&netbios_session_protocol,
+	&tftp_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)

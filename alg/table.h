@@ -4,7 +4,11 @@
 
 #include "alg.h"
 
-enum { TABLE_ROWS = 2 };
+enum {
+	TABLE_ROWS = 0 /* a row for each service of every ALG */
+#define SERVICE(ID, transports) +1
+#include "algs.def"
+};
 
 extern const struct alg_protocol *const table_rows[TABLE_ROWS];
 

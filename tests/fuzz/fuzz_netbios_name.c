@@ -1,0 +1,9 @@
+/* The parser of the NetBIOS name service (alg_play.h). */
+#include "alg_play.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	return alg_play(&netbios_name_protocol, data, size);
+}
