@@ -5,5 +5,6 @@
 #include "alg.h"
 
 extern const struct alg_protocol ftp_protocol;
+extern const struct alg_protocol rexec_protocol, rlogin_protocol, rsh_protocol;
 
 #endif
