@@ -14,8 +14,11 @@
  * When is a number believed? It stands before everything else, is closed by its NUL within 6 bytes,
  * and the server has not spoken. rsh's are ports that only a superuser has, 512..1023, on both ends
  * that are the client's: a server demands no less, and a page in a browser has no such port.
- * rexec's may be any port from 512 on. Of a guest that serves only the first byte is looked at: it
- * tells another protocol, and nothing is asked for.
+ * rexec's may be any port from 512 on.
+ *
+ * Of a guest that serves only the client's first byte is looked at: it tells another protocol, and
+ * nothing is asked for. Its connection to the number is one like others, but has to leave from a
+ * reserved port, and does while this flow is inspected (natproxy/lowport.h).
  *
  * A refused wish leaves the number: the server's connection fails, and both ends say so. "0" in its
  * place would be worse: the client waits for a connection that nobody makes, and takes the answer
@@ -116,13 +119,12 @@ static void on_number(struct rcmd *s, const struct alg_flow *f, bool reserved, c
 		.lifetime_ms = PINHOLE_MS};
 }
 
-/* The guest connects where the number says by itself; its first byte tells what it is. */
-static void on_served(const uint8_t *p, struct alg_answer *a)
+/* The guest connects by itself where the number says, which natproxy helps while this is inspected. */
+static void on_served(struct rcmd *s, const uint8_t *p, struct alg_answer *a)
 {
-	if (*p && (*p < '0' || *p > '9'))
+	if (!s->opened && *p && (*p < '0' || *p > '9'))
 		alg_violation(a, "not a port and its NUL");
-	else
-		done(a, "the guest makes the second connection");
+	s->opened = true;
 }
 
 /* Bytes of a service with a second connection. */
@@ -132,7 +134,7 @@ static void on_message(struct rcmd *s, const struct alg_flow *f, bool reserved,
 	if (!from_client(f, from))
 		done(a, "the server answered");
 	else if (f->guest_serves)
-		on_served(p, a);
+		on_served(s, p, a);
 	else if (!s->opened)
 		on_number(s, f, reserved, p, n, a);
 }
