@@ -37,7 +37,8 @@ enum {
 };
 
 struct rcmd {
-	bool opened; /* the number has passed */
+	bool opened; /* the guest's number has passed */
+	bool served; /* by the guest: its client has begun */
 };
 _Static_assert(sizeof(struct rcmd) <= ALG_STATE_BYTES, "fits a flow");
 
@@ -122,9 +123,9 @@ static void on_number(struct rcmd *s, const struct alg_flow *f, bool reserved, c
 /* The guest connects by itself where the number says, which natproxy helps while this is inspected. */
 static void on_served(struct rcmd *s, const uint8_t *p, struct alg_answer *a)
 {
-	if (!s->opened && *p && (*p < '0' || *p > '9'))
+	if (!s->served && *p && (*p < '0' || *p > '9'))
 		alg_violation(a, "not a port and its NUL");
-	s->opened = true;
+	s->served = true;
 }
 
 /* Bytes of a service with a second connection. */
