@@ -14,6 +14,9 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&netbios_name_protocol,
 	&netbios_session_protocol,
 	&tftp_protocol,
+	&rexec_protocol,
+	&rlogin_protocol,
+	&rsh_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)

@@ -16,6 +16,7 @@
 #include "chan.h"
 #include "echo.h"
 #include "forward.h"
+#include "lowport.h"
 #include "source.h"
 
 enum { ERRNO_MAX = 4095 };
@@ -77,6 +78,8 @@ int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, stru
 {
 	const Nl__SocketName *name = m->name;
 	const bool refused = m->has_error && m->error;
+	if (name && name->what == NL__SOCKET_NAME__WHAT__RESERVED)
+		return lowport_granted(np, m, in);
 	if (!name || in->nfds != !refused || (refused && m->error > ERRNO_MAX))
 		return -EPROTO;
 	if (name->what == NL__SOCKET_NAME__WHAT__ECHO)

@@ -27,6 +27,7 @@
 #include "inspect.h"
 #include "inspect_dgram.h"
 #include "log.h"
+#include "lowport.h"
 #include "publish.h"
 #include "relay.h"
 #include "reserve.h"
@@ -125,6 +126,8 @@ void natproxy_close_fd(struct natproxy *np, int fd, bool reset)
 	const enum owner_kind kind = np->owner[fd].kind;
 	np->owner[fd] = (struct owner){OWNER_NONE, 0};
 	np->sockets_open--;
+	if (lowport_rest(np, fd, reset))
+		return;
 	/* what root opened stays open with the supervisor */
 	if (kind == OWNER_PUBLISH || kind == OWNER_ECHO)
 		sock_unlist(np->sock, fd);

@@ -57,6 +57,7 @@ enum {
 	NATPROXY_ENDPOINT_BUCKETS = 16384,
 	NATPROXY_RESERVED = 2 * PINHOLE_HUB_MAX, /* a door leads to two ports at most */
 	NATPROXY_RESERVED_BUCKETS = 4096,
+	NATPROXY_LOWPORTS = 64,	    /* sockets of reserved ports; bits of a uint64_t */
 	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
@@ -193,6 +194,22 @@ struct echo { /* the raw ICMP socket of echo.h */
 	uint32_t holder[NATPROXY_ECHOES]; /* flow index + 1, 0 free */
 };
 
+struct lowport { /* a socket bound to a reserved port */
+	bool busy, listens;
+	int fd;
+	struct sock_address at; /* address 0: any */
+	char device[NATPROXY_DEVICE_BYTES];
+	uint64_t rested_ns; /* when its last connection was left to itself; 0: none was */
+};
+
+struct lowports { /* of lowport.h */
+	uint32_t count;
+	int highest; /* of their descriptors */
+	char why[200]; /* there are none */
+	uint64_t said_ns; /* that there was none when one was wanted */
+	struct lowport entry[NATPROXY_LOWPORTS];
+};
+
 struct burst {	       /* datagrams of one flow waiting for sendmmsg */
 	uint32_t flow; /* id */
 	uint32_t count, pieces, ids;
@@ -268,6 +285,7 @@ struct natproxy {
 	uint32_t reserve_bucket[NATPROXY_RESERVED_BUCKETS];
 	struct reserve reserve[NATPROXY_RESERVED + 1];
 	struct echo echo;
+	struct lowports lowports;
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];

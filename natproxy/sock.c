@@ -298,6 +298,61 @@ int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool ud
 	return 0;
 }
 
+/* A connection, or listening, ends; what the socket was bound to stays. */
+static int unconnect(int fd)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	return connect(fd, &nobody, sizeof(nobody)) ? -errno : 0;
+}
+
+int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
+{
+	struct sock_address bound;
+	/* an option of its protocol tells what it is: no other socket takes it */
+	if (set(fd, IPPROTO_TCP, TCP_NODELAY, 1) || unconnect(fd) || sock_local(h, fd, &bound))
+		return -EPROTO;
+	stream_options(fd);
+	at->at.port = bound.port;
+	return stands_at(fd, at);
+}
+
+int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
+	const struct sock_age *age)
+{
+	const struct sockaddr_in far = kernel_address(to);
+	const int error = unconnect(fd);
+	if (error)
+		return error;
+	set(fd, IPPROTO_IP, IP_TTL, age->ttl ? age->ttl : -1);
+	set(fd, IPPROTO_IP, IP_RECVERR, age->ttl != 0);
+	set(fd, IPPROTO_IP, IP_TOS, age->tos);
+	return connect(fd, (const struct sockaddr *)&far, sizeof(far)) && errno != EINPROGRESS
+		       ? -errno
+		       : 0;
+}
+
+int sock_tcp_listen_by(struct sock_host *h, int fd)
+{
+	const int error = unconnect(fd);
+	if (error)
+		return error;
+	return listen(fd, SOCK_BACKLOG) ? -errno : 0;
+}
+
+void sock_rest(struct sock_host *h, int fd, bool reset)
+{
+	sock_forget(h, fd);
+	sock_unlist(h, fd);
+	if (reset)
+		unconnect(fd);
+}
+
+bool sock_unsent(struct sock_host *h, int fd)
+{
+	int bytes = 0;
+	return ioctl(fd, SIOCOUTQ, &bytes) || bytes > 0;
+}
+
 int sock_adopt_echo(struct sock_host *h, int fd)
 {
 	/* a raw socket shows its protocol as its port */

@@ -138,6 +138,22 @@ int sock_udp(struct sock_host *h, const struct sock_place *at);
  */
 int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool udp);
 /*
+ * A TCP socket that somebody else bound for us, to be used again and again: whatever it was used
+ * for ends, and at->at.port becomes the port that it has. Otherwise as sock_adopt. Syscalls: connect
+ * getsockname getsockopt setsockopt
+ */
+int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at);
+/* It begins a connection: 0, then as after sock_tcp_connect, or -errno. Syscalls: connect setsockopt */
+int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
+	const struct sock_age *age);
+/* It listens: 0 or -errno. Syscalls: connect listen */
+int sock_tcp_listen_by(struct sock_host *h, int fd);
+/* It is not used any more: nobody hears of it, and with `reset` its connection is aborted, or it ends
+ * to listen. What was sent goes on being delivered otherwise. Syscalls: epoll_ctl connect */
+void sock_rest(struct sock_host *h, int fd, bool reset);
+/* Whether bytes or the FIN of its last connection are not acknowledged. Syscalls: ioctl */
+bool sock_unsent(struct sock_host *h, int fd);
+/*
  * The same for a raw ICMP socket without an address: what comes has its IP header before it, what
  * goes needs its checksum. Syscalls: getsockname getsockopt setsockopt
  */

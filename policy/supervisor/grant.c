@@ -35,7 +35,7 @@
 
 enum { BACKLOG = 128, DRAIN_MAX = 64, STATIC_PROTOCOLS = 2 };
 
-static const char *device_of(const Nl__Nat *nat, const char *vrf)
+const char *grant_device(const Nl__Nat *nat, const char *vrf)
 {
 	const char *name = vrf ? vrf : nat->vrf;
 	size_t i;
@@ -51,7 +51,7 @@ static void fill(struct grant_port *out, const Nl__Nat *nat, const char *vrf, ui
 {
 	*out = (struct grant_port){
 		.ip_be = ip_be, .port = (uint16_t)port, .guest_ip_be = guest_ip_be};
-	snprintf(out->device, sizeof(out->device), "%s", device_of(nat, vrf));
+	snprintf(out->device, sizeof(out->device), "%s", grant_device(nat, vrf));
 }
 
 static size_t static_ports(

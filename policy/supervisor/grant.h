@@ -52,6 +52,9 @@ struct grants {
  * Pure. */
 size_t grant_ports(const Nl__Nat *nat, uint32_t end, struct grant_port *out, size_t cap);
 
+/* The device by which a VRF of the configuration leaves (NULL: nat.vrf's); empty: any. Pure. */
+const char *grant_device(const Nl__Nat *nat, const char *vrf);
+
 /*
  * Opens all of them for all hubs. One that cannot be opened is kept with its error, to be told when
  * natproxy asks. An ordinary user gets none. Needs the caller's rights: before identity_enter.

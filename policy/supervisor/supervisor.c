@@ -523,6 +523,7 @@ static void close_all(struct supervisor *s)
 	hublog_end(s);
 	grant_close(s);
 	grant_echo_close(s);
+	grant_reserved_close(s);
 	operator_close(&s->op);
 	if (s->is_run)
 		guest_end(&s->guest);

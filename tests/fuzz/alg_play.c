@@ -138,7 +138,7 @@ static void begin(struct play *p, const struct alg_protocol *protocol, uint8_t m
 	const struct alg_flow view = {.guest_ip_be = GUEST,
 		.outside_ip_be = OUTSIDE,
 		.peer_ip_be = PEER,
-		.guest_port = 50000,
+		.guest_port = mode & ALG_PLAY_RESERVED ? 1022 : 50000,
 		.outside_port = 40000,
 		.peer_port = 50001,
 		.stream = both ? !(mode & ALG_PLAY_DATAGRAMS) : protocol->transports == ALGS_TCP,

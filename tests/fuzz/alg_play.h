@@ -8,9 +8,9 @@
 
 #include "protocols.h"
 
-enum { ALG_PLAY_SERVES = 1, ALG_PLAY_REFUSE = 2, ALG_PLAY_DATAGRAMS = 4 };
+enum { ALG_PLAY_SERVES = 1, ALG_PLAY_REFUSE = 2, ALG_PLAY_DATAGRAMS = 4, ALG_PLAY_RESERVED = 8 };
 
-/* Always 0. Flow: guest 192.168.30.10, outside 203.0.113.7, peer 198.51.100.9; static: 192.168.30.50 is 203.0.113.50. */
+/* Always 0. Flow: guest 192.168.30.10 (with ALG_PLAY_RESERVED at port 1022), outside 203.0.113.7, peer 198.51.100.9; static: 192.168.30.50 is 203.0.113.50. */
 int alg_play(const struct alg_protocol *protocol, const uint8_t *data, size_t size);
 
 #endif

@@ -85,6 +85,36 @@ int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool ud
 	need_open(fd);
 	return how > 200 ? errors[how % 3] : 0;
 }
+int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
+{
+	static const int errors[] = {-EPROTO, -ENODEV};
+	const uint8_t how = take();
+	need_open(fd);
+	at->at.port = (uint16_t)(512 + take() * 2); /* 1024 is none */
+	return how > 200 ? errors[how % 2] : 0;
+}
+int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
+	const struct sock_age *age)
+{
+	static const int errors[] = {-EADDRNOTAVAIL, -ENETUNREACH};
+	const uint8_t how = take();
+	need_open(fd);
+	return how > 200 ? errors[how % 2] : 0;
+}
+int sock_tcp_listen_by(struct sock_host *h, int fd)
+{
+	need_open(fd);
+	return take() > 200 ? -EADDRINUSE : 0;
+}
+void sock_rest(struct sock_host *h, int fd, bool reset)
+{
+	need_open(fd);
+}
+bool sock_unsent(struct sock_host *h, int fd)
+{
+	need_open(fd);
+	return take() > 100;
+}
 int sock_adopt_echo(struct sock_host *h, int fd)
 {
 	need_open(fd);

@@ -389,6 +389,32 @@ int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool ud
 	return -EPROTO;
 }
 
+int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
+{
+	return -EPROTO;
+}
+
+int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
+	const struct sock_age *age)
+{
+	return -EADDRNOTAVAIL;
+}
+
+int sock_tcp_listen_by(struct sock_host *h, int fd)
+{
+	return -EADDRINUSE;
+}
+
+void sock_rest(struct sock_host *h, int fd, bool reset)
+{
+	sock_forget(h, fd);
+}
+
+bool sock_unsent(struct sock_host *h, int fd)
+{
+	return false;
+}
+
 int sock_adopt_echo(struct sock_host *h, int fd)
 {
 	return -EPROTO;
