@@ -5,5 +5,6 @@
 #include "alg.h"
 
 extern const struct alg_protocol ftp_protocol;
+extern const struct alg_protocol rtsp_protocol;
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "alg.h"
 
-enum { TABLE_ROWS = 1 };
+enum { TABLE_ROWS = 2 };
 
 extern const struct alg_protocol *const table_rows[TABLE_ROWS];
 
