@@ -115,7 +115,7 @@ static size_t offence(const uint8_t *p, size_t n)
 	bool first = true;
 	for (size_t i = 0; i < n && p[i] != '\n'; i++) {
 		const uint8_t c = p[i];
-		if (first && (i > METHOD_MAX || (c == ' ' ? !i : !is_word(c))))
+		if (first && (c == ' ' ? !i : i == METHOD_MAX || !is_word(c)))
 			return i + 1;
 		const bool ends = c == '\r' && (i + 1 == n || p[i + 1] == '\n');
 		if ((c < ' ' && !ends) || c == 127 || i == START_MAX)
