@@ -114,7 +114,8 @@ struct alg_protocol {
 	/*
 	 * Length of the first message in p[0..n), n > 0; 0 if more bytes are needed; more than
 	 * message_max: it is not one, or longer than allowed. The first `seen` bytes were looked at by
-	 * an earlier call that returned 0. Not called for datagrams.
+	 * an earlier call that returned 0. Not called for datagrams, nor again before a length that
+	 * was more than n is there.
 	 */
 	size_t (*frame)(const void *state, enum alg_direction from, const uint8_t *p, size_t n,
 		size_t seen);

@@ -12,5 +12,6 @@ extern const struct alg_protocol netbios_name_protocol;
 extern const struct alg_protocol netbios_datagram_protocol;
 extern const struct alg_protocol netbios_session_protocol;
 extern const struct alg_protocol rexec_protocol, rlogin_protocol, rsh_protocol;
+extern const struct alg_protocol rtsp_protocol;
 
 #endif

@@ -144,15 +144,17 @@ static bool next_message(struct stream_flow *f, enum alg_direction from, const u
 		*length = s->datagram[0];
 		return s->datagrams;
 	}
-	size_t n = left ? f->protocol->frame(f->state, from, p, left, s->seen) : 0;
+	bool known = left < s->need; /* and not all there */
+	size_t n = known ? s->need : left ? f->protocol->frame(f->state, from, p, left, s->seen) : 0;
 	*length = (uint32_t)n;
 	if (n > f->message_max || (!n && left >= f->message_max)) {
 		give_up(out, true, "a message longer than allowed");
 		return false;
 	}
+	s->seen = n ? 0 : left;
+	s->need = n > left ? (uint32_t)n : 0;
 	if (n > left)
 		n = 0; /* it says how long it is before it is there */
-	s->seen = n ? 0 : left;
 	if (!n && s->finished)
 		*passed = s->bytes;
 	return n;

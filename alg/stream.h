@@ -48,6 +48,7 @@ struct stream_side {
 	uint64_t at;	/* offset in the stream of the first waiting byte */
 	uint32_t bytes; /* waiting */
 	uint32_t seen;	/* of them, by the parser's frame() without finding an end */
+	uint32_t need;	/* length of the first message, where frame() knew it before all was there */
 	uint16_t buffer; /* 0 = none, else 1 + index: small ones first */
 	bool finished;	 /* the sender will send no more */
 	uint8_t datagrams;

@@ -36,7 +36,7 @@ def sessions(packets, port):
 
 
 def ftp(session, mode):
-    """fuzz_ftp: role and answers, then {direction and length, bytes}."""
+    """fuzz_ftp, fuzz_rtsp: role and answers, then {direction and length, bytes}."""
     out = bytes([mode])
     for client, data in session:
         for at in range(0, len(data), 100):
@@ -45,6 +45,17 @@ def ftp(session, mode):
         if len(out) > FLOW_BYTES:
             break
     return out
+
+
+def recorded(path):
+    """A session of tests/vectors as sessions() gives them."""
+    data, session = path.read_bytes().split(b"\n", 1)[1], []
+    while data:
+        line, data = data.split(b"\n", 1)
+        length = int(line[2:])
+        session.append((line[:1] == b">", data[:length]))
+        data = data[length + 1 :]
+    return session
 
 
 def field(number, value):
@@ -155,6 +166,9 @@ def main():
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
+    for path in sorted((pathlib.Path(__file__).parent.parent / "vectors/rtsp").glob("*.session")):
+        for mode in (0, 1, 2, 3):
+            save(out, "rtsp", ftp(recorded(path), mode))
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))

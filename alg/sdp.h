@@ -1,0 +1,23 @@
+/* Session descriptions (RFC 4566, RFC 2327): a scanner over their lines. Pure; everything points into
+ * the description. */
+#ifndef NATLOCK_ALG_SDP_H
+#define NATLOCK_ALG_SDP_H
+
+#include "text.h"
+
+struct sdp_line {
+	uint8_t type; /* 'o' of "o=" */
+	struct text value;
+};
+
+/* Whether it begins with v= and has nothing but lines of one letter, = and a value, or empty ones. */
+bool sdp_valid(struct text body);
+/* Takes the next line that is not empty; false at the end, or where one is no SDP. */
+bool sdp_next(struct text *body, struct sdp_line *line);
+
+/* The IPv4 address of an o= or c= line; false: it has none, or it is another line. */
+bool sdp_address(const struct sdp_line *line, struct text *span, uint32_t *ip_be);
+/* The value of an attribute (a=NAME:value, lower case); false: another line. */
+bool sdp_attribute(const struct sdp_line *line, const char *name, struct text *value);
+
+#endif
