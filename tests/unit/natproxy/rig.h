@@ -39,8 +39,6 @@ struct rig {
 	uint32_t gone_token;
 	Nl__FlowInspect inspect; /* the last one; its texts: */
 	char inspect_alg[16], inspect_vrf[33];
-	uint32_t gone, gone_used, gone_expired; /* PinholeGone: all, and of them; token: the last one's */
-	uint32_t gone_token;
 	uint8_t seen[2][RIG_ALG_BYTES]; /* by direction */
 	size_t seen_bytes[2];
 	uint32_t records[2]; /* FlowBytes */
