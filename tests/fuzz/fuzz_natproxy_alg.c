@@ -124,7 +124,7 @@ static void check_doors(void)
 	while ((ref = pinhole_next(&np->pinholes, ref))) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
 		if (p->guest.port < 1024 || p->guest.ip_be != htonl(0xc0a81e0a) ||
-			p->peer_ip_be != htonl(0x08080808))
+			(p->peer_ip_be != htonl(0x08080808) && p->peer_ip_be != htonl(0x08080809)))
 			abort();
 	}
 }
