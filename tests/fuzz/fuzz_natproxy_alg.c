@@ -83,6 +83,14 @@ static void guest_sends(void)
 	deliver(&d);
 }
 
+/* Something lies in the endpoint's socket. */
+static void far_sends(void)
+{
+	const struct flow *f = flow_live(np, DGRAM_FLOW);
+	if (f && f->fd >= 0)
+		natproxy_ready(np, f->fd, SOCK_READ);
+}
+
 static void verdict(void)
 {
 	static uint8_t text[255 * 70];
@@ -141,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		give_up.flow = closed.flow = number();
 		give_up.has_violation = true;
 		give_up.violation = take() & 1;
-		switch (take() % 10) {
+		switch (take() % 11) {
 		case 0:
 		case 1: guest_speaks(); break;
 		case 2:
@@ -157,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			break;
 		case 7:
 		case 8: guest_sends(); break;
+		case 9: far_sends(); break;
 		default: fuzz_some_event(); break;
 		}
 		fuzz_turn(take() > 250 ? 31000000000ULL : 1000000);
