@@ -96,8 +96,7 @@ static struct inspection *take_slot(struct natproxy *np, bool stream, uint32_t g
 static uint32_t next_number(const struct natproxy *np, const struct inspection *in)
 {
 	const uint32_t generation = (in->number >> INSPECTION_SLOT_BITS) + 1;
-	const uint32_t number =
-		generation << INSPECTION_SLOT_BITS | inspection_index(np, in);
+	const uint32_t number = generation << INSPECTION_SLOT_BITS | inspection_index(np, in);
 	return number >> INSPECTION_SLOT_BITS ? number : number | 1U << INSPECTION_SLOT_BITS;
 }
 
@@ -273,9 +272,9 @@ static void describe_edits(char *out, size_t cap, const Nl__Verdict *m)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < m->n_edits && i < SHOWN_EDITS && n < cap; i++)
-		n += (size_t)snprintf(out + n, cap - n, "%sat %llu: %u bytes by %zu",
-			i ? ", " : "", (unsigned long long)m->edits[i]->at,
-			m->edits[i]->old_bytes, m->edits[i]->bytes.len);
+		n += (size_t)snprintf(out + n, cap - n, "%sat %llu: %u bytes by %zu", i ? ", " : "",
+			(unsigned long long)m->edits[i]->at, m->edits[i]->old_bytes,
+			m->edits[i]->bytes.len);
 	if (m->n_edits > SHOWN_EDITS && n < cap)
 		snprintf(out + n, cap - n, ", ...");
 }
@@ -370,8 +369,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* Since when alg owes anything about a flow; 0: it does not. */
 static uint64_t owing_since(const struct inspection *in)
 {
-	return earlier(in->granted_ns, earlier(in->owed_ns[NL__DIRECTION__GUEST],
-					       in->owed_ns[NL__DIRECTION__OUTSIDE]));
+	return earlier(in->granted_ns,
+		earlier(in->owed_ns[NL__DIRECTION__GUEST], in->owed_ns[NL__DIRECTION__OUTSIDE]));
 }
 
 /* Gives up what waited too long: how many; the others set the next date. */

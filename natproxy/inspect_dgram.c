@@ -146,8 +146,8 @@ static bool has_room(const struct natproxy *np, const struct inspect_way *way, u
 	const uint32_t chunks = chunks_of(bytes);
 	return way->count < DGRAM_HELD && bytes <= INSPECTION_RECORD_BYTES &&
 	       way->bytes + bytes <= DGRAM_HELD_BYTES &&
-	       (!chunks || way->chunks + chunks <=
-				   chunks_left(&np->inspect->pool) / DGRAM_CHUNK_SHARE);
+	       (!chunks ||
+		       way->chunks + chunks <= chunks_left(&np->inspect->pool) / DGRAM_CHUNK_SHARE);
 }
 
 static void hold(struct natproxy *np, struct inspect_way *way, const uint8_t *bytes, uint32_t n,
@@ -246,7 +246,8 @@ static void set_starved(struct natproxy *np, struct inspect_way *way, bool starv
 void inspect_dgram_give_up(struct natproxy *np, struct inspection *in)
 {
 	in->raw = true;
-	nat_session(&np->nat, in->session)->inspect = 0; /* what follows goes by the ordinary path */
+	/* what follows goes by the ordinary path, and what comes back while the held ones leave */
+	nat_session(&np->nat, in->session)->inspect = 0;
 	inspection_close_doors(np, in, "inspection given up");
 	for (int i = 0; i < INSPECTION_DIRECTIONS; i++) {
 		struct inspect_way *way = way_of(np, in, (Nl__Direction)i);
@@ -369,8 +370,8 @@ static bool is_sound(
 	return at == until && !count;
 }
 
-static int observe(struct natproxy *np, struct inspection *in, const Nl__Verdict *m,
-	const struct edit *edits)
+static int observe(
+	struct natproxy *np, struct inspection *in, const Nl__Verdict *m, const struct edit *edits)
 {
 	struct inspect_way *way = way_of(np, in, m->direction);
 	size_t out_bytes;
@@ -399,8 +400,8 @@ int inspect_dgram_verdict(struct natproxy *np, struct inspection *in, const Nl__
 		in->granted_ns = 0;
 	/* one that leaves may meet an answer that makes the session be given up */
 	while (!in->raw && way->at < m->until) {
-		const size_t n = edits_until(edits + done, m->n_edits - done,
-			way->at + way->held[way->first].bytes);
+		const size_t n = edits_until(
+			edits + done, m->n_edits - done, way->at + way->held[way->first].bytes);
 		leave_first(np, in, m->direction, edits + done, n);
 		done += n;
 	}

@@ -18,8 +18,8 @@ struct inspect_run {
 	const struct iovec *piece;
 	uint32_t pieces, bytes;
 	uint32_t each; /* bytes of each but the last, 0: it is one datagram */
-	struct ring_remote remote; /* TTL and TOS; from outside: who sent it, as the guest sees it */
-	bool whole; /* routers must not cut them (DF) */
+	struct ring_remote remote; /* TTL and TOS; from outside: its sender as the guest sees it */
+	bool whole;		   /* routers must not cut them (DF) */
 };
 /*
  * What came in a session under inspection. True: it was copied, and leaves when alg has said what is

@@ -123,8 +123,7 @@ static bool has_room(const struct inspect_half *h)
 }
 
 /* The next record of what alg has not seen: 0, or an error of inspection_show. */
-static int tell_record(
-	struct natproxy *np, struct flow *f, Nl__Direction direction, bool finished)
+static int tell_record(struct natproxy *np, struct flow *f, Nl__Direction direction, bool finished)
 {
 	struct inspect_half *h = half(np, f, direction);
 	Nl__FlowBytes m = NL__FLOW_BYTES__INIT;
@@ -307,8 +306,7 @@ void inspect_stream_lend(struct natproxy *np, struct flow *f)
 	maybe_detach(np, f);
 }
 
-uint32_t inspect_stream_give(
-	struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n)
+uint32_t inspect_stream_give(struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n)
 {
 	struct inspect_half *h = half(np, f, NL__DIRECTION__OUTSIDE);
 	const uint32_t room = stage_room(h), part = n < room ? n : room;
@@ -319,8 +317,8 @@ uint32_t inspect_stream_give(
 }
 
 /* An ALG that observes: the bytes have gone on, its edits are said. */
-static int observe(struct natproxy *np, struct inspection *in, struct inspect_half *h,
-	const Nl__Verdict *m)
+static int observe(
+	struct natproxy *np, struct inspection *in, struct inspect_half *h, const Nl__Verdict *m)
 {
 	struct edit edits[EDIT_MAX];
 	size_t out_bytes;

@@ -20,8 +20,7 @@ bool inspect_stream_download(struct natproxy *np, struct flow *f);
  * go on to it. Takes the place of upload_copy and download_copy.
  */
 size_t inspect_stream_take(struct natproxy *np, struct flow *f, uint8_t *out, size_t room);
-uint32_t inspect_stream_give(
-	struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n);
+uint32_t inspect_stream_give(struct natproxy *np, struct flow *f, const uint8_t *bytes, uint32_t n);
 void inspect_stream_lend(struct natproxy *np, struct flow *f);
 /* Stream offset up to which the guest's bytes are with the host kernel. */
 uint64_t inspect_stream_consumed(const struct natproxy *np, const struct flow *f);

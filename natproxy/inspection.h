@@ -13,7 +13,7 @@ enum {
 	INSPECTION_DGRAMS = 768,
 	INSPECTION_SLOTS = INSPECTION_STREAMS + INSPECTION_DGRAMS, /* streams first */
 	INSPECTION_SLOT_BITS = 10,
-	INSPECTION_DIRECTIONS = 2, /* by Nl__Direction */
+	INSPECTION_DIRECTIONS = 2,	 /* by Nl__Direction */
 	INSPECTION_RECORD_BYTES = 32768, /* of one FlowBytes */
 };
 _Static_assert(INSPECTION_SLOTS <= 1 << INSPECTION_SLOT_BITS, "numbers hold the slot");
@@ -40,9 +40,9 @@ enum {
 
 /* One direction of a stream. Offsets are those of the bytes as they came in. */
 struct inspect_half {
-	uint64_t at;	  /* of the first staged byte */
-	uint64_t settled; /* what had fully left when the output was last empty */
-	uint64_t judged;  /* how far alg's verdicts go */
+	uint64_t at;		/* of the first staged byte */
+	uint64_t settled;	/* what had fully left when the output was last empty */
+	uint64_t judged;	/* how far alg's verdicts go */
 	uint32_t first, staged; /* what the stage holds */
 	uint32_t told;		/* of it, to alg */
 	uint32_t out_first, out_end;
@@ -52,10 +52,10 @@ struct inspect_half {
 };
 
 enum {
-	DGRAM_HELD = 8,		 /* of one direction of a session; alg holds no more either */
+	DGRAM_HELD = 8,		  /* of one direction of a session; alg holds no more either */
 	DGRAM_HELD_BYTES = 65536, /* of all of them */
 	DGRAM_CHUNK_BYTES = 2048,
-	DGRAM_CHUNKS = 4096, /* of all sessions: references are 1..DGRAM_CHUNKS */
+	DGRAM_CHUNKS = 4096,   /* of all sessions: references are 1..DGRAM_CHUNKS */
 	DGRAM_CHUNK_SHARE = 4, /* no direction may hold more than so much less than what is left */
 };
 
@@ -63,13 +63,14 @@ struct inspect_held { /* a datagram that waits for its verdict */
 	uint16_t chunk;
 	bool whole; /* routers must not cut it (DF) */
 	uint32_t bytes;
-	struct ring_remote remote; /* TTL and TOS; from outside: who sent it, as the guest sees it */
+	struct ring_remote
+		remote; /* TTL and TOS; from outside: who sent it, as the guest sees it */
 };
 
 /* One direction of a UDP session. */
 struct inspect_way {
-	uint64_t at;	 /* offset of the first that waits */
-	uint64_t judged; /* how far alg's verdicts go */
+	uint64_t at;	      /* offset of the first that waits */
+	uint64_t judged;      /* how far alg's verdicts go */
 	uint8_t first, count; /* a ring */
 	uint8_t told;	      /* of `count`, to alg */
 	bool starved;	      /* the rest found the channel to alg full */
@@ -113,8 +114,7 @@ void inspection_close_doors(struct natproxy *np, const struct inspection *in, co
 
 /* Shows alg bytes: 0, -EAGAIN when the channel is full (then it is tried again soon), or another
  * error: alg is gone. */
-int inspection_show(
-	struct natproxy *np, struct inspection *in, const Nl__FlowBytes *bytes);
+int inspection_show(struct natproxy *np, struct inspection *in, const Nl__FlowBytes *bytes);
 /* alg owes something from now on, if it does not already. */
 void inspection_owe(struct natproxy *np, uint64_t *since_ns);
 

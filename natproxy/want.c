@@ -73,9 +73,9 @@ bool want_flow(const struct wants *w, enum algs_transport transport, uint16_t po
 		return false;
 	for (uint32_t i = 0; i < w->ports; i++) {
 		const struct want_port *p = &w->port[i];
-		const int service = p->port == port
-					    ? algs_service((enum algs_id)p->alg, p->place, transport)
-					    : -1;
+		const int service =
+			p->port == port ? algs_service((enum algs_id)p->alg, p->place, transport)
+					: -1;
 		if (service < 0)
 			continue;
 		const struct want_alg *a = &w->alg[p->alg];

@@ -36,8 +36,7 @@ static int check_ports(struct conf_check *c, const Nl__AlgSwitch *s, enum algs_i
 	if (needed > 1 && s->n_ports != needed)
 		return conf_fault(c, here, "%s needs %u ports: %s", what, needed, services[id]);
 	if (s->n_ports == 0)
-		return conf_fault(
-			c, here, "%s is empty: name a port, or say enable: false", what);
+		return conf_fault(c, here, "%s is empty: name a port, or say enable: false", what);
 	return 0;
 }
 

@@ -88,8 +88,8 @@ static void far_says(struct scene *s, const void *bytes, size_t n)
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons(GUEST_PORT)};
-	cr_assert_eq(sendto(s->fd, bytes, n, 0, (const struct sockaddr *)&to, sizeof(to)),
-		(ssize_t)n);
+	cr_assert_eq(
+		sendto(s->fd, bytes, n, 0, (const struct sockaddr *)&to, sizeof(to)), (ssize_t)n);
 	rig_turn(s->r);
 	rig_turn(s->r);
 }
@@ -101,8 +101,8 @@ static ssize_t arrived(const struct scene *s, char *out, size_t n)
 	return recv(s->fd, out, n, MSG_DONTWAIT);
 }
 
-static int verdict(struct scene *s, Nl__Direction direction, uint64_t until, Nl__Edit **edits,
-	size_t n)
+static int verdict(
+	struct scene *s, Nl__Direction direction, uint64_t until, Nl__Edit **edits, size_t n)
 {
 	Nl__Verdict m = NL__VERDICT__INIT;
 	m.flow = NUMBER;
@@ -505,8 +505,7 @@ Test(inspect_dgram, switching_the_alg_off_gives_its_sessions_up)
 {
 	struct scene s = fixing();
 	struct switched on;
-	const struct rig_options o = {
-		.alg = tftp_on(&on, s.port, NL__ALG_SWITCH__MODE__fix)};
+	const struct rig_options o = {.alg = tftp_on(&on, s.port, NL__ALG_SWITCH__MODE__fix)};
 	char text[16];
 	guest_says(&s, "one", 3, 0);
 	rig_configure(s.r, &o);
@@ -551,8 +550,8 @@ static const uint8_t question[] = {
 
 static void ask(struct rig *r)
 {
-	struct ring_desc d = rig_payload(
-		r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, question, sizeof(question));
+	struct ring_desc d =
+		rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, question, sizeof(question));
 	d.remote = (struct ring_remote){.ip_be = inet_addr("192.168.30.1"), .port = 53, .ttl = 63};
 	rig_send(r, &d);
 	rig_turn(r);

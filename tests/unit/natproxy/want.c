@@ -48,8 +48,7 @@ TestSuite(want, .init = reset);
 static bool wanted(enum algs_transport t, uint16_t port, struct want *out)
 {
 	want_configure(&wants, &alg, &nat);
-	return want_flow(
-		&wants, t, port, inet_addr("10.1.1.1"), inet_addr("198.51.100.1"), out);
+	return want_flow(&wants, t, port, inet_addr("10.1.1.1"), inet_addr("198.51.100.1"), out);
 }
 
 Test(want, listed_ports_by_their_transport_and_no_others)
