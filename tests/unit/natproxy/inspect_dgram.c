@@ -543,6 +543,70 @@ Test(inspect_dgram, whoever_opens_many_leaves_room_for_others)
 	rig_free(s.r);
 }
 
+/* Somebody outside comes to a published port that leads to the guest's port `to`. */
+static struct scene come_in(uint16_t listen_port, uint16_t to, uint16_t alg_port)
+{
+	struct switched on;
+	struct scene s;
+	Nl__Publish p = NL__PUBLISH__INIT;
+	Nl__Endpoint at = NL__ENDPOINT__INIT, inside = NL__ENDPOINT__INIT;
+	const struct sockaddr_in there = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(listen_port)};
+	struct ring_desc d;
+	p.proto = NL__PUBLISH__PROTO__udp;
+	p.listen = &at;
+	p.to = &inside;
+	at.ip_be = rig_loopback();
+	at.port = listen_port;
+	inside.ip_be = rig_guest_ip();
+	inside.port = to;
+	s.fd = rig_udp(&s.port);
+	s.r = rig_new(&(struct rig_options){
+		.publish = &p, .alg = tftp_on(&on, alg_port, NL__ALG_SWITCH__MODE__fix)});
+	cr_assert_eq(
+		sendto(s.fd, "hello", 5, 0, (const struct sockaddr *)&there, sizeof(there)), 5);
+	cr_assert(rig_await(s.r, RING_NATPROXY_DGRAM_INCOMING, &d));
+	open_endpoint(s.r, FLOW, to);
+	rig_turn(s.r);
+	rig_turn(s.r);
+	return s;
+}
+
+Test(inspect_dgram, a_guest_that_serves_by_its_own_port)
+{
+	struct scene s = come_in(18069, 69, 69);
+	struct ring_desc d;
+	char text[4096] = "";
+	cr_assert_eq(s.r->inspected, 1);
+	cr_assert(s.r->inspect.guest_serves);
+	cr_assert_eq(s.r->inspect.guest_port, 69);
+	cr_assert_eq(s.r->inspect.outside_port, 18069);
+	cr_assert_eq(s.r->inspect.peer_port, s.port);
+	cr_assert_eq(s.r->seen_bytes[1], 5);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__OUTSIDE, 5, NULL, 0), 0);
+	cr_assert_eq(to_guest(&s, &d, text), 5);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram, a_guest_that_serves_by_the_port_that_is_open_outside)
+{
+	struct scene s = come_in(18069, 7000, 18069);
+	cr_assert_eq(s.r->inspected, 1);
+	cr_assert(s.r->inspect.guest_serves);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram, a_guest_that_serves_something_else)
+{
+	struct scene s = come_in(18069, 7000, 69);
+	struct ring_desc d;
+	char text[4096];
+	cr_assert_eq(to_guest(&s, &d, text), 5);
+	cr_assert_eq(s.r->inspected, 0);
+	rig_free(s.r);
+}
+
 /* The DNS redirect. */
 
 static const uint8_t question[] = {
