@@ -197,7 +197,7 @@ void reserve_settle(struct natproxy *np, const struct sock_address *guest)
 	if (ref)
 		drop(np, ref);
 	if (f && f->awaited)
-		natproxy_end_flow(np, f, "its expectation was deleted");
+		flow_owe(np, f, OWED_CLOSED); /* netstack gives it up: FLOW_FREE */
 }
 
 bool reserve_attach(struct natproxy *np, struct flow *f)

@@ -458,6 +458,8 @@ Test(expect, a_flow_that_waits_in_vain_ends_with_its_door)
 	cr_assert(rig_quiet(r, 5));
 	close_door(r, 1);
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d));
+	rig_op(r, RING_NETSTACK_FLOW_FREE, DATA);
+	rig_turn(r);
 	cr_assert_eq(r->np->sockets_open, 1);
 	rig_free(r);
 }
