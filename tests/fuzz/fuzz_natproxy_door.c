@@ -14,7 +14,7 @@ static const struct {
 	uint32_t flow;
 	uint16_t guest_port, port;
 } control[FLOWS] = {{0x10003, 40000, 21}, {0x10004, 40001, 554}, {0x10005, 1022, 514},
-	{0x10006, FIRST_PORT, 69}};
+	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}};
 enum { TFTP = 3 };
 
 static uint32_t guest_ip(void)
@@ -173,6 +173,19 @@ static void close_or_arm(void)
 		natproxy_on_pinhole_arm(np, &armed, NULL);
 }
 
+/* Somebody is at one of the doors. */
+static void knock(void)
+{
+	const uint8_t which = take();
+	int door[FUZZ_FDS], doors = 0;
+	for (int fd = FUZZ_FIRST_FD; fd < FUZZ_FDS; fd++)
+		if (host.open[fd] && (np->owner[fd].kind == OWNER_PINHOLE ||
+					     np->owner[fd].kind == OWNER_RESERVE))
+			door[doors++] = fd;
+	if (doors)
+		natproxy_ready(np, door[which % doors], SOCK_READ);
+}
+
 static bool is_reserved(const struct sock_address *guest)
 {
 	for (uint32_t i = 1; i <= np->reserve_fresh; i++)
@@ -186,9 +199,9 @@ static bool is_reserved(const struct sock_address *guest)
 static void check_outside(const struct pinhole *p)
 {
 	for (unsigned int i = 0; i < pinhole_ports(p); i++) {
-		const struct sock_address inside = pinhole_inside(p, i);
-		const struct flow *f = flow_at(np, &inside);
-		if ((f && f->fd >= 0) == is_reserved(&inside))
+		const struct sock_address guest = pinhole_inside(p, i);
+		const struct flow *f = flow_at(np, &guest);
+		if ((f && f->fd >= 0) == is_reserved(&guest))
 			abort();
 	}
 }
@@ -233,7 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	fuzz_begin(bytes, n);
 	open_control();
 	while (host.left) {
-		switch (take() % 10) {
+		switch (take() % 12) {
 		case 0:
 		case 1: guest_speaks(); break;
 		case 2:
@@ -247,6 +260,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			if (take() > 240)
 				natproxy_on_give_up(np, &give_up, NULL);
 			break;
+		case 9:
+		case 10: knock(); break;
 		default: fuzz_some_event(); break;
 		}
 		fuzz_turn(take() > 250 ? 31000000000ULL : 1000000);

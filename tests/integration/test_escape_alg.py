@@ -227,7 +227,6 @@ def test_a_hostile_alg_gets_datagrams_of_its_flows_peer_and_of_nobody_else(liars
         heard.append(media.stdout.readline())
         assert heard == [f"41000 rtp {SERVER2}\n", f"41000 again {SERVER2}\n", f"41001 rtcp {SERVER2}\n"], heard
         assert next(row for row in liars.gateway.table("alg", "expectations") if row["id"] == at["id"])["state"] == "used"
-        alg.end()
     wait_for(lambda: not liars.gateway.table("alg", "expectations"), 5, "the doors to be shut")
     log = liars.gateway.log()
     assert "was created. Protocol rtsp, UDP pair, TCP session" in log and f"expectation {at['id']} was used by {SERVER2}:" in log
