@@ -30,6 +30,7 @@ enum {
 	IP_TEXT = 16,
 	KIND_TEXT = 16,
 	ACCEPTS = 8,
+	EXPIRED_A_TURN = 64,
 	MS_NS = 1000000,
 	PRIVILEGED = 1024,
 	LOW_FIRST = 700, /* of the ports below 1024 those at which hosts hardly serve */
@@ -150,7 +151,7 @@ static void answer(struct natproxy *np, const Nl__PinholeOpen *asked,
 	inspect_answered(np, asked->flow);
 }
 
-/* alg learns what became of a door. It loses nothing when the channel is full: it asks again or not. */
+/* alg learns what became of a door; where its channel is full it misses no more than that. */
 static void tell_gone(struct natproxy *np, const struct pinhole *p, bool used, bool expired)
 {
 	Nl__PinholeGone m = NL__PINHOLE_GONE__INIT;
@@ -420,7 +421,9 @@ void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why)
 void expect_timeout(struct natproxy *np)
 {
 	uint32_t ref;
-	while ((ref = pinhole_expired(&np->pinholes, np->now_ns))) {
+	/* what is left is due still: each costs a walk through the table */
+	for (int n = 0; n < EXPIRED_A_TURN && (ref = pinhole_expired(&np->pinholes, np->now_ns));
+		n++) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
 		np->pinholes.count[p->alg].expired++;
 		log_end(np, p, "expired unused");

@@ -9,6 +9,9 @@
  * An endpoint has its outside socket either here or in its flow, never in both: endpoint-independent
  * mapping (RFC 4787 REQ-1) holds from the door on. A stranger's datagram is taken out and counted as
  * filtered; nobody is asked about it.
+ *
+ * Doors cost alg nothing to ask for and a socket each, so what waits here gets a quarter of all
+ * descriptors at most, and none of those that flows leave for questions.
  */
 #include "reserve.h"
 
@@ -18,7 +21,7 @@
 #include "refuse.h"
 #include "source.h"
 
-enum { LOOKS = 16, SECOND_NS = 1000000000 };
+enum { LOOKS = 16, SHARE = 4, SECOND_NS = 1000000000 };
 static const uint64_t ask_again_ns = 5000000000;
 
 static uint32_t *head_of(struct natproxy *np, const struct sock_address *guest)
@@ -99,7 +102,7 @@ static void take(struct natproxy *np, const struct sock_address *guest, int fd)
 static int bind_at(struct natproxy *np, const struct sock_address *guest, uint16_t port)
 {
 	struct sock_place at = source_of(np, guest->ip_be);
-	if (!natproxy_fd_room(np, true))
+	if (!natproxy_fd_room(np, false) || np->reserves >= np->config.sockets_max / SHARE)
 		return -EMFILE;
 	at.at.port = port;
 	const int fd = sock_udp(np->sock, &at);
@@ -197,7 +200,7 @@ void reserve_settle(struct natproxy *np, const struct sock_address *guest)
 	if (ref)
 		drop(np, ref);
 	if (f && f->awaited)
-		natproxy_end_flow(np, f, "its expectation was deleted");
+		flow_owe(np, f, OWED_CLOSED); /* netstack gives it up: FLOW_FREE */
 }
 
 bool reserve_attach(struct natproxy *np, struct flow *f)

@@ -14,8 +14,8 @@
  * PINHOLE_GRANTED, or why not: then nothing has changed.
  */
 enum pinhole_refusal reserve_open(struct natproxy *np, struct pinhole *e);
-/* A door to this endpoint is no more: closes the socket if it was the last one, and ends a flow that
- * waits for its first datagram in vain. */
+/* A door to this endpoint is no more: closes the socket if it was the last one, and has netstack end a
+ * flow that waits for its first datagram in vain. */
 void reserve_settle(struct natproxy *np, const struct sock_address *guest);
 /* Gives a flow without a socket the one of its endpoint: true if there is one. */
 bool reserve_attach(struct natproxy *np, struct flow *f);

@@ -30,6 +30,7 @@ static struct arena_view view;
 static struct drops drops;
 static struct natproxy *np;
 static struct inspect *inspects;
+static uint32_t fuzz_shown[256], fuzz_shown_count; /* numbers that alg was told */
 
 static uint8_t take(void)
 {
@@ -80,6 +81,7 @@ static void on_edge(void *context, uint32_t generation)
 }
 static int on_inspect(void *context, const Nl__FlowInspect *m)
 {
+	fuzz_shown[fuzz_shown_count++ % 256] = m->flow;
 	return take() > 250 ? -EPIPE : 0;
 }
 static int on_bytes(void *context, const Nl__FlowBytes *m)
@@ -125,12 +127,13 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	static uint8_t entropy[32];
 	static char vrf[] = "blue";
 	static uint32_t static_port = 8081;
-	static uint32_t ftp_port = 21, tftp_ports[] = {69, 80, 200}, dns_port = 53;
+	static uint32_t ftp_port = 21, tftp_ports[] = {69, 80, 200}, dns_port = 53, rtsp_port = 554,
+			rcmd_ports[] = {512, 513, 514};
 	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
 	Nl__VirtualHost virtual = NL__VIRTUAL_HOST__INIT;
 	Nl__Nat nat = NL__NAT__INIT;
 	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT, tftp = NL__ALG_SWITCH__INIT;
-	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT;
+	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT, rtsp, rcmd;
 	Nl__AlgList first = NL__ALG_LIST__INIT, *alg_lists[1] = {&first};
 	Nl__Alg alg = NL__ALG__INIT;
 	Nl__Hub hub = NL__HUB__INIT;
@@ -178,10 +181,13 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	ftp.has_enable = ftp.enable = ftp.has_mode = ftp.has_strict = true;
 	ftp.mode = how & OBSERVING ? NL__ALG_SWITCH__MODE__observe : NL__ALG_SWITCH__MODE__fix;
 	ftp.strict = (how & STRICT) != 0;
-	tftp = dns = ftp;
-	ftp.n_ports = dns.n_ports = 1;
+	tftp = dns = rtsp = rcmd = ftp;
+	ftp.n_ports = dns.n_ports = rtsp.n_ports = 1;
 	ftp.ports = &ftp_port;
 	dns.ports = &dns_port;
+	rtsp.ports = &rtsp_port;
+	rcmd.n_ports = 3;
+	rcmd.ports = rcmd_ports;
 	tftp.n_ports = 3;
 	tftp.ports = tftp_ports;
 	tftp.enable = !(how & WITHOUT_UDP);
@@ -192,6 +198,8 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	alg.ftp = &ftp;
 	alg.tftp = &tftp;
 	alg.dns = &dns;
+	alg.rtsp = &rtsp;
+	alg.rcmd = &rcmd;
 	hub.host = &virtual;
 	hub.nat = &nat;
 	hub.alg = &alg;
@@ -258,6 +266,7 @@ static void fuzz_begin(const uint8_t *bytes, size_t n)
 	broker = before.broker;
 	drops = before.drops;
 	host = (struct sock_host){.input = bytes, .left = n};
+	fuzz_shown_count = 0;
 	natproxy_time(np, 1000000000, 1);
 	natproxy_start(np);
 }

@@ -11,6 +11,13 @@
 
 #include "sock.h"
 
+/* Half of what comes from outside is from one address, the far end of many flows. */
+static struct sock_address somebody(void)
+{
+	const uint8_t who = take();
+	return (struct sock_address){htonl(0x08080800U | (who & 128 ? who & 127 : 8)), take()};
+}
+
 int sock_tcp_connect(struct sock_host *h, const struct sock_place *from, bool alone,
 	const struct sock_address *to, const struct sock_age *age)
 {
@@ -28,7 +35,7 @@ int sock_tcp_listen(struct sock_host *h, const struct sock_place *at, bool alone
 int sock_accept(struct sock_host *h, int fd, struct sock_address *peer)
 {
 	need_open(fd);
-	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+	*peer = somebody();
 	return take() & 1 ? new_fd() : -EAGAIN;
 }
 int sock_local(struct sock_host *h, int fd, struct sock_address *out)
@@ -187,7 +194,7 @@ int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int c
 			batch[i].segment = 0;
 		batch[i].ttl = batch[i].tos = 64;
 		batch[i].lost = take();
-		batch[i].peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+		batch[i].peer = somebody();
 		for (size_t k = 0; k < first && k < 32; k++)
 			((uint8_t *)batch[i].piece[0].iov_base)[k] = take();
 	}
@@ -196,7 +203,7 @@ int sock_receive(struct sock_host *h, int fd, struct sock_datagram *batch, int c
 int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
 {
 	need_open(fd);
-	*peer = (struct sock_address){htonl(0x08080800U | take()), take()};
+	*peer = somebody();
 	return 0;
 }
 int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)

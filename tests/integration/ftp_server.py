@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""An FTP server that tells the client what arrived: ftp_server.py ADDRESS. "200 LINE" repeats each line as it came in.
+"""An FTP server that tells the client what arrived: ftp_server.py ADDRESS [PORT]. "200 LINE" repeats each line as it came in.
 
 SITE TRY connects to what the last PORT or EPRT said and says how that went; SITE STRANGER does so from another address. PASS nothing-at-all is refused. AUTH is answered as its argument asks.
 """
@@ -46,7 +46,7 @@ class Handler(socketserver.StreamRequestHandler):
 
 
 socketserver.ThreadingTCPServer.allow_reuse_address = True
-server = socketserver.ThreadingTCPServer((sys.argv[1], 21), Handler)
+server = socketserver.ThreadingTCPServer((sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 21), Handler)
 server.daemon_threads = True
 print("ready", flush=True)
 server.serve_forever()

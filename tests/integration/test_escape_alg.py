@@ -7,7 +7,7 @@ from liars import Place, ip, liar, liars, nobody_crashes  # noqa: F401
 CONTROL = r"""
 import socket, sys, time
 door = socket.create_server(("0.0.0.0", 40000))
-s = socket.create_connection((sys.argv[1], 21), 5)
+s = socket.create_connection((sys.argv[1], int(sys.argv[3])), 5)
 print(s.getsockname()[1], flush=True)
 print(s.recv(100).decode().strip(), flush=True)
 s.sendall(b"NOOP\r\n")
@@ -21,13 +21,13 @@ except TimeoutError: print("nobody came", flush=True)
 class HostileAlg:
     """In alg's place, before any flow is shown to it."""
 
-    def __init__(self, world, guests, seconds):
-        self.world, self.guests, self.seconds, self.before = world, guests, seconds, world.whole()
+    def __init__(self, world, guests, seconds, port=21):
+        self.world, self.guests, self.seconds, self.port, self.before = world, guests, seconds, port, world.whole()
         self.place, self.flows, self.shown, self.answers = Place(self.before["alg"], "alg"), {}, {}, []
 
     def __enter__(self):
         self.channel = self.place.__enter__().channel("natproxy")
-        self.controls = [guest.start("/usr/bin/python3", "-c", CONTROL, SERVER2, self.seconds) for guest in self.guests]
+        self.controls = [guest.start("/usr/bin/python3", "-c", CONTROL, SERVER2, self.seconds, self.port) for guest in self.guests]
         end = time.monotonic() + 5
         while len(self.shown) < len(self.guests) and time.monotonic() < end:
             self.hear()
@@ -75,6 +75,13 @@ class HostileAlg:
             self.hear()
         assert len(self.answers) > had, "natproxy does not answer"
         return self.answers[-1]
+
+    def pass_on(self, flow):
+        """What was shown last may go on: alg has not gone to sleep."""
+        self.hear()
+        m = self.shown[flow]
+        end = m.at + len(m.bytes)
+        assert self.say("verdict", flow=flow, direction=m.direction, until=end, seen=end)
 
     def end(self):
         """What the guests' clients saw."""
@@ -148,6 +155,81 @@ def test_a_hostile_alg_opens_what_its_flows_may_and_nothing_else(liars, ftp):
     for reason in ("inside port is privileged", "peer is not the control", "this kind is not offered"):
         assert f"expectation was refused: {reason}" in log, reason
     assert refused_count(liars) - count >= 100
+    liars.whole()
+
+
+MEDIA = r"""
+import select, socket
+pair = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(2)]
+for i, s in enumerate(pair): s.bind(("0.0.0.0", 41000 + i))
+print("ready", flush=True)
+while True:
+    for s in select.select(pair, [], [])[0]:
+        data, peer = s.recvfrom(100)
+        print(s.getsockname()[1], data.decode(), peer[0], flush=True)
+"""
+THROW = r"""
+import socket, sys
+for word in sys.argv[4:]:
+    s = socket.socket(type=socket.SOCK_DGRAM)
+    s.bind((sys.argv[1], 0))
+    s.sendto(word.encode(), (sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def media(liars):
+    """A guest that hears what comes to two ports of it, and a server at RTSP's port."""
+    server = liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, 554)
+    guest = liars.left.start("/usr/bin/python3", "-c", MEDIA)
+    assert server.stdout.readline() == guest.stdout.readline() == "ready\n"
+    yield guest
+    for process in (server, guest):
+        process.kill()
+        process.wait()
+
+
+def test_a_hostile_alg_gets_datagrams_of_its_flows_peer_and_of_nobody_else(liars, media):
+    """A pair of ports through the whole gateway: nobody before it is armed, no stranger at any time."""
+    def throw(source, at, *words):
+        liars.gateway.world.internet.run("/usr/bin/python3", "-c", THROW, source, at["outside"].split(":")[0], at["port"], *words)
+
+    with HostileAlg(liars, [liars.left, liars.other], 3, 554) as alg:
+        mine, other = sorted(alg.flows, key=lambda flow: alg.flows[flow].guest_ip_be != ip(liars.address[liars.left]))
+        why = {(kind, port): alg.wish(mine, port, kind=kind).why for kind in (1, 2) for port in (0, 22, 1022, 6000, 65536, 2**32 - 1)}
+        assert set(why.values()) == {"inside port is privileged or a protected service"}, why
+        assert {alg.wish(mine, port, kind=2).why for port in (41001, 65535)} == {"a pair of ports begins with an even one"}
+        assert alg.wish(mine, 1718, kind=2).why == why[1, 22], "its odd port is a protected service"
+        assert alg.wish(mine, kind=0).why == "this kind is not offered to this protocol"
+        assert alg.wish(mine, kind=2, peer_ip_be=ip(SERVER)).why == "peer is not the control connection's peer"
+        assert alg.wish(mine, kind=2, token=0).why == "a token is not 0"
+        door = alg.wish(mine, 41000, kind=2, token=5, latent=True, lifetime_ms=2**32 - 1)
+        assert door.granted and door.outside_port % 2 == 0, door
+        assert alg.wish(mine, 41000, kind=1, token=5).why == "token already in use"
+        granted = [alg.wish(other, 42000 + 2 * n, kind=2, token=1 + n, latent=True).granted for n in range(20)]
+        assert granted == [True] * 16 + [False] * 4, "as many as may wait"
+        alg.pass_on(mine)
+        alg.pass_on(other)
+        rows = liars.gateway.table("alg", "expectations")
+        assert len(rows) == 17 and {(row["alg"], row["kind"], row["state"]) for row in rows} == {("rtsp", "udp-pair", "latent")}, rows
+        at = next(row for row in rows if row["guest"] == f"{liars.address[liars.left]}:41000")
+        assert at["outside"].endswith(f":{door.outside_port}") and at["peer"].startswith(SERVER2) and int(at["expires_in_ms"]) <= 60000, at
+        at["port"] = door.outside_port
+        throw(SERVER2, at, "early")
+        alg.say("pinhole_arm", flow=other, token=5)
+        alg.say("pinhole_arm", flow=mine, token=5)
+        wait_for(lambda: f"expectation {at['id']} was armed" in liars.gateway.log(), 5, "the door to be armed")
+        throw(SERVER, at, "stranger")
+        throw(SERVER2, at, "rtp", "again")
+        heard = [media.stdout.readline() for _ in range(2)]
+        throw(SERVER, {**at, "port": door.outside_port + 1}, "stranger")
+        throw(SERVER2, {**at, "port": door.outside_port + 1}, "rtcp")
+        heard.append(media.stdout.readline())
+        assert heard == [f"41000 rtp {SERVER2}\n", f"41000 again {SERVER2}\n", f"41001 rtcp {SERVER2}\n"], heard
+        assert next(row for row in liars.gateway.table("alg", "expectations") if row["id"] == at["id"])["state"] == "used"
+    wait_for(lambda: not liars.gateway.table("alg", "expectations"), 5, "the doors to be shut")
+    log = liars.gateway.log()
+    assert "was created. Protocol rtsp, UDP pair, TCP session" in log and f"expectation {at['id']} was used by {SERVER2}:" in log
     liars.whole()
 
 

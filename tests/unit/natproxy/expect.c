@@ -458,6 +458,8 @@ Test(expect, a_flow_that_waits_in_vain_ends_with_its_door)
 	cr_assert(rig_quiet(r, 5));
 	close_door(r, 1);
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d));
+	rig_op(r, RING_NETSTACK_FLOW_FREE, DATA);
+	rig_turn(r);
 	cr_assert_eq(r->np->sockets_open, 1);
 	rig_free(r);
 }
@@ -513,6 +515,44 @@ Test(expect, a_port_that_is_open_to_the_outside_gets_no_door)
 	cr_assert(rig_has_line(
 		r, "refused: inside port is open to the outside already. Protocol rtsp, UDP pair"));
 	cr_assert(wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP, false), "its neighbour alone does");
+	rig_free(r);
+}
+
+Test(expect, doors_leave_three_quarters_of_the_descriptors_to_others)
+{
+	struct rig *r = controlled((struct rig_options){.sockets_max = 80});
+	uint32_t doors = 0;
+	while (doors < 16 && wish(r, doors + 1, NL__PINHOLE_KIND__UDP_ONE, RTP + 2 * doors, true))
+		doors++;
+	cr_assert_eq(doors, 16);
+	cr_assert_eq(r->np->reserves, 16);
+	for (uint32_t i = 1; i <= 16; i++) {
+		arm(r, i);
+		close_door(r, i);
+	}
+	for (doors = 0; wish(r, 100 + doors, NL__PINHOLE_KIND__UDP_PAIR, RTP + 2 * doors, false);)
+		doors++;
+	cr_assert_eq(doors, 10);
+	cr_assert_eq(r->np->reserves, 20, "of 80");
+	cr_assert(rig_has_line(r, "refused: no outside pair of ports to be had"));
+	cr_assert_not(wish(r, 200, NL__PINHOLE_KIND__UDP_ONE, RTP + 200, false));
+	guest_begins(r, DATA, 30000, 0);
+	guest_sends(r, DATA, port_of(far_end(1)));
+	cr_assert_geq(flow_of(r, DATA)->fd, 0);
+	rig_free(r);
+}
+
+Test(expect, all_that_is_due_expires_and_leaves_nothing)
+{
+	struct rig *r = controlled((struct rig_options){0});
+	for (uint32_t i = 0; i < 16; i++)
+		cr_assert(wish(r, i + 1, NL__PINHOLE_KIND__UDP_ONE, RTP + 2 * i, false));
+	r->skew_ns += 61 * 1000000000ULL;
+	rig_turn(r);
+	cr_assert_eq(r->np->pinholes.live, 0);
+	cr_assert_eq(r->np->reserves, 0);
+	cr_assert_eq(r->gone_expired, 16);
+	cr_assert_eq(r->np->sockets_open, 1);
 	rig_free(r);
 }
 
