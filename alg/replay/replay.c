@@ -58,7 +58,10 @@ bool replay_guess(const struct replay_settings *set, const struct packet *p, uin
 void replay_begin(struct replay *r, const struct replay_settings *set)
 {
 	r->set = *set;
+	r->totals = (struct replay_totals){0};
+	r->packets = r->high = 0;
 	r->next_port = REPLAY_PORT_FIRST;
+	r->flow = NULL;
 	stream_pool_init(&r->pool);
 }
 
@@ -83,7 +86,10 @@ static struct replay_flow *oldest(struct replay *r)
 		if (r->table[i].seen < f->seen)
 			f = &r->table[i];
 	}
-	return r->high < REPLAY_FLOWS ? &r->table[r->high++] : f;
+	if (r->high == REPLAY_FLOWS)
+		return f;
+	r->table[r->high].used = false;
+	return &r->table[r->high++];
 }
 
 /* All but what is only good as far as counts say. */

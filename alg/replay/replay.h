@@ -102,7 +102,7 @@ unsigned int replay_ports(enum algs_id alg, uint16_t *port);
 /* Who begins in this packet a flow that the ALG would inspect: an address; false: it is none of its. */
 bool replay_guess(const struct replay_settings *set, const struct packet *p, uint32_t *guest_ip_be);
 
-/* *r zeroed; copies the settings. */
+/* Whatever *r was; copies the settings. */
 void replay_begin(struct replay *r, const struct replay_settings *set);
 /* Takes the next packet, whose payload stays where it is: it may have to wait. True: it belongs to a flow that
  * is inspected, or was. */
