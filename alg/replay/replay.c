@@ -132,6 +132,7 @@ static bool view_of(const struct replay *r, const struct packet *p, enum alg_dir
 		.outside_port = out ? p->src_port : p->dst_port,
 		.peer_port = out ? p->dst_port : p->src_port,
 		.stream = p->stream,
+		.dns_v6 = r->set.dns_v6,
 		.maps = &r->set.maps,
 	};
 	maps_outside(view, view->guest_ip_be, &view->outside_ip_be);

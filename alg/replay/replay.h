@@ -31,6 +31,7 @@ struct replay_settings {
 	uint32_t guest_ip_be, outside_ip_be;
 	uint16_t port[ALGS_PORTS];
 	unsigned int ports;
+	bool dns_v6;
 	struct maps maps; /* an outside address of the guest's own goes before outside_ip_be */
 };
 
