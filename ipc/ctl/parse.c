@@ -283,7 +283,8 @@ static int check_format(const struct ctl *ctl)
 
 static bool is_replay(const struct ctl_replay *r)
 {
-	return r->guest != NULL || r->outside != NULL || r->port != NULL || r->maps > 0 || r->write || r->dns_v6;
+	return r->guest != NULL || r->outside != NULL || r->port != NULL || r->maps > 0 ||
+	       r->write || r->dns_v6;
 }
 
 /* Whether the options fit the command. */
@@ -304,7 +305,8 @@ static int check_options(const struct ctl *ctl)
 	if (ctl->drain_for != NULL && ctl->verb->kind != VERB_DRAIN)
 		return usage(ctl, NULL, "--for has no meaning for \"%s\"", words);
 	if (is_replay(&ctl->replay) && ctl->verb->kind != VERB_ALG_TEST)
-		return usage(ctl, "--guest, --outside, --map, --port, --dns-v6 and --write are for \"alg test\".",
+		return usage(ctl,
+			"--guest, --outside, --map, --port, --dns-v6, --write: for \"alg test\".",
 			"wrong options for \"%s\"", words);
 	if (ctl->vrf != NULL && ctl->verb->kind != VERB_ADD && ctl->verb->kind != VERB_REMOVE)
 		return usage(ctl, NULL, "--vrf has no meaning for \"%s\"", words);
