@@ -58,7 +58,10 @@ bool replay_guess(const struct replay_settings *set, const struct packet *p, uin
 void replay_begin(struct replay *r, const struct replay_settings *set)
 {
 	r->set = *set;
+	r->totals = (struct replay_totals){0};
+	r->packets = r->high = 0;
 	r->next_port = REPLAY_PORT_FIRST;
+	r->flow = NULL;
 	stream_pool_init(&r->pool);
 }
 
@@ -83,7 +86,10 @@ static struct replay_flow *oldest(struct replay *r)
 		if (r->table[i].seen < f->seen)
 			f = &r->table[i];
 	}
-	return r->high < REPLAY_FLOWS ? &r->table[r->high++] : f;
+	if (r->high == REPLAY_FLOWS)
+		return f;
+	r->table[r->high].used = false;
+	return &r->table[r->high++];
 }
 
 /* All but what is only good as far as counts say. */
@@ -126,6 +132,7 @@ static bool view_of(const struct replay *r, const struct packet *p, enum alg_dir
 		.outside_port = out ? p->src_port : p->dst_port,
 		.peer_port = out ? p->dst_port : p->src_port,
 		.stream = p->stream,
+		.dns_v6 = r->set.dns_v6,
 		.maps = &r->set.maps,
 	};
 	maps_outside(view, view->guest_ip_be, &view->outside_ip_be);

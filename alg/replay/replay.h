@@ -31,6 +31,7 @@ struct replay_settings {
 	uint32_t guest_ip_be, outside_ip_be;
 	uint16_t port[ALGS_PORTS];
 	unsigned int ports;
+	bool dns_v6;
 	struct maps maps; /* an outside address of the guest's own goes before outside_ip_be */
 };
 
@@ -102,7 +103,7 @@ unsigned int replay_ports(enum algs_id alg, uint16_t *port);
 /* Who begins in this packet a flow that the ALG would inspect: an address; false: it is none of its. */
 bool replay_guess(const struct replay_settings *set, const struct packet *p, uint32_t *guest_ip_be);
 
-/* *r zeroed; copies the settings. */
+/* Whatever *r was; copies the settings. */
 void replay_begin(struct replay *r, const struct replay_settings *set);
 /* Takes the next packet, whose payload stays where it is: it may have to wait. True: it belongs to a flow that
  * is inspected, or was. */

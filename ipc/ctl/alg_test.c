@@ -122,6 +122,7 @@ static int read_settings(const struct ctl *ctl, struct replay_settings *set, str
 
 	memset(set, 0, sizeof(*set));
 	maps_clear(&set->maps);
+	set->dns_v6 = typed->dns_v6;
 	code = read_name(ctl->argument[0], set, f);
 	if (code != CTL_OK)
 		return code;

@@ -30,6 +30,19 @@ static ssize_t read_all(int fd, char *out, size_t cap)
 	return (ssize_t)used;
 }
 
+/* The whole file into memory of its own; 0, or -errno. */
+static int read_file(int fd, size_t most, void **text, size_t *bytes)
+{
+	ssize_t n;
+
+	*text = malloc(most + 1); /* one more shows that it is too long */
+	if (*text == NULL)
+		return -ENOMEM;
+	n = read_all(fd, *text, most + 1);
+	*bytes = n > 0 ? (size_t)n : 0;
+	return n < 0 ? (int)n : *bytes > most ? -EFBIG : 0;
+}
+
 static int unreadable(struct failure *f, const char *path, const char *hint, int error)
 {
 	return failure(f, CTL_FAILED, "E0713", strerror(error), hint, "cannot read %s", path);
@@ -38,17 +51,17 @@ static int unreadable(struct failure *f, const char *path, const char *hint, int
 int confined_read(const char *path, size_t most, const char *hint, void **text, size_t *bytes,
 	struct failure *f)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? errno : ENOMEM;
-	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
 
-	*text = fd < 0 ? NULL : malloc(most + 1); /* one more shows that it is too long */
-	if (*text == NULL)
-		return unreadable(f, path, hint, error);
-	n = read_all(fd, *text, most + 1);
-	if (n < 0 || (size_t)n > most)
-		return unreadable(f, path, hint, n < 0 ? (int)-n : EFBIG);
-	*bytes = (size_t)n;
-	error = lockdown(fd, -1);
+	*text = NULL;
+	if (fd < 0)
+		return unreadable(f, path, hint, errno);
+	error = read_file(fd, most, text, bytes);
+	if (error < 0) {
+		close(fd);
+		return unreadable(f, path, hint, -error);
+	}
+	error = lockdown(fd, -1); /* takes the descriptor */
 	if (error < 0)
 		return failure(f, CTL_FAILED, "E0710", strerror(-error),
 			"See which kernel feature is missing: natlock doctor",

@@ -16,7 +16,7 @@ enum { CTL_WORDS_MAX = PHRASE_WORDS, CTL_GO_ON = -1 };
 struct ctl_replay {
 	const char *guest, *outside, *port, *map[16];
 	size_t maps;
-	bool write;
+	bool write, dns_v6;
 };
 
 struct ctl {

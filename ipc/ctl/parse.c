@@ -144,6 +144,12 @@ static int set_write(struct ctl *ctl, const char *value)
 	return CTL_GO_ON;
 }
 
+static int set_dns_v6(struct ctl *ctl, const char *value)
+{
+	ctl->replay.dns_v6 = true;
+	return CTL_GO_ON;
+}
+
 static int set_json(struct ctl *ctl, const char *value)
 {
 	ctl->format = FORMAT_JSON;
@@ -179,6 +185,7 @@ static const struct option {
 	{"--map", true, add_map},
 	{"--port", true, set_port},
 	{"--write", false, set_write},
+	{"--dns-v6", false, set_dns_v6},
 	{"--save", false, set_save},
 	{"--probe", false, set_probe},
 	{"--json", false, set_json},
@@ -276,7 +283,8 @@ static int check_format(const struct ctl *ctl)
 
 static bool is_replay(const struct ctl_replay *r)
 {
-	return r->guest != NULL || r->outside != NULL || r->port != NULL || r->maps > 0 || r->write;
+	return r->guest != NULL || r->outside != NULL || r->port != NULL || r->maps > 0 ||
+	       r->write || r->dns_v6;
 }
 
 /* Whether the options fit the command. */
@@ -297,7 +305,8 @@ static int check_options(const struct ctl *ctl)
 	if (ctl->drain_for != NULL && ctl->verb->kind != VERB_DRAIN)
 		return usage(ctl, NULL, "--for has no meaning for \"%s\"", words);
 	if (is_replay(&ctl->replay) && ctl->verb->kind != VERB_ALG_TEST)
-		return usage(ctl, "--guest, --outside, --map, --port and --write are for \"alg test\".",
+		return usage(ctl,
+			"--guest, --outside, --map, --port, --dns-v6, --write: for \"alg test\".",
 			"wrong options for \"%s\"", words);
 	if (ctl->vrf != NULL && ctl->verb->kind != VERB_ADD && ctl->verb->kind != VERB_REMOVE)
 		return usage(ctl, NULL, "--vrf has no meaning for \"%s\"", words);

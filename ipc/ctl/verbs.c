@@ -276,7 +276,11 @@ void verb_help(FILE *out)
 
 	fputs("usage: natlockctl [--hub H] [--api PATH] [-o ", out);
 	help_formats(out);
-	fputs("]\n                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n                  [--json] [--probe] COMMAND\n       natlockctl [--guest IP] [--outside IP] [--map IN=OUT]... [--port N,...] [--write]\n                  alg test NAME FILE\n\n",
+	fputs("]\n"
+	      "                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n"
+	      "                  [--json] [--probe] COMMAND\n"
+	      "       natlockctl [--guest IP] [--outside IP] [--map INSIDE=OUTSIDE]...\n"
+	      "                  [--port N,...] [--dns-v6] [--write] alg test NAME FILE\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words,

@@ -55,7 +55,7 @@ enum verb_kind {
 	VERB_COMPLETION, /* these three: without a supervisor */
 	VERB_DOCTOR,
 	VERB_HELP,
-	VERB_IMPORT,   /* these two: without a supervisor, confined */
+	VERB_IMPORT, /* these two: without a supervisor, confined */
 	VERB_ALG_TEST,
 	VERB_AUDIT,    /* another program; key: its command */
 	VERB_DECLARED, /* the same, without a supervisor */

@@ -7,6 +7,7 @@ tests/fuzz/seeds. Nothing of a capture is executed; of each flow the beginning i
 import hashlib
 import logging
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import sys
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import BOOTP, DHCP as OPTIONS, ICMP, IP, TCP, UDP, Ether  # noqa: E402
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vectors"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/vectors"))
 import sessions as recorded  # noqa: E402
 
 FLOW_BYTES, FRAMES, SEED_MAX = 3000, 24, 6000
@@ -150,6 +152,13 @@ def take(packets, out):
     save(out, "edge_dhcpd", edge)
 
 
+def replay(path, out):
+    """fuzz_replay: which ALG (ipc/algs.def), then the file as it is."""
+    algs = re.findall(r"^ALG\(\w+, (\w+)\)", (ROOT / "ipc/algs.def").read_text(), re.M)
+    if path.parent.name in algs:
+        save(out, "replay", bytes([algs.index(path.parent.name)]) + path.read_bytes())
+
+
 def keep(out, fuzzers):
     for folder in sorted(p for p in out.iterdir() if p.is_dir()):
         kept = out / f".{folder.name}"
@@ -163,6 +172,7 @@ def main():
     captures, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     for path in sorted(captures.rglob("*.pcap*")) + sorted(captures.rglob("*.cap")):
         try:
+            replay(path, out)
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)

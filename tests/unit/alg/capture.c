@@ -183,7 +183,8 @@ Test(capture, nothing_is_read_beyond_what_is_there)
 			if (capture_open(&c, exact, size))
 				while (capture_next(&c, &frame))
 					frames++;
-			cr_expect_leq(frames, 1, "%d frames of %zu of %zu bytes, %d", frames, size, f.size, blocks);
+			cr_expect_leq(frames, 1, "%d frames of %zu of %zu bytes, %d", frames, size,
+				f.size, blocks);
 			free(exact);
 		}
 	}

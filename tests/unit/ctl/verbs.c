@@ -50,13 +50,13 @@ Test(verbs, rows_are_whole)
 
 static char *file_text(const char *name)
 {
-	char path[512], *text = calloc(1, 65536);
+	char path[512], *text = calloc(1, 1 << 18);
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", DOCS, name);
 	f = fopen(path, "r");
 	cr_assert_not_null(f, "%s", path);
-	cr_assert_gt(fread(text, 1, 65535, f), 0);
+	cr_assert_gt(fread(text, 1, (1 << 18) - 1, f), 0);
 	fclose(f);
 	return text;
 }

@@ -1,0 +1,112 @@
+"""Recorded traffic of every protocol that has an ALG (tests/vectors/captures), rewritten by `natlockctl alg test --write`, read by tshark.
+
+tshark starts slowly, so all captures become one file before and one after: a frame is known by its place.
+"""
+import json, subprocess
+import pytest
+from conftest import TOP, program, sh
+
+CAPTURES = TOP / "tests/vectors/captures"
+OUTSIDE = "203.0.113.7"
+# ALG, capture, options; how many edits and wishes; a field of tshark's, a value that it had and the one that it has then
+CASES = [
+    ("ftp", "own-vsftpd-curl-epsv-pasv-eprt-port.pcap", (), 2, 2, "ftp.active.cip", "10.77.1.10", OUTSIDE),
+    ("ftp", "own-vsftpd-curl-epsv-pasv-eprt-port.pcap", ("--guest", "10.77.1.20"), 2, 2, "ftp.passive.ip", "10.77.1.20", OUTSIDE),
+    ("ftp", "ftp-active-mode.pcap", (), 1, 1),
+    ("ftp", "ftp-auth-tls.pcap", (), 0, 0),
+    ("ftp", "ipv4.pcap", (), 2, 2, "ftp.active.cip", "141.142.220.235", OUTSIDE),
+    ("ftp", "ipv4.pcap", ("--guest", "199.233.217.249"), 2, 2, "ftp.passive.ip", "199.233.217.249", OUTSIDE),
+    ("ftp", "suricata-ftp-bounce.pcap", (), 1, 1),
+    ("ftp", "suricata-ftp-epsv.pcap", (), 0, 0),
+    ("tftp", "own-tftpd-hpa-get-put-blksize.pcap", (), 0, 4),
+    ("tftp", "tcpdump-tftp.pcap", (), 0, 1),
+    ("dns", "dns-edns-bad-length.pcap", (), 0, 0),
+    ("dns", "dns-https.pcap", (), 0, 0),
+    ("dns", "dns-svcb.pcap", (), 0, 0),
+    ("dns", "dns-tcp-multirequest-buffer.pcap", (), 0, 0),
+    ("dns", "dns-zlip-3.pcap", (), 0, 0),
+    ("dns", "dns_tcp.pcap", ("--map", "192.168.30.9=209.87.249.18"), 1, 0, "dns.a", "209.87.249.18", "192.168.30.9"),
+    ("dns", "dynamic-update.pcap", (), 0, 0),
+    ("dns", "edns-opts.pcap", ("--map", "192.168.30.9=93.184.216.34"), 14, 0),  # DO is set in the other answers
+    ("rcmd", "own-rsh-rexec-stderr.pcap", (), 3, 3, "tcp.payload", b"1022\0".hex(), b"40000\0".hex()),
+    ("netbios", "netbios-split-session-msg.pcap", (), 0, 0),
+    ("netbios", "netbios-truncated-session-msg.pcap", (), 0, 0),
+    ("netbios", "own-samba-nbns-nbdgm-nbss.pcap", (), 22, 0, "nbns.addr", "10.77.1.20", OUTSIDE),
+    ("netbios", "own-samba-nbns-nbdgm-nbss.pcap", ("--guest", "10.77.1.20", "--outside", "198.51.100.9"), 22, 0, "nbdgm.src.ip", "10.77.1.20", "198.51.100.9"),
+    ("rtsp", "_tun_rtsp_0_fixed.pcap", (), 4, 2),
+    ("rtsp", "own-gst-rtsp-server-ffmpeg-udp-tcp.pcap", (), 8, 4),
+    ("rtsp", "own-gst-rtsp-server-ffmpeg-udp-tcp.pcap", ("--guest", "10.77.1.20"), 23, 4, "sdp.owner.address", "10.77.1.20", OUTSIDE),
+    ("rtsp", "rtsp_0.pcap", (), 4, 2),
+    ("ldap", "asn1-max-recursion.pcap", (), 0, 0),
+    ("ldap", "ldap-add.pcap", (), 0, 0),
+    ("ldap", "ldap-starttls.pcap", (), 0, 0),
+    ("ldap", "ldap_star_single.pcapng", (), 0, 0),
+    ("ldap", "own-slapd-389-1002.pcap", (), 0, 0),
+    ("ldap", "suricata-ldap-modify.pcap", (), 0, 0),
+    ("ldap", "suricata-ldap-search.pcap", (), 0, 0),
+]
+SUMS = ["ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"]
+FIELDS = sorted({case[5] for case in CASES if len(case) > 5})
+
+
+def rewrite(after, alg, name, options):
+    """The capture as it would leave, and what natlockctl says of it."""
+    with open(after, "wb") as out:
+        done = subprocess.run([program("natlockctl"), "alg", "test", alg, CAPTURES / alg / name, "--write", "-o", "json", *options],
+                              stdout=out, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, (name, done.stderr)
+    return json.JSONDecoder().raw_decode(done.stderr)[0]
+
+
+def frames(paths):
+    """How many frames each has."""
+    told = sh("capinfos", "-TrMc", *paths).stdout
+    return [int(line.rpartition("\t")[2]) for line in told.splitlines()]
+
+
+def read(paths, whole):
+    """Of each capture tshark's rows: {field: set of values}, how many are malformed, how many check sums are wrong."""
+    sh("mergecap", "-a", "-F", "pcapng", "-w", whole, *paths)
+    options = [word for name in ("ip", "tcp", "udp") for word in ("-o", f"{name}.check_checksum:TRUE")]
+    columns = ["_ws.malformed", *SUMS, *FIELDS]
+    table = sh("tshark", "-r", whole, *options, "-T", "fields", *[word for name in columns for word in ("-e", name)]).stdout.split("\n")
+    for count in frames(paths):
+        rows, table = [line.split("\t") for line in table[:count]], table[count:]
+        assert len(rows) == count and all(len(row) == len(columns) for row in rows)
+        found = {name: {value for row in rows for value in row[columns.index(name)].split(",")} for name in FIELDS}
+        yield found, sum(row[0] != "" for row in rows), sum("0" in row[1:4] for row in rows)
+    assert table == [""]
+
+
+@pytest.fixture(scope="module")
+def captures(tmp_path_factory):
+    """{case: (report, what tshark reads before, and after)}"""
+    folder = tmp_path_factory.mktemp("captures")
+    after = [folder / f"{i}.pcapng" for i in range(len(CASES))]
+    before = [CAPTURES / alg / name for alg, name, *_ in CASES]
+    reports = [rewrite(path, *case[:3]) for path, case in zip(after, CASES)]
+    once = [CASES.index(next(case for case in CASES if case[:2] == this[:2])) == i for i, this in enumerate(CASES)]
+    found = {}
+    for first in (True, False):  # the same connection twice would be taken for repetitions
+        some = [i for i in range(len(CASES)) if once[i] == first]
+        found |= {CASES[i]: (reports[i], *rows) for i, *rows in zip(some, read([before[i] for i in some], folder / "before"), read([after[i] for i in some], folder / "after"))}
+    return found
+
+
+def test_every_capture_is_played():
+    there = {(path.parent.name, path.name) for path in CAPTURES.glob("*/*.pcap*")}
+    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([*case[:2], *case[2]]))
+def test_tshark_reads_what_leaves_as_well_as_what_came(captures, case):
+    alg, name, options, edits, wishes, *seen = case
+    report, (before, malformed, wrong), (after, malformed_after, wrong_after) = captures[case]
+    assert malformed_after <= malformed and wrong_after <= wrong
+    totals = report["totals"][0]
+    assert (totals["edits"], totals["granted"]) == (edits, wishes)
+    assert sum(row["event"] == "edit" for row in report["items"]) == edits and sum(row["event"] == "wish" for row in report["items"]) == wishes
+    if seen:
+        field, old, new = seen
+        assert old in before[field] and new not in before[field]
+        assert new in after[field] and old not in after[field]
