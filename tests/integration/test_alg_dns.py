@@ -121,7 +121,7 @@ def off(site):
     site.switch(True)
 
 
-SERVERS = {"direct": [BIND], "tcp": [BIND, "+tcp"], "redirect": [HUB]}
+SERVERS = {"direct": [BIND], "tcp": [BIND, "+tcp"], "redirect": [HUB], "redirect-tcp": [HUB, "+tcp"]}
 CHANGED, UNCHANGED = ["www.example.", "0", "IN", "A", FIXED], ["www.example.", "600", "IN", "A", BIND]
 
 
