@@ -58,6 +58,17 @@ def recorded(path):
     return session
 
 
+def datagrams(session, mode):
+    """The same of a parser of datagrams, whose lengths count eight bytes."""
+    out = bytes([mode])
+    for client, data in session:
+        units = min(len(data) + 7, 127 * 8) // 8
+        out += bytes([units << 1 | client]) + data[: units * 8].ljust(units * 8, b"\0")
+        if len(out) > FLOW_BYTES:
+            break
+    return out
+
+
 def field(number, value):
     """One protobuf field: a number as a varint, bytes as bytes."""
     def varint(v):
@@ -144,6 +155,11 @@ def take(packets, out):
     for session in sessions(packets, DNS_PORT):
         for _, data in session:
             save(out, "natproxy_dns", data[2:])
+        for mode in (0, 1):
+            save(out, "dns_alg", ftp(session, mode))
+    for session in recorded.sessions(packets, "udp", {DNS_PORT}):
+        for mode in (4, 5):
+            save(out, "dns_alg", datagrams(session.records, mode))
     save(out, "stack_frame", stack_frames(packets))
     inputs, edge = dhcp(packets)
     save(out, "dhcp", inputs)
