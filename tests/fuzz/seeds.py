@@ -20,6 +20,7 @@ import sessions as recorded  # noqa: E402
 FLOW_BYTES, FRAMES, SEED_MAX = 3000, 24, 6000
 KIND_TCP, KIND_UDP, KIND_ICMP = 1, 2, 3  # fuzz_stack_frame.c
 FTP, DNS_PORT, DHCP = 21, 53, (67, 68)
+VECTORS = pathlib.Path(__file__).parent.parent / "vectors"
 
 
 def save(out, name, data):
@@ -47,7 +48,7 @@ def ftp(session, mode):
     return out
 
 
-def recorded(path):
+def recording(path):
     """A session of tests/vectors as sessions() gives them."""
     data, session = path.read_bytes().split(b"\n", 1)[1], []
     while data:
@@ -67,6 +68,18 @@ def datagrams(session, mode):
         if len(out) > FLOW_BYTES:
             break
     return out
+
+
+def save_dns(out, session, udp):
+    """Sessions as they are, and each exchange by itself with the question that a guest would ask."""
+    outside, inside = b"\x0250\x03113\x010\x03203\x07in-addr", b"\x0250\x0230\x03168\x03192\x07in-addr"
+    for mode in (0, 1):
+        save(out, "dns_alg", datagrams(session, mode | 4) if udp else ftp(session, mode))
+    for (client, question), answer in zip(session, session[1:]):
+        if udp and client and outside in question:
+            pair = [(True, question.replace(outside, inside)), answer]
+            save(out, "dns_alg", datagrams(pair, 4))
+            save(out, "dns_alg", ftp([(way, len(data).to_bytes(2, "big") + data) for way, data in pair], 0))
 
 
 def field(number, value):
@@ -155,11 +168,6 @@ def take(packets, out):
     for session in sessions(packets, DNS_PORT):
         for _, data in session:
             save(out, "natproxy_dns", data[2:])
-        for mode in (0, 1):
-            save(out, "dns_alg", ftp(session, mode))
-    for session in recorded.sessions(packets, "udp", {DNS_PORT}):
-        for mode in (4, 5):
-            save(out, "dns_alg", datagrams(session.records, mode))
     save(out, "stack_frame", stack_frames(packets))
     inputs, edge = dhcp(packets)
     save(out, "dhcp", inputs)
@@ -182,9 +190,11 @@ def main():
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
-    for path in sorted((pathlib.Path(__file__).parent.parent / "vectors/rtsp").glob("*.session")):
+    for path in sorted(VECTORS.glob("rtsp/*.session")):
         for mode in (0, 1, 2, 3):
-            save(out, "rtsp", ftp(recorded(path), mode))
+            save(out, "rtsp", ftp(recording(path), mode))
+    for path in sorted(VECTORS.glob("dns/*/*.session")):
+        save_dns(out, recording(path), path.parent.name == "udp")
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))
