@@ -26,6 +26,7 @@ controls {{ }};
 key "k" {{ algorithm hmac-sha256; secret "{secret}"; }};
 zone "example" {{ type primary; file "example"; }};
 zone "20.18.198.in-addr.arpa" {{ type primary; file "reverse"; }};
+zone "signed" {{ type primary; file "signed"; dnssec-policy default; inline-signing yes; }};
 """
 ZONES = {
     "example": f"""$TTL 600
@@ -39,6 +40,11 @@ other A {BIND}
 six AAAA ::ffff:{STATIC}
 svc HTTPS 1 www alpn=h2 ipv4hint={BIND},{STATIC}
 $GENERATE 1-20 host$ A {STATIC}
+""",
+    "signed": f"""$TTL 600
+@ SOA ns hostmaster 1 3600 900 86400 300
+@ NS ns
+ns A {STATIC}
 """,
     "reverse": f"""$TTL 600
 @ SOA ns hostmaster 1 3600 900 86400 300
@@ -171,6 +177,13 @@ def test_signed_messages_keep_their_bytes(site):
     for words in (["www.example"], ["+tcp", "www.example"], ["example", "AXFR"]):
         text = dig(site.plain, BIND, "-y", KEY, *words)
         assert STATIC in text and FIXED not in text and "NOERROR" in text and "verify" not in text, text
+
+
+def test_signed_records_stay_for_those_who_ask_for_signatures(site):
+    wait_for(lambda: "RRSIG" in dig(site.internet, BIND, "+dnssec", "ns.signed"), 5, "the signatures")
+    rows = records(site.plain, BIND, "+dnssec", "ns.signed")
+    assert [row[3] for row in rows] == ["A", "RRSIG"] and rows[0][4] == STATIC and rows[0][1] == rows[1][1] == "600", rows
+    assert records(site.plain, BIND, "ns.signed") == [["ns.signed.", "0", "IN", "A", FIXED]]
 
 
 def test_an_update_names_the_outside_address(site):
