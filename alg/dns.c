@@ -426,7 +426,7 @@ static bool judge(const struct message *m, struct alg_answer *a)
 static bool is_header(const struct alg_flow *f, const uint8_t *p, size_t n)
 {
 	const size_t base = f->stream ? PREFIX_BYTES : 0;
-	if (n < base + DNS_WALK_HEADER || (f->stream && dns_walk_u16(p) != n - base))
+	if (n < base + DNS_WALK_HEADER)
 		return false;
 	return dns_walk_plausible(p + base, n - base) || (!f->stream && dns_walk_u16(p + 2) & TC);
 }

@@ -22,6 +22,7 @@ import sessions as recorded  # noqa: E402
 FLOW_BYTES, FRAMES, SEED_MAX = 3000, 24, 6000
 KIND_TCP, KIND_UDP, KIND_ICMP = 1, 2, 3  # fuzz_stack_frame.c
 FTP, DNS_PORT, DHCP = 21, 53, (67, 68)
+VECTORS = pathlib.Path(__file__).parent.parent / "vectors"
 
 
 def save(out, name, data):
@@ -49,7 +50,7 @@ def ftp(session, mode):
     return out
 
 
-def recorded(path):
+def recording(path):
     """A session of tests/vectors as sessions() gives them."""
     data, session = path.read_bytes().split(b"\n", 1)[1], []
     while data:
@@ -58,6 +59,29 @@ def recorded(path):
         session.append((line[:1] == b">", data[:length]))
         data = data[length + 1 :]
     return session
+
+
+def datagrams(session, mode):
+    """The same of a parser of datagrams, whose lengths count eight bytes."""
+    out = bytes([mode])
+    for client, data in session:
+        units = min(len(data) + 7, 127 * 8) // 8
+        out += bytes([units << 1 | client]) + data[: units * 8].ljust(units * 8, b"\0")
+        if len(out) > FLOW_BYTES:
+            break
+    return out
+
+
+def save_dns(out, session, udp):
+    """Sessions as they are, and each exchange by itself with the question that a guest would ask."""
+    outside, inside = b"\x0250\x03113\x010\x03203\x07in-addr", b"\x0250\x0230\x03168\x03192\x07in-addr"
+    for mode in (0, 1):
+        save(out, "dns_alg", datagrams(session, mode | 4) if udp else ftp(session, mode))
+    for (client, question), answer in zip(session, session[1:]):
+        if udp and client and outside in question:
+            pair = [(True, question.replace(outside, inside)), answer]
+            save(out, "dns_alg", datagrams(pair, 4))
+            save(out, "dns_alg", ftp([(way, len(data).to_bytes(2, "big") + data) for way, data in pair], 0))
 
 
 def field(number, value):
@@ -176,9 +200,11 @@ def main():
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
-    for path in sorted((pathlib.Path(__file__).parent.parent / "vectors/rtsp").glob("*.session")):
+    for path in sorted(VECTORS.glob("rtsp/*.session")):
         for mode in (0, 1, 2, 3):
-            save(out, "rtsp", ftp(recorded(path), mode))
+            save(out, "rtsp", ftp(recording(path), mode))
+    for path in sorted(VECTORS.glob("dns/*/*.session")):
+        save_dns(out, recording(path), path.parent.name == "udp")
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))

@@ -136,6 +136,8 @@ Test(dns, an_a_record_of_another_class_or_length_stays)
 	answer_a(&in, 300, OUTSIDE);
 	in.p[in.n - 11] = 3; /* CHAOS */
 	expect_stays(ALG_OUTSIDE);
+	in.p[in.n - 11] = 254; /* which is an update's */
+	expect_stays(ALG_OUTSIDE);
 	wire_start(&in, 7, ANSWER, 0, 1, 0, 0);
 	wire_name(&in, "www.example");
 	wire_fixed(&in, TYPE_A, 1, 300);
@@ -221,6 +223,31 @@ Test(dns, hints_that_are_cut_short_are_left_alone)
 	wire_u8(&in, 0);
 	wire_end(&in);
 	expect_stays(ALG_OUTSIDE);
+}
+
+Test(dns, more_hints_than_can_change_leave_the_message_as_it_is)
+{
+	for (unsigned int count = 16; count <= 17; count++) {
+		for (int changed = 0; changed < 2; changed++) {
+			struct wire *w = changed ? &out : &in;
+			wire_start(w, 7, ANSWER, 0, 2, 0, 0);
+			for (int i = 0; i < 2; i++) {
+				wire_name(w, "www");
+				wire_fixed(w, 65, 1, changed ? 0 : 300);
+				wire_u16(w, 1);
+				wire_name(w, "");
+				wire_u16(w, 4);
+				wire_u16(w, 4 * (i ? count : 1));
+				for (unsigned int k = 0; k < (i ? count : 1); k++)
+					wire_ip(w, changed ? INSIDE : OUTSIDE);
+				wire_end(w);
+			}
+		}
+		if (count == 16)
+			expect_becomes(ALG_OUTSIDE);
+		else
+			expect_stays(ALG_OUTSIDE);
+	}
 }
 
 /* RFC 2136: zone, prerequisite "is there", "delete this one", "add this one". */
@@ -532,7 +559,10 @@ Test(dns, only_ptr_and_any_exchange_a_question)
 	ask(&in, 1, INSIDE_REVERSE, 255);
 	ask(&out, 1, OUTSIDE_REVERSE, 255);
 	expect_becomes(ALG_GUEST);
-	in.p[2] = out.p[2] = 0x20; /* a notification */
+	in.p[42] = 3; /* CHAOS */
+	expect_stays(ALG_GUEST);
+	in.p[42] = 1;
+	in.p[2] = 0x20; /* a notification */
 	expect_stays(ALG_GUEST);
 	ask(&in, 1, INSIDE_REVERSE, TYPE_PTR);
 	in.p[5] = 2;
@@ -556,6 +586,9 @@ Test(dns, an_id_that_is_used_again_means_the_new_question)
 	answer_ptr(&in, 2, OUTSIDE_REVERSE, 300); /* nobody asked */
 	wire_send(h, ALG_OUTSIDE, &in);
 	wire_expect(h, ALG_OUTSIDE, &in);
+	answer_ptr(&in, 1, OUTSIDE_REVERSE, 300);
+	wire_send(h, ALG_GUEST, &in); /* nobody asked the guest */
+	wire_expect(h, ALG_GUEST, &in);
 	answer_ptr(&in, 1, "7.113.0.203.in-addr.arpa", 300); /* not what was asked */
 	wire_send(h, ALG_OUTSIDE, &in);
 	wire_expect(h, ALG_OUTSIDE, &in);
@@ -601,6 +634,37 @@ Test(dns, a_datagram_that_outgrows_what_was_asked_for_says_so)
 		wire_send(h, ALG_OUTSIDE, &in);
 		cr_expect_eq(h->way[ALG_OUTSIDE].out_bytes, 512 + 3);
 		cr_expect_eq(h->way[ALG_OUTSIDE].out[2] & 2, edns ? 0 : 2);
+		harness_free(h);
+	}
+}
+
+/* What is said over TCP in more than one piece. */
+static void send_long(struct harness *h, enum alg_direction from, const struct wire *w)
+{
+	const uint8_t prefix[2] = {(uint8_t)(w->n >> 8), (uint8_t)w->n};
+	harness_send(h, from, prefix, 2);
+	harness_send(h, from, w->p, w->n / 2);
+	harness_send(h, from, w->p + w->n / 2, w->n - w->n / 2);
+}
+
+Test(dns, the_longest_messages_over_tcp)
+{
+	for (size_t longest = 65531; longest <= 65535; longest++) {
+		struct harness *h = stream();
+		ask(&question, 1, "123.30.168.192.in-addr.arpa", TYPE_PTR);
+		wire_send(h, ALG_GUEST, &question);
+		wire_start(&in, 1, ANSWER, 1, 1, 0, 0);
+		wire_question(&in, "7.113.0.203.in-addr.arpa", TYPE_PTR);
+		wire_pointer(&in, "", 12);
+		wire_fixed(&in, 16, 1, 300);
+		while (in.n < longest)
+			wire_u8(&in, 'x');
+		wire_end(&in);
+		send_long(h, ALG_OUTSIDE, &in);
+		/* 3 bytes more are too many for two of length; 65535 with them are too many for a message */
+		cr_expect_eq(
+			h->way[ALG_OUTSIDE].out_bytes, 2 + longest + (longest <= 65532 ? 3 : 0));
+		cr_expect_eq(h->gave_up, longest == 65535);
 		harness_free(h);
 	}
 }
