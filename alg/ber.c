@@ -3,7 +3,7 @@
  * begins and by how much edits made it grow:
  *
  *   30 len [ 02 01 07  68 len [ 04 .. .. 30 len [ ... ] ] ]
- *   level 1            level 2           level 3   edit: 3 grew by n, then 2, then 1, as they are left
+ *   level 1            level 2           level 3   edit: 3 grew, then 2, then 1, as they are left
  *
  * A length keeps its number of octets while the new one fits (some senders use four for whatever
  * length); else it gets as few more as will do, and its enclosing elements grow by those, too. An
@@ -18,7 +18,7 @@
 
 enum { TAG_LONG = 0x1f, LENGTH_LONG = 0x80, LENGTH_COUNT = 0x7f };
 
-/* Tag and length of the element that begins p[0..n); 0: not all there, -1: not BER as we know it. */
+/* Tag and length of the element that begins p[0..n); 0: not all there, -1: not BER of our kind. */
 static int header(const uint8_t *p, size_t n, struct ber *e)
 {
 	if (n < 2)

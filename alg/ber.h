@@ -52,7 +52,8 @@ bool ber_more(const struct ber_walk *w);
 /* The next element there, with its tag or whatever tag it has. After an error an empty one. */
 struct ber ber_take(struct ber_walk *w, uint8_t tag);
 struct ber ber_take_any(struct ber_walk *w);
-/* Goes into the next element, or into the one that was taken last; and out of it, when all of it is read. */
+/* Goes into the next element, or into the one that was taken last; and out of it, when all of it is
+ * read. */
 void ber_enter(struct ber_walk *w, uint8_t tag);
 void ber_enter_taken(struct ber_walk *w, const struct ber *taken);
 void ber_leave(struct ber_walk *w);
@@ -60,11 +61,12 @@ void ber_leave(struct ber_walk *w);
 void ber_skip(struct ber_walk *w);
 /* The value of the next element, a number 0..2^31-1. */
 uint32_t ber_number(struct ber_walk *w, uint8_t tag);
-/* Gives the element that was taken last, a primitive one, n bytes of contents: at most BER_CONTENTS_MAX. */
+/* Gives the element that was taken last, a primitive one, n bytes of contents: at most
+ * BER_CONTENTS_MAX. */
 void ber_replace(struct ber_walk *w, const struct ber *taken, const void *contents, size_t n);
 /*
- * Leaves what is open and finishes the edits. False: the message is not what the caller took it for.
- * Where it has more edits than fit, it has none.
+ * Leaves what is open and finishes the edits. False: the message is not what the caller took it
+ * for. Where it has more edits than fit, it has none.
  */
 bool ber_end(struct ber_walk *w);
 

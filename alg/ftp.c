@@ -16,8 +16,8 @@
  * pinhole is closed again if it did not.
  *  - The address is literally the guest's own (no bounce), the port at least ALG_PORT_MIN, the
  * whole line as the RFC has it. Otherwise the line goes on as it is, without a pinhole.
- *  - After 234 the connection is TLS: nothing to see, and CCC (RFC 4217 12.3) does not bring it back. A
- * refused AUTH changes nothing.
+ *  - After 234 the connection is TLS: nothing to see, and CCC (RFC 4217 12.3) does not bring it
+ * back. A refused AUTH changes nothing.
  *  - RFC 1639 (LPRT, LPSV), IPv6 in EPRT and passive replies to a guest that is the client go on as
  * they are.
  * Telnet sequences (RFC 854) may stand before a command, as before ABOR; they cost the line its
@@ -152,8 +152,10 @@ static bool reply_spot(unsigned int code, struct text rest, struct spot *s)
 	return false;
 }
 
-/* The one before is of no use any more. Whether the server takes a PORT is known only where its replies can be told apart. */
-static void wish(struct ftp *s, const struct alg_flow *f, const struct spot *spot, struct alg_answer *a)
+/* The one before is of no use any more. Whether the server takes a PORT is known only where its
+ * replies can be told apart. */
+static void wish(
+	struct ftp *s, const struct alg_flow *f, const struct spot *spot, struct alg_answer *a)
 {
 	if ((spot->form != SPOT_PORT && spot->ip_be != f->guest_ip_be) || spot->port < ALG_PORT_MIN)
 		return;

@@ -9,7 +9,7 @@
  * in values of the attributes below, wherever they are written, asked for or told:
  *
  *   LDAPMessage       SEQUENCE { messageID INTEGER, operation, controls [0]? }
- *   BindRequest       60 { version INTEGER, name, authentication: 80 | A3 { mechanism .. } | other }
+ *   BindRequest       60 { version INTEGER, name, how: 80 | A3 { mechanism .. } | other }
  *   SearchRequest     63 { base, scope, aliases, size, time, types only, Filter, attributes }
  *   SearchResultEntry 64 { name, SEQUENCE of Attribute }
  *   ModifyRequest     66 { name, SEQUENCE of SEQUENCE { operation ENUMERATED, Attribute } }
@@ -23,17 +23,17 @@
  *   Assertion         type OCTET STRING, value OCTET STRING
  *
  * What a number means: [MS-TAIL] 2.2.3, ipAddress, calculates 10.70.41.96 as
- * 10 + 256 (70 + 256 (41 + 256 * 96)) = 1613317642: the first octet counts least, and the value is the
- * decimal text of that. 2.2.5: in messages the same attribute is also called sIPAddress; 4.1.2 and
- * 4.5.4 show both, with values beyond 2^31. Phone Dialer with Active Directory in place of an ILS uses
- * msTAPI-IpAddress, A.B.C.D ([MS-ADA2] 2.679; Active Directory schema, ms-TAPI-Ip-Address).
+ * 10 + 256 (70 + 256 (41 + 256 * 96)) = 1613317642: the first octet counts least, and the value is
+ * the decimal text of that. 2.2.5: in messages the same attribute is also called sIPAddress; 4.1.2
+ * and 4.5.4 show both, with values beyond 2^31. Phone Dialer with Active Directory in place of an
+ * ILS uses msTAPI-IpAddress, A.B.C.D ([MS-ADA2] 2.679; Windows' schema, ms-TAPI-Ip-Address).
  *
  * A message is framed by its length. The first one must be a request of the client; one that is not
- * LDAP, or nested deeper than BER_DEPTH, ends inspection. It ends as well when TLS begins (StartTLS,
- * 4.14) and when a SASL mechanism put its own layer around the messages (RFC 4422 3.7): those begin
- * with the first octet of a four-octet length, which is 0, where LDAP has 30. A message with more addresses than an answer has
- * room for goes on as it is. Names of entries, substrings, orderings (>=, <=), extensible matches and
- * an ILS conference's SDP are left alone.
+ * LDAP, or nested deeper than BER_DEPTH, ends inspection. It ends as well when TLS begins
+ * (StartTLS, 4.14) and when a SASL mechanism put its own layer around the messages (RFC 4422 3.7): those begin
+ * with the first octet of a four-octet length, which is 0, where LDAP has 30. A message with more
+ * addresses than an answer has room for goes on as it is. Names of entries, substrings, orderings
+ * (>=, <=), extensible matches and an ILS conference's SDP are left alone.
  */
 #include <string.h>
 
@@ -125,7 +125,8 @@ static struct text contents(const struct reader *r, const struct ber *e)
 	return text(r->walk.p + e->at, e->bytes);
 }
 
-/* The forms in which this attribute has an address; 0: it has none. Options behind the type do not matter (RFC 4512 2.5). */
+/* The forms in which this attribute has an address; 0: it has none. Options behind the type do not
+ * matter (RFC 4512 2.5). */
 static uint8_t forms_of(const struct reader *r, const struct ber *type)
 {
 	struct text name = contents(r, type);

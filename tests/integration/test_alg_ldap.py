@@ -6,8 +6,9 @@ nat.static says of .51, where nobody is, that it is 198.18.1.82. What is stored 
 """
 import hashlib
 import pytest
-from conftest import OUTSIDE, SERVER
+from conftest import OUTSIDE, SERVER, wait_for
 from directory import BASE, Client, Directory, number
+from operator_client import change
 
 CALLER, INSIDE, ABSENT, UNKNOWN = "192.168.30.10", "192.168.30.50", "192.168.30.51", "192.168.30.77"
 STATIC, ABSENT_STATIC, ELSEWHERE = "198.18.1.81", "198.18.1.82", "192.0.2.9"
@@ -37,7 +38,7 @@ hubs:
 
     def stats(self):
         row = [r for r in self.gateway.table("alg", "stats") if r["alg"] == "ldap"][0]
-        return {key: int(row[key] or 0) for key in ("edits", "gave_up")}
+        return {key: int(row[key] or 0) for key in ("edits", "violations", "gave_up")}
 
     def close(self):
         self.there.stop()
@@ -90,7 +91,8 @@ def test_a_caller_registers_under_its_outside_address(site, port):
     stored = site.there()[name]
     assert addresses(stored) == sorted([OUTSIDE, ABSENT_STATIC, UNKNOWN, ELSEWHERE])
     assert sorted(stored["comment"]) == sorted([CALLER, ABSENT, UNKNOWN, ELSEWHERE]), "an attribute that is none of ours"
-    assert site.stats()["edits"] > before["edits"] and site.stats()["gave_up"] == before["gave_up"]
+    after = site.stats()
+    assert after["edits"] > before["edits"] and after == {**before, "edits": after["edits"]}
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -164,8 +166,7 @@ def test_starttls_is_left_alone(site):
     client.add([person("secret", CALLER)])
     assert addresses(site.there()["secret"]) == [CALLER]
     assert addresses(client.search("(cn=secret)")["secret"]) == [CALLER]
-    after = site.stats()
-    assert after["edits"] == before["edits"], "TLS was looked into"
+    assert site.stats() == {**before, "gave_up": before["gave_up"] + 2}, "TLS was looked into"
 
 
 def test_a_sasl_security_layer_is_left_alone(site):
@@ -174,6 +175,40 @@ def test_a_sasl_security_layer_is_left_alone(site):
     sasl = ["-Y", "DIGEST-MD5", "-U", "alice", "-w", "wonderland", "-N", "-Q"]
     client = out(site)
     plain = client.text("(cn=alice)", *sasl, "-O", "maxssf=0", "ipAddress", login=False)
+    before = site.stats()
     layered = client.text("(cn=alice)", *sasl, "-O", "minssf=56", "ipAddress", login=False)
     assert f"ipAddress: {CALLER}" in plain, plain
     assert f"ipAddress: {OUTSIDE}" in layered, layered
+    assert site.stats() == {**before, "gave_up": before["gave_up"] + 1}
+
+
+@pytest.fixture
+def switched(site):
+    """Sets keys of alg.ldap, and puts them back."""
+    before = {"mode": "fix", "strict": "false"}
+    yield lambda **keys: change(site.gateway, *(("set", f"alg.ldap.{key}", value) for key, value in keys.items()))
+    change(site.gateway, *(("set", f"alg.ldap.{key}", value) for key, value in before.items()))
+
+
+def test_observe_says_what_it_would_change(site, switched):
+    switched(mode="observe")
+    before = site.stats()
+    out(site).add([person("watched", CALLER)])
+    assert addresses(site.there()["watched"]) == [CALLER]
+    wait_for(lambda: site.stats()["edits"] > before["edits"], 3, "what would have been changed")
+    wait_for(lambda: "The ALG ldap would have changed the TCP session" in site.gateway.log(), 3, "the line in the security log")
+
+
+def http(site, seconds):
+    """What becomes of a connection on which HTTP is spoken; slapd waits for more of it."""
+    code = f"import socket\nc = socket.create_connection(('{SERVER}', 389), 5)\nc.settimeout({seconds})\nc.sendall(b'POST / HTTP/1.1\\r\\n\\r\\n')\nc.recv(100)"
+    return site.caller.run("/usr/bin/python3", "-c", code, check=False).stderr
+
+
+def test_strict_ends_what_is_not_ldap(site, switched):
+    before = site.stats()
+    assert "TimeoutError" in http(site, 0.1)
+    switched(strict="true")
+    assert "ConnectionResetError" in http(site, 5)
+    assert site.stats()["violations"] == before["violations"] + 2
+    assert out(site).search("(cn=none)") == {}

@@ -41,7 +41,7 @@ def test_a_command_is_rewritten_however_it_is_cut(ftp, stats, command, pieces):
     assert "198.18.1.2" in got["said"][3].replace(",", ".") and got["own"] not in got["said"][3].replace(",", "."), got
     assert got["said"][4] == "200 connected" and got["arrived"] == "hello from the server"
     counted = stats()
-    assert counted["flows"] == 1 and counted["granted"] == 1 and counted["edits"] == 1 and counted["gave_up"] == 0, counted
+    assert counted["flows"] == 1 and counted["granted"] == 1 and counted["edits"] == 1 and counted["violations"] == counted["gave_up"] == 0, counted
 
 
 def test_a_stranger_does_not_get_through_the_opening(ftp, gateway):
@@ -127,7 +127,8 @@ def test_auth_tls_refused_goes_on_in_the_clear(ftp, stats):
 
 
 def test_auth_accepted_ends_inspection(ftp, stats, gateway):
-    nothing_was_opened(ftp("AUTH SSL", *LOGIN, "PORT!"), 4, stats, gateway)
+    counted = nothing_was_opened(ftp("AUTH SSL", *LOGIN, "PORT!"), 4, stats, gateway)
+    assert counted["gave_up"] == 1 and counted["violations"] == 0, counted
 
 
 def test_expectation_is_listed_while_it_waits_and_gone_with_its_session(gateway, ftp):

@@ -376,7 +376,8 @@ Test(ftp, passive_replies_of_a_guest_open_nothing_unasked)
 	}
 	const char *eprt = "EPSV\r\n";
 	const char *bad[] = {"229 (|||80|)\r\n", "229 |||5000|\r\n", "229 (||5000|)\r\n",
-		"229 (|||65536|)\r\n", "229 (\r\n", "229 (111500011)\r\n", "229 (222 5000 2)\r\n"};
+		"229 (|||65536|)\r\n", "229 (\r\n", "229 (111500011)\r\n", "229 (222 5000 2)\r\n",
+		"229 (   5000 )\r\n"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct harness *h = logged_in(server_view(), GRANT);
 		harness_say(h, ALG_OUTSIDE, eprt);
