@@ -17,10 +17,10 @@
  * protocol is over and the rest is not looked at. So it is when the client begins with SMB at once, as
  * some do on this port. Any other order, type or length is a violation.
  */
+#include <string.h>
+
 #include "netbios.h"
 #include "protocols.h"
-
-#include <string.h>
 
 enum {
 	HEADER_BYTES = 4,

@@ -1,6 +1,6 @@
 /* Messages of NetBIOS, put together byte by byte, and the flow that they belong to. */
-#ifndef NATLOCK_TESTS_ALG_NETBIOS_H
-#define NATLOCK_TESTS_ALG_NETBIOS_H
+#ifndef NATLOCK_TESTS_ALG_NETBIOS_MESSAGES_H
+#define NATLOCK_TESTS_ALG_NETBIOS_MESSAGES_H
 
 #include "maps.h"
 #include "session.h"
