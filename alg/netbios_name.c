@@ -160,8 +160,8 @@ static void netbios_name_message(void *state, const struct alg_flow *f, enum alg
 		.opcode = p[2] >> 3 & 15,
 		.answer = a};
 	size_t at = read_questions(&m);
-	unsigned int records = netbios_u16(p + 6) + netbios_u16(p + 8) + netbios_u16(p + 10);
-	for (; at && records > 0; records--)
+	const int records = netbios_u16(p + 6) + netbios_u16(p + 8) + netbios_u16(p + 10);
+	for (int i = 0; at && i < records; i++)
 		at = read_record(&m, at, &fits);
 	if (!at)
 		alg_violation(a, "not a NetBIOS name service message");

@@ -54,10 +54,8 @@ static size_t netbios_session_frame(
 static bool is_request(const uint8_t *p, size_t n)
 {
 	struct netbios_name called, calling;
-	size_t at = netbios_name(p, n, n, HEADER_BYTES, &called);
-	if (at)
-		at = netbios_name(p, n, n, at, &calling);
-	return at == n && called.encoded && calling.encoded;
+	const size_t at = netbios_name(p, n, n, HEADER_BYTES, &called);
+	return at && called.encoded && netbios_name(p, n, n, at, &calling) == n && calling.encoded;
 }
 
 static bool is_smb(const uint8_t *p, size_t n)

@@ -200,7 +200,7 @@ Test(netbios_name, only_a_claim_of_the_guest_for_itself_is_remembered)
 Test(netbios_name, a_name_is_its_labels_wherever_they_stand)
 {
 	struct harness *h = client();
-	struct bytes b, as;
+	struct bytes b = {.n = 0}, as = {.n = 0};
 	head(&b, REGISTER, 1, 0, 0, 1);
 	put_label(&b, "GUEST", 0x20);
 	put(&b, "\007netbios\003com", 13);
