@@ -83,6 +83,16 @@ def test_many_clients_at_once(gateway, servers, files):
         assert digest(folder / f"many-{n}") == digest(files / "file"), n
 
 
+def test_two_guests_by_the_same_port(gateway, spawn, servers, files):
+    """Each is answered at its own outside port."""
+    guests = spawn.two_guests("tftp-two", "tftp2").guests
+    folder = gateway.world.folder
+    clients = [guest.start("tftp", "-R", "50069:50069", SERVER, "-m", "binary", "-c", "get", "file", folder / f"two-{guest.name}") for guest in guests]
+    for guest, client in zip(guests, clients):
+        assert client.wait(20) == 0, client.stdout.read()
+        assert digest(folder / f"two-{guest.name}") == digest(files / "file")
+
+
 def test_without_the_alg_the_answer_is_kept_out(gateway, servers, files):
     gateway.control("alg", "disable", "tftp")
     try:

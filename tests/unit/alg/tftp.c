@@ -160,6 +160,9 @@ Test(tftp, what_does_not_begin_with_a_request_never_opens_anything)
 	BAD("\0\7file\0octet\0");
 	BAD("\0\3\0\1abc");
 	BAD("\0\4\0\1");
+	BAD("\0\1\0\10\x21\x12\xa4\x42"
+	    "twelve bytes"
+	    "\x80\x22\0\4name"); /* STUN: a browser's */
 	BAD("POST / HTTP/1.1\r\n\r\n");
 }
 
