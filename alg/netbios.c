@@ -84,19 +84,24 @@ bool netbios_address(const struct alg_flow *f, enum alg_direction from, bool own
 	return *translated_be != ip_be;
 }
 
+/* False: there are too many edits. */
+static bool replace(struct alg_answer *a, size_t at, const void *with, uint32_t bytes)
+{
+	struct alg_edit *e = alg_edit_add(a, at, bytes);
+	if (!e)
+		return false;
+	memcpy(e->text, with, bytes);
+	e->bytes = bytes;
+	return true;
+}
+
 bool netbios_edit_address(const struct alg_flow *f, enum alg_direction from, bool own,
 	const uint8_t *p, size_t at, struct alg_answer *a)
 {
 	uint32_t ip_be, other_be;
 	memcpy(&ip_be, p + at, sizeof(ip_be));
-	if (!netbios_address(f, from, own, ip_be, &other_be))
-		return true;
-	struct alg_edit *e = alg_edit_add(a, at, sizeof(ip_be));
-	if (!e)
-		return false;
-	memcpy(e->text, &other_be, sizeof(other_be));
-	e->bytes = sizeof(other_be);
-	return true;
+	return !netbios_address(f, from, own, ip_be, &other_be) ||
+	       replace(a, at, &other_be, sizeof(other_be));
 }
 
 void netbios_edit_endpoint(const struct alg_flow *f, enum alg_direction from, const uint8_t *p,
@@ -111,7 +116,6 @@ void netbios_edit_endpoint(const struct alg_flow *f, enum alg_direction from, co
 	if (memcmp(p + at, &own_ip_be, sizeof(own_ip_be)) != 0 || port != own_port ||
 		port == other_port)
 		return;
-	struct alg_edit *e = alg_edit_add(a, at + sizeof(uint32_t), sizeof(port));
-	e->text[e->bytes++] = (uint8_t)(other_port >> 8);
-	e->text[e->bytes++] = (uint8_t)other_port;
+	const uint8_t with[] = {(uint8_t)(other_port >> 8), (uint8_t)other_port};
+	replace(a, at + sizeof(uint32_t), with, sizeof(with));
 }

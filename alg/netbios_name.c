@@ -26,6 +26,8 @@
  * goes on unchanged. Broadcasts never reach a NAT, so neither B nodes nor the broadcasts of M and H
  * nodes come here.
  */
+#include <string.h>
+
 #include "netbios.h"
 #include "protocols.h"
 
@@ -40,12 +42,14 @@ enum {
 	TYPE_NB = 32,
 	CLASS_IN = 1,
 	OPCODE_QUERY = 0,
+	OPCODE_RELEASE = 6,
 	NAMES = 64,
 };
 
 struct netbios_names {
 	uint32_t count;
-	uint64_t hash[NAMES]; /* of what the guest registered; the oldest is forgotten first */
+	uint64_t hash
+		[NAMES]; /* of what the guest registered; 0 = released; the oldest is forgotten first */
 };
 _Static_assert(sizeof(struct netbios_names) <= ALG_STATE_BYTES, "fits a flow");
 
@@ -55,32 +59,53 @@ struct message {
 	enum alg_direction from;
 	const uint8_t *p;
 	size_t n;
-	bool response, query;
+	bool response;
+	unsigned int opcode;
 	struct alg_answer *answer;
 };
 
-static bool is_known(const struct netbios_names *s, uint64_t hash)
+/* Where a name is, NULL: it is not known. */
+static uint64_t *find(struct netbios_names *s, uint64_t hash)
 {
 	for (uint32_t i = 0; i < s->count && i < NAMES; i++)
 		if (s->hash[i] == hash)
-			return true;
-	return false;
+			return &s->hash[i];
+	return NULL;
 }
 
 static void remember(struct netbios_names *s, uint64_t hash)
 {
-	if (!is_known(s, hash))
+	if (!find(s, hash))
 		s->hash[s->count++ % NAMES] = hash;
+}
+
+static void forget(struct netbios_names *s, uint64_t hash)
+{
+	uint64_t *known = find(s, hash);
+	if (known)
+		*known = 0;
+}
+
+/* The guest claims a name for itself, or gives it up. */
+static void note_claim(const struct message *m, const struct netbios_name *name, size_t at)
+{
+	if (m->from != ALG_GUEST || m->response || m->opcode == OPCODE_QUERY ||
+		memcmp(m->p + at, &m->flow->guest_ip_be, ADDRESS_BYTES) != 0)
+		return;
+	if (m->opcode == OPCODE_RELEASE)
+		forget(m->names, name->hash);
+	else
+		remember(m->names, name->hash);
 }
 
 static bool translate(
 	const struct message *m, const struct netbios_name *name, unsigned int type, size_t at)
 {
-	const bool claim = m->from == ALG_GUEST && !m->response && !m->query && type == TYPE_NB;
-	const bool about_anyone = m->flow->guest_serves || (m->response && m->query);
-	if (claim)
-		remember(m->names, name->hash);
-	const bool own = !about_anyone || (type == TYPE_NB && is_known(m->names, name->hash));
+	const bool about_anyone =
+		m->flow->guest_serves || (m->response && m->opcode == OPCODE_QUERY);
+	if (type == TYPE_NB)
+		note_claim(m, name, at);
+	const bool own = !about_anyone || (type == TYPE_NB && find(m->names, name->hash));
 	return netbios_edit_address(m->flow, m->from, own, m->p, at, m->answer);
 }
 
@@ -91,14 +116,14 @@ static size_t read_record(const struct message *m, size_t at, bool *fits)
 	at = netbios_name(m->p, m->n, HEADER_BYTES, at, &name);
 	if (!at || m->n - at < RECORD_BYTES)
 		return 0;
-	const unsigned int type = netbios_u16(m->p + at), class = netbios_u16(m->p + at + 2);
+	const unsigned int type = netbios_u16(m->p + at), rr_class = netbios_u16(m->p + at + 2);
 	const size_t bytes = netbios_u16(m->p + at + 8);
 	at += RECORD_BYTES;
 	if (bytes > m->n - at)
 		return 0;
-	if (class == CLASS_IN && type == TYPE_A && bytes == ADDRESS_BYTES)
+	if (rr_class == CLASS_IN && type == TYPE_A && bytes == ADDRESS_BYTES)
 		*fits = translate(m, &name, type, at) && *fits;
-	if (class == CLASS_IN && type == TYPE_NB && bytes % ENTRY_BYTES == 0)
+	if (rr_class == CLASS_IN && type == TYPE_NB && bytes % ENTRY_BYTES == 0)
 		for (size_t i = 0; i < bytes; i += ENTRY_BYTES)
 			*fits = translate(m, &name, type, at + i + ENTRY_ADDRESS) && *fits;
 	return at + bytes;
@@ -132,11 +157,11 @@ static void netbios_name_message(void *state, const struct alg_flow *f, enum alg
 		.p = p,
 		.n = n,
 		.response = p[2] >> 7,
-		.query = (p[2] >> 3 & 15) == OPCODE_QUERY,
+		.opcode = p[2] >> 3 & 15,
 		.answer = a};
 	size_t at = read_questions(&m);
-	unsigned int records = netbios_u16(p + 6) + netbios_u16(p + 8) + netbios_u16(p + 10);
-	for (; at && records > 0; records--)
+	const int records = netbios_u16(p + 6) + netbios_u16(p + 8) + netbios_u16(p + 10);
+	for (int i = 0; at && i < records; i++)
 		at = read_record(&m, at, &fits);
 	if (!at)
 		alg_violation(a, "not a NetBIOS name service message");

@@ -17,10 +17,10 @@
  * protocol is over and the rest is not looked at. So it is when the client begins with SMB at once, as
  * some do on this port. Any other order, type or length is a violation.
  */
+#include <string.h>
+
 #include "netbios.h"
 #include "protocols.h"
-
-#include <string.h>
 
 enum {
 	HEADER_BYTES = 4,
@@ -54,10 +54,8 @@ static size_t netbios_session_frame(
 static bool is_request(const uint8_t *p, size_t n)
 {
 	struct netbios_name called, calling;
-	size_t at = netbios_name(p, n, n, HEADER_BYTES, &called);
-	if (at)
-		at = netbios_name(p, n, n, at, &calling);
-	return at == n && called.encoded && calling.encoded;
+	const size_t at = netbios_name(p, n, n, HEADER_BYTES, &called);
+	return at && called.encoded && netbios_name(p, n, n, at, &calling) == n && calling.encoded;
 }
 
 static bool is_smb(const uint8_t *p, size_t n)

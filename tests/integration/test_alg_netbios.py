@@ -238,3 +238,19 @@ def test_a_client_inside_is_sent_to_the_inside_address(world, inside):
     server = world.internet.start("/usr/bin/python3", "-c", RETARGET, SERVER, STATIC, 139)
     assert server.stdout.readline() == "ready\n"
     assert inside.other.run("/usr/bin/python3", "-c", FOLLOW, SERVER).stdout.split() == [INSIDE, "139", "82000000"]
+
+
+def test_observed_it_says_what_it_would_change(inside, outside):
+    file = inside.folder / "natlock.yaml"
+    before = file.read_text()
+    file.write_text(before + "    alg:\n      netbios: {mode: observe}\n")
+    try:
+        inside.control("config", "reload")
+        inside.control("nat", "flush")
+        assert outside.look_up("NLIN#20", STATIC) == [INSIDE]
+        wait_for(lambda: re.search("netbios.*would", inside.log()), 3, "the change that was not made, in the log")
+    finally:
+        file.write_text(before)
+        inside.control("config", "reload")
+        inside.control("nat", "flush")
+    assert outside.look_up("NLIN#20", STATIC) == [STATIC]

@@ -1,7 +1,7 @@
 """TFTP through the ALG: tftpd-hpa and atftpd, which answer from new ports; tftp-hpa, atftp and curl, outside and inside."""
 import hashlib, random
 import pytest
-from conftest import SERVER, SERVER2, wait_for
+from conftest import ROUTER, SERVER, SERVER2, wait_for
 from debian import unpacked
 
 INSIDE, STATIC = "192.168.30.50", "198.18.1.7"
@@ -83,10 +83,20 @@ def test_many_clients_at_once(gateway, servers, files):
         assert digest(folder / f"many-{n}") == digest(files / "file"), n
 
 
+def test_two_guests_by_the_same_port(gateway, spawn, servers, files):
+    """Each is answered at its own outside port."""
+    guests = spawn.two_guests("tftp-two", "tftp2").guests
+    folder = gateway.world.folder
+    clients = [guest.start("tftp", "-R", "50069:50069", SERVER, "-m", "binary", "-c", "get", "file", folder / f"two-{guest.name}") for guest in guests]
+    for guest, client in zip(guests, clients):
+        assert client.wait(20) == 0, client.stdout.read()
+        assert digest(folder / f"two-{guest.name}") == digest(files / "file")
+
+
 def test_without_the_alg_the_answer_is_kept_out(gateway, servers, files):
     gateway.control("alg", "disable", "tftp")
     try:
-        got = gateway.guest.run("curl", "-sS", "-m", 2, f"tftp://{SERVER}/file", check=False)
+        got = gateway.guest.run("curl", "-sS", "-m", 1, f"tftp://{SERVER}/file", check=False)
         assert got.returncode != 0 and not got.stdout
     finally:
         gateway.control("alg", "enable", "tftp")
@@ -95,6 +105,38 @@ def test_without_the_alg_the_answer_is_kept_out(gateway, servers, files):
 
 def test_each_opening_is_in_the_security_log(gateway, servers):
     wait_for(lambda: "tftp" in gateway.log(), 5, "the pinhole of TFTP")
+
+
+# A server that is in no hurry: others try the same outside port first, then it answers from another port of its own.
+STRANGERS = """
+import socket, sys
+server, stranger = sys.argv[1:]
+def bound(address, port=0):
+    s = socket.socket(type=socket.SOCK_DGRAM)
+    s.bind((address, port))
+    return s
+s = bound(server, 69)
+print("ready", flush=True)
+guest = s.recvfrom(4096)[1]
+for _ in range(3):
+    bound(stranger).sendto(b"\\0\\3\\0\\1stranger", guest)
+bound(server).sendto(b"\\0\\3\\0\\1server", guest)
+"""
+ASK = """
+import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"\\0\\1file\\0octet\\0", (sys.argv[1], 69))
+print(s.recvfrom(4096))
+"""
+
+
+def test_only_the_server_gets_in(gateway):
+    """By the one port that the request came from, and nobody else by it."""
+    server = gateway.world.internet.start("/usr/bin/python3", "-c", STRANGERS, ROUTER, SERVER2)
+    assert server.stdout.readline() == "ready\n"
+    answer = gateway.guest.run("/usr/bin/python3", "-c", ASK, ROUTER).stdout
+    assert "server" in answer and ROUTER in answer, answer
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 /* NetBIOS datagrams: whose address and port in the header become which, and what is no such datagram. */
-#include "netbios.h"
+#include "netbios_messages.h"
 
 enum { UNIQUE = 0x10, GROUP, BROADCAST, ERROR, QUERY, POSITIVE, NEGATIVE };
 

@@ -2,7 +2,7 @@
  * NetBIOS name service: which addresses are changed in which messages, which are not, and what is no
  * such message.
  */
-#include "netbios.h"
+#include "netbios_messages.h"
 
 enum { NB = 32, NBSTAT = 33, A = 1, NS = 2, UNIQUE = 0x6000, GROUP = 0xe000, POINTER = 0xc00c };
 enum { /* flags of the header, RFC 1002 4.2.1.1 */
@@ -152,28 +152,55 @@ Test(netbios_name, an_answer_to_a_query_means_the_guest_only_if_the_name_is_its_
 	end(h);
 }
 
+static void register_name(struct harness *h, const char *name)
+{
+	netbios_pass(h, ALG_GUEST, claim(REFRESH, name, GUEST_IP), claim(REFRESH, name, OUTSIDE_IP),
+		name);
+}
+
 Test(netbios_name, the_oldest_of_many_names_is_forgotten_first)
 {
 	struct harness *h = client();
 	char name[16];
 	for (int i = 0; i <= 64; i++) {
 		snprintf(name, sizeof(name), "NAME%d", i);
-		netbios_pass(h, ALG_GUEST, claim(REFRESH, name, GUEST_IP),
-			claim(REFRESH, name, OUTSIDE_IP), name);
-		same(h, ALG_GUEST, claim(REFRESH, "NAME0", OUTSIDE_IP), "not twice");
+		register_name(h, name);
+		register_name(h, name); /* which counts once */
 	}
-	netbios_pass(h, ALG_OUTSIDE, answer(ANSWER, "NAME64", OUTSIDE_IP),
-		answer(ANSWER, "NAME64", GUEST_IP), "the last");
-	netbios_pass(h, ALG_OUTSIDE, answer(ANSWER, "NAME63", OUTSIDE_IP),
-		answer(ANSWER, "NAME63", GUEST_IP), "one before");
-	same(h, ALG_OUTSIDE, answer(ANSWER, "NAME1", OUTSIDE_IP), "the oldest");
+	same(h, ALG_OUTSIDE, answer(ANSWER, "NAME0", OUTSIDE_IP), "the oldest of 65");
+	for (int i = 1; i <= 64; i++) {
+		snprintf(name, sizeof(name), "NAME%d", i);
+		netbios_pass(h, ALG_OUTSIDE, answer(ANSWER, name, OUTSIDE_IP),
+			answer(ANSWER, name, GUEST_IP), name);
+	}
+	end(h);
+}
+
+Test(netbios_name, only_a_claim_of_the_guest_for_itself_is_remembered)
+{
+	struct harness *h = client();
+	same(h, ALG_GUEST, claim(REGISTER, "A", "192.168.30.11"), "for another guest");
+	same(h, ALG_GUEST, claim(REGISTER, "A", OUTSIDE_IP), "for whoever");
+	same(h, ALG_OUTSIDE, answer(ANSWER, "A", OUTSIDE_IP), "not its own");
+	netbios_pass(h, ALG_GUEST, answer(ANSWER, "A", GUEST_IP), answer(ANSWER, "A", OUTSIDE_IP),
+		"an answer");
+	netbios_pass(h, ALG_OUTSIDE, claim(REGISTER, "A", OUTSIDE_IP),
+		claim(REGISTER, "A", GUEST_IP), "said by the server");
+	same(h, ALG_OUTSIDE, answer(ANSWER, "A", OUTSIDE_IP), "still not its own");
+	register_name(h, "A");
+	register_name(h, "B");
+	netbios_pass(h, ALG_GUEST, claim(RELEASE, "A", GUEST_IP), claim(RELEASE, "A", OUTSIDE_IP),
+		"given up");
+	same(h, ALG_OUTSIDE, answer(ANSWER, "A", OUTSIDE_IP), "no longer its own");
+	netbios_pass(h, ALG_OUTSIDE, answer(ANSWER, "B", OUTSIDE_IP), answer(ANSWER, "B", GUEST_IP),
+		"the other is");
 	end(h);
 }
 
 Test(netbios_name, a_name_is_its_labels_wherever_they_stand)
 {
 	struct harness *h = client();
-	struct bytes b, as;
+	struct bytes b = {.n = 0}, as = {.n = 0};
 	head(&b, REGISTER, 1, 0, 0, 1);
 	put_label(&b, "GUEST", 0x20);
 	put(&b, "\007netbios\003com", 13);
@@ -289,12 +316,17 @@ Test(netbios_name, redirections_lead_to_mapped_servers)
 }
 
 /* One record whose data begins with the guest's address and with it two bytes later. */
-static void odd(struct bytes *b, unsigned int type, unsigned int class, unsigned int bytes)
+static void odd(struct bytes *b, unsigned int type, unsigned int rr_class, unsigned int bytes)
 {
 	head(b, ANSWER, 0, 1, 0, 0);
 	put_name(b, "GUEST");
 	record(b, type, bytes);
-	b->p[b->n - 7] = (uint8_t) class;
+	b->p[b->n - 7] = (uint8_t)rr_class;
+	if (type == A) {
+		put_ip(b, GUEST_IP);
+		put(b, GUEST_IP, bytes - 4);
+		return;
+	}
 	for (unsigned int i = 0; i + 6 <= bytes; i += 6)
 		entry(b, i ? UNIQUE : 0xc0a8, GUEST_IP);
 	put(b, "\xc0\xa8\x1e\x0a\xc0\xa8", bytes % 6);
@@ -303,13 +335,13 @@ static void odd(struct bytes *b, unsigned int type, unsigned int class, unsigned
 Test(netbios_name, other_records_are_left_alone)
 {
 	static const struct {
-		unsigned int type, class, bytes;
+		unsigned int type, rr_class, bytes;
 	} records[] = {{NB, 3, 6}, {NB, 1, 2}, {NB, 1, 8}, {NB, 1, 0}, {NBSTAT, 1, 12}, {NS, 1, 6},
 		{10, 1, 4}, {A, 1, 6}, {A, 2, 4}, {28, 1, 4}};
 	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
 		struct harness *h = server();
 		struct bytes b;
-		odd(&b, records[i].type, records[i].class, records[i].bytes);
+		odd(&b, records[i].type, records[i].rr_class, records[i].bytes);
 		same(h, ALG_GUEST, &b, "outward");
 		end(h);
 	}
@@ -378,9 +410,14 @@ Test(netbios_name, names_that_lead_nowhere_are_violations)
 	expect_bad_name("\x01x\xc0\x0c", 4); /* to its own beginning */
 	expect_bad_name("\x01x\xc0\x0e", 4); /* into itself */
 	expect_bad_name("\xff\xff", 2);
-	expect_bad_name("\x40", 1);
-	expect_bad_name("\x80\x00", 2);
-	char long_name[260];
+	char long_name[300];
+	memset(long_name, 1, sizeof(long_name));
+	for (int c = 0x40; c < 0xc0; c++) { /* as lengths they would lead to an end */
+		long_name[0] = (char)c;
+		long_name[c + 1] = '\0';
+		expect_bad_name(long_name, (size_t)c + 2);
+		long_name[c + 1] = 1;
+	}
 	for (size_t i = 0; i < 256; i += 2)
 		memcpy(long_name + i, "\x01x", 2);
 	long_name[254] = '\0';
@@ -394,6 +431,9 @@ Test(netbios_name, names_that_lead_nowhere_are_violations)
 	long_name[254] = 1;
 	long_name[256] = '\0';
 	expect_bad_name(long_name, 257);
+	long_name[252] = 2;
+	long_name[255] = '\0';
+	expect_bad_name(long_name, 256);
 }
 
 /* Records whose names are each a pointer to the one before. */

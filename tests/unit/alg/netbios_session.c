@@ -2,7 +2,7 @@
  * NetBIOS sessions: whose address in a retarget response becomes which, where the protocol ends, and what
  * is no such session; every recorded one at every split position.
  */
-#include "netbios.h"
+#include "netbios_messages.h"
 
 enum { REQUEST = 0x81, POSITIVE, NEGATIVE, RETARGET, KEEP_ALIVE };
 
@@ -216,6 +216,9 @@ Test(netbios_session, a_request_is_two_names_and_nothing_else)
 	b = *request();
 	b.p[2] = 4;
 	expect_violation(false, ALG_GUEST, &b, false, "longer than two names can be");
+	b = *request();
+	b.p[1] = 1;
+	expect_violation(false, ALG_GUEST, &b, false, "longer by 65536 bytes");
 }
 
 Test(netbios_session, names_with_scopes_are_names)

@@ -105,7 +105,9 @@ Test(tftp, a_server_that_answers_from_its_port_is_left_alone)
 
 Test(tftp, a_server_inside_needs_nothing)
 {
-	struct harness *h = harness_new(&tftp_protocol, server_view(), GRANT);
+	struct alg_flow view = server_view();
+	view.guest_port = 6969; /* published as 69 */
+	struct harness *h = harness_new(&tftp_protocol, view, GRANT);
 	SAY(h, ALG_OUTSIDE, "\0\1file\0octet\0");
 	SAY(h, ALG_GUEST, "\0\5\0\1no\0");
 	SAY(h, ALG_OUTSIDE, "\0\2file\0octet\0");
@@ -158,6 +160,9 @@ Test(tftp, what_does_not_begin_with_a_request_never_opens_anything)
 	BAD("\0\7file\0octet\0");
 	BAD("\0\3\0\1abc");
 	BAD("\0\4\0\1");
+	BAD("\0\1\0\10\x21\x12\xa4\x42"
+	    "twelve bytes"
+	    "\x80\x22\0\4name"); /* STUN: a browser's */
 	BAD("POST / HTTP/1.1\r\n\r\n");
 }
 
