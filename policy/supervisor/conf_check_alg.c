@@ -128,7 +128,7 @@ int conf_check_alg(struct conf_check *c, const Nl__Alg *alg, const Nl__Nat *nat)
 {
 	const struct conf_range ranges[] = {
 		{"segment_max", alg->segment_max, SEGMENT_MIN, SEGMENT_MAX, false},
-		{"rcmd_sockets", alg->rcmd_sockets, 0, RCMD_SOCKETS_MAX, false},
+		{"rcmd_sockets", alg->rcmd_sockets, 0, CONF_RCMD_SOCKETS_MAX, false},
 	};
 	int error = 0;
 
