@@ -9,7 +9,7 @@
 #include "algs_config.h"
 #include "conf_check.h"
 
-enum { TITLE_BYTES = 32, SEGMENT_MIN = 64, SEGMENT_MAX = 65536, RCMD_SOCKETS_MAX = 64 };
+enum { TITLE_BYTES = 32, SEGMENT_MIN = 64, SEGMENT_MAX = 65536 };
 
 /* What the ports are of an ALG that has one for each of its services, in their order. */
 static const char *const services[ALGS_COUNT] = {
