@@ -99,7 +99,7 @@ def rlogin(where):
     """What a terminal shows up to the shell's prompt."""
     client, shown = unpacked("rsh-client", "usr/bin/netkit-rlogin"), ""
     terminal = where.start("timeout", 3, "script", "-qc", f"{client} -l {USER} {THERE}", "/dev/null", stdin=subprocess.PIPE)
-    while (byte := terminal.stdout.read(1)) and not shown.endswith("$ "):
+    while not shown.endswith("$ ") and (byte := terminal.stdout.read(1)):
         shown += byte
     terminal.kill()
     terminal.wait()
