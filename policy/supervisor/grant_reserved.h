@@ -45,8 +45,6 @@ struct grant_reserveds {
 void grant_reserved_open(struct supervisor *s);
 /* Hands over a natproxy's, or says why there are none; before Start. */
 void grant_reserved_tell(struct worker *natproxy);
-/* Whether a hub's rcmd ALG is on, wants some and has none. */
-bool grant_reserved_lacks(const struct hub *hub);
 void grant_reserved_close(struct supervisor *s);
 
 #endif
