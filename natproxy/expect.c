@@ -21,6 +21,7 @@
 
 #include "inspect.h"
 #include "log.h"
+#include "lowport.h"
 #include "publish.h"
 #include "reserve.h"
 #include "sessionlog.h"
@@ -33,9 +34,6 @@ enum {
 	EXPIRED_A_TURN = 64,
 	MS_NS = 1000000,
 	PRIVILEGED = 1024,
-	LOW_FIRST = 700, /* of the ports below 1024 those at which hosts hardly serve */
-	LOW_COUNT = 173,
-	LOW_TRIES = 12,
 };
 
 static void shut(struct natproxy *np, uint32_t ref)
@@ -193,39 +191,32 @@ static void refuse_flowless(struct natproxy *np, const Nl__PinholeOpen *m)
 			m->guest_port);
 }
 
-/*
- * A listener below 1024, for a guest's port that is there too: servers of rcmd connect to no other,
- * and from no other. Most hosts let nobody but root have one.
- */
-static int expect_open_low(struct natproxy *np, struct sock_place *at)
+static int open_any(struct natproxy *np, const struct inspect_subject *s, uint16_t port)
 {
-	int fd = sock_tcp_listen(np->sock, at, np->config.shards > 1);
-	for (int n = 0; fd == -EADDRINUSE && n < LOW_TRIES; n++) {
-		at->at.port = (uint16_t)(LOW_FIRST + natproxy_random(np) % LOW_COUNT);
-		fd = sock_tcp_listen(np->sock, at, np->config.shards > 1);
-	}
-	return fd;
+	struct sock_place at = source_of(np, s->guest.ip_be);
+	const bool other =
+		portpick_is_ours(&np->ports, NAT_TCP, port) || portpick_is_service(port);
+	at.at = (struct sock_address){s->outside.ip_be, port};
+	const int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at, np->config.shards > 1);
+	at.at.port = 0;
+	return fd < 0 ? sock_tcp_listen(np->sock, &at, np->config.shards > 1) : fd;
 }
 
-static int open_any(struct natproxy *np, struct sock_place *at)
+/* For a guest's port that only root has there: servers of rcmd connect to no other. */
+static int open_low(struct natproxy *np, const struct inspect_subject *s)
 {
-	const bool other = portpick_is_ours(&np->ports, NAT_TCP, at->at.port) ||
-			   portpick_is_service(at->at.port);
-	const int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, at, np->config.shards > 1);
-	at->at.port = 0;
-	return fd < 0 ? sock_tcp_listen(np->sock, at, np->config.shards > 1) : fd;
+	const struct sock_place at = source_of(np, s->guest.ip_be);
+	return lowport_listen(np, &at);
 }
 
 static enum pinhole_refusal open_listener(
 	struct natproxy *np, const struct inspect_subject *s, uint32_t ref)
 {
 	struct pinhole *p = &np->pinholes.entry[ref];
-	struct sock_place at = source_of(np, s->guest.ip_be);
 	const bool low = p->guest.port < PRIVILEGED;
-	at.at = (struct sock_address){s->outside.ip_be, p->guest.port};
 	if (!natproxy_fd_room(np, true))
 		return PINHOLE_NO_SOCKET;
-	const int fd = low ? expect_open_low(np, &at) : open_any(np, &at);
+	const int fd = low ? open_low(np, s) : open_any(np, s, p->guest.port);
 	if (fd < 0 || !natproxy_own(np, fd, OWNER_PINHOLE, ref))
 		return low ? PINHOLE_NO_LOW_SOCKET : PINHOLE_NO_SOCKET;
 	p->fd = fd;

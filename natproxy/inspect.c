@@ -226,6 +226,21 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 	return true;
 }
 
+bool inspect_serves(const struct natproxy *np, enum algs_id alg, uint32_t guest_ip_be,
+	uint32_t peer_ip_be)
+{
+	for (uint32_t i = 0; i < INSPECTION_STREAMS; i++) {
+		const struct inspection *in = &np->inspect->slot[i];
+		if (!in->used || in->raw || in->observe || in->alg != alg ||
+			in->guest_ip_be != guest_ip_be)
+			continue;
+		const struct nat_session *s = &np->nat.session[in->session];
+		if (s->incoming && s->remote.ip_be == peer_ip_be)
+			return true;
+	}
+	return false;
+}
+
 /* inspect_due_ns may be too early, never too late. */
 void inspection_owe(struct natproxy *np, uint64_t *since_ns)
 {

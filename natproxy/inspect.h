@@ -30,6 +30,10 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 /* alg was answered a wish of this number: it owes a verdict. */
 void inspect_answered(struct natproxy *np, uint32_t number);
 
+/* Whether a connection of this peer, of this ALG, to the guest as its server is under inspection. */
+bool inspect_serves(const struct natproxy *np, enum algs_id alg, uint32_t guest_ip_be,
+	uint32_t peer_ip_be);
+
 /* The configuration changed: what belongs to an ALG that is off now goes on raw. */
 void inspect_configure(struct natproxy *np);
 /* Gives up flows for which alg has been silent too long, and reports an alg that stays so

@@ -16,8 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#include "inspect.h"
 #include "source.h"
+#include "want.h"
 
 enum { RESERVED_FIRST = 512, RESERVED_LAST = 1023, GRANT_FDS = 16, IP_TEXT = 16 };
 static const uint64_t linger_ns = 60000000000, say_again_ns = 600000000000;
@@ -64,6 +65,26 @@ int lowport_granted(struct natproxy *np, const Nl__SocketGrant *m, struct chan_i
 			in->fds[i] = -1;
 	}
 	return 0;
+}
+
+/* A guest that serves rsh connects to the port that its client named, from a reserved one to another. */
+static bool is_called_back(struct natproxy *np, const struct flow *f)
+{
+	return is_reserved(f->remote.port) &&
+	       inspect_serves(np, ALGS_RCMD, f->guest.ip_be, f->remote.ip_be);
+}
+
+bool lowport_wanted(struct natproxy *np, const struct flow *f)
+{
+	struct want want;
+	if (!is_reserved(f->guest.port))
+		return false;
+	if (want_lists(&np->wants, ALGS_TCP, f->remote.port) &&
+		want_flow(&np->wants, ALGS_TCP, f->remote.port, f->guest.ip_be, f->remote.ip_be,
+			&want) &&
+		want.alg == ALGS_RCMD && !want.observe)
+		return true;
+	return is_called_back(np, f);
 }
 
 static bool is_at(const struct lowport *p, const struct sock_place *at)

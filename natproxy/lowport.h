@@ -13,6 +13,11 @@
 int lowport_granted(struct natproxy *np, const Nl__SocketGrant *m, struct chan_in *in);
 
 /*
+ * Whether a connection that a guest begins is to leave by a reserved port: to a service of rcmd, or
+ * back to the client of one that the guest serves.
+ */
+bool lowport_wanted(struct natproxy *np, const struct flow *f);
+/*
  * Begins it: the descriptor, which natproxy_close_fd gives back, or -errno. -EADDRNOTAVAIL: there is
  * no port for it, which was said; it may try another.
  */

@@ -15,6 +15,7 @@
 #include "dnstcp.h"
 #include "download.h"
 #include "inspect_stream.h"
+#include "lowport.h"
 #include "natproxy.h"
 #include "publish.h"
 #include "refuse.h"
@@ -87,6 +88,11 @@ static int connect_from(struct natproxy *np, struct flow *f, const struct sock_a
 	const struct sock_age *age)
 {
 	struct sock_place from = source_of(np, f->guest.ip_be);
+	if (lowport_wanted(np, f)) {
+		const int fd = lowport_connect(np, f, to, age);
+		if (fd != -EADDRNOTAVAIL)
+			return fd;
+	}
 	for (unsigned int n = 0;; n++) {
 		const uint16_t port = n < PORT_TRIES ? source_port(np, NAT_TCP, &f->guest, n) : 0;
 		const bool alone = !from.at.ip_be && is_taken_anew(np, port);
@@ -220,7 +226,8 @@ int natproxy_op_tcp_open(struct natproxy *np, const struct ring_desc *d)
 
 static void run(struct natproxy *np, struct flow *f)
 {
-	if (sock_local(np->sock, f->fd, &f->outside) == 0 && !f->charged) {
+	if (sock_local(np->sock, f->fd, &f->outside) == 0 && !f->charged &&
+		f->outside.port >= PORTPICK_FIRST) {
 		portpick_hold(&np->ports, NAT_TCP, &f->guest, f->outside.port);
 		f->charged = true;
 	}

@@ -22,6 +22,7 @@ static const struct rule hub_rules[] = {
 	{"shards", CHANGE_START},
 	{"data_path", CHANGE_START},
 	{"alg.segment_max", CHANGE_START}, /* buffers are made for it */
+	{"alg.rcmd_sockets", CHANGE_START}, /* only root opens them */
 	{"options", CHANGE_FILE},
 	{"", CHANGE_LIVE},
 };

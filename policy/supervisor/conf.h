@@ -23,6 +23,7 @@ enum {
 	CONF_DNS_MAX = 8,
 	CONF_STATIC_MAX = 256,
 	CONF_STATIC_PORTS_MAX = 32, /* of one static address */
+	CONF_RCMD_SOCKETS_MAX = 16, /* of one outside address: one message's descriptors */
 	CONF_SOCKETS_MAX = 512,	    /* of a hub's open ports */
 	CONF_VRFS_MAX = 16,
 	CONF_ACCESS_LISTS_MAX = 99,    /* lists, and the highest number of one */

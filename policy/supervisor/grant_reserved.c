@@ -187,17 +187,6 @@ void grant_reserved_tell(struct worker *natproxy)
 		tell_why(natproxy);
 }
 
-bool grant_reserved_lacks(const struct hub *hub)
-{
-	const struct grant_reserveds *all = &hub->super->reserved;
-	unsigned int i;
-
-	for (i = 0; i < all->count; i++)
-		if (all->entry[i].hub == hub->index)
-			return false;
-	return is_wanted(hub);
-}
-
 void grant_reserved_close(struct supervisor *s)
 {
 	while (s->reserved.count > 0)

@@ -11,13 +11,14 @@
 
 #include <stdint.h>
 
+#include "conf.h"
 #include "grant.h"
 #include "hub.h"
 
 enum {
 	GRANT_RESERVED_FIRST = 512,
 	GRANT_RESERVED_LAST = 1023,
-	GRANT_RESERVED_EACH = 16, /* alg.rcmd_sockets at most: one message's descriptors */
+	GRANT_RESERVED_EACH = CONF_RCMD_SOCKETS_MAX,
 	GRANT_RESERVED_MAX = 128, /* a quarter of the ports there are: the computer needs some */
 };
 
@@ -44,8 +45,6 @@ struct grant_reserveds {
 void grant_reserved_open(struct supervisor *s);
 /* Hands over a natproxy's, or says why there are none; before Start. */
 void grant_reserved_tell(struct worker *natproxy);
-/* Whether a hub's rcmd ALG is on, wants some and has none. */
-bool grant_reserved_lacks(const struct hub *hub);
 void grant_reserved_close(struct supervisor *s);
 
 #endif

@@ -87,8 +87,8 @@ Test(conf_check, alg)
 			""},
 		{HUB("alg: {segment_max: 63}"),
 			"natlock.yaml:3:24: alg.segment_max 63 is out of range: 64 to 65536"},
-		{HUB("alg: {rcmd_sockets: 65}"),
-			"natlock.yaml:3:25: alg.rcmd_sockets 65 is out of range: 0 to 64"},
+		{HUB("alg: {rcmd_sockets: 17}"),
+			"natlock.yaml:3:25: alg.rcmd_sockets 17 is out of range: 0 to 16"},
 		{HUB("alg: {rcmd_sockets: 0}"), ""},
 	};
 	CHECK(cases);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "chan.h"
 #include "inspect.h"
 #include "rig.h"
 
@@ -556,16 +557,33 @@ Test(expect, all_that_is_due_expires_and_leaves_nothing)
 	rig_free(r);
 }
 
-Test(expect, rcmds_door_for_a_low_port_is_a_low_port)
+/* As the supervisor gives it. */
+static void give_reserved_port(struct rig *r, uint16_t port)
+{
+	const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
+	Nl__SocketName name = NL__SOCKET_NAME__INIT;
+	struct chan_in in = {.fds = {socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)}, .nfds = 1};
+	cr_assert_eq(bind(in.fds[0], (const struct sockaddr *)&at, sizeof(at)), 0);
+	name.has_what = true;
+	name.what = NL__SOCKET_NAME__WHAT__RESERVED;
+	m.name = &name;
+	cr_assert_eq(natproxy_on_socket_grant(r->np, &m, &in), 0);
+}
+
+Test(expect, rcmds_door_for_a_low_port_is_a_reserved_one)
 {
 	struct rig *r = controlled((struct rig_options){0});
 	alg_is = ALGS_RCMD;
-	const bool is_root = geteuid() == 0;
-	cr_assert_eq(wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 1021, false), is_root);
-	if (is_root) {
-		cr_assert_lt(r->answer.outside_port, 1024);
-		close_door(r, 1);
+	cr_assert_not(wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 1021, false));
+	cr_expect(rig_has_line(r, "no outside port below 1024 to be had"));
+	give_reserved_port(r, 1000);
+	for (uint32_t token = 2; token < 4; token++) {
+		cr_assert(wish(r, token, NL__PINHOLE_KIND__TCP_LISTEN, 1021, false));
+		cr_assert_eq(r->answer.outside_port, 1000);
+		cr_assert_not(wish(r, 9, NL__PINHOLE_KIND__TCP_LISTEN, 1022, false), "taken");
+		close_door(r, token);
 	}
-	cr_assert_not(wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 511, false));
+	cr_assert_not(wish(r, 9, NL__PINHOLE_KIND__TCP_LISTEN, 511, false));
 	rig_free(r);
 }
