@@ -109,11 +109,15 @@ static bool is_word(uint8_t c)
 	       c == '_' || c == '-' || c == '/' || c == '.';
 }
 
-/* How many bytes show that this is no start line; 0: none of them does, so far. */
-static size_t offence(const uint8_t *p, size_t n)
+/* How many bytes show that this is no start line; 0: none of them does, so far. The first `seen` did
+ * not, but for a CR at their end. */
+static size_t offence(const uint8_t *p, size_t n, size_t seen)
 {
-	bool first = true;
-	for (size_t i = 0; i < n && p[i] != '\n'; i++) {
+	size_t i = seen ? seen - 1 : 0;
+	bool first = !memchr(p, ' ', i);
+	if (memchr(p, '\n', i))
+		return 0;
+	for (; i < n && p[i] != '\n'; i++) {
 		const uint8_t c = p[i];
 		if (first && (c == ' ' ? !i : i == METHOD_MAX || !is_word(c)))
 			return i + 1;
@@ -177,7 +181,7 @@ static size_t rtsp_frame(
 		return interleaved(p, n);
 	if (*p == '\n' || *p == '\r')
 		return *p == '\n' ? 1 : n < 2 ? 0 : 2;
-	const size_t bad = offence(p, n);
+	const size_t bad = offence(p, n, seen);
 	if (bad)
 		return bad;
 	if (!memchr(p + seen, '\n', n - seen))

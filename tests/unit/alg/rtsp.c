@@ -150,6 +150,10 @@ Test(rtsp, one_wish_for_all_specifications_with_the_same_ports)
 	expect_rewritten("RTP/AVP;client_port=80-81,RTP/AVP/UDP;client_port=6970-6971",
 		"RTP/AVP;client_port=80-81,RTP/AVP/UDP;client_port=40000-40001", 1, ALG_UDP_PAIR,
 		6970, 0);
+	expect_rewritten(
+		"RTP/AVP;destination=192.168.30.11;client_port=6970-6971,RTP/AVP;client_port=6970-6971",
+		"RTP/AVP;destination=192.168.30.11;client_port=6970-6971,RTP/AVP;client_port=40000-40001",
+		1, ALG_UDP_PAIR, 6970, 0);
 }
 
 Test(rtsp, what_names_another_host_or_a_low_port_or_no_port_opens_nothing)
