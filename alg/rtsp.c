@@ -11,7 +11,7 @@
  *   stream      = *( line-end | interleaved | message )
  *   interleaved = "$" channel length(2) data         passed by its length, unread (RFC 2326 10.12)
  *   message     = ( request | response ) header      header.c: lines, an empty one, a body
- *   request     = method SP uri SP version line-end  method: letters, - and _
+ *   request     = method SP uri SP version line-end  method: up to 32 letters, digits, - _ . and /
  *   response    = version SP status [ SP reason ] line-end
  *   version     = "RTSP/1.0" | "RTSP/2.0"
  *
