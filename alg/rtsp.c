@@ -22,13 +22,13 @@
  *      guest is the server: ASKED (a SETUP came) ──2xx──▶ WISHED ──granted──▶ OPEN
  *
  * When is a message believed?
- *  - The first thing in the connection is a request of the client, with RTSP's version at the end of
- *    its line. HTTP is not, be it tunnelled RTSP or a browser that was talked into a POST
- *    with a SETUP in its body (NAT slipstreaming): it passes, and nothing is looked for behind it.
+ *  - The first thing in the connection is a request of the client, with RTSP's version at the end
+ *    of its line. HTTP is not, be it tunnelled RTSP or a browser that was talked into a POST with a
+ *    SETUP in its body (NAT slipstreaming): it passes, and nothing is looked for behind it.
  *  - Ports are ALG_PORT_MIN or more; every address beside them is literally the guest's own.
- *    Interleaved and multicast specifications are left as they are. So is a SETUP which
- *    names more than OPENINGS_SETUP openings, or too many places to edit, or comes when all OPENINGS
- *    are in use, or has the CSeq of a request that still waits.
+ *    Interleaved and multicast specifications are left as they are. So is a SETUP which names more
+ *    than OPENINGS_SETUP openings, or too many places to edit, or comes when all OPENINGS are in
+ *    use, or has the CSeq of a request that still waits.
  *  - Nobody may come in before the server's 2xx, found by its CSeq, takes these ports; and then
  *    only the server. A media server elsewhere (source=) stays outside.
  * Several specifications with the same ports share an opening. A SETUP with a port that is in use
@@ -109,8 +109,8 @@ static bool is_word(uint8_t c)
 	       c == '_' || c == '-' || c == '/' || c == '.';
 }
 
-/* How many bytes show that this is no start line; 0: none of them does, so far. The first `seen` did
- * not, but for a CR at their end. */
+/* How many bytes show that this is no start line; 0: none of them does, so far. The first `seen`
+ * did not, but for a CR at their end. */
 static size_t offence(const uint8_t *p, size_t n, size_t seen)
 {
 	size_t i = seen ? seen - 1 : 0;
@@ -492,8 +492,8 @@ static void edit_end(const struct talk *t, struct splice *e, const struct rtsp_e
 			splice_address(e, end->address[i].span, to, 0);
 }
 
-/* A specification by which nothing was wished for is left as the client wrote it; what a server says
- * of itself is put right in any case. */
+/* A specification by which nothing was wished for is left as the client wrote it; what a server
+ * says of itself is put right in any case. */
 static void edit_transports(const struct talk *t, struct splice *e)
 {
 	struct text lines = t->h.lines, value = {lines.p, lines.p};

@@ -568,8 +568,7 @@ Test(rtsp_captures, every_split_position_gives_the_same_output, .timeout = 240)
 	session_each(VECTOR_DIRECTORY, 6, cut_everywhere);
 }
 
-/* With an address that no line names nothing changes but ports, which are the guest's own wherever they
- * stand; and where all wishes are refused nothing at all. */
+/* But for ports without an address, which are the guest's own whatever that is. */
 static void without_its_address(const struct session *s)
 {
 	for (int serves = 0; serves < 2; serves++) {
@@ -604,7 +603,7 @@ static void expect_session(
 	free(s);
 }
 
-/* In a recording the server takes the ports that the client had, not those that it would have got. */
+/* In a recording the server takes the ports that the client had, not those that it would get. */
 Test(rtsp_captures, each_does_what_its_name_says)
 {
 	expect_session("own-ffmpeg-udp-1.session", false, 2, 0, 2);
