@@ -251,15 +251,23 @@ static bool map_port(const struct rtsp *s, uint32_t port, bool to_outside, uint3
 
 /* ---- what is wished for ---- */
 
-/* false: too much, or half of what is there already. */
+/* A pair is even, so that it is another one or the same; a single port may be half of one. false:
+ * too much. */
 static bool demand_opening(struct demand *d, uint32_t port, bool pair)
 {
+	bool grown = false;
 	for (unsigned int i = 0; i < d->count; i++) {
-		const uint16_t other = d->opening[i].port;
-		const bool other_pair = d->opening[i].pair;
-		if (overlap((uint16_t)port, pair, other, other_pair))
-			return other == port && other_pair == pair;
+		if (!overlap(d->opening[i].port, d->opening[i].pair, (uint16_t)port, pair))
+			continue;
+		if (d->opening[i].pair || !pair)
+			return true;
+		if (grown)
+			return false; /* its other half is there on its own, too */
+		d->opening[i].port = (uint16_t)port;
+		d->opening[i].pair = grown = true;
 	}
+	if (grown)
+		return true;
 	if (d->count == OPENINGS_SETUP)
 		return false;
 	d->opening[d->count].port = (uint16_t)port;
