@@ -1,6 +1,7 @@
 /*
- * Messages of HTTP's kind (RFC 2326 4 and 15.1, RFC 7826 5, RFC 3261 7): a start line, header lines, an empty line, and a body of as
- * many bytes as Content-Length says. Pure; everything points into the message.
+ * Messages of HTTP's kind (RFC 2326 4 and 15.1, RFC 7826 5, RFC 3261 7): a start line, header lines,
+ * an empty line, and a body of as many bytes as Content-Length says. Pure; everything points into
+ * the message.
  */
 #ifndef NATLOCK_ALG_HEADER_H
 #define NATLOCK_ALG_HEADER_H

@@ -11,7 +11,7 @@
  *   stream      = *( line-end | interleaved | message )
  *   interleaved = "$" channel length(2) data         passed by its length, unread (RFC 2326 10.12)
  *   message     = ( request | response ) header      header.c: lines, an empty one, a body
- *   request     = method SP uri SP version line-end  method: letters, - and _
+ *   request     = method SP uri SP version line-end  method: up to 32 letters, digits, - _ . and /
  *   response    = version SP status [ SP reason ] line-end
  *   version     = "RTSP/1.0" | "RTSP/2.0"
  *
@@ -22,13 +22,13 @@
  *      guest is the server: ASKED (a SETUP came) ──2xx──▶ WISHED ──granted──▶ OPEN
  *
  * When is a message believed?
- *  - The first thing in the connection is a request of the client, with RTSP's version at the end of
- *    its line. HTTP is not, be it tunnelled RTSP or a browser that was talked into a POST
- *    with a SETUP in its body (NAT slipstreaming): it passes, and nothing is looked for behind it.
+ *  - The first thing in the connection is a request of the client, with RTSP's version at the end
+ *    of its line. HTTP is not, be it tunnelled RTSP or a browser that was talked into a POST with a
+ *    SETUP in its body (NAT slipstreaming): it passes, and nothing is looked for behind it.
  *  - Ports are ALG_PORT_MIN or more; every address beside them is literally the guest's own.
- *    Interleaved and multicast specifications are left as they are. So is a SETUP which
- *    names more than OPENINGS_SETUP openings, or too many places to edit, or comes when all OPENINGS
- *    are in use, or has the CSeq of a request that still waits.
+ *    Interleaved and multicast specifications are left as they are. So is a SETUP which names more
+ *    than OPENINGS_SETUP openings, or too many places to edit, or comes when all OPENINGS are in
+ *    use, or has the CSeq of a request that still waits.
  *  - Nobody may come in before the server's 2xx, found by its CSeq, takes these ports; and then
  *    only the server. A media server elsewhere (source=) stays outside.
  * Several specifications with the same ports share an opening. A SETUP with a port that is in use
@@ -109,11 +109,15 @@ static bool is_word(uint8_t c)
 	       c == '_' || c == '-' || c == '/' || c == '.';
 }
 
-/* How many bytes show that this is no start line; 0: none of them does, so far. */
-static size_t offence(const uint8_t *p, size_t n)
+/* How many bytes show that this is no start line; 0: none of them does, so far. The first `seen`
+ * did not, but for a CR at their end. */
+static size_t offence(const uint8_t *p, size_t n, size_t seen)
 {
-	bool first = true;
-	for (size_t i = 0; i < n && p[i] != '\n'; i++) {
+	size_t i = seen ? seen - 1 : 0;
+	bool first = !memchr(p, ' ', i);
+	if (memchr(p, '\n', i))
+		return 0;
+	for (; i < n && p[i] != '\n'; i++) {
 		const uint8_t c = p[i];
 		if (first && (c == ' ' ? !i : i == METHOD_MAX || !is_word(c)))
 			return i + 1;
@@ -177,7 +181,7 @@ static size_t rtsp_frame(
 		return interleaved(p, n);
 	if (*p == '\n' || *p == '\r')
 		return *p == '\n' ? 1 : n < 2 ? 0 : 2;
-	const size_t bad = offence(p, n);
+	const size_t bad = offence(p, n, seen);
 	if (bad)
 		return bad;
 	if (!memchr(p + seen, '\n', n - seen))
@@ -247,15 +251,23 @@ static bool map_port(const struct rtsp *s, uint32_t port, bool to_outside, uint3
 
 /* ---- what is wished for ---- */
 
-/* false: too much, or half of what is there already. */
+/* A pair is even, so that it is another one or the same; a single port may be half of one. false:
+ * too much. */
 static bool demand_opening(struct demand *d, uint32_t port, bool pair)
 {
+	bool grown = false;
 	for (unsigned int i = 0; i < d->count; i++) {
-		const uint16_t other = d->opening[i].port;
-		const bool other_pair = d->opening[i].pair;
-		if (overlap((uint16_t)port, pair, other, other_pair))
-			return other == port && other_pair == pair;
+		if (!overlap(d->opening[i].port, d->opening[i].pair, (uint16_t)port, pair))
+			continue;
+		if (d->opening[i].pair || !pair)
+			return true;
+		if (grown)
+			return false; /* its other half is there on its own, too */
+		d->opening[i].port = (uint16_t)port;
+		d->opening[i].pair = grown = true;
 	}
+	if (grown)
+		return true;
 	if (d->count == OPENINGS_SETUP)
 		return false;
 	d->opening[d->count].port = (uint16_t)port;
@@ -488,8 +500,8 @@ static void edit_end(const struct talk *t, struct splice *e, const struct rtsp_e
 			splice_address(e, end->address[i].span, to, 0);
 }
 
-/* A specification by which nothing was wished for is left as the client wrote it; what a server says
- * of itself is put right in any case. */
+/* A specification by which nothing was wished for is left as the client wrote it; what a server
+ * says of itself is put right in any case. */
 static void edit_transports(const struct talk *t, struct splice *e)
 {
 	struct text lines = t->h.lines, value = {lines.p, lines.p};

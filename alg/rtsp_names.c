@@ -7,9 +7,10 @@
  *                             URLs            host and port, where the guest serves
  *   Content-Length            if the body became longer or shorter
  *
- * Only the guest's own address is replaced. Its port is, where it is the one to which the peer came:
- * that may have another number outside. The URI of what the peer requests is left as the peer wrote
- * it: servers look for the path in it, and Digest (RFC 2617) signs it.
+ * Only the guest's own address is replaced. Its port is, where it is the one to which the peer
+ * came: that may have another number outside. The URI of what the peer requests is left as the peer
+ * wrote it: Digest (RFC 2617) signs it, and a server that is reached by that name must know it
+ * anyway.
  */
 #include "rtsp_names.h"
 

@@ -3,7 +3,7 @@
  *
  *   transports  = specification *( "," specification )
  *   specification = protocol *( ";" parameter )
- *   protocol    = "RTP/" profile [ "/UDP" ] | anything "/UDP" | others, which are nobody's business here
+ *   protocol    = "RTP/" profile [ "/UDP" ] | anything "/UDP" | others: left alone
  *   parameter   = "client_port=" ports | "server_port=" ports                      of RTSP 1.0
  *               | "destination" [ "=" host ] | "source=" host
  *               | "dest_addr=" quoted | "src_addr=" quoted                          of RTSP 2.0
@@ -22,7 +22,8 @@
 
 #include "header.h"
 
-/* Takes what stands before the next separator that is not in quotes, and the separator: 0 at the end. */
+/* Takes what stands before the next separator that is not in quotes, and the separator (0: at the
+ * end). */
 static struct text take(struct text *t, uint8_t first, uint8_t second, uint8_t *separator)
 {
 	const struct text all = *t;

@@ -1,5 +1,5 @@
-/* Session descriptions (RFC 4566, RFC 2327): a scanner over their lines. Pure; everything points into
- * the description. */
+/* Session descriptions (RFC 4566, RFC 2327): a scanner over their lines. Pure; everything points
+ * into the description. */
 #ifndef NATLOCK_ALG_SDP_H
 #define NATLOCK_ALG_SDP_H
 
@@ -10,7 +10,7 @@ struct sdp_line {
 	struct text value;
 };
 
-/* Whether it begins with v= and has nothing but lines of one letter, = and a value, or empty ones. */
+/* Whether it begins with v= and has nothing but empty lines and those of a letter, = and a value. */
 bool sdp_valid(struct text body);
 /* Takes the next line that is not empty; false at the end, or where one is no SDP. */
 bool sdp_next(struct text *body, struct sdp_line *line);

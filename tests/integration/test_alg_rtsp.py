@@ -5,10 +5,10 @@ the rewritten Transport, not by luck. The streams last 0.8 s and carry what no c
 """
 import hashlib, os, random
 import pytest
-from conftest import SERVER, TOP, wait_for
+from conftest import OUTSIDE, ROUTER, SERVER, TOP, wait_for
 
 SERVICE = TOP / "tests/integration/rtsp_server.py"
-INSIDE, STATIC = "192.168.30.50", "198.18.1.7"
+INSIDE, PUBLISHED, STATIC = "192.168.30.50", "192.168.30.51", "198.18.1.7"
 AUDIO, VIDEO = 6400, 20 * 1024
 PORTS = (21000, 21031)
 HOLD = ("import socket, select\nheld = []\n"
@@ -48,7 +48,7 @@ def serve(where, address, port, media):
 
 @pytest.fixture(scope="module")
 def server(world, media):
-    serve(world.internet, SERVER, 554, media)
+    serve(world.internet, ROUTER, 554, media)
 
 
 @pytest.fixture
@@ -84,20 +84,20 @@ def expect_all(client, name, media):
 
 
 def test_two_clients_of_a_guest_get_both_streams_by_udp(gateway, server, media, held):
-    url = f"rtsp://{SERVER}/t"
+    url = f"rtsp://{ROUTER}/t"
     clients = {"ffmpeg": ffmpeg(gateway.guest, "ffmpeg", media, url), "gstreamer": gstreamer(gateway.guest, "gstreamer", media, url)}
     for name, client in clients.items():
         expect_all(client, name, media)
 
 
 def test_interleaved_media_pass_by_the_parser(gateway, server, media):
-    expect_all(ffmpeg(gateway.guest, "tcp", media, f"rtsp://{SERVER}/t", "tcp"), "tcp", media)
+    expect_all(ffmpeg(gateway.guest, "tcp", media, f"rtsp://{ROUTER}/t", "tcp"), "tcp", media)
 
 
 def test_without_the_alg_media_end_at_the_host(gateway, server, media, held):
     gateway.control("alg", "disable", "rtsp")
     try:
-        client = ffmpeg(gateway.guest, "off", media, f"rtsp://{SERVER}/t")
+        client = ffmpeg(gateway.guest, "off", media, f"rtsp://{ROUTER}/t")
         assert held.stdout.readline() == "media\n"
         client.kill()
         client.wait()
@@ -106,17 +106,39 @@ def test_without_the_alg_media_end_at_the_host(gateway, server, media, held):
         gateway.control("alg", "enable", "rtsp")
 
 
+def test_media_from_elsewhere_stay_outside_unless_the_nat_lets_anybody_in(gateway, world, media):
+    """This server speaks from SERVER, but its media come from the first address of its interface. ffmpeg sends by its ports first."""
+    def refused():
+        return sum(int(row["count"]) for row in gateway.table("drops") if row["reason"] == "FILTERED")
+
+    serve(world.internet, SERVER, 554, media)
+    before = refused()
+    client = ffmpeg(gateway.guest, "elsewhere", media, f"rtsp://{SERVER}/t")
+    wait_for(lambda: refused() - before >= 10, 5, "media to be refused")
+    client.kill()
+    client.wait()
+    assert not (media / "elsewhere-audio").exists() or (media / "elsewhere-audio").stat().st_size == 0
+    gateway.control("nat", "set", "filtering=endpoint_independent")
+    try:
+        expect_all(ffmpeg(gateway.guest, "elsewhere", media, f"rtsp://{SERVER}/t"), "elsewhere", media)
+    finally:
+        gateway.control("nat", "set", "filtering=address_and_port_dependent")
+
+
 @pytest.fixture(scope="module")
 def inside(world, media, spawn):
-    """A gateway whose guest serves at a static address of its own, of which one port leads to it."""
-    guest = spawn.guest("rtsp")
+    """A gateway with two servers: at a static address of its own, of which one port leads to it, and behind a published port."""
+    guests = [spawn.guest(f"rtsp{n}") for n in range(2)]
     world.gateway.run("ip", "addr", "add", f"{STATIC}/24", "dev", "w0")
-    gateway = spawn.gateway("rtsp", guest=guest, config=f"hubs:\n  default:\n    attach: [\"netns:{guest.name}\"]\n    nat:\n      static:\n"
-                            f"        - {{inside: {INSIDE}, outside: {STATIC}, ports: [8554]}}\n")
-    wait_for(lambda: "eth0" in guest.run("ip", "-br", "link").stdout, 5, "the guest's interface")
-    guest.run("ip", "addr", "add", f"{INSIDE}/24", "dev", "eth0")
-    guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
-    serve(guest, INSIDE, 8554, media)
+    attach = ", ".join(f'"netns:{guest.name}"' for guest in guests)
+    gateway = spawn.gateway("rtsp", guest=guests[0], config=f"hubs:\n  default:\n    attach: [{attach}]\n    nat:\n"
+                            f"      static:\n        - {{inside: {INSIDE}, outside: {STATIC}, ports: [8554]}}\n"
+                            f"      publish:\n        - {{proto: tcp, listen: \"{OUTSIDE}:8555\", to: \"{PUBLISHED}:8554\"}}\n")
+    for guest, address in zip(guests, (INSIDE, PUBLISHED)):
+        wait_for(lambda guest=guest: "eth0" in guest.run("ip", "-br", "link").stdout, 5, "the guest's interface")
+        guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+        guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
+        serve(guest, address, 8554, media)
     yield gateway
     world.gateway.run("ip", "addr", "del", f"{STATIC}/24", "dev", "w0")
 
@@ -134,6 +156,11 @@ def test_a_server_inside_is_seen_by_its_outside_address_only(world, inside):
         inside.control("alg", "enable", "rtsp")
 
 
-def test_a_server_inside_reaches_a_client_outside_by_udp(world, inside, media):
-    client = ffmpeg(world.internet, "inside", media, f"rtsp://{STATIC}:8554/t")
-    expect_all(client, "inside", media)
+def test_servers_inside_and_clients_outside_reach_each_other_by_udp(world, inside, media):
+    """Media go out; what ffmpeg says to the servers' ports comes in by their pinholes."""
+    clients = {"static": ffmpeg(world.internet, "static", media, f"rtsp://{STATIC}:8554/t"),
+               "published": ffmpeg(world.internet, "published", media, f"rtsp://{OUTSIDE}:8555/t")}
+    for name, client in clients.items():
+        expect_all(client, name, media)
+    row = next(row for row in inside.table("alg", "stats") if row["alg"] == "rtsp")
+    assert int(row["granted"]) == int(row["used"]) == 4, row

@@ -150,6 +150,23 @@ Test(rtsp, one_wish_for_all_specifications_with_the_same_ports)
 	expect_rewritten("RTP/AVP;client_port=80-81,RTP/AVP/UDP;client_port=6970-6971",
 		"RTP/AVP;client_port=80-81,RTP/AVP/UDP;client_port=40000-40001", 1, ALG_UDP_PAIR,
 		6970, 0);
+	expect_rewritten("RTP/AVP;destination=192.168.30.11;client_port=6970-6971,RTP/"
+			 "AVP;client_port=6970-6971",
+		"RTP/AVP;destination=192.168.30.11;client_port=6970-6971,RTP/"
+		"AVP;client_port=40000-40001",
+		1, ALG_UDP_PAIR, 6970, 0);
+}
+
+Test(rtsp, a_single_port_may_be_half_of_a_pair)
+{
+	expect_rewritten("x-real-rdt/mcast;client_port=6970,x-real-rdt/udp;client_port=6970,rtp/"
+			 "avp;client_port=6970-6971",
+		"x-real-rdt/mcast;client_port=6970,x-real-rdt/udp;client_port=40000,rtp/"
+		"avp;client_port=40000-40001",
+		1, ALG_UDP_PAIR, 6970, 0);
+	expect_rewritten("RTP/AVP;client_port=6970-6971,x/udp;client_port=6971",
+		"RTP/AVP;client_port=40000-40001,x/udp;client_port=40001", 1, ALG_UDP_PAIR, 6970,
+		0);
 }
 
 Test(rtsp, what_names_another_host_or_a_low_port_or_no_port_opens_nothing)
@@ -174,7 +191,7 @@ Test(rtsp, what_names_another_host_or_a_low_port_or_no_port_opens_nothing)
 		"RTP/AVP;client_port=6970;client_port=6971",
 		"RTP/AVP;client_port=6970-6971,RTP/AVP;client_port=6980-6981,RTP/"
 		"AVP;client_port=6990-6991",
-		"RTP/AVP;client_port=6970-6971,RTP/AVP;client_port=6971-6972",
+		"RTP/AVP;client_port=6971-6970,RTP/AVP;client_port=6970-6971",
 		"",
 	};
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
@@ -186,7 +203,7 @@ Test(rtsp, what_names_another_host_or_a_low_port_or_no_port_opens_nothing)
 		" RTSP/1.0\r\nCSeq: x\r\nTransport: RTP/AVP;client_port=6970-6971\r\n\r\n");
 	expect_untouched(client_view(), ALG_GUEST,
 		"SETUP " URL " RTSP/1.0\r\nCSeq: 2\r\nCSeq: 3\r\nTransport: "
-			     "RTP/AVP;client_port=6970-6971\r\n\r\n");
+		"RTP/AVP;client_port=6970-6971\r\n\r\n");
 	expect_untouched(client_view(), ALG_GUEST,
 		"PLAY " URL
 		" RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP;client_port=6970-6971\r\n\r\n");
@@ -564,8 +581,7 @@ Test(rtsp_captures, every_split_position_gives_the_same_output, .timeout = 240)
 	session_each(VECTOR_DIRECTORY, 6, cut_everywhere);
 }
 
-/* With an address that no line names nothing changes but ports, which are the guest's own wherever they
- * stand; and where all wishes are refused nothing at all. */
+/* But for ports without an address, which are the guest's own whatever that is. */
 static void without_its_address(const struct session *s)
 {
 	for (int serves = 0; serves < 2; serves++) {
@@ -600,7 +616,7 @@ static void expect_session(
 	free(s);
 }
 
-/* In a recording the server takes the ports that the client had, not those that it would have got. */
+/* In a recording the server takes the ports that the client had, not those that it would get. */
 Test(rtsp_captures, each_does_what_its_name_says)
 {
 	expect_session("own-ffmpeg-udp-1.session", false, 2, 0, 2);

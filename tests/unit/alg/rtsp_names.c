@@ -1,4 +1,4 @@
-/* What a guest calls itself: addresses and URLs in headers and descriptions, and the body's length. */
+/* What a guest calls itself: addresses and URLs in headers and descriptions, the body's length. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Session descriptions: which lines there are, where their addresses stand, what is no description. */
+/* Session descriptions: which lines there are, where addresses stand, what is no description. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <string.h>

@@ -51,6 +51,18 @@ static const struct alg_protocol toy = {
 	"toy", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame, toy_message, toy_granted};
 static const struct alg_protocol toy_datagram = {
 	"toyd", ALGS_TFTP, 0, ALGS_UDP, 1000, NULL, toy_message, toy_granted};
+/* The first byte is the length; how often anybody asked. */
+static unsigned int length_asked;
+
+static size_t length_frame(
+	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+{
+	length_asked++;
+	return p[0];
+}
+
+static const struct alg_protocol length_toy = {
+	"length", ALGS_FTP, 0, ALGS_TCP, 200, length_frame, toy_message, toy_granted};
 static const struct alg_flow view = {.stream = true};
 
 /* The grants of the last message, as its parser was told them. */
@@ -362,4 +374,26 @@ Test(stream, the_operators_bound_counts)
 	cr_expect_eq(f.message_max, 10);
 	stream_begin(&f, &toy, &view, 100000);
 	cr_expect_eq(f.message_max, 1000);
+}
+
+Test(stream, nobody_asks_for_a_length_that_is_known)
+{
+	struct harness *h = harness_new(&length_toy, view, GRANT);
+	length_asked = 0;
+	for (int i = 0; i < 2; i++) {
+		harness_say(h, ALG_GUEST, "\5");
+		for (int left = 4; left; left--) {
+			cr_expect_eq(h->messages, (unsigned int)i);
+			harness_say(h, ALG_GUEST, "x");
+		}
+		cr_expect_eq(h->messages, (unsigned int)i + 1);
+	}
+	cr_expect_eq(length_asked, 4, "at first and when all of it is there");
+	harness_say(h, ALG_GUEST, "\4xxx\5x");
+	cr_expect(h->messages == 3 && length_asked == 6);
+	harness_say(h, ALG_GUEST, "\311");
+	cr_expect_not(h->gave_up);
+	harness_say(h, ALG_GUEST, "xx\311");
+	cr_expect(h->gave_up && h->violation && h->messages == 4, "longer than allowed");
+	harness_free(h);
 }
