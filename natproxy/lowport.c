@@ -51,8 +51,10 @@ int lowport_granted(struct natproxy *np, const Nl__SocketGrant *m, struct chan_i
 {
 	struct lowports *all = &np->lowports;
 	if (m->has_error && m->error) {
-		snprintf(all->why, sizeof(all->why), "%s",
-			m->why ? m->why : strerror((int)m->error));
+		if (m->why)
+			snprintf(all->why, sizeof(all->why), "%s", m->why);
+		else
+			snprintf(all->why, sizeof(all->why), "error %u", m->error);
 		return in->nfds ? -EPROTO : 0;
 	}
 	if (!in->nfds || in->nfds > GRANT_FDS)
