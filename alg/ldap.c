@@ -30,10 +30,10 @@
  *
  * A message is framed by its length. The first one must be a request of the client; one that is not
  * LDAP, or nested deeper than BER_DEPTH, ends inspection. It ends as well when TLS begins
- * (StartTLS, 4.14) and when a SASL mechanism put its own layer around the messages (RFC 4422 3.7): those begin
- * with the first octet of a four-octet length, which is 0, where LDAP has 30. A message with more
- * addresses than an answer has room for goes on as it is. Names of entries, substrings, orderings
- * (>=, <=), extensible matches and an ILS conference's SDP are left alone.
+ * (StartTLS, 4.14) and when a SASL mechanism put its own layer around the messages (RFC 4422 3.7):
+ * those begin with the first octet of a four-octet length, which is 0, where LDAP has 30. A message
+ * with more addresses than an answer has room for goes on as it is. Names of entries, substrings,
+ * orderings (>=, <=), extensible matches and an ILS conference's SDP are left alone.
  */
 #include <string.h>
 

@@ -322,7 +322,7 @@ static int observe(
 {
 	struct edit edits[EDIT_MAX];
 	size_t out_bytes;
-	if (m->until < h->judged || m->until > h->at + h->told || inspection_edits(m, edits) ||
+	if (m->until > h->at + h->told || inspection_edits(m, edits) ||
 		edit_check(edits, m->n_edits, h->judged, m->until, &out_bytes))
 		return -EPROTO;
 	if (m->until > h->judged)

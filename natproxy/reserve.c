@@ -148,11 +148,11 @@ static enum pinhole_refusal open_half(
 	return PINHOLE_GRANTED;
 }
 
-/* Both halves at an even port and the one behind it: true if they are to be had. */
+/* Both halves at a port, which is even as the guest's is, and the one behind it: true if they are to be had. */
 static bool bind_both(struct natproxy *np, const struct sock_address *even,
 	const struct sock_address *odd, uint16_t port)
 {
-	if (port & 1 || portpick_is_service(port + 1))
+	if (portpick_is_service(port + 1))
 		return false;
 	const int first = bind_at(np, even, port);
 	const int second = first >= 0 ? bind_at(np, odd, port + 1) : -EADDRINUSE;

@@ -39,7 +39,7 @@ def sessions(packets, port):
 
 
 def ftp(session, mode):
-    """fuzz_ftp, fuzz_rtsp: role and answers, then {direction and length, bytes}."""
+    """fuzz_ftp, fuzz_ldap, fuzz_rtsp: role and answers, then {direction and length, bytes}."""
     out = bytes([mode])
     for client, data in session:
         for at in range(0, len(data), 100):
@@ -200,9 +200,9 @@ def main():
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
-    for path in sorted(VECTORS.glob("rtsp/*.session")):
+    for path in sorted([*VECTORS.glob("rtsp/*.session"), *VECTORS.glob("ldap/*.session")]):
         for mode in (0, 1, 2, 3):
-            save(out, "rtsp", ftp(recording(path), mode))
+            save(out, path.parent.name, ftp(recording(path), mode))
     for path in sorted(VECTORS.glob("dns/*/*.session")):
         save_dns(out, recording(path), path.parent.name == "udp")
     take(list(exchange()), out)

@@ -41,6 +41,8 @@ CASES = [
     ("ldap", "ldap-add.pcap", (), 0, 0),
     ("ldap", "ldap-starttls.pcap", (), 0, 0),
     ("ldap", "ldap_star_single.pcapng", (), 0, 0),
+    ("ldap", "own-ils-slapd.pcap", (), 29, 0, "ldap.assertionValue", "10.77.3.10", OUTSIDE),
+    ("ldap", "own-ils-slapd.pcap", ("--guest", "10.77.3.20", "--map", "192.168.30.9=10.77.3.10"), 29, 0, "ldap.assertionValue", "167988490", "153004224"),
     ("ldap", "own-slapd-389-1002.pcap", (), 0, 0),
     ("ldap", "suricata-ldap-modify.pcap", (), 0, 0),
     ("ldap", "suricata-ldap-search.pcap", (), 0, 0),

@@ -1,16 +1,16 @@
 """RTSP through the ALG: gst-rtsp-server beyond the gateway or behind it, ffmpeg and GStreamer as clients, what they got by its hash.
 
 The host holds the ports that clients choose, so that none of them can keep its number outside: media that arrive were announced by
-the rewritten Transport, not by luck. The streams last 0.8 s and carry what no codec changes: PCMU and raw frames.
+the rewritten Transport, not by luck. The streams last 0.5 s and carry what no codec changes: PCMU and raw frames.
 """
-import hashlib, os, random
+import hashlib, itertools, os, random
 import pytest
 from conftest import OUTSIDE, ROUTER, SERVER, TOP, wait_for
 
 SERVICE = TOP / "tests/integration/rtsp_server.py"
 INSIDE, PUBLISHED, STATIC = "192.168.30.50", "192.168.30.51", "198.18.1.7"
-AUDIO, VIDEO = 6400, 20 * 1024
-PORTS = (21000, 21031)
+AUDIO, VIDEO = 4000, 12 * 1024
+PORTS, EACH = (21000, 21127), 16  # each client has some of its own: a port that was used a moment ago has its place outside still
 HOLD = ("import socket, select\nheld = []\n"
         f"for port in range({PORTS[0]}, {PORTS[1]} + 1):\n    held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))\n    held[-1].bind(('0.0.0.0', port))\n"
         "print('ready', flush=True)\nselect.select(held, [], [])\nprint('media', flush=True)\nselect.select([], [], [])\n")
@@ -61,14 +61,19 @@ def held(world):
     holder.wait()
 
 
+first_ports = itertools.count(PORTS[0], EACH)
+
+
 def ffmpeg(where, name, media, url, transport="udp"):
     """Starts it; both streams go to files of this name."""
-    return where.start("ffmpeg", "-nostdin", "-v", "error", "-y", "-rtsp_transport", transport, "-min_port", PORTS[0], "-max_port", PORTS[1], "-i", url,
+    port = next(first_ports)
+    return where.start("ffmpeg", "-nostdin", "-v", "error", "-y", "-rtsp_transport", transport, "-min_port", port, "-max_port", port + EACH - 1, "-i", url,
                        "-map", "0:a", "-c", "copy", "-f", "mulaw", media / f"{name}-audio", "-map", "0:v", "-c", "copy", "-f", "rawvideo", media / f"{name}-video")
 
 
 def gstreamer(where, name, media, url):
-    return where.start("gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=udp", f"port-range={PORTS[0]}-{PORTS[1]}", "latency=50", "name=s",
+    port = next(first_ports)
+    return where.start("gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=udp", f"port-range={port}-{port + EACH - 1}", "latency=50", "name=s",
                        "s.", "!", "application/x-rtp,media=audio", "!", "rtppcmudepay", "!", "filesink", f"location={media / name}-audio",
                        "s.", "!", "application/x-rtp,media=video", "!", "rtpvrawdepay", "!", "filesink", f"location={media / name}-video")
 

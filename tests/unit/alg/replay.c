@@ -353,3 +353,85 @@ Test(replay, a_guest_with_an_outside_address_of_its_own)
 	cr_expect_not_null(strstr(p->text[0] + USER, "PORT 203,0,113,99,156,64\r\n"));
 	close(p);
 }
+
+/* Datagrams: of TFTP and DNS. */
+
+static struct replay *open_udp(enum algs_id alg)
+{
+	struct replay_settings set = {.alg = alg,
+		.guest_ip_be = inet_addr("10.0.0.2"),
+		.outside_ip_be = inet_addr("203.0.113.7")};
+	struct replay *r = calloc(1, sizeof(*r));
+	set.ports = replay_ports(alg, set.port);
+	maps_clear(&set.maps);
+	maps_add(&set.maps, inet_addr("10.0.0.9"), inet_addr("203.0.113.9"), 0);
+	replay_begin(r, &set);
+	return r;
+}
+
+/* Plays one datagram; its payload as it leaves, in out (65536 bytes), and how many steps it took. */
+static size_t play_udp(struct replay *r, const struct ends *ends, const void *payload, size_t n,
+	struct replay_step *last, uint8_t *out, unsigned int *steps)
+{
+	static struct frame f;
+	static uint8_t leaves[PACKET_PAYLOAD_MAX + 200];
+	struct replay_step step;
+	struct packet q;
+	frame_udp(&f, ends, payload, n);
+	cr_assert(packet_parse(&q, FRAME_RAW, f.bytes, f.size) && replay_packet(r, &q));
+	for (*steps = 0; replay_next(r, &step); ++*steps)
+		*last = step;
+	const size_t size = replay_write(r, &q, f.bytes, leaves);
+	cr_assert_gt(size, 0);
+	cr_expect_eq(replay_write(r, &q, f.bytes, leaves + size), 0, "a datagram is one packet");
+	cr_assert(packet_parse(&q, FRAME_RAW, leaves, size));
+	cr_expect(frame_sums_fit(leaves, &q));
+	memcpy(out, q.payload, q.bytes);
+	return q.bytes;
+}
+
+Test(replay, a_datagram_may_wish_for_the_port_that_it_came_from)
+{
+	static const struct ends ends = {"10.0.0.2", 3000, "192.0.2.1", 69},
+				 far = {"192.0.2.1", 4711, "10.0.0.2", 3000};
+	static uint8_t out[65536];
+	struct replay *r = open_udp(ALGS_TFTP);
+	struct replay_step step;
+	struct packet q;
+	struct frame f;
+	unsigned int steps;
+	const size_t n = play_udp(r, &ends, "\0\1file\0octet", 13, &step, out, &steps);
+	cr_expect(n == 13 && !memcmp(out, "\0\1file\0octet", 13));
+	cr_expect(r->totals.wishes == 1 && steps == 2);
+	cr_expect_eq(r->next_port, REPLAY_PORT_FIRST, "it keeps the port that it has");
+	frame_udp(&f, &far, "\0\3\0\1data", 8);
+	cr_assert(packet_parse(&q, FRAME_RAW, f.bytes, f.size));
+	cr_expect_not(replay_packet(r, &q), "what comes by a pinhole is not inspected");
+	free(r);
+}
+
+Test(replay, a_datagram_is_edited_or_left_as_it_came)
+{
+	static const struct ends ends = {"10.0.0.2", 3000, "192.0.2.1", 53},
+				 back = {"192.0.2.1", 53, "10.0.0.2", 3000};
+	static const uint8_t answer[] = "\x12\x34\x84\0\0\1\0\1\0\0\0\0\1a\0\0\1\0\1\xc0\x0c\0\1"
+					"\0\1\0\0\1\0\0\4\xcb\0\x71\x09";
+	static uint8_t out[65536], big[60000];
+	struct replay *r = open_udp(ALGS_DNS);
+	struct replay_step step;
+	unsigned int steps;
+	size_t n = play_udp(r, &back, answer, sizeof(answer) - 1, &step, out, &steps);
+	const uint32_t inside = inet_addr("10.0.0.9");
+	cr_expect(n == sizeof(answer) - 1 && !memcmp(out + n - 4, &inside, 4));
+	cr_expect_eq(r->totals.edits, 1);
+	n = play_udp(r, &back, big, sizeof(big), &step, out, &steps);
+	cr_expect(n == sizeof(big) && !memcmp(out, big, n), "too long to be shown, and not cut");
+	cr_expect_eq(r->totals.gave_up, 1);
+	n = play_udp(r, &back, answer, sizeof(answer) - 1, &step, out, &steps);
+	cr_expect(n == sizeof(answer) - 1 && !memcmp(out, answer, n) && steps == 0);
+	const struct replay_settings again = r->set;
+	replay_begin(r, &again);
+	n = play_udp(r, &ends, "", 0, &step, out, &steps);
+	cr_expect(n == 0 && steps == 1 && r->totals.violations == 1, "an empty one is shown, too");
+	free(r);
+}

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "inspect.h"
 #include "rig.h"
 
 enum {
@@ -540,6 +541,21 @@ Test(inspect, a_message_of_64_kib_is_shown_in_records_and_held_whole)
 	rig_free(s.r);
 }
 
+Test(inspect, an_end_is_shown_with_the_last_record)
+{
+	enum { BYTES = 40000 };
+	struct scene s = control((struct rig_options){0});
+	static char text[BYTES];
+	const struct ring_desc d =
+		rig_payload(s.r, RING_NETSTACK_TCP_DATA, FLOW, 0, text, sizeof(text));
+	rig_send(s.r, &d);
+	rig_op(s.r, RING_NETSTACK_TCP_FIN, FLOW);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->records[0], 2);
+	cr_assert_eq(s.r->fin_at[0], BYTES);
+	rig_free(s.r);
+}
+
 Test(inspect, the_rows_name_the_alg)
 {
 	struct scene s = control((struct rig_options){0});
@@ -640,6 +656,17 @@ Test(inspect_silence, after_a_grant_a_verdict_is_owed)
 	rig_free(s.r);
 }
 
+Test(inspect_silence, where_it_only_observes_a_verdict_after_a_grant_is_one_too)
+{
+	struct scene s = control((struct rig_options){.observe = true});
+	guest_says(&s, 0, command);
+	inspect_answered(s.r->np, NUMBER);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, strlen(command), NULL, 0), 0);
+	later(&s, 2000);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_SILENT], 0);
+	rig_free(s.r);
+}
+
 Test(inspect_silence, a_full_channel_is_silence_too)
 {
 	struct scene s = control((struct rig_options){.observe = true});
@@ -698,6 +725,20 @@ Test(inspect_hostile, verdicts_beyond_what_was_shown_are_lies)
 	cr_assert_eq(verdict(&s, (Nl__Direction)7, 0, NULL, 0), -EPROTO);
 	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
 	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 4, NULL, 0), -EPROTO, "backwards");
+	rig_free(s.r);
+}
+
+Test(inspect_hostile, nobody_has_seen_what_was_not_shown)
+{
+	struct scene s = control((struct rig_options){0});
+	Nl__Verdict m = NL__VERDICT__INIT;
+	guest_says(&s, 0, command);
+	m.flow = NUMBER;
+	m.has_seen = true;
+	m.seen = strlen(command) + 1;
+	cr_assert_eq(natproxy_on_verdict(s.r->np, &m, NULL), -EPROTO);
+	m.seen = strlen(command);
+	cr_assert_eq(natproxy_on_verdict(s.r->np, &m, NULL), 0);
 	rig_free(s.r);
 }
 

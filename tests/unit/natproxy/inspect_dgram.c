@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "dns.h"
+#include "inspection.h"
 #include "rig.h"
 
 enum {
 	FLOW = 0x20003,
 	GUEST_PORT = 45123,
-	STREAMS = 256, /* slots before those of datagram sessions */
-	NUMBER = 1 << 10 | STREAMS,
+	NUMBER = 1 << INSPECTION_SLOT_BITS | INSPECTION_STREAMS,
 	BUDGET_MS = 1000,
 };
 
@@ -365,6 +365,54 @@ Test(inspect_dgram, what_finds_no_room_ends_inspection_and_nothing_is_lost)
 	rig_free(s.r);
 }
 
+Test(inspect_dgram, no_more_than_64_kib_of_a_direction_wait)
+{
+	enum { EACH = 30000 };
+	struct scene s = fixing();
+	static char out[EACH], in[65536];
+	for (int i = 0; i < 2; i++)
+		guest_says(&s, out, EACH, 0);
+	cr_assert_lt(arrived(&s, in, sizeof(in)), 0);
+	guest_says(&s, out, EACH, 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(arrived(&s, in, sizeof(in)), EACH);
+	cr_assert_eq(s.r->np->inspects, 0);
+	rig_free(s.r);
+}
+
+/* A guest's word from one more endpoint, of which alg says nothing. */
+static void held_from(struct scene *s, uint32_t n, const void *bytes, size_t count)
+{
+	struct ring_desc d;
+	if (!flow_live(s->r->np, FLOW + 1 + n)) {
+		open_endpoint(s->r, FLOW + 1 + n, (uint16_t)(20000 + n));
+		s->r->seen_bytes[0] = 0;
+	}
+	d = rig_payload(s->r, RING_NETSTACK_DGRAM_DATA, FLOW + 1 + n, 0, bytes, count);
+	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = s->port, .ttl = 9};
+	rig_send(s->r, &d);
+	rig_turn(s->r);
+}
+
+Test(inspect_dgram, whoever_fills_the_pool_leaves_room_for_small_ones)
+{
+	enum { MANY = 150, EACH = 30000 };
+	struct scene s = fixing();
+	static char out[EACH];
+	for (uint32_t i = 0; i < 2 * MANY; i++)
+		held_from(&s, i / 2, out, EACH);
+	const struct inspect_pool *p = &s.r->np->inspect->pool;
+	cr_assert_lt(s.r->np->inspects, MANY, "it was too much");
+	cr_assert_geq(DGRAM_CHUNKS - p->fresh + p->free_count,
+		(DGRAM_CHUNK_SHARE - 1) * EACH / DGRAM_CHUNK_BYTES);
+	const uint32_t before = s.r->np->inspects;
+	held_from(&s, MANY, "small", 5);
+	cr_assert_eq(s.r->np->inspects, before + 1);
+	natproxy_alg_lost(s.r->np);
+	cr_assert_eq(DGRAM_CHUNKS - p->fresh + p->free_count, DGRAM_CHUNKS, "all came back");
+	rig_free(s.r);
+}
+
 Test(inspect_dgram, longer_than_alg_could_take_goes_by)
 {
 	struct scene s = fixing();
@@ -489,6 +537,37 @@ Test(inspect_dgram, an_alg_that_observes_holds_and_changes_nothing)
 	rig_free(s.r);
 }
 
+Test(inspect_dgram, where_it_only_observes_a_verdict_after_a_grant_is_one_too)
+{
+	struct scene s = begin(NL__ALG_SWITCH__MODE__observe, false);
+	guest_says(&s, "one", 3, 0);
+	inspect_answered(s.r->np, NUMBER);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 3, NULL, 0), 0);
+	s.r->skew_ns += 2 * BUDGET_MS * 1000000ULL;
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->inspects, 1);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram, where_it_only_observes_a_full_channel_is_no_silence)
+{
+	struct scene s = begin(NL__ALG_SWITCH__MODE__observe, false);
+	char text[16];
+	guest_says(&s, "one", 3, 0);
+	verdict(&s, NL__DIRECTION__GUEST, 3, NULL, 0);
+	s.r->alg_error = -EAGAIN;
+	guest_says(&s, "missed", 6, 0);
+	s.r->alg_error = 0;
+	cr_assert_eq(arrived(&s, text, sizeof(text)), 3);
+	cr_assert_eq(arrived(&s, text, sizeof(text)), 6);
+	s.r->skew_ns += 2 * BUDGET_MS * 1000000ULL;
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->inspects, 1);
+	guest_says(&s, "two", 3, 0);
+	cr_assert_eq(s.r->seen_bytes[0], 6);
+	rig_free(s.r);
+}
+
 Test(inspect_dgram, a_session_that_ends_is_told_and_leaves_nothing)
 {
 	struct scene s = fixing();
@@ -540,6 +619,26 @@ Test(inspect_dgram, whoever_opens_many_leaves_room_for_others)
 	cr_assert_eq(s.r->np->inspects, SHARE);
 	cr_assert_eq(s.r->inspected, MANY, "the oldest give way");
 	cr_assert_eq(s.r->ended, MANY - SHARE);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram, strangers_whom_an_open_filter_lets_in_are_not_looked_at)
+{
+	struct switched on;
+	struct scene s;
+	struct ring_desc d;
+	char text[4096];
+	s.fd = rig_udp(&s.port);
+	s.r = rig_new(&(struct rig_options){
+		.independent = true, .alg = tftp_on(&on, GUEST_PORT, NL__ALG_SWITCH__MODE__fix)});
+	open_endpoint(s.r, FLOW, GUEST_PORT);
+	guest_says(&s, "x", 1, 0);
+	close(s.fd);
+	s.fd = rig_udp(&s.port);
+	far_says(&s, "stranger", 8);
+	cr_assert_eq(to_guest(&s, &d, text), 8);
+	cr_assert_eq(s.r->np->nat.live, 2);
+	cr_assert_eq(s.r->inspected, 0);
 	rig_free(s.r);
 }
 

@@ -102,6 +102,8 @@ static int on_bytes(void *context, const Nl__FlowBytes *m)
 	r->seen_bytes[m->direction] += m->bytes.len;
 	r->records[m->direction]++;
 	r->longest = m->bytes.len > r->longest ? m->bytes.len : r->longest;
+	if (m->fin && !r->seen_fin[m->direction])
+		r->fin_at[m->direction] = m->at + m->bytes.len;
 	r->seen_fin[m->direction] |= m->fin;
 	return 0;
 }

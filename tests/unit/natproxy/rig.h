@@ -44,6 +44,7 @@ struct rig {
 	uint32_t records[2]; /* FlowBytes */
 	size_t longest;	     /* of them */
 	bool seen_fin[2];
+	size_t fin_at[2]; /* behind what it came with first */
 	Nl__UplinkState uplink;
 	int protocol_error; /* of the last descriptor natproxy took */
 };
