@@ -3,18 +3,30 @@
  * moving both ways, and about datagrams of two sessions and of questions to the gateway. No door may
  * open to a privileged port or to another guest, and nothing may crash.
  */
+#include "inspection.h" /* first: it has parameters named as what the next one declares */
+
 #include "fuzz_natproxy.h"
 #include "natproxy_dispatch.h"
 
 enum { FLOW = 0x10003, DGRAM_FLOW = 0x10004 };
 
-/* A number that alg may know: of the control flow, of a session, or of nothing. */
+/* A number that alg may know: of the control flow, of one of the first sessions, or of nothing. */
 static uint32_t number(void)
 {
 	const uint8_t which = take();
 	if (which < 16)
 		return which;
-	return (1U + which % 3) << 10 | (which & 64 ? 256U + which % 4 : 0);
+	return np->inspect->slot[which & 64 ? INSPECTION_STREAMS + which % 4 : 0].number;
+}
+
+/* How far alg was shown that direction, which is what an honest one would speak of. */
+static uint64_t shown(uint32_t of, Nl__Direction direction)
+{
+	const struct inspection *in = &np->inspect->slot[of % INSPECTION_SLOTS];
+	if (!in->used || in->number != of)
+		return 0;
+	return in->stream ? inspect_stream_shown(np, in, direction)
+			  : inspect_dgram_shown(np, in, direction);
 }
 
 static void deliver(const struct ring_desc *d)
@@ -71,8 +83,8 @@ static void guest_sends(void)
 	open_endpoint();
 	if (!id)
 		return;
-	struct ring_desc d = {.op = take() & 1 ? RING_NETSTACK_DGRAM_DATA
-					       : RING_NETSTACK_DGRAM_WHOLE,
+	struct ring_desc d = {
+		.op = take() & 1 ? RING_NETSTACK_DGRAM_DATA : RING_NETSTACK_DGRAM_WHOLE,
 		.nseg = 1,
 		.flow = DGRAM_FLOW,
 		.remote = {htonl(to->ip_be), to->port, 64, 0}};
@@ -98,16 +110,16 @@ static void verdict(void)
 	Nl__Edit edit[4], *edits[4];
 	m.flow = number();
 	m.direction = take() & 1;
-	m.until = (uint64_t)take() << 8 | take();
+	m.until = take() & 3 ? shown(m.flow, m.direction) : (uint64_t)take() << 8 | take();
 	m.has_seen = take() & 1;
-	m.seen = m.until + take();
+	m.seen = m.until + take() % 4;
 	m.n_edits = take() % 4;
 	m.edits = edits;
 	for (size_t i = 0; i < m.n_edits; i++) {
 		edits[i] = &edit[i];
 		nl__edit__init(&edit[i]);
-		edit[i].at = (uint64_t)take() << 8 | take();
-		edit[i].old_bytes = take();
+		edit[i].at = take() & 1 ? m.until - take() : (uint64_t)take() << 8 | take();
+		edit[i].old_bytes = take() % 8;
 		edit[i].bytes = (ProtobufCBinaryData){(size_t)take() * 70, text};
 	}
 	if (natproxy_on_verdict(np, &m, NULL))
