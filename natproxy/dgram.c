@@ -138,7 +138,7 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
 		.guest_port = f->guest.port,
 		.remote_ip_be = access_shown_as(&np->access, e->offender_ip_be),
 		.token = (uint32_t)e->type << 8 | e->code,
-		.kind = e->mtu};
+		.kind = e->mtu ? e->mtu : e->pointer};
 	if (natproxy_tell(np, LINK_DATA, &d))
 		drop_count(np->drops, DROP_RING_FULL);
 }
@@ -147,6 +147,10 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
  * the path takes. */
 static void pass_on(struct natproxy *np, struct flow *f, struct sock_error *e)
 {
+	if (!np->config.icmp_errors) {
+		drop_count(np->drops, DROP_ICMP_ENDS);
+		return;
+	}
 	if (!nat_find(&np->nat, f->id, &e->to))
 		e->to.ip_be = access_shown_as(&np->access, e->to.ip_be);
 	if (nat_find(&np->nat, f->id, &e->to))

@@ -229,6 +229,7 @@ struct dns_servers { /* where questions go: those configured, if there are any *
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
 	bool closed; /* nat.new_sessions: false */
+	bool icmp_errors; /* alg.icmp: what either side says about the other's datagrams is passed on */
 	bool enabled, log_sessions, echo_allowed;
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, shards;
@@ -286,6 +287,7 @@ struct natproxy {
 	struct reserve reserve[NATPROXY_RESERVED + 1];
 	struct echo echo;
 	struct lowports lowports;
+	uint64_t complaints_ns; /* when errors of guests that left were due at the latest (complain.c) */
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];

@@ -244,7 +244,8 @@ static void run(struct natproxy *np, struct flow *f)
 static enum ring_failure failure_told(struct natproxy *np, struct flow *f, int error)
 {
 	struct sock_error e;
-	if (!f->traced || sock_receive_error(np->sock, f->fd, false, &e) <= 0 ||
+	if (!f->traced || !np->config.icmp_errors ||
+		sock_receive_error(np->sock, f->fd, false, &e) <= 0 ||
 		e.type != ICMP_TIME_EXCEEDED)
 		return failure_of(error);
 	f->offender_ip_be = access_shown_as(&np->access, e.offender_ip_be);

@@ -31,6 +31,8 @@ enum {
 	ERROR_PAYLOAD_BYTES = 64,
 	ICMP_UNREACHABLE = 3,
 	ICMP_CODE_FRAGMENT = 4,
+	ICMP_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
 	ICMP_ECHO_REQUEST = 8,
 };
 
@@ -511,6 +513,13 @@ int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
 	return 0;
 }
 
+/* Codes that have a meaning (RFC 792, RFC 1122, RFC 1812); others anybody outside could make up. */
+static bool is_known(uint8_t type, uint8_t code)
+{
+	return (type == ICMP_UNREACHABLE && code <= 15) || (type == ICMP_EXCEEDED && code <= 1) ||
+	       (type == ICMP_PARAMETER && code <= 2);
+}
+
 /* What an extended error means to a guest; false: nothing. */
 static bool translate(const struct sock_extended_err *e, struct sock_error *out)
 {
@@ -530,7 +539,9 @@ static bool translate(const struct sock_extended_err *e, struct sock_error *out)
 	}
 	if (out->type == ICMP_UNREACHABLE && out->code == ICMP_CODE_FRAGMENT)
 		out->mtu = (uint16_t)e->ee_info;
-	return true;
+	if (out->type == ICMP_PARAMETER)
+		out->pointer = (uint8_t)e->ee_info;
+	return is_known(out->type, out->code);
 }
 
 int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)

@@ -65,8 +65,9 @@ struct sock_datagram {
 struct sock_error {
 	struct sock_address to;	 /* where the datagram went; echo: port 0 */
 	uint32_t offender_ip_be; /* who complains; 0 = this host */
-	uint8_t type, code;	 /* ICMP */
+	uint8_t type, code;	 /* ICMP: unreachable, time exceeded, parameter problem; of known codes */
 	uint16_t mtu;		 /* of fragmentation needed, else 0 */
+	uint8_t pointer;	 /* of a parameter problem, else 0 */
 	uint16_t echo_sequence;	 /* host order, echo sockets only */
 	uint16_t echo_identifier; /* of the request; the kernel's own errors: 0 */
 };

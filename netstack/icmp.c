@@ -2,8 +2,8 @@
  * Theory of operation: echo to the gateway (and to everybody, in dummy mode) is answered here, echo to the outside is
  * a datagram flow of its own kind whose "port" is the identifier. Of the errors that guests send those about TCP mean
  * something to us: "fragmentation needed" lowers the segment size of a connection that it provably quotes (RFC 5927), any
- * other refuses a connection from outside that was not answered yet. About datagrams they end here: only a
- * privileged process could send an ICMP error on, and no mapping ends by one (RFC 4787 REQ-12).
+ * other refuses a connection from outside that was not answered yet. About datagrams they go on to natproxy, which
+ * tells the sender where it can (RFC 5508 REQ-5); no mapping ends by one (RFC 4787 REQ-12).
  * Errors to guests quote as much as fits into a header slot, at least the 8 bytes of RFC 792.
  */
 #include <string.h>
@@ -20,6 +20,12 @@ static bool icmp_is_error(uint8_t type)
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
+bool icmp_is_passed(uint8_t type, uint8_t code)
+{
+	return (type == ICMP_UNREACHABLE && code <= 15) || (type == ICMP_TIME_EXCEEDED && code <= 1) ||
+	       (type == ICMP_PARAMETER && code <= 2);
+}
+
 /* RFC 1122 3.2.2: no error about an error, a later fragment, or anything not meant for one station. */
 static bool icmp_may_complain(const struct packet *p)
 {
@@ -30,7 +36,7 @@ static bool icmp_may_complain(const struct packet *p)
 }
 
 static void icmp_begin(struct stack *s, struct out *o, struct guest *g, uint32_t src_be,
-	uint32_t quoted, uint8_t type, uint8_t code, uint16_t mtu)
+	uint32_t quoted, uint8_t type, uint8_t code, uint16_t detail)
 {
 	struct out_ip ip = {.src_be = src_be,
 		.dst_be = g->ip_be,
@@ -42,8 +48,8 @@ static void icmp_begin(struct stack *s, struct out *o, struct guest *g, uint32_t
 	wire_put_u8(&o->wire, type);
 	wire_put_u8(&o->wire, code);
 	wire_put_u16(&o->wire, 0);
-	wire_put_u16(&o->wire, 0);
-	wire_put_u16(&o->wire, mtu);
+	wire_put_u16(&o->wire, type == ICMP_PARAMETER ? (uint16_t)(detail << 8) : 0);
+	wire_put_u16(&o->wire, type == ICMP_PARAMETER ? 0 : detail);
 }
 
 static void icmp_finish(struct stack *s, struct out *o)
@@ -78,7 +84,7 @@ void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote 
 	if (!g->known || !(q->offender_ip_be ? guest_may_hear(s, g) : guest_may_answer(s, g)))
 		return;
 	icmp_begin(s, &o, g, q->offender_ip_be ? q->offender_ip_be : s->config.ip_be,
-		IP_HEADER_BYTES + sizeof(q->inner), q->type, q->code, q->mtu);
+		IP_HEADER_BYTES + sizeof(q->inner), q->type, q->code, q->detail);
 	inner = o.wire.p;
 	wire_put_u8(&o.wire, 0x45);
 	wire_put_u8(&o.wire, sent->ip_tos);
@@ -155,17 +161,17 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 /* What an error of a guest says about a packet that we sent it. */
 struct icmp_about {
 	struct flow_key key;
-	uint32_t seq;
+	uint32_t seq; /* UDP: length and checksum */
 	uint16_t mtu; /* of fragmentation needed */
 };
 
-/* True when the quoted packet was TCP, from the outside to this very guest. */
-static bool icmp_about_tcp(const struct packet *p, struct icmp_about *about)
+/* True when the quoted packet was TCP or UDP (`kind`), from the outside to this very guest. */
+static bool icmp_about(const struct packet *p, enum flow_kind kind, struct icmp_about *about)
 {
 	struct wire_in w = packet_wire(p, p->l4_at + 6);
 	struct flow_key *key = &about->key;
 	uint8_t version, protocol;
-	*about = (struct icmp_about){.key.kind = FLOW_TCP, .mtu = wire_u16(&w)};
+	*about = (struct icmp_about){.key.kind = kind, .mtu = wire_u16(&w)};
 	version = wire_u8(&w);
 	wire_bytes(&w, 8);
 	protocol = wire_u8(&w);
@@ -176,8 +182,8 @@ static bool icmp_about_tcp(const struct packet *p, struct icmp_about *about)
 	key->remote_port = wire_u16(&w);
 	key->guest_port = wire_u16(&w);
 	about->seq = wire_u32(&w);
-	return wire_ok(&w) && version >> 4 == 4 && protocol == IP_PROTO_TCP &&
-	       key->guest_ip_be == p->src_be;
+	return wire_ok(&w) && version >> 4 == 4 && key->guest_ip_be == p->src_be &&
+	       protocol == (kind == FLOW_TCP ? IP_PROTO_TCP : IP_PROTO_UDP);
 }
 
 /*
@@ -196,12 +202,38 @@ static void icmp_syn_refused(struct stack *s, const struct icmp_about *about)
 static void icmp_unreachable(struct stack *s, const struct packet *p, uint8_t code)
 {
 	struct icmp_about about;
-	if (!icmp_about_tcp(p, &about))
+	if (!icmp_about(p, FLOW_TCP, &about))
 		return;
 	if (code == ICMP_FRAG_NEEDED)
 		tcp_path_mtu(s, &about.key, about.seq, about.mtu);
 	else
 		icmp_syn_refused(s, &about);
+}
+
+/* An error about a datagram: who sent that may be told. natproxy knows whether there was such a one. */
+static void icmp_about_datagram(struct stack *s, const struct packet *p, uint8_t type, uint8_t code)
+{
+	const uint8_t *head = p->head + p->l4_at;
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_ERROR};
+	struct icmp_about about;
+	if (!icmp_about(p, FLOW_UDP, &about))
+		return;
+	const uint32_t remote_ip_be = about.key.remote_ip_be;
+	const uint16_t remote_port = about.key.remote_port;
+	about.key.remote_ip_be = 0;
+	about.key.remote_port = 0;
+	const struct flow *f = flow_find(s, &about.key);
+	if (!f || about.seq >> 16 < 8)
+		return;
+	d.flow = flow_id_of(s, f);
+	d.remote = (struct ring_remote){.ip_be = remote_ip_be, .port = remote_port};
+	d.pair = (struct ring_pair){.guest_ip_be = about.key.guest_ip_be,
+		.guest_port = about.key.guest_port,
+		.remote_port = (uint16_t)(about.seq >> 16),
+		.token = (uint32_t)type << 8 | code,
+		.kind = type == ICMP_PARAMETER ? head[4] : about.mtu};
+	if (link_send(s->natproxy, LINK_CONTROL, &d, NULL) < 0)
+		drop_count(s->drops, DROP_RING_FULL);
 }
 
 static bool icmp_ok(const struct stack *s, const struct packet *p)
@@ -221,6 +253,8 @@ void icmp_input(struct stack *s, struct packet *p, struct guest *g)
 	}
 	if (head[0] == ICMP_UNREACHABLE)
 		icmp_unreachable(s, p, head[1]);
+	if (icmp_is_passed(head[0], head[1]))
+		icmp_about_datagram(s, p, head[0], head[1]);
 	if (head[0] != ICMP_ECHO_REQUEST || head[1] != 0)
 		return;
 	if (stack_is_gateway_ip(s, p->dst_be) || (s->config.icmp_dummy && s->config.nat_enable))

@@ -139,6 +139,7 @@ enum icmp_type {
 	ICMP_UNREACHABLE = 3,
 	ICMP_ECHO_REQUEST = 8,
 	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
 };
 enum icmp_code {
 	ICMP_NET = 0,
@@ -156,10 +157,12 @@ void icmp_error(
 struct icmp_quote {
 	uint32_t offender_ip_be, remote_ip_be;
 	uint8_t protocol, type, code;
-	uint16_t mtu;
+	uint16_t detail; /* of fragmentation needed the MTU, of a parameter problem the pointer, else 0 */
 	uint8_t inner[QUOTE_INNER_BYTES]; /* first bytes after the quoted IP header */
 	const struct quote *sent;	  /* what is known of the packet itself; NULL nothing */
 };
+/* Errors that go through in either direction: of known codes; not source quench (RFC 6633) and redirect. */
+bool icmp_is_passed(uint8_t type, uint8_t code);
 void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q);
 
 /* udp.c */

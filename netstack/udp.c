@@ -241,12 +241,6 @@ int stack_op_dgram_data(struct stack *s, const struct ring_desc *d)
 	return 0;
 }
 
-static bool dgram_error_known(uint8_t type, uint8_t code)
-{
-	return (type == ICMP_UNREACHABLE && code <= 15) ||
-	       (type == ICMP_TIME_EXCEEDED && code <= 1);
-}
-
 int stack_op_dgram_error(struct stack *s, const struct ring_desc *d)
 {
 	struct flow *f;
@@ -254,10 +248,10 @@ int stack_op_dgram_error(struct stack *s, const struct ring_desc *d)
 		.remote_ip_be = d->remote.ip_be,
 		.type = (uint8_t)(d->pair.token >> 8),
 		.code = (uint8_t)d->pair.token,
-		.mtu = (uint16_t)d->pair.kind,
+		.detail = (uint16_t)d->pair.kind,
 		.sent = quote_find(&s->quotes, d->flow, &d->remote)};
 	struct wire_out w = wire_out(q.inner, sizeof(q.inner));
-	if (flow_of_id(s, d->flow, &f) < 0 || !dgram_error_known(q.type, q.code))
+	if (flow_of_id(s, d->flow, &f) < 0 || !icmp_is_passed(q.type, q.code))
 		return -EPROTO;
 	if (!f)
 		return 0;

@@ -84,7 +84,8 @@ struct finding doctor_low_ports(void)
 			"those in the configuration are opened at the start, before root's rights "
 			"go");
 	else
-		snprintf(f.detail, sizeof(f.detail), "net.ipv4.ip_unprivileged_port_start=%lu",
+		snprintf(f.detail, sizeof(f.detail),
+			"net.ipv4.ip_unprivileged_port_start=%lu; rsh and rlogin need 512 or less",
 			first);
 	return f;
 }

@@ -3,7 +3,7 @@
  *
  *   output ──our uids──▶ natproxy ──▶ drop      IPv6, multicast, reserved, broadcast
  *     │                     ├───────▶ accept    TCP that somebody else began
- *     │                     ├───────▶ drop      ICMP other than an echo request
+ *     │                     ├───────▶ drop      ICMP other than an echo request and errors about what came
  *     │                     ├───────▶ link_local ─▶ only DNS
  *     │                     ├─ goes by lo, or to an own address ─▶ host ─▶ DNS, answers, hairpins; drop
  *     │                     └───────▶ elsewhere: the Internet, accepted
@@ -57,7 +57,7 @@ static const struct ruleset_field source = {HEADER_NETWORK, 12, 4},
 				  destination_port = {HEADER_TRANSPORT, 2, 2},
 				  tcp_flags = {HEADER_TRANSPORT, 13, 1},
 				  icmp_type = {HEADER_TRANSPORT, 0, 1};
-static const char in_output[] = "output", in_natproxy[] = "natproxy", in_host[] = "host",
+static const char in_icmp[] = "icmp", in_output[] = "output", in_natproxy[] = "natproxy", in_host[] = "host",
 		  in_link_local[] = "link_local", in_elsewhere[] = "elsewhere", in_told[] = "told";
 static const char heard[] = "heard", mapped[] = "mapped", host_allowed[] = "host_allowed";
 
@@ -186,10 +186,25 @@ static void drop_prefix(struct ruleset *r, uint8_t first, uint8_t mask, const ch
 	drop(r);
 }
 
+/* A raw socket that root opened (grant_echo.h) could send redirects. */
+static void write_icmp(struct ruleset *r)
+{
+	const uint8_t types[] = {
+		ICMP_ECHO, ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+	size_t i;
+
+	for (i = 0; i < sizeof(types); i++) {
+		ruleset_rule(r, in_icmp, NULL);
+		rule_field(r, &icmp_type, true, &types[i]);
+		end(r, NFT_RETURN, NULL);
+	}
+	ruleset_rule(r, in_icmp, "ICMP but pings and errors");
+	drop(r);
+}
+
 static void write_natproxy(struct ruleset *r)
 {
-	const uint8_t syn = TCP_SYN, syn_ack = TCP_SYN_ACK, echo = ICMP_ECHO,
-		      link_local[] = {169, 254};
+	const uint8_t syn = TCP_SYN, syn_ack = TCP_SYN_ACK, link_local[] = {169, 254};
 
 	ruleset_rule(r, in_natproxy, "IPv6");
 	family(r, false);
@@ -198,11 +213,9 @@ static void write_natproxy(struct ruleset *r)
 	protocol(r, IPPROTO_TCP);
 	rule_masked(r, &tcp_flags, &syn_ack, false, &syn);
 	end(r, NF_ACCEPT, NULL);
-	/* A raw socket that root opened (grant_echo.h) could send redirects. */
-	ruleset_rule(r, in_natproxy, "ICMP but pings");
+	ruleset_rule(r, in_natproxy, NULL);
 	protocol(r, IPPROTO_ICMP);
-	rule_field(r, &icmp_type, false, &echo);
-	drop(r);
+	end(r, NFT_JUMP, in_icmp);
 	ruleset_rule(r, in_natproxy, NULL);
 	family(r, true);
 	rule_field(r, &destination_half, true, link_local);
@@ -240,7 +253,7 @@ void fence_table_name(char out[FENCE_TABLE], uint32_t first_uid)
 size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 {
 	static const char *const chains[] = {
-		in_told, in_elsewhere, in_host, in_link_local, in_natproxy};
+		in_told, in_elsewhere, in_host, in_link_local, in_icmp, in_natproxy};
 	struct ruleset r;
 	unsigned int i;
 
@@ -256,6 +269,7 @@ size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 	write_elsewhere(&r);
 	write_host(&r, plan->allowed > 0);
 	write_link_local(&r);
+	write_icmp(&r);
 	write_natproxy(&r);
 	write_output(&r, plan);
 	return ruleset_end(&r);

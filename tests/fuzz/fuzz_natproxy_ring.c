@@ -47,7 +47,7 @@ static void payload(struct ring_desc *d)
 static void fill(struct ring_desc *d)
 {
 	d->op = (uint8_t)(RING_NETSTACK_TCP_OPEN +
-			  take() % (RING_NETSTACK_RELEASE_READ - RING_NETSTACK_TCP_OPEN + 1));
+			  take() % (RING_NETSTACK_DGRAM_ERROR - RING_NETSTACK_TCP_OPEN + 1));
 	d->flow = flow_id(take() % 8, take() > 200);
 	switch (d->op) {
 	case RING_NETSTACK_TCP_OPEN:
@@ -58,6 +58,13 @@ static void fill(struct ring_desc *d)
 	case RING_NETSTACK_DGRAM_DATA:
 	case RING_NETSTACK_DGRAM_WHOLE: payload(d); break;
 	case RING_NETSTACK_TCP_CREDIT: d->arg = take() > 30 ? word() % 1000000 : UINT64_MAX; break;
+	case RING_NETSTACK_DGRAM_ERROR:
+		endpoints(d);
+		d->remote = (struct ring_remote){htonl(0x08080800U | (take() & 1)), take(), 0, 0};
+		d->pair.remote_port = take();
+		d->pair.token = (uint32_t)take() << 8 | (take() & 15);
+		d->pair.kind = word() & 0x1ffff;
+		break;
 	case RING_NETSTACK_RELEASE_READ:
 		d->nseg = 1;
 		d->ids[0] = buf_id(ARENA_NATPROXY, take());

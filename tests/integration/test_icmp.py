@@ -1,6 +1,8 @@
-"""Echo where the kernel refuses it, errors, fragments."""
+"""Echo where the kernel refuses it, errors in both directions, fragments."""
+import json, socket
 import pytest
-from conftest import HUB, SERVER, act, leased_address, wait_for
+from conftest import HUB, OUTSIDE, ROUTER, SERVER, act, leased_address, wait_for
+from operator_client import change
 
 HOSTLESS = "198.18.1.77"  # on the outside link, nobody answers ARP
 
@@ -65,3 +67,103 @@ def test_a_destination_without_a_route_is_told_at_once(world, gateway):
         assert answer["errno"] in (101, 113) and answer["seconds"] < 1, answer
     finally:
         world.gateway.run("ip", "route", "del", "unreachable", "203.0.113.0/25")
+
+
+UNREACHABLE, QUENCH, EXCEEDED, PARAMETER = 3, 4, 11, 12
+# fragmentation needed is heard only about a datagram with DF
+ERRORS = [(UNREACHABLE, code) for code in range(16) if code != 4] + [(EXCEEDED, 0)] + [(PARAMETER, code) for code in range(3)]
+# The far end: sends an error of each kind about the datagram that just came, as routers do.
+COMPLAIN = """
+import json, socket, struct, sys
+def total(b):
+    s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
+udp, raw = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_RAW, proto=1)
+udp.bind((sys.argv[1], 9876))
+print("ready", flush=True)
+while True:
+    data, (ip, port) = udp.recvfrom(100)
+    kind, code = json.loads(data)
+    udp_header = struct.pack("!HHHH", port, 9876, 8 + len(data), 0)
+    ip_header = struct.pack("!BBHHHBBH4s4s", 69, 0, 28 + len(data), 7, 0x4000, 3, 17, 0, socket.inet_aton(ip), socket.inet_aton(sys.argv[1]))
+    message = struct.pack("!BBHI", kind, code, 0, 1400 if (kind, code) == (3, 4) else 9 << 24 if kind == 12 else 0) + ip_header + udp_header
+    raw.sendto(message[:2] + struct.pack("!H", total(message)) + message[4:], (ip, 0))
+"""
+# The guest: asks for each, and hears them all on a raw socket, as they came.
+ASK = """
+import json, socket, sys
+raw, udp = socket.socket(type=socket.SOCK_RAW, proto=1), socket.socket(type=socket.SOCK_DGRAM)
+raw.settimeout(0.5)
+for kind in json.loads(sys.argv[2]):
+    udp.setsockopt(0, 10, 3 if kind == [3, 4] else 0)  # IP_MTU_DISCOVER: DF, but the size is ours to choose
+    try:
+        udp.sendto(json.dumps(kind).encode(), (sys.argv[1], 9876))
+    except OSError:
+        udp.sendto(json.dumps(kind).encode(), (sys.argv[1], 9876))
+    try:
+        print(json.dumps([kind, udp.getsockname()[1], raw.recv(200).hex()]), flush=True)
+    except TimeoutError:
+        print(json.dumps([kind, 0, ""]), flush=True)
+"""
+
+
+def heard(world, guest, kinds):
+    """Of each kind what the guest got: type, code, and the embedded source, destination, ports, each as the guest knows it."""
+    far = world.internet.start("/usr/bin/python3", "-c", COMPLAIN, ROUTER)
+    assert far.stdout.readline() == "ready\n"
+    try:
+        lines = guest.run("/usr/bin/python3", "-c", ASK, ROUTER, json.dumps(kinds)).stdout.splitlines()
+    finally:
+        far.kill()
+        far.wait()
+    for kind, port, packet in map(json.loads, lines):
+        b = bytes.fromhex(packet)
+        inner = b[28:]
+        assert not b or sum_of(b[20:]) == 0 and sum_of(inner[:20]) == 0, "a wrong checksum"
+        yield tuple(kind), (b[20], b[21], socket.inet_ntoa(inner[12:16]), socket.inet_ntoa(inner[16:20]), int.from_bytes(inner[20:22], "big") == port, int.from_bytes(inner[22:24], "big"), int.from_bytes(b[24:28], "big")) if b else None
+
+
+def sum_of(b):
+    total = sum(int.from_bytes(b[i:i + 2], "big") for i in range(0, len(b), 2))
+    total = (total >> 16) + (total & 65535)
+    return ~(total + (total >> 16)) & 65535
+
+
+def test_every_error_from_outside_reaches_the_guest_with_its_own_header(world, spawn):
+    guest = spawn.guest("errors")
+    gateway = spawn.gateway("errors", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n')
+    own = leased_address(guest)
+    for kind, got in heard(world, guest, ERRORS):
+        assert got == (*kind, own, ROUTER, True, 9876, 9 << 24 if kind[0] == PARAMETER else 0), kind
+    # kept by the host's kernel (RFC 6633, and what no program can act on), and codes that nobody has defined
+    kept = [(QUENCH, 0), (EXCEEDED, 1), (EXCEEDED, 7), (PARAMETER, 3), (UNREACHABLE, 16)]
+    assert dict(heard(world, guest, kept)) == dict.fromkeys(kept)
+    assert gateway.processes()["netstack"]["restarts"] in (0, "0")
+    assert dict(heard(world, guest, [(UNREACHABLE, 4)])) == {(UNREACHABLE, 4): (UNREACHABLE, 4, own, ROUTER, True, 9876, 1400)}
+    change(gateway, ("set", "alg.icmp.enable", "false"))
+    assert dict(heard(world, guest, [(UNREACHABLE, 3), (EXCEEDED, 0)])) == {(UNREACHABLE, 3): None, (EXCEEDED, 0): None}
+
+
+KNOCK = """
+import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(1); s.connect((sys.argv[1], int(sys.argv[2]))); s.send(b"?")
+try:
+    print(s.recv(10))
+except OSError as e:
+    print(type(e).__name__)
+"""
+
+
+def knock(world, port):
+    return world.internet.run("/usr/bin/python3", "-c", KNOCK, OUTSIDE, port).stdout.strip()
+
+
+def test_a_closed_port_of_a_guest_is_told_to_who_knocked(closed, spawn):
+    """By the raw socket that root opened, behind the fence; not without the ALG."""
+    guest = spawn.guest("closed")
+    gateway = spawn.gateway("closed", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9777", to: "192.168.30.10:9777"}}]\n')
+    assert leased_address(guest) == "192.168.30.10"
+    wait_for(lambda: knock(closed, 9777) == "ConnectionRefusedError", 4, "port unreachable")
+    change(gateway, ("set", "alg.icmp.enable", "false"))
+    assert knock(closed, 9777) == "TimeoutError"
+    assert sum(int(row["count"]) for row in gateway.table("drops") if row["reason"] == "ICMP_ENDS") >= 1
+

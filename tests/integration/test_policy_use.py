@@ -17,7 +17,7 @@ RUNS = (
      "test_udp_icmp.py::test_mapping_is_endpoint_independent", "test_udp_icmp.py::test_ping_beyond_the_gateway_is_real",
      "test_udp_icmp.py::test_port_unreachable_reaches_the_guest", "test_conformance_ip.py::test_i6_a_connection_with_few_hops_left_stands",
      "test_control.py::test_nat_table_shows_a_live_session", "test_control.py::test_every_table_has_json", "test_control.py::test_who_may_do_what",
-     "test_ftp.py::test_file_arrives_by_curl[PORT]", "test_ftp.py::test_file_arrives_by_curl[EPSV]",
+     "test_ftp.py::test_file_arrives_by_curl[PORT]", "test_ftp.py::test_file_arrives_by_curl[EPSV]", "test_alg_rcmd.py::test_many_in_a_row_with_few_ports", "test_alg_rcmd.py::test_a_natproxy_that_is_born_again_has_the_ports",
      "test_natlockctl.py::test_a_file_is_tested_with_the_rights_of_who_typed_it",
      "test_dns.py::test_long_answers_are_cut_by_udp_and_whole_by_tcp", "test_publish.py"),
     ("test_attach.py::test_netns_by_name_while_running", "test_attach.py::test_tap_of_the_host", "test_attach.py::test_veth",
