@@ -8,7 +8,7 @@ import hashlib, os, random, signal, socket
 import pytest
 from conftest import wait_for
 from packets import open_socket
-from talks import Ftp, Talk, addressed, alg_row, alg_stats, arrives, listen, vsftpd
+from talks import Ftp, Talk, addressed, alg_row, alg_stats, arrives, listen, registration, vsftpd
 
 OFF, WATCHED, FIXED, MORE = (f"192.168.30.{n}" for n in range(11, 15))
 VSFTPD, THERE, OUTSIDE = "198.18.2.31", "198.18.2.32", "198.18.1.2"
@@ -273,17 +273,6 @@ def test_an_alg_that_hangs_has_its_time_and_is_replaced(site, talks, datagrams):
     wait_for(lambda: (row := site.alg())["pid"] not in (0, None, pid) and row["state"] == "ok", 5, "a new alg")
     wait_for(lambda: talks(FIXED).is_fixed(), 3, "an inspected flow")
     assert all(talk.goes_on() for talk in held)
-
-
-def ber(tag, *parts):
-    body = b"".join(parts)
-    return bytes([tag, 0x83]) + len(body).to_bytes(3, "big") + body
-
-
-def registration(address, filling):
-    """An AddRequest with an address behind a value of so many bytes."""
-    attributes = [ber(0x30, ber(4, name), ber(0x31, ber(4, value))) for name, value in ((b"comment", b"x" * filling), (b"ipAddress", address.encode()))]
-    return ber(0x30, ber(2, b"\1"), ber(0x68, ber(4, b"cn=x"), ber(0x30, *attributes)))
 
 
 @pytest.mark.parametrize("hub,filling,changes", [("default", 60000, True), ("default", 70000, False), ("small", 600, True), ("small", 2000, False)])
