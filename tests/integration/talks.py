@@ -118,10 +118,10 @@ def ber(tag, *parts):
     return bytes([tag, 0x83]) + len(body).to_bytes(3, "big") + body
 
 
-def registration(address, filling):
-    """LDAP: an AddRequest with an address behind a value of so many bytes."""
+def registration(address, filling, answer=False):
+    """LDAP: an AddRequest, or the SearchResultEntry that answers for it, with an address behind a value of so many bytes."""
     attributes = [ber(0x30, ber(4, name), ber(0x31, ber(4, value))) for name, value in ((b"comment", b"x" * filling), (b"ipAddress", address.encode()))]
-    return ber(0x30, ber(2, b"\1"), ber(0x68, ber(4, b"cn=x"), ber(0x30, *attributes)))
+    return ber(0x30, ber(2, b"\1"), ber(0x64 if answer else 0x68, ber(4, b"cn=x"), ber(0x30, *attributes)))
 
 
 VSFTPD = """

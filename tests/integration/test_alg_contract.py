@@ -276,16 +276,20 @@ def test_an_alg_that_hangs_has_its_time_and_is_replaced(site, talks, datagrams):
 
 
 @pytest.mark.parametrize("hub,filling,changes", [("default", 60000, True), ("default", 70000, False), ("small", 600, True), ("small", 2000, False)])
-def test_the_longest_message(site, hub, filling, changes):
-    guest = site.guest if hub == "default" else site.other
-    message, becomes = registration(OFF, filling), registration(OUTSIDE if changes else OFF, filling)
+@pytest.mark.parametrize("end", [0, 1], ids=["outward", "inward"])
+def test_the_longest_message(site, hub, filling, changes, end):
+    theirs, other = (OFF, OUTSIDE) if end == 0 else (OUTSIDE, OFF)
+    message, becomes = (registration(address, filling, answer=end == 1) for address in (theirs, other if changes else theirs))
+    talk = Talk(site.guest if hub == "default" else site.other, OFF, site.servers[389])
+    if end == 1:
+        talk.say(0, registration("nobody", 10))
+        talk.hear(1, lambda data: len(data) == len(registration("nobody", 10)))
     before = alg_row(site.gateway, "ldap", hub)
-    talk = Talk(guest, OFF, site.servers[389])
-    talk.say(0, message)
-    assert talk.hear(1, lambda data: len(data) >= len(becomes)) == becomes
-    talk.say(0, message)
-    talk.ends[0].shutdown(socket.SHUT_WR)
-    assert talk.rest(1) == becomes
+    talk.say(end, message)
+    assert talk.hear(1 - end, lambda data: len(data) >= len(becomes)) == becomes
+    talk.say(end, message)
+    talk.ends[end].shutdown(socket.SHUT_WR)
+    assert talk.rest(1 - end) == becomes
     after = alg_row(site.gateway, "ldap", hub)
     assert (after["edits"] > before["edits"], after["violations"] - before["violations"]) == (changes, not changes), "a long one ends inspection"
     talk.close()

@@ -7,7 +7,8 @@
 import hashlib, random
 import pytest
 from conftest import HUB, Gateway, Namespace, sh, wait_for
-from talks import Ftp, Talk, addressed, listen, vsftpd
+from packets import open_socket
+from talks import Ftp, Talk, addressed, arrives, listen, vsftpd
 
 SERVER, TALKS = "198.18.32.1", "198.18.32.2"
 NETS = {"red": "198.18.30", "blue": "198.18.31"}
@@ -118,6 +119,46 @@ def test_an_expectation_is_listed_by_its_hub_only_and_leads_nowhere_else(site):
     data.say(0, b"x" * 1000)
     assert data.hear(1, lambda data: len(data) == 1000) == b"x" * 1000
     for one in (talks["blue"], data, guest):
+        one.close()
+
+
+@pytest.fixture
+def shortcut(site):
+    """Red's outside reaches the outside addresses of blue by the host, from the address that blue's server has too."""
+    red, host = site.outside["red"], site.host
+    red.run("ip", "route", "add", f"{NETS['blue']}.0/24", "via", f"{NETS['red']}.2", "src", TALKS)
+    host.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.a0.rp_filter=0")
+    yield red
+    red.run("ip", "route", "del", f"{NETS['blue']}.0/24")
+
+
+@pytest.mark.parametrize("hub,source,last", [("blue", INSIDE, 7), ("both", BY_BLUE, 8)])
+def test_an_opening_is_not_for_the_peer_s_address_at_another_device(site, shortcut, hub, source, last):
+    talk = Ftp(site.guests[hub], source, site.servers["blue"])
+    _, at = talk.port(40000)
+    talk.line(1, "200 good")
+    assert at[0] == f"198.18.31.{last}"
+    plain = listen(site.host, "", 7777)
+    assert arrives(shortcut, TALKS, (at[0], 7777)), "it reaches the host"
+    plain.close()
+    assert not arrives(shortcut, TALKS, at) and len(site.expectations(hub)) == 1
+    assert arrives(site.outside["blue"], TALKS, at)
+    talk.close()
+
+
+def test_a_datagram_from_the_peer_s_address_at_another_device_stays_outside(site, shortcut):
+    guest = open_socket(site.guests["blue"], at=(INSIDE, 0))
+    server, new, false = (open_socket(where, at=(TALKS, port)) for where, port in ((site.outside["blue"], 69), (site.outside["blue"], 1069), (shortcut, 1070)))
+    guest.sendto(b"\0\1file\0octet\0", (TALKS, 69))
+    at = server.recvfrom(99)[1]
+    assert at[0] == f"{NETS['blue']}.7" and site.expectations("blue") == ["{}:{}".format(*at)]
+    false.sendto(b"\0\3\0\1red", at)
+    new.sendto(b"\0\3\0\1blue", at)
+    assert guest.recvfrom(99) == (b"\0\3\0\1blue", (TALKS, 1069))
+    guest.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        guest.recv(99)
+    for one in (guest, server, new, false):
         one.close()
 
 
