@@ -166,6 +166,8 @@ static int step(const struct nftnl_expr *e, const struct packet *p, uint8_t *reg
 		verdict = (int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT);
 		if (verdict >= 0)
 			return verdict + 2;
+		if (verdict == NFT_RETURN) /* to where the jump was, as a chain's end does */
+			return NF_ACCEPT + 2;
 		number = (uint32_t)walk(nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN), p);
 		return verdict == NFT_GOTO || number != NF_ACCEPT ? (int)number + 2 : 1;
 	} else {
@@ -295,9 +297,11 @@ Test(fence_rules, this_computer_is_not)
 	cr_expect_not(PASSES(TCP_TO("8.8.8.8", 22), LOCAL, .type = RTN_UNICAST), "bound to lo");
 }
 
-Test(fence_rules, of_icmp_pings_only)
+Test(fence_rules, of_icmp_pings_and_errors_only)
 {
-	static const uint8_t never[] = {ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_REDIRECT, 9, 13};
+	static const uint8_t never[] = {ICMP_ECHOREPLY, ICMP_SOURCE_QUENCH, ICMP_REDIRECT, 9, 13};
+	static const uint8_t errors[] = {
+		ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
 
 	load(1);
 	for (unsigned int i = 0; i < sizeof(never); i++)
@@ -306,6 +310,13 @@ Test(fence_rules, of_icmp_pings_only)
 			"%u", never[i]);
 	cr_expect(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP, .icmp_type = ICMP_REDIRECT,
 		.uid = OTHER));
+	for (unsigned int i = 0; i < sizeof(errors); i++) {
+		cr_expect(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP,
+			.icmp_type = errors[i]));
+		cr_expect_not(PASSES(.to = "127.0.0.1", .protocol = IPPROTO_ICMP,
+				      .icmp_type = errors[i], LOCAL),
+			"no connection of this computer's own");
+	}
 }
 
 Test(fence_rules, nor_what_no_guest_may_reach)
