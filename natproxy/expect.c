@@ -1,7 +1,7 @@
 /*
  * Theory of operation. pinhole.c decides; a granted door for a connection becomes a listener on the
- * address from which the control connection leaves, with the guest's own port number where that is
- * free and no service's of the host. The first connection from the control connection's peer is
+ * address and device by which the control connection leaves, with the guest's own port number where
+ * that is free and no service's of the host. The first connection from the control connection's peer is
  * announced to the guest and the door is shut; anyone else is reset and counted, and the door stays
  * for the one it was made for.
  *
@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "inspect.h"
 #include "log.h"
@@ -191,12 +192,11 @@ static void refuse_flowless(struct natproxy *np, const Nl__PinholeOpen *m)
 			m->guest_port);
 }
 
+/* Where the control connection is, which for a server inside may be another device than the guest's own. */
 static int open_any(struct natproxy *np, const struct inspect_subject *s, uint16_t port)
 {
-	struct sock_place at = source_of(np, s->guest.ip_be);
-	const bool other =
-		portpick_is_ours(&np->ports, NAT_TCP, port) || portpick_is_service(port);
-	at.at = (struct sock_address){s->outside.ip_be, port};
+	struct sock_place at = {{s->outside.ip_be, port}, s->device};
+	const bool other = portpick_is_ours(&np->ports, NAT_TCP, port) || portpick_is_service(port);
 	const int fd = other ? -EADDRINUSE : sock_tcp_listen(np->sock, &at, np->config.shards > 1);
 	at.at.port = 0;
 	return fd < 0 ? sock_tcp_listen(np->sock, &at, np->config.shards > 1) : fd;
@@ -224,6 +224,16 @@ static enum pinhole_refusal open_listener(
 	p->outside.ip_be = s->outside.ip_be;
 	sock_watch(np->sock, fd, SOCK_READ);
 	return PINHOLE_GRANTED;
+}
+
+/* A guest's datagrams are heard by its own device only: where its peer speaks by another, nothing would come in. */
+static enum pinhole_refusal open_reserve(
+	struct natproxy *np, const struct inspect_subject *s, uint32_t ref)
+{
+	const char *own = source_of(np, s->guest.ip_be).device;
+	if (own && (!s->device || strcmp(own, s->device) != 0))
+		return PINHOLE_NO_SOCKET;
+	return reserve_open(np, &np->pinholes.entry[ref]);
 }
 
 /* Whether the guest's port, or its neighbour in a pair, is open to the outside by configuration. */
@@ -269,7 +279,7 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	struct pinhole *p = &np->pinholes.entry[ref];
 	p->parent = nat_session(&np->nat, s->session)->number;
 	p->outside.ip_be = s->outside.ip_be;
-	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : reserve_open(np, p);
+	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : open_reserve(np, s, ref);
 	if (why != PINHOLE_GRANTED) {
 		pinhole_take_back(&np->pinholes, ref);
 		refuse(np, s, m, why);

@@ -222,7 +222,8 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 		.strict = in->strict,
 		.guest = s->guest,
 		.peer = s->remote,
-		.outside = outside_of(np, f, s)};
+		.outside = outside_of(np, f, s),
+		.device = source_device(outlet_of(np, s))};
 	return true;
 }
 

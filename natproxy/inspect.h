@@ -22,6 +22,7 @@ struct inspect_subject {
 	bool strict;
 	struct sock_address guest, peer;
 	struct sock_address outside; /* how the peer sees the guest; address 0: unknown */
+	const char *device; /* by which they speak, NULL: any; for use within the call */
 };
 
 /* The subject of a number that alg may speak about; false: it is over, or no longer inspected. Any

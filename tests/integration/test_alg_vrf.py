@@ -19,8 +19,11 @@ hubs:
   red:
     attach: ["netns:{red}"]
     nat:
-      vrfs: {{red: {{device: a0}}}}
+      vrfs: {{red: {{device: a0}}, blue: {{device: b0}}}}
       vrf: red
+      publish:
+        - {{proto: tcp, listen: "0.0.0.0:21", to: "192.168.30.10:21", vrf: blue}}
+        - {{proto: tcp, listen: "0.0.0.0:554", to: "192.168.30.10:554", vrf: blue}}
       static: [{{inside: 192.168.30.50, outside: 198.18.30.7}}]
   blue:
     attach: ["netns:{blue}"]
@@ -55,7 +58,7 @@ class Site:
                 self.outside[name].run("ip", "addr", "add", f"{address}/32", "dev", "lo")
         self.gateway = Gateway(world, "vrfs", CONFIG.format(**{name: guest.name for name, guest in self.guests.items()}), guest=self.guests["red"], where=self.host)
         for name, guest in self.guests.items():
-            addressed(guest, *((INSIDE, BY_BLUE, PLAIN) if name == "both" else (INSIDE,)))
+            addressed(guest, *((INSIDE,) if name == "blue" else (INSIDE, BY_BLUE, PLAIN)))
         self.servers = {name: listen(self.outside[name], TALKS, 21) for name in NETS}
         for name, where in self.outside.items():
             vsftpd(where, SERVER, world.folder / f"vrf-{name}", DATA[name])
@@ -159,6 +162,39 @@ def test_a_datagram_from_the_peer_s_address_at_another_device_stays_outside(site
     with pytest.raises(TimeoutError):
         guest.recv(99)
     for one in (guest, server, new, false):
+        one.close()
+
+
+def test_a_server_that_is_published_by_another_device_is_passive_there(site):
+    """Its guest leaves by red, its port is blue's, and so is what it opens for a client of that port."""
+    guest = listen(site.guests["red"], PLAIN, 21)
+    talk = Talk(site.outside["blue"], TALKS, guest, (f"{NETS['blue']}.2", 21))
+    talk.line(1, "220 ready")
+    for command, reply in (("USER anonymous", "331 password"), ("PASS x@y", "230 in")):
+        talk.line(0, command)
+        talk.line(1, reply)
+    talk.line(0, "PASV")
+    numbers = talk.line(1, f"227 Entering Passive Mode ({PLAIN.replace('.', ',')},156,64)").split("(")[1].rstrip(")").split(",")
+    at = ".".join(numbers[:4]), int(numbers[4]) * 256 + int(numbers[5])
+    assert at[0] == f"{NETS['blue']}.2" and site.expectations("red") == ["{}:{}".format(*at)]
+    data = listen(site.guests["red"], PLAIN, 40000)
+    transfer = Talk(site.outside["blue"], TALKS, data, at)
+    transfer.say(1, DATA["red"][:20000])
+    assert transfer.hear(0, lambda data: len(data) == 20000) == DATA["red"][:20000]
+    for one in (transfer, talk, data, guest):
+        one.close()
+
+
+def test_its_datagrams_would_leave_by_their_own_device_and_nothing_is_promised(site):
+    guest = listen(site.guests["red"], PLAIN, 554)
+    talk = Talk(site.outside["blue"], TALKS, guest, (f"{NETS['blue']}.2", 554))
+    talk.say(0, b"SETUP rtsp://x/t RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP;unicast;client_port=6970-6971\r\n\r\n")
+    assert talk.hear(1, lambda data: data.endswith(b"\r\n\r\n")) == talk.sent[0]
+    answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: 1\r\nTransport: RTP/AVP;unicast;client_port=6970-6971;server_port=41000-41001\r\n\r\n"
+    talk.say(1, answer)
+    assert talk.hear(0, lambda data: data.endswith(b"\r\n\r\n")) == answer and not site.expectations("red")
+    wait_for(lambda: "expectation was refused: no outside port to be had. Protocol rtsp" in site.gateway.log(), 3, "why")
+    for one in (talk, guest):
         one.close()
 
 

@@ -10,6 +10,7 @@
 
 enum algs_id door_alg = ALGS_RTSP;
 bool door_observes;
+const char *door_device;
 
 bool __real_inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out);
 bool __wrap_inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out);
@@ -18,6 +19,7 @@ bool __wrap_inspect_find(struct natproxy *np, uint32_t number, struct inspect_su
 	const bool found = __real_inspect_find(np, number, out);
 	out->alg = door_alg;
 	out->observe = door_observes;
+	out->device = door_device ? door_device : out->device;
 	return found;
 }
 

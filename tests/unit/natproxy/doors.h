@@ -11,6 +11,7 @@ enum { CONTROL = 0x30007, DATA = 0x40008, RTP = 41000 };
 
 extern enum algs_id door_alg; /* whose the control connection is; at first RTSP */
 extern bool door_observes;
+extern const char *door_device; /* by which its peer speaks; NULL: as it is */
 
 /* A core with a control connection to 127.0.0.1, inspected, from the guest's port 40000. */
 struct rig *door_controlled(struct rig_options o);

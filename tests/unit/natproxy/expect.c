@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +75,25 @@ Test(expect, a_latent_listener_resets_its_own_peer)
 	cr_assert_eq(read(fd, &byte, 1), -1);
 	cr_assert_eq(errno, ECONNRESET);
 	cr_assert_eq(r->np->pinholes.live, 1);
+	rig_free(r);
+}
+
+/* A server inside that is published by another device. Binding to one that is not there fails. */
+Test(expect, a_door_is_at_the_device_of_its_control_connection_or_nowhere)
+{
+	struct rig *r = door_controlled((struct rig_options){0});
+	door_device = "nl-none0";
+	door_alg = ALGS_FTP;
+	cr_assert(!door_wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 51210, false));
+	door_device = "lo";
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 51210, false));
+	door_alg = ALGS_RTSP;
+	cr_assert(door_wish(r, 2, NL__PINHOLE_KIND__UDP_ONE, RTP, false), "any device hears");
+	snprintf(r->np->outlet.device, sizeof(r->np->outlet.device), "lo");
+	cr_assert(door_wish(r, 3, NL__PINHOLE_KIND__UDP_ONE, RTP + 2, false));
+	door_device = "nl-none0";
+	cr_assert(!door_wish(r, 4, NL__PINHOLE_KIND__UDP_ONE, RTP + 4, false));
+	cr_assert_eq(r->np->pinholes.live, 3);
 	rig_free(r);
 }
 
