@@ -1,0 +1,111 @@
+/* Errors of guests about datagrams that reached them: who sent those hears of it, by a raw socket if there is one. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "chan.h"
+#include "rig.h"
+
+enum { FLOW = 0x10003, UNREACHABLE = 3, PORT = 3 };
+
+/* A guest's session with a far end of the test, which is connected to where it hears from. */
+static int session(struct rig *r)
+{
+	uint16_t port;
+	struct sockaddr_in from;
+	socklen_t n = sizeof(from);
+	char text[8];
+	const int far = rig_udp(&port);
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = FLOW};
+	d.pair = (struct ring_pair){
+		.guest_ip_be = rig_guest_ip(), .guest_port = RIG_GUEST_PORT, .kind = DGRAM_UDP};
+	rig_send(r, &d);
+	d = rig_payload(r, RING_NETSTACK_DGRAM_DATA, FLOW, 0, "out", 3);
+	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = port};
+	rig_send(r, &d);
+	rig_turn(r);
+	cr_assert_eq(recvfrom(far, text, sizeof(text), 0, (struct sockaddr *)&from, &n), 3);
+	cr_assert_eq(connect(far, (const struct sockaddr *)&from, n), 0);
+	return far;
+}
+
+static struct ring_desc complaint(int far, uint32_t token)
+{
+	struct sockaddr_in at;
+	socklen_t n = sizeof(at);
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_ERROR, .flow = FLOW};
+	getsockname(far, (struct sockaddr *)&at, &n);
+	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = ntohs(at.sin_port)};
+	d.pair = (struct ring_pair){.remote_port = 11, .token = token};
+	return d;
+}
+
+static void give_raw_socket(struct rig *r)
+{
+	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
+	Nl__SocketName name = NL__SOCKET_NAME__INIT;
+	struct chan_in in = {
+		.fds = {socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP)}, .nfds = 1};
+	name.has_what = name.has_first = name.has_identifiers = true;
+	name.what = NL__SOCKET_NAME__WHAT__ECHO;
+	name.first = 1024;
+	name.identifiers = 8;
+	m.name = &name;
+	cr_assert_eq(natproxy_on_socket_grant(r->np, &m, &in), 0);
+}
+
+static uint64_t ended(const struct rig *r)
+{
+	return r->drops.count[DROP_ICMP_ENDS];
+}
+
+Test(complain, the_sender_hears_that_the_port_is_closed)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	const int far = session(r);
+	const struct ring_desc d = complaint(far, UNREACHABLE << 8 | PORT);
+	char byte;
+	give_raw_socket(r);
+	cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+	cr_expect_eq(ended(r), 0);
+	cr_expect_lt(recv(far, &byte, 1, MSG_DONTWAIT), 0);
+	cr_expect_eq(errno, ECONNREFUSED);
+	rig_free(r);
+}
+
+Test(complain, nothing_leaves_that_is_of_no_session_or_too_much_or_not_wanted)
+{
+	struct rig *r = rig_new(&(struct rig_options){0});
+	const int far = session(r);
+	struct ring_desc d = complaint(far, UNREACHABLE << 8 | PORT);
+	cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+	cr_expect_eq(ended(r), 1, "there is no raw socket");
+	give_raw_socket(r);
+	d.remote.port ^= 1;
+	cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+	cr_expect_eq(ended(r), 2, "nobody sent that");
+	d.remote.port ^= 1;
+	r->np->config.icmp_errors = false;
+	cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+	cr_expect_eq(ended(r), 3, "switched off");
+	r->np->config.icmp_errors = true;
+	for (int i = 0; i < 60; i++)
+		cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+	cr_expect_eq(ended(r), 3 + 60 - 51, "fifty at once");
+	rig_free(r);
+}
+
+Test(complain, what_is_no_error_is_a_broken_protocol)
+{
+	static const uint32_t tokens[] = {
+		0, 8 << 8, 5 << 8, 4 << 8, 3 << 8 | 16, 11 << 8 | 2, 12 << 8 | 3, 1 << 16 | 3 << 8};
+	struct rig *r = rig_new(&(struct rig_options){0});
+	const int far = session(r);
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+		const struct ring_desc d = complaint(far, tokens[i]);
+		cr_expect_eq(natproxy_op_dgram_error(r->np, &d), -EPROTO, "%zu", i);
+	}
+	rig_free(r);
+}
