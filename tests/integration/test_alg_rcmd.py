@@ -52,6 +52,7 @@ class Host:
     def remove(self):
         for path in self.ours:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.etc.rmdir()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,6 @@ def rcmd(world, spawn):
     yield gateway
     for host in hosts:
         host.remove()
-    hosts[1].etc.rmdir()
     world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
 
 
