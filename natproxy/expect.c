@@ -279,6 +279,7 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	struct pinhole *p = &np->pinholes.entry[ref];
 	p->parent = nat_session(&np->nat, s->session)->number;
 	p->outside.ip_be = s->outside.ip_be;
+	p->peer_ip_be = s->real_ip_be;
 	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : open_reserve(np, s, ref);
 	if (why != PINHOLE_GRANTED) {
 		pinhole_take_back(&np->pinholes, ref);

@@ -222,6 +222,7 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 		.strict = in->strict,
 		.guest = s->guest,
 		.peer = s->remote,
+		.real_ip_be = s->real_ip_be ? s->real_ip_be : s->remote.ip_be,
 		.outside = outside_of(np, f, s),
 		.device = source_device(outlet_of(np, s))};
 	return true;

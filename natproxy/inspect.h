@@ -20,8 +20,9 @@ struct inspect_subject {
 	bool stream;
 	bool observe; /* nothing is changed and nothing opened: wishes get pretended grants */
 	bool strict;
-	struct sock_address guest, peer;
-	struct sock_address outside; /* how the peer sees the guest; address 0: unknown */
+	struct sock_address guest, peer; /* the latter as the guest sees it */
+	uint32_t real_ip_be;		 /* the peer's own, where that is the gateway's */
+	struct sock_address outside;	 /* how the peer sees the guest; address 0: unknown */
 	const char *device; /* by which they speak, NULL: any; for use within the call */
 };
 

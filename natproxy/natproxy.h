@@ -150,7 +150,8 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 	bool used;
 	uint16_t generation;
 	int fd;
-	struct sock_address guest, peer;
+	struct sock_address guest, peer; /* as the guest sees it */
+	uint32_t real_ip_be;		 /* of a peer that is shown as the gateway; else 0 */
 	uint64_t since_ns;
 	uint16_t rule; /* place of the published port + 1; 0: it came by a pinhole */
 };

@@ -91,6 +91,7 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	in->fd = fd;
 	in->guest = *guest;
 	in->peer = shown;
+	in->real_ip_be = shown.ip_be != peer->ip_be ? peer->ip_be : 0;
 	in->since_ns = np->now_ns;
 	in->rule = rule;
 	natproxy_publish_due(np, in->since_ns + answer_ns);

@@ -285,13 +285,15 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	f->state = FLOW_RUNNING;
 	f->guest = in->guest;
 	f->remote = in->peer;
-	if (!(in->rule ? session_open_incoming(np, f, &f->remote, in->rule)
-		       : session_open(np, f, &f->remote, false))) {
+	const uint32_t session = in->rule ? session_open_incoming(np, f, &f->remote, in->rule)
+					  : session_open(np, f, &f->remote, false);
+	if (!session) {
 		natproxy_close_fd(np, in->fd, true);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_RESET);
 		return;
 	}
+	nat_session(&np->nat, session)->real_ip_be = in->real_ip_be;
 	f->fd = in->fd;
 	np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
 	sock_local(np->sock, f->fd, &f->outside);

@@ -18,6 +18,7 @@ hubs:
   default:
     attach: ["netns:{0}"]
     nat:
+      publish: [{{proto: tcp, listen: "0.0.0.0:2121", to: "192.168.30.14:21"}}]
       access_lists:
         - {{number: 40, permit: [192.168.30.11/32, 192.168.30.12/32]}}
         - {{number: 41, permit: [192.168.30.11/32]}}
@@ -307,3 +308,35 @@ def test_what_no_alg_wants_never_comes_to_alg(site):
     for end in ends:
         end.close()
     assert alg_stats(site.gateway) == before
+
+
+@pytest.fixture
+def served(site):
+    """A guest's FTP server at a published port: what a client gets by a passive transfer, from where it says."""
+    guest = listen(site.guest, MORE, 21)
+
+    def fetch(where, source, at):
+        talk = Talk(where, source, guest, at)
+        talk.line(1, "220 ready")
+        for command, reply in (("USER anonymous", "331 password"), ("PASS x@y", "230 in")):
+            talk.line(0, command)
+            talk.line(1, reply)
+        talk.line(0, "PASV")
+        numbers = talk.line(1, f"227 Entering Passive Mode ({MORE.replace('.', ',')},156,64)").split("(")[1].rstrip(")").split(",")
+        to = ".".join(numbers[:4]), int(numbers[4]) * 256 + int(numbers[5])
+        assert to[0] == at[0]
+        with listen(site.guest, MORE, 40000) as data:
+            transfer = Talk(where, source, data, to)
+            transfer.say(1, DATA[:20000])
+            assert transfer.hear(0, lambda got: len(got) == 20000) == DATA[:20000]
+            transfer.close()
+        talk.close()
+
+    yield fetch
+    guest.close()
+
+
+@pytest.mark.parametrize("client", [THERE, OUTSIDE, "127.0.0.1"])
+def test_a_server_inside_is_passive_for_clients_outside_and_of_the_host(site, served, client):
+    """Of the latter its guest sees the gateway's address where it would see loopback's."""
+    served(site.world.internet if client == THERE else site.world.gateway, client, ("127.0.0.1" if client == "127.0.0.1" else OUTSIDE, 2121))

@@ -73,6 +73,8 @@ Test(publish, a_connection_is_announced_accepted_and_relayed)
 	cr_assert_eq(read(fd, text, sizeof(text)), 5);
 	cr_assert_eq(r->np->nat.live, 1);
 	cr_assert_eq(r->np->incomings, 0);
+	cr_assert_eq(nat_session(&r->np->nat, nat_next(&r->np->nat, NAT_NONE))->real_ip_be,
+		htonl(INADDR_LOOPBACK), "what it opens is for that one, not for the gateway");
 	rig_free(r);
 }
 
