@@ -46,7 +46,7 @@ enum {
 	METHOD_MAX = 32,
 	START_MAX = 8192,
 	INTERLEAVED_HEADER = 4,
-	PIECE_MAX = 1024, /* of interleaved data, a step */
+	PIECE_MAX = ALGS_SEGMENT_MIN, /* of interleaved data, a step */
 	OPENINGS = 16,	  /* of a connection; each at most one act an answer */
 	OPENINGS_SETUP = 2,
 	PINHOLE_MS = 60000,

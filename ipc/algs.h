@@ -12,7 +12,10 @@ enum algs_id {
 };
 
 enum algs_transport { ALGS_TCP = 1, ALGS_UDP = 2 };
-enum { ALGS_PORTS = 16 /* of one ALG */ };
+enum {
+	ALGS_PORTS = 16,	 /* of one ALG */
+	ALGS_SEGMENT_MIN = 1024, /* lowest segment_max: what is no message passes in pieces of this */
+};
 
 const char *algs_name(enum algs_id id);
 /* The ALG of this name, -1 for none. name may be NULL. */

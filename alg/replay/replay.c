@@ -1,6 +1,6 @@
 /*
  *   segment ─▶ in order? ─▶ hold ─▶ stream.c ─▶ verdict: hold, edited ─▶ output ─▶ replay_write
- *                 └─ no: waits           └───── wish: granted at once, by a port of our own
+ *                 └─ no: waits           └───── wish: granted at once
  *
  * natproxy ends the guest's TCP and opens its own, so numbers of the packets that leave are made anew:
  * each begins where the last one ended, and acknowledges all that the far end was sent so far.
@@ -60,7 +60,7 @@ void replay_begin(struct replay *r, const struct replay_settings *set)
 	r->set = *set;
 	r->totals = (struct replay_totals){0};
 	r->packets = r->high = 0;
-	r->next_port = REPLAY_PORT_FIRST;
+	r->next_port = set->outside_port;
 	r->flow = NULL;
 	stream_pool_init(&r->pool);
 }
@@ -284,8 +284,7 @@ static void end_inspection(struct replay *r, struct replay_flow *f)
 static uint16_t next_port(struct replay *r)
 {
 	const uint16_t port = r->next_port;
-	r->next_port =
-		port + 2 > REPLAY_PORT_LAST ? (uint16_t)REPLAY_PORT_FIRST : (uint16_t)(port + 2);
+	r->next_port = port + 2 > UINT16_MAX ? r->set.outside_port : (uint16_t)(port + 2);
 	return port;
 }
 
@@ -293,8 +292,10 @@ static uint16_t next_port(struct replay *r)
 static struct alg_grant grant_of(
 	struct replay *r, const struct alg_flow *view, const struct alg_wish *wish)
 {
-	struct alg_grant grant = {view->outside_ip_be, view->outside_port};
-	if (wish->kind != ALG_UDP_ONE || view->stream || wish->guest_port != view->guest_port)
+	struct alg_grant grant = {view->outside_ip_be, wish->guest_port};
+	const bool talks =
+		wish->kind == ALG_UDP_ONE && !view->stream && wish->guest_port == view->guest_port;
+	if (r->set.outside_port && !talks)
 		grant.outside_port = next_port(r);
 	return grant;
 }

@@ -22,13 +22,14 @@ enum {
 	REPLAY_HOLD_BYTES = ALG_MESSAGE_MAX + STREAM_CHUNK_MAX,
 	REPLAY_OUTPUT_BYTES = 1 << 20, /* of what one packet led to */
 	REPLAY_GRANTS = 2 * ALG_WISHES,
-	REPLAY_PORT_FIRST = 40000, /* outside ports that are pretended to be granted */
-	REPLAY_PORT_LAST = 60000,
 };
 
 struct replay_settings {
 	enum algs_id alg;
 	uint32_t guest_ip_be, outside_ip_be;
+	/* Outside ports that are pretended to be granted: from this even one on. 0: the guest's own, as
+	 * natproxy has it where they are free; what a far end said of them in the capture still fits. */
+	uint16_t outside_port;
 	uint16_t port[ALGS_PORTS];
 	unsigned int ports;
 	bool dns_v6;

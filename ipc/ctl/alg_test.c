@@ -57,6 +57,20 @@ static bool read_ip(const char *text, uint32_t *ip_be)
 	return good;
 }
 
+/* "203.0.113.7", or with a port that is even, as that of a pair has to be: "203.0.113.7:40000" */
+static bool read_outside(const char *text, struct replay_settings *set)
+{
+	Nl__Endpoint at = NL__ENDPOINT__INIT;
+
+	if (read_ip(text, &set->outside_ip_be))
+		return true;
+	if (reflect_text_read(&at.base, text) != 0 || at.port < ALG_PORT_MIN || at.port % 2 != 0)
+		return false;
+	set->outside_ip_be = at.ip_be;
+	set->outside_port = (uint16_t)at.port;
+	return true;
+}
+
 /* "192.168.30.5=203.0.113.5" */
 static bool read_map(const char *text, struct maps *maps)
 {
@@ -100,16 +114,14 @@ static int bad(struct failure *f, const char *cause, const char *option, const c
 static int read_name(const char *name, struct replay_settings *set, struct failure *f)
 {
 	const int alg = algs_find(name);
-	const char *known[ALGS_COUNT], *meant;
-	char cause[64];
+	char known[CELL_BYTES_MAX] = "It is one of ";
+	size_t used = strlen(known);
 
-	for (int i = 0; i < ALGS_COUNT; i++)
-		known[i] = algs_name((enum algs_id)i);
-	meant = reflect_suggest(name, known, ALGS_COUNT);
-	snprintf(cause, sizeof(cause), "Did you mean \"%s\"?", meant != NULL ? meant : "");
+	for (int i = 0; i < ALGS_COUNT && used < sizeof(known); i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+			i > 0 ? ", " : "", algs_name((enum algs_id)i));
 	if (alg < 0)
-		return bad(f, meant != NULL ? cause : "One with a parser: \"natlockctl alg list\".",
-			"no application-level gateway", name);
+		return bad(f, known, "no gateway with a parser is called", name);
 	set->alg = (enum algs_id)alg;
 	set->ports = replay_ports(set->alg, set->port);
 	return CTL_OK;
@@ -126,8 +138,9 @@ static int read_settings(const struct ctl *ctl, struct replay_settings *set, str
 	code = read_name(ctl->argument[0], set, f);
 	if (code != CTL_OK)
 		return code;
-	if (!read_ip(typed->outside != NULL ? typed->outside : "203.0.113.7", &set->outside_ip_be))
-		return bad(f, "It is an IPv4 address.", "--outside", typed->outside);
+	if (!read_outside(typed->outside != NULL ? typed->outside : "203.0.113.7", set))
+		return bad(f, "It is an IPv4 address, or one with an even port from 1024 up.",
+			"--outside", typed->outside);
 	if (typed->guest != NULL && !read_ip(typed->guest, &set->guest_ip_be))
 		return bad(f, "It is an IPv4 address.", "--guest", typed->guest);
 	if (typed->port != NULL && !read_ports(typed->port, set))
@@ -150,26 +163,37 @@ int alg_test_check(const struct ctl *ctl, struct failure *f)
 static bool is_text(const uint8_t *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if ((bytes[i] < 0x20 || bytes[i] > 0x7e) && !strchr("\r\n\t", bytes[i]))
+		if (bytes[i] < 0x20 || bytes[i] > 0x7e || bytes[i] == '\\')
 			return false;
 	return true;
 }
 
-/* Text as it is, other bytes in hex; no more than SHOWN of them. */
-static void show(const uint8_t *bytes, size_t n, char *out, size_t cap)
+/*
+ * An edit is of text where both sides are; a single byte is a length in a binary protocol, as no
+ * number that a text protocol has edited is that short.
+ */
+static bool is_text_edit(const uint8_t *old, const struct alg_edit *e)
+{
+	return e->old_bytes + e->bytes > 2 && is_text(old, e->old_bytes) &&
+	       is_text(e->text, e->bytes);
+}
+
+/* No more than SHOWN bytes, as they are or in hex. */
+static void show(const uint8_t *bytes, size_t n, bool as_text, char *out, size_t cap)
 {
 	const size_t some = n < SHOWN ? n : SHOWN;
+	const char *more = n > some ? "..." : "";
 	size_t used = 0;
 
-	if (memchr(bytes, 0, some) == NULL && is_text(bytes, some)) {
-		log_escape(out, cap, bytes, some);
-	} else {
-		for (size_t i = 0; i < some; i++)
-			used += (size_t)snprintf(
-				out + used, cap - used, "%s%02x", i > 0 ? "" : "0x", bytes[i]);
+	if (as_text) {
+		snprintf(out, cap, "%.*s%s", (int)some, (const char *)bytes, more);
+		return;
 	}
-	used = strlen(out);
-	snprintf(out + used, cap - used, "%s", n > some ? "..." : "");
+	out[0] = '\0';
+	for (size_t i = 0; i < some; i++)
+		used += (size_t)snprintf(
+			out + used, cap - used, "%s%02x", i > 0 ? "" : "0x", bytes[i]);
+	snprintf(out + used, cap - used, "%s", more);
 }
 
 static void add_row(struct test *t, const Nl__AlgTestRow *row)
@@ -217,25 +241,37 @@ static void add_edits(struct test *t, const struct replay_step *step)
 
 	for (unsigned int i = 0; i < step->out->edit_count; i++) {
 		const struct stream_edit *e = &step->out->edit[i];
+		const uint8_t *raw = step->raw + (e->at - step->raw_at);
+		const bool as_text = is_text_edit(raw, &e->edit);
 
-		show(step->raw + (e->at - step->raw_at), e->edit.old_bytes, old, sizeof(old));
-		show(e->edit.text, e->edit.bytes, becomes, sizeof(becomes));
+		show(raw, e->edit.old_bytes, as_text, old, sizeof(old));
+		show(e->edit.text, e->edit.bytes, as_text, becomes, sizeof(becomes));
 		add_event(t, step, e->at, "edit", 0, old, becomes);
 	}
 }
 
-static void add_wishes(struct test *t, const struct replay_step *step)
+/* "udp pair 6970, 60s, latent"; who may come is said where it is not the far end of the flow. */
+static void say_wish(
+	char what[CELL_BYTES_MAX], const struct alg_wish *wish, const struct alg_flow *view)
 {
 	static const char *const kinds[] = {
 		[ALG_TCP_LISTEN] = "tcp", [ALG_UDP_ONE] = "udp", [ALG_UDP_PAIR] = "udp pair"};
+	const bool other = wish->peer_ip_be != view->peer_ip_be;
+	char ip[16];
+
+	snprintf(what, CELL_BYTES_MAX, "%s %u, %us%s%s%s", kinds[wish->kind], wish->guest_port,
+		wish->lifetime_ms / 1000, wish->latent ? ", latent" : "", other ? ", for " : "",
+		other ? log_ip(ip, wish->peer_ip_be) : "");
+}
+
+static void add_wishes(struct test *t, const struct replay_step *step)
+{
 	char what[CELL_BYTES_MAX], becomes[32], ip[16];
 
 	for (unsigned int i = 0; i < step->out->wish_count; i++) {
 		const struct alg_wish *wish = &step->out->wish[i];
 
-		snprintf(what, sizeof(what), "%s %u for %s, %us%s", kinds[wish->kind],
-			wish->guest_port, log_ip(ip, wish->peer_ip_be), wish->lifetime_ms / 1000,
-			wish->latent ? ", latent" : "");
+		say_wish(what, wish, &step->flow->stream.view);
 		snprintf(becomes, sizeof(becomes), "%s:%u",
 			log_ip(ip, step->grant[i].outside_ip_be), step->grant[i].outside_port);
 		add_event(t, step, step->wish_at, "wish", wish->token, what, becomes);

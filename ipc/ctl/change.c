@@ -136,16 +136,32 @@ int change_switch(struct change_list *list, const char *path, const char *value,
 	return close_change(list, NL__CHANGE__HOW__SET, path, &q, why);
 }
 
+/* A gateway is a section of the configuration's alg. */
+static int fail_alg(const char *name, char *why)
+{
+	const ProtobufCMessageDescriptor *type = &nl__alg__descriptor;
+	char shown[SHOWN];
+	size_t used = (size_t)snprintf(why, CHANGE_WHY,
+		"no application-level gateway \"%s\". It is one of",
+		reflect_printable(shown, sizeof(shown), name));
+
+	for (size_t i = 0, n = 0; i < type->n_fields && used < CHANGE_WHY; i++)
+		if (field_is_section(&type->fields[i]))
+			used += (size_t)snprintf(why + used, CHANGE_WHY - used, "%s %s",
+				n++ > 0 ? "," : "", type->fields[i].name);
+	return -EINVAL;
+}
+
 int change_alg(struct change_list *list, const char *name, const char *value, char *why)
 {
 	const ProtobufCFieldDescriptor *field;
 	char path[CHANGE_PATH];
 
 	if (strlen(name) > CHANGE_PATH / 2 || strchr(name, '.') != NULL)
-		return fail_key(&nl__alg__descriptor, name, name, why);
+		return fail_alg(name, why);
 	field = protobuf_c_message_descriptor_get_field_by_name(&nl__alg__descriptor, name);
 	if (field == NULL || !field_is_section(field))
-		return fail_key(&nl__alg__descriptor, name, name, why);
+		return fail_alg(name, why);
 	snprintf(path, sizeof(path), "alg.%s.enable", name);
 	return change_switch(list, path, value, why);
 }

@@ -279,7 +279,7 @@ void verb_help(FILE *out)
 	fputs("]\n"
 	      "                  [--watch SEC] [--save] [--vrf NAME] [--for TIME]\n"
 	      "                  [--json] [--probe] COMMAND\n"
-	      "       natlockctl [--guest IP] [--outside IP] [--map INSIDE=OUTSIDE]...\n"
+	      "       natlockctl [--guest IP] [--outside IP[:PORT]] [--map INSIDE=OUTSIDE]...\n"
 	      "                  [--port N,...] [--dns-v6] [--write] alg test NAME FILE\n\n",
 		out);
 	for (size_t i = 0; i < verb_count; i++) {

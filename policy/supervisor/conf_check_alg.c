@@ -9,7 +9,7 @@
 #include "algs_config.h"
 #include "conf_check.h"
 
-enum { TITLE_BYTES = 32, SEGMENT_MIN = 64, SEGMENT_MAX = 65536 };
+enum { TITLE_BYTES = 32, SEGMENT_MAX = 65536 };
 
 /* What the ports are of an ALG that has one for each of its services, in their order. */
 static const char *const services[ALGS_COUNT] = {
@@ -126,7 +126,7 @@ static int check_lists(
 int conf_check_alg(struct conf_check *c, const Nl__Alg *alg, const Nl__Nat *nat)
 {
 	const struct conf_range ranges[] = {
-		{"segment_max", alg->segment_max, SEGMENT_MIN, SEGMENT_MAX, false},
+		{"segment_max", alg->segment_max, ALGS_SEGMENT_MIN, SEGMENT_MAX, false},
 		{"rcmd_sockets", alg->rcmd_sockets, 0, CONF_RCMD_SOCKETS_MAX, false},
 	};
 	int error = 0;

@@ -69,7 +69,7 @@ static bool guess(const struct replay_settings *set, struct capture c, uint32_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct replay_settings set = {.outside_ip_be = 0x077100cb};
+	struct replay_settings set = {.outside_ip_be = 0x077100cb, .outside_port = 40000};
 	struct capture c;
 	if (!size || !capture_open(&c, data + 1, size - 1))
 		return 0;

@@ -53,8 +53,9 @@ FIELDS = sorted({case[5] for case in CASES if len(case) > 5})
 
 def rewrite(after, alg, name, options):
     """The capture as it would leave, and what natlockctl says of it."""
+    ports = () if "--outside" in options else ("--outside", f"{OUTSIDE}:40000")  # other ones, so that they are edits
     with open(after, "wb") as out:
-        done = subprocess.run([program("natlockctl"), "alg", "test", alg, CAPTURES / alg / name, "--write", "-o", "json", *options],
+        done = subprocess.run([program("natlockctl"), "alg", "test", alg, CAPTURES / alg / name, "--write", "-o", "json", *options, *ports],
                               stdout=out, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, (name, done.stderr)
     return json.JSONDecoder().raw_decode(done.stderr)[0]

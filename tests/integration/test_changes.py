@@ -76,7 +76,7 @@ def test_names_follow_reservations_and_the_domain(changed):
 
 
 def test_what_may_not_be_changed_is_refused(changed):
-    for path, value in (("options.no_securenat", "false"), ("shards", "2"), ("data_path", "strict"), ("alg.segment_max", "100"), ("alg", "{segment_max: 100}")):
+    for path, value in (("options.no_securenat", "false"), ("shards", "2"), ("data_path", "strict"), ("alg.segment_max", "2048"), ("alg", "{segment_max: 2048}")):
         with pytest.raises(Refused) as refused:
             change(changed, ("set", path, value))
         assert refused.value.code == 5, path

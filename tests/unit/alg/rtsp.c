@@ -551,6 +551,7 @@ Test(rtsp, interleaved_data_passes_as_it_comes_and_however_much_it_is)
 	struct harness *h = opened(client_view(), GRANT);
 	static uint8_t data[30000];
 	const uint8_t longest[] = {'$', 0, 255, 255}, empty[] = {'$', 1, 0, 0};
+	h->flow.message_max = ALGS_SEGMENT_MIN; /* the least that can be configured */
 	memset(data, '$', sizeof(data));
 	harness_send(h, ALG_OUTSIDE, longest, sizeof(longest));
 	for (size_t left = 65535; left;) {

@@ -58,8 +58,7 @@ Test(alg_test, a_table)
 	cr_assert_eq(TEST(&r, file, "ftp", "f.pcap"), CTL_OK, "%s", r.err_text);
 	cr_expect_not_null(strstr(r.out_text,
 		"87     3     10.77.1.20:21  guest  35   edit   -     10.77.1.10|36781 "));
-	cr_expect_not_null(
-		strstr(r.out_text, " tcp 36781 for 10.77.1.20, 30s, latent  203.0.113.7:40000\n"));
+	cr_expect_not_null(strstr(r.out_text, " tcp 36781, 30s, latent  203.0.113.7:36781\n"));
 	cr_expect_not_null(strstr(r.out_text, " arm "));
 	cr_expect_not_null(strstr(r.out_text, "ftp  5      88        1.8K   2      2 "));
 	cr_expect_str_eq(r.err_text, "6 events shown.\nThe guest is 10.77.1.10, outside it is "
@@ -75,7 +74,7 @@ Test(alg_test, for_programs)
 
 	rig_open(&r);
 	cr_assert_eq(TEST(&r, file, "ftp", "f.pcap", "-o", "json", "--guest", "10.77.1.20",
-			     "--outside=198.51.100.9", "--port", "990,21"),
+			     "--outside=198.51.100.9:40000", "--port", "990,21"),
 		CTL_OK, "%s", r.err_text);
 	cr_expect_not_null(strstr(r.out_text, "{\"schema\":\"natlock.alg.test/1\""));
 	cr_expect_not_null(
@@ -105,6 +104,40 @@ Test(alg_test, edits_of_bytes)
 	free(file);
 }
 
+/* A length in a binary protocol is hex, also where it is the code of a letter. */
+Test(alg_test, edits_of_lengths_and_of_text)
+{
+	struct file *file = load(VECTORS "/captures/ldap/own-ils-slapd.pcap");
+	struct rig r;
+
+	rig_open(&r);
+	cr_assert_eq(TEST(&r, file, "ldap", "f"), CTL_OK, "%s", r.err_text);
+	cr_expect_not_null(strstr(r.out_text, " 167988490 "), "%s", r.out_text);
+	cr_expect_not_null(strstr(r.out_text, " 0x2b  "), "%s", r.out_text);
+	cr_expect_not_null(strstr(r.out_text, " 0x0d"));
+	cr_expect_null(strchr(r.out_text, '\\'), "%s", r.out_text);
+	rig_close(&r);
+	free(file);
+}
+
+/* What the far end said of the guest's ports in the capture is its agreement. */
+Test(alg_test, ports_are_kept)
+{
+	struct file *file = load(VECTORS "/captures/rtsp/own-gst-rtsp-server-ffmpeg-udp-tcp.pcap");
+	size_t armed = 0;
+	struct rig r;
+
+	rig_open(&r);
+	cr_assert_eq(TEST(&r, file, "rtsp", "f"), CTL_OK, "%s", r.err_text);
+	for (const char *at = r.out_text; (at = strstr(at, " arm ")); at++)
+		armed++;
+	cr_expect_eq(armed, 4, "%s", r.out_text);
+	cr_expect_not_null(strstr(r.out_text, " udp pair 6186, 60s, latent   203.0.113.7:6186\n"),
+		"%s", r.out_text);
+	rig_close(&r);
+	free(file);
+}
+
 /* Of a block of pcapng in big-endian order. */
 static size_t block_bytes(const uint8_t *at)
 {
@@ -124,7 +157,8 @@ Test(alg_test, the_packets_as_they_would_leave)
 	struct rig r;
 
 	rig_open(&r);
-	cr_assert_eq(TEST(&r, file, "ftp", "f.pcap", "--write"), CTL_OK, "%s", r.err_text);
+	cr_assert_eq(TEST(&r, file, "ftp", "f.pcap", "--write", "--outside", "203.0.113.7:40000"),
+		CTL_OK, "%s", r.err_text);
 	cr_expect_not_null(strstr(r.err_text, "ftp  5 "), "the report is elsewhere");
 	at = (const uint8_t *)r.out_text;
 	for (end = at + r.out.bytes; at < end; at += bytes) {
@@ -169,11 +203,14 @@ Test(alg_test, what_was_typed_is_checked_first)
 	static const struct {
 		const char *words[6], *expected;
 	} cases[] = {
-		{{"alg", "test", "ftq", "f"}, "Did you mean \"ftp\"?"},
-		{{"alg", "test", "icmp", "f"}, "no application-level gateway \"icmp\""},
+		{{"alg", "test", "ftq", "f"},
+			"It is one of ftp, tftp, dns, rcmd, netbios, rtsp, ldap"},
+		{{"alg", "test", "icmp", "f"}, "no gateway with a parser is called \"icmp\""},
 		{{"alg", "test", "ftp"}, "wrong arguments"},
 		{{"alg", "test", "ftp", "f", "--guest=me"}, "--guest \"me\""},
 		{{"alg", "test", "ftp", "f", "--outside=1.2.3"}, "--outside \"1.2.3\""},
+		{{"alg", "test", "ftp", "f", "--outside=1.2.3.4:40001"}, "with an even port"},
+		{{"alg", "test", "ftp", "f", "--outside=1.2.3.4:22"}, "--outside"},
 		{{"alg", "test", "ftp", "f", "--port=0"}, "--port \"0\""},
 		{{"alg", "test", "ftp", "f", "--port=21,"}, "--port \"21,\""},
 		{{"alg", "test", "ftp", "f", "--port=-1"}, "--port \"-1\""},

@@ -23,7 +23,7 @@ Test(conf_check, ranges)
 		{HUB("dhcp: {lease: 400d}"), "natlock.yaml:3:19: dhcp.lease 34560000s is out of "
 					     "range: 10s to 31536000s"},
 		{HUB("alg: {segment_max: 65537}"),
-			"natlock.yaml:3:24: alg.segment_max 65537 is out of range: 64 to 65536"},
+			"natlock.yaml:3:24: alg.segment_max 65537 is out of range: 1024 to 65536"},
 		{HUB("limits: {syn_sent_per_host: 0}"),
 			"natlock.yaml:3:33: limits.syn_sent_per_host 0 is out of range: 1 to "
 			"65536"},
@@ -85,8 +85,8 @@ Test(conf_check, alg)
 		{HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n"
 		     "    alg: {dns: {lists: [{guests: 7, peers: 7, mode: observe}]}}"),
 			""},
-		{HUB("alg: {segment_max: 63}"),
-			"natlock.yaml:3:24: alg.segment_max 63 is out of range: 64 to 65536"},
+		{HUB("alg: {segment_max: 1023}"),
+			"natlock.yaml:3:24: alg.segment_max 1023 is out of range: 1024 to 65536"},
 		{HUB("alg: {rcmd_sockets: 17}"),
 			"natlock.yaml:3:25: alg.rcmd_sockets 17 is out of range: 0 to 16"},
 		{HUB("alg: {rcmd_sockets: 0}"), ""},

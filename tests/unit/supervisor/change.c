@@ -77,7 +77,7 @@ Test(change, what_is_refused)
 	cr_expect_eq(SET("", "shards", "2"), EXIT_REFUSED);
 	cr_expect_eq(SET("", "attach", "[]"), EXIT_REFUSED);
 	cr_expect_eq(SET("", "options", "{no_securenat: true}"), EXIT_REFUSED);
-	cr_expect_eq(SET("", "alg", "{segment_max: 100}"), EXIT_REFUSED);
+	cr_expect_eq(SET("", "alg", "{segment_max: 2048}"), EXIT_REFUSED);
 	cr_expect_eq(SET("", "name", "other"), EXIT_REFUSED);
 	cr_expect_eq(SET("", "nothing", "1"), EXIT_CONFIG);
 }
