@@ -11,7 +11,8 @@
  * to the former.
  *
  * A datagram that finds no room (its session holds eight, or more than alg could, or the pool is
- * short) means that alg cannot keep up: the session is given up, what is held leaves first. The
+ * short) means that alg cannot keep up: the session is given up, what is held leaves first. Where
+ * the ALG is strict it is dropped instead: else who fills the ring would be rid of inspection. The
  * longer datagrams are, the sooner they find none, so that whoever fills the pool leaves room for
  * small ones.
  */
@@ -292,6 +293,10 @@ static void take(struct natproxy *np, struct flow *f, uint32_t session, Nl__Dire
 	if (in && has_room(np, way_of(np, in, direction), n)) {
 		hold(np, way_of(np, in, direction), np->inspect->arriving, n, run);
 		tell_or_wait(np, in, direction);
+		return;
+	}
+	if (in && in->strict) {
+		drop_count(np->drops, DROP_ALG_STRICT);
 		return;
 	}
 	if (in)

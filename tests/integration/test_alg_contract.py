@@ -230,10 +230,22 @@ def test_strict_drops_datagrams_that_are_not_the_protocol(site, datagrams, setti
     setting("tftp.strict", "true", "false")
     second = Datagrams.__new__(Datagrams)
     second.ends = [open_socket(site.guest, at=(FIXED, 0), timeout=3), datagrams.ends[1]]
+    assert second.there(b"x" * 40000 + GARBAGE, 0.1) == (None, None), "nor is what alg cannot be shown a way past it"
     assert second.there(GARBAGE, 0.2) == (None, None)
     assert second.there(REQUEST)[0] == REQUEST, "TFTP itself goes on"
     assert [row for row in site.gateway.table("drops") if row["reason"] == "ALG_STRICT"]
     second.ends[0].close()
+
+
+def test_observing_lets_datagrams_pass_and_opens_nothing(site, datagrams, setting):
+    setting("tftp.mode", "observe", "fix")
+    opened, false = len(site.expectations()), open_socket(site.world.internet, at=(THERE, 0))
+    got, source = datagrams.there(REQUEST)
+    assert got == REQUEST
+    wait_for(lambda: "Protocol tftp, UDP port, UDP session" in site.gateway.log().split("would have been created")[-1], 3, "what would have been opened")
+    false.sendto(b"\0\3\0\1from a new port", source)
+    assert datagrams.back(b"\0\5\0\0no\0", source) == b"\0\5\0\0no\0" and len(site.expectations()) == opened
+    false.close()
 
 
 def test_an_alg_that_dies_leaves_nothing_open_and_is_replaced(site, talks, datagrams):

@@ -459,6 +459,24 @@ Test(inspect_dgram, what_a_strict_alg_does_not_understand_ends)
 	rig_free(s.r);
 }
 
+Test(inspect_dgram, what_a_strict_alg_cannot_take_is_dropped)
+{
+	struct scene s = begin(NL__ALG_SWITCH__MODE__fix, true);
+	static char out[40000];
+	char text[16];
+	guest_says(&s, out, sizeof(out), 0);
+	for (int i = 0; i < 9; i++)
+		guest_says(&s, "0123456789", (size_t)i + 1, 0);
+	cr_assert_lt(arrived(&s, text, sizeof(text)), 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_STRICT], 2);
+	cr_assert_eq(s.r->np->inspects, 1);
+	cr_assert_eq(verdict(&s, NL__DIRECTION__GUEST, 36, NULL, 0), 0);
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(arrived(&s, text, sizeof(text)), i + 1);
+	cr_assert_lt(arrived(&s, text, sizeof(text)), 0);
+	rig_free(s.r);
+}
+
 Test(inspect_dgram, what_a_strict_alg_is_done_with_goes_on)
 {
 	struct scene s = begin(NL__ALG_SWITCH__MODE__fix, true);
