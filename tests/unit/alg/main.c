@@ -32,7 +32,7 @@ static void start(size_t room)
 	Nl__Hub hub = NL__HUB__INIT;
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	Nl__AlgEdge edge = NL__ALG_EDGE__INIT;
-	section.ftp = section.tftp = &on;
+	section.ftp = section.ldap = &on;
 	hub.alg = &section;
 	boot.hub = &hub;
 	actor = (struct actor){.ops = &ops, .self = &alg};
@@ -44,13 +44,14 @@ static void start(size_t room)
 	cr_assert_eq(alg_on_alg_edge(&alg, &edge, NULL), 0);
 }
 
-static void inspect(char *name, bool stream)
+static void inspect(char *name, char *vrf)
 {
 	Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
 	m.has_flow = true;
 	m.flow = FLOW;
 	m.alg = name;
-	m.stream = stream;
+	m.stream = true;
+	m.vrf = vrf;
 	m.guest_ip_be = inet_addr("192.168.30.10");
 	m.outside_ip_be = inet_addr("203.0.113.7");
 	m.peer_ip_be = inet_addr("198.51.100.9");
@@ -130,7 +131,7 @@ static void expect_give_up(bool violation)
 static void log_in(void)
 {
 	start(QUEUE_BYTES - FIRST_BYTES);
-	inspect((char[]){"ftp"}, true);
+	inspect((char[]){"ftp"}, NULL);
 	show(ALG_OUTSIDE, "220 hello\r\n");
 	show(ALG_GUEST, "USER u\r\n");
 	show(ALG_OUTSIDE, "230 in\r\n");
@@ -241,4 +242,66 @@ Test(main, rubbish_is_one)
 	show(ALG_GUEST, "POST / HTTP/1.1\r\n");
 	expect_give_up(true);
 	expect_silence();
+}
+
+/* Edits in a message that names a mapped address, by whose mapping: a shorter one costs lengths, too. */
+enum { NOBODYS = 0, HUBS = 1, OTHERS = 4 };
+
+/* nat.static has an address of 192.168.30.50 by first_vrf, and one by the hub's VRF. */
+static void configure(char *first_vrf, char *vrf)
+{
+	Nl__Ip4 in = NL__IP4__INIT, out = NL__IP4__INIT, other = NL__IP4__INIT;
+	Nl__Static first = NL__STATIC__INIT, second = NL__STATIC__INIT;
+	Nl__Static *both[] = {&first, &second};
+	Nl__AlgSwitch on = NL__ALG_SWITCH__INIT;
+	Nl__Alg section = NL__ALG__INIT;
+	Nl__Nat nat = NL__NAT__INIT;
+	Nl__Hub hub = NL__HUB__INIT;
+	Nl__ActorConfigure m = NL__ACTOR_CONFIGURE__INIT;
+	in.be = inet_addr("192.168.30.50");
+	out.be = inet_addr("203.0.113.150");
+	other.be = inet_addr("203.0.113.99");
+	first.inside = second.inside = &in;
+	first.outside = &other;
+	first.vrf = first_vrf;
+	second.outside = &out;
+	nat.vrf = vrf;
+	nat.n_static_ = 2;
+	nat.static_ = both;
+	section.ldap = &on;
+	hub.alg = &section;
+	hub.nat = &nat;
+	m.hub = &hub;
+	cr_assert_eq(alg_configure(&alg, &m), 0);
+}
+
+/* A comparison with the mapped address (RFC 4511 4.10): what it costs. */
+static void compare_costs(size_t edits)
+{
+	static const char compare[] = "\x30\x2d\x02\x01\x07\x6e\x28\x04\x03"
+				      "a=b"
+				      "\x30\x21\x04\x10"
+				      "msTAPI-IpAddress"
+				      "\x04\x0d"
+				      "192.168.30.50";
+	const uint64_t until = told[ALG_GUEST] + sizeof(compare) - 1;
+	show(ALG_GUEST, compare);
+	expect_verdict(until, until, edits);
+}
+
+Test(main, a_flow_keeps_its_vrf_when_they_are_numbered_anew)
+{
+	start(QUEUE_BYTES - FIRST_BYTES);
+	configure((char[]){"red"}, (char[]){"blue"});
+	inspect((char[]){"ldap"}, (char[]){"blue"});
+	compare_costs(HUBS);
+	configure((char[]){"none"}, (char[]){"blue"});
+	compare_costs(HUBS);
+	configure((char[]){"blue"}, (char[]){"red"});
+	compare_costs(OTHERS);
+	configure((char[]){"red"}, (char[]){"none"});
+	compare_costs(NOBODYS);
+	inspect((char[]){"ldap"}, NULL);
+	told[ALG_GUEST] = 0;
+	compare_costs(HUBS);
 }
