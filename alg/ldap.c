@@ -116,7 +116,7 @@ static size_t ldap_frame(
 {
 	const struct ldap *s = state;
 	if (s->layer && !p[0])
-		return n;
+		return 1;
 	return p[0] == BER_SEQUENCE ? ber_size(p, n) : SIZE_MAX;
 }
 

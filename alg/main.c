@@ -10,7 +10,8 @@
  * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed.
  *
  * Whatever natproxy shows is answered, if only by how far we have seen: natproxy waits a second for
- * that, not longer.
+ * that, not longer. Where its channel is full, what we had to say is lost: such a flow is given up.
+ * A later verdict would let the bytes of a lost one go on without their edits.
  */
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct alg {
 	struct actor *actor;
 	uint32_t generation;
 	bool edge_ready;
+	bool lost; /* of what one step led to, natproxy did not take everything */
 	uint32_t segment_max;
 	struct maps maps;
 	bool dns_v6;
@@ -116,12 +118,12 @@ static struct chan *natproxy(struct alg *self)
 	return &self->actor->chan[1];
 }
 
-/* A message that natproxy does not take is lost; it passes the flow on raw when no verdict comes.
- */
 static void sent(struct alg *self, int error)
 {
-	if (error)
-		drop_count(&self->actor->drops, DROP_RING_FULL);
+	if (!error)
+		return;
+	self->lost = true;
+	drop_count(&self->actor->drops, DROP_RING_FULL);
 }
 
 /* One diagnostic line a second at most: guests can cause these. */
@@ -163,7 +165,10 @@ static void give_up(struct alg *self, struct flow *f, bool violation, const char
 	forget(self, f);
 }
 
-/* What out holds, or no more than how far we have seen (natproxy_alg.proto, Verdict). */
+/*
+ * What out holds, or no more than how far we have seen (natproxy_alg.proto, Verdict). What waits for a
+ * wish counts as seen only when the wish is sent: natproxy is not to wait for one that was lost.
+ */
 static void send_verdict(struct alg *self, const struct flow *f)
 {
 	struct stream_out *out = &self->out;
@@ -183,7 +188,7 @@ static void send_verdict(struct alg *self, const struct flow *f)
 	m.flow = f->number;
 	m.direction = out->direction == ALG_GUEST ? NL__DIRECTION__GUEST : NL__DIRECTION__OUTSIDE;
 	m.until = out->until;
-	m.seen = side->at + side->bytes;
+	m.seen = out->wish_count ? out->until : side->at + side->bytes;
 	m.n_edits = out->edit_count;
 	m.edits = edits;
 	sent(self, natproxy_send_verdict(natproxy(self), &m, NULL, 0));
@@ -241,15 +246,20 @@ static bool send_out(struct alg *self, struct flow *f)
 	const struct stream_out *out = &self->out;
 	stats_of(self, f)->messages += out->messages;
 	stats_of(self, f)->edits += out->edit_count;
-	for (unsigned int i = 0; i < out->act_count; i++)
+	self->lost = false;
+	for (unsigned int i = 0; i < out->act_count && !self->lost; i++)
 		send_act(self, f, &out->act[i]);
-	if (out->verdict)
+	if (out->verdict && !self->lost)
 		send_verdict(self, f);
-	for (unsigned int i = 0; i < out->wish_count; i++)
+	for (unsigned int i = 0; i < out->wish_count && !self->lost; i++)
 		send_wish(self, f, &out->wish[i]);
 	if (out->give_up)
 		give_up(self, f, out->violation, out->why);
-	return !out->give_up;
+	else if (self->lost)
+		give_up(self, f, false, "natproxy does not listen");
+	else
+		return true;
+	return false;
 }
 
 /* Ends because each step passes at least one message of a bounded buffer. */
@@ -258,14 +268,14 @@ static void step(struct alg *self, struct flow *f, enum alg_direction from)
 	bool there, told = false;
 	do {
 		stream_step(&self->pool, &f->stream, from, &self->out);
-		told |= self->out.verdict;
+		told |= self->out.verdict && !self->out.wish_count;
 		there = send_out(self, f);
 	} while (there && self->out.more);
 	if (!there || told)
 		return;
 	self->out.direction = from;
 	self->out.until = f->stream.side[from].at;
-	self->out.edit_count = 0;
+	self->out.edit_count = self->out.wish_count = 0;
 	send_verdict(self, f);
 }
 
@@ -331,8 +341,8 @@ int alg_on_flow_bytes(struct alg *self, const Nl__FlowBytes *m, struct chan_in *
 	if (error == -EPROTO)
 		return error;
 	stats_of(self, f)->bytes += m->bytes.len;
-	if (error)
-		give_up(self, f, true, "too much is waiting");
+	if (error) /* others hold the buffers: no fault of this flow */
+		give_up(self, f, false, "too much is waiting");
 	else
 		step(self, f, from);
 	return 0;
@@ -356,7 +366,7 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 	stream_granted(
 		&self->pool, &f->stream, m->token, m->granted ? &grant : NULL, &self->out);
 	enum alg_direction from = self->out.direction;
-	if (send_out(self, f) && self->out.more)
+	if (send_out(self, f) && (self->out.more || self->out.wish_count))
 		step(self, f, from);
 	return 0;
 }

@@ -12,9 +12,10 @@
  *   guest is the client    wish, edit the number     guest is the server (published)    untouched
  *
  * When is a number believed? It stands before everything else, is closed by its NUL within 6 bytes,
- * and the server has not spoken. rsh's are ports that only a superuser has, 512..1023, on both ends
- * that are the client's: a server demands no less, and a page in a browser has no such port.
- * rexec's may be any port from 512 on.
+ * and the server has not spoken. Ports that only a superuser has, 512..1023, are believed of a
+ * connection that comes from such a port itself: what makes a program of the guest say a number (a
+ * page in a browser, a URL that a server is made to fetch) has none. rsh's ports are no others: a
+ * server demands no less. rexec's may be any from 1024 on, too.
  *
  * Of a guest that serves only the client's first byte is looked at: it tells another protocol, and
  * nothing is asked for. Its connection to the number is one like others, but has to leave from a
@@ -29,7 +30,7 @@
 
 enum {
 	NUMBER_MAX_BYTES = 6,  /* with its NUL */
-	PIECE_MAX_BYTES = 256, /* of what comes between the number and the server's answer */
+	PIECE_MAX_BYTES = 64,  /* of what nobody reads: no more than alg.segment_max ever is */
 	RESERVED_MIN = 512,
 	RESERVED_MAX = 1023,
 	PINHOLE_MS = 30000,
@@ -56,13 +57,13 @@ static size_t number_bytes(const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* Only of a guest is a whole number wanted. What comes from outside is a server's answer, or for a guest that serves. */
+/* A whole number is wanted of a guest that is the client: until the far end has spoken it may be one. */
 static size_t rcmd_frame(
 	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
 {
 	const struct rcmd *s = state;
 	(void)seen;
-	if (from == ALG_GUEST && !s->opened)
+	if (from == ALG_GUEST && !s->opened && !s->served)
 		return number_bytes(p, n);
 	return n < PIECE_MAX_BYTES ? n : PIECE_MAX_BYTES;
 }
@@ -92,9 +93,9 @@ static bool is_reserved(unsigned int port)
 
 static bool is_wanted(const struct alg_flow *f, bool reserved, unsigned int port)
 {
-	if (port < RESERVED_MIN)
-		return false;
-	return !reserved || (is_reserved(port) && is_reserved(f->guest_port));
+	if (is_reserved(port))
+		return is_reserved(f->guest_port);
+	return !reserved && port >= ALG_PORT_MIN;
 }
 
 /* reserved: of the service's ports only those of a superuser count. */

@@ -505,6 +505,18 @@ Test(ldap, a_security_layer_is_left_alone_and_a_bind_without_one_is_not)
 		expect_violation(after_sasl(without[i], 3, 0), ALG_GUEST, wrapped, without[i]);
 }
 
+Test(ldap, what_is_in_a_layer_has_any_length)
+{
+	static const uint8_t wrapped[30000] = {0, 0, 0x75, 0x2c};
+	const size_t cuts[] = {1, 100, sizeof(wrapped)};
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct harness *h = after_sasl("GSSAPI", 3, 0);
+		h->flow.message_max = 4096;
+		harness_send(h, ALG_OUTSIDE, wrapped, cuts[i]);
+		expect_left_alone(h, "whatever the operator's bound is for messages");
+	}
+}
+
 Test(ldap, a_layer_stays_for_binds_that_follow)
 {
 	struct harness *h = after_sasl("GSSAPI", 3, 14); /* in progress */

@@ -74,8 +74,9 @@ Test(rcmd, the_clients_number_becomes_the_outside_port)
 	any.peer_port = 512;
 	opens(&rexec_protocol, any, "40017", 40017);
 	opens(&rexec_protocol, any, "65535", 65535);
-	opens(&rexec_protocol, any, "1022", 1022);
-	opens(&rexec_protocol, any, "512", 512);
+	opens(&rexec_protocol, any, "1024", 1024);
+	opens(&rexec_protocol, client_view(), "1022", 1022);
+	opens(&rexec_protocol, client_view(), "512", 512);
 }
 
 Test(rcmd, what_follows_the_number_goes_on)
@@ -100,6 +101,19 @@ Test(rcmd, what_follows_the_number_goes_on)
 	cr_expect_eq(h->wishes, 1);
 	cr_expect_eq(h->way[ALG_GUEST].out_bytes, 21 + sizeof(long_name) + 5);
 	expect_bytes(h, ALG_OUTSIDE, "\0OUT\n", 5);
+	harness_free(h);
+}
+
+Test(rcmd, the_operators_bound_is_for_messages_and_names_are_none)
+{
+	struct harness *h = harness_new(&rsh_protocol, client_view(), GRANT);
+	char long_name[700];
+	memset(long_name, 'x', sizeof(long_name));
+	h->flow.message_max = 64; /* the least that alg.segment_max may be */
+	harness_send(h, ALG_GUEST, "1022\0", 5);
+	harness_send(h, ALG_GUEST, long_name, sizeof(long_name));
+	harness_send(h, ALG_OUTSIDE, long_name, sizeof(long_name));
+	cr_expect(h->wishes == 1 && h->gave_up && !h->violation, "%s", h->why);
 	harness_free(h);
 }
 
@@ -128,6 +142,8 @@ Test(rcmd, ports_that_no_client_waits_at_open_nothing)
 	struct alg_flow browser = client_view();
 	browser.guest_port = 50000;
 	cr_expect_not(opens_nothing(&rsh_protocol, browser, "1022", 5));
+	cr_expect_not(opens_nothing(&rexec_protocol, browser, "631", 4));
+	cr_expect_not(opens_nothing(&rexec_protocol, browser, "1023", 5));
 	browser.guest_port = 511;
 	cr_expect_not(opens_nothing(&rsh_protocol, browser, "1022", 5));
 	cr_expect_not(opens_nothing(&rsh_protocol, client_view(), "511", 4));
@@ -206,6 +222,16 @@ Test(rcmd, a_guest_that_serves_is_left_alone)
 		harness_expect_untouched(h);
 		harness_free(h);
 	}
+}
+
+Test(rcmd, an_answer_that_begins_with_digits_is_not_waited_for)
+{
+	struct harness *h = harness_new(&rsh_protocol, server_view(), GRANT);
+	harness_send(h, ALG_OUTSIDE, "0", 2);
+	harness_send(h, ALG_GUEST, "42", 2);
+	cr_expect_eq(h->way[ALG_GUEST].out_bytes, 2);
+	cr_expect(h->gave_up && !h->violation);
+	harness_free(h);
 }
 
 /* ---- captures ---- */
