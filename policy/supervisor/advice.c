@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "advice.h"
+#include "algs_config.h"
 #include "files.h"
 
 enum { FIRST_PORT_USUAL = 1024, TCP_TIMEOUT_MS = 7440 * 1000, UDP_TIMEOUT_MS = 120 * 1000 };
@@ -81,15 +82,29 @@ static void about_timers(struct advice *a, const Nl__Nat *nat)
 			"everything that listens there");
 }
 
-static void about_lists(struct advice *a, const Nl__Nat *nat)
+/* Whether an application-level gateway asks it who is inspected. */
+static bool is_gateways_list(const Nl__Alg *alg, uint32_t number)
+{
+	for (enum algs_id id = 0; id < ALGS_COUNT; id++) {
+		const Nl__AlgSwitch *s = algs_switch(alg, id);
+
+		for (size_t i = 0; s != NULL && i < s->n_lists; i++)
+			if (s->lists[i]->guests == number || s->lists[i]->peers == number)
+				return true;
+	}
+	return false;
+}
+
+static void about_lists(struct advice *a, const Nl__Nat *nat, const Nl__Alg *alg)
 {
 	for (size_t i = 0; i < nat->n_access_lists; i++) {
 		uint32_t number = nat->access_lists[i]->number;
 
-		if (number != nat->source_list && number != nat->destination_list)
+		if (number != nat->source_list && number != nat->destination_list &&
+			!is_gateways_list(alg, number))
 			warn(a,
 				"access list %u is not used. Set nat.source_list or "
-				"nat.destination_list to it",
+				"nat.destination_list to it, or name it in alg's lists",
 				number);
 	}
 }
@@ -155,7 +170,7 @@ size_t advice_give(FILE *out, const Nl__Config *config, const struct advice_host
 			continue;
 		about_what_guests_are_told(&a, hub);
 		about_timers(&a, hub->nat);
-		about_lists(&a, hub->nat);
+		about_lists(&a, hub->nat, hub->alg);
 		about_ports(&a, hub->nat, host);
 		about_devices(&a, hub);
 		about_network(&a, hub, host);

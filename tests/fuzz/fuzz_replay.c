@@ -69,12 +69,13 @@ static bool guess(const struct replay_settings *set, struct capture c, uint32_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct replay_settings set = {.outside_ip_be = 0x077100cb, .outside_port = 40000};
+	struct replay_settings set = {.outside_ip_be = 0x077100cb};
 	struct capture c;
 	if (!size || !capture_open(&c, data + 1, size - 1))
 		return 0;
 	set.alg = (enum algs_id)(data[0] % ALGS_COUNT);
 	set.ports = replay_ports(set.alg, set.port);
+	set.outside_port = data[0] & 128 ? 40000 : 0;
 	maps_clear(&set.maps);
 	if (!guess(&set, c, &set.guest_ip_be))
 		return 0;

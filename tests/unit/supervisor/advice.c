@@ -55,6 +55,11 @@ Test(advice, what_is_probably_not_meant)
 	SAYS(HUB("dhcp: {force: true}"), "even where another DHCP server answers");
 	SAYS(HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}"),
 		"access list 7 is not used");
+	cr_expect_str_empty(advised(
+		HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}, {number: 8, permit: "
+		    "[10.0.0.0/8]}]}\n    alg: {ldap: {lists: [{guests: 7, peers: 8, mode: "
+		    "off}]}}"),
+		1024));
 	SAYS(HUB("enable: false"), "no hub is enabled");
 }
 
