@@ -113,7 +113,8 @@ def test_each_guest_has_its_mode_by_the_first_list_that_has_it(talks, lists, sit
     lists(LISTS)
     before = alg_row(site.gateway, "ftp")["flows"]
     assert not talks(OFF).is_fixed() and alg_row(site.gateway, "ftp")["flows"] == before, "off by the first list, though the second has it too"
-    assert not talks(WATCHED).is_fixed() and alg_row(site.gateway, "ftp")["flows"] == before + 1
+    assert not talks(WATCHED).is_fixed()
+    wait_for(lambda: alg_row(site.gateway, "ftp")["flows"] == before + 1, 2, "alg to have looked on, which nobody waits for")
     assert talks(FIXED).is_fixed()
 
 
@@ -138,22 +139,49 @@ def test_a_file_that_is_loaded_again_holds_for_what_begins_then(talks, site):
     assert talks(FIXED).is_fixed()
 
 
+class Download:
+    """A passive transfer from vsftpd, of more than waits in sockets: it goes on when its rest is asked for."""
+
+    def __init__(self, site):
+        self.control, self.data = (open_socket(site.guest, socket.SOCK_STREAM, at=(FIXED, 0), timeout=5) for _ in range(2))
+        self.control.connect((VSFTPD, 21))
+        self.replies = self.control.makefile("rb")
+        self.replies.readline()
+        for command in (b"USER anonymous", b"PASS x@y", b"TYPE I", b"PASV"):
+            reply = self.ask(command)
+        numbers = reply.decode().split("(")[1].split(")")[0].split(",")
+        self.data.connect((VSFTPD, int(numbers[4]) * 256 + int(numbers[5])))
+        assert self.ask(b"RETR file").startswith(b"150")
+
+    def ask(self, command):
+        self.control.sendall(command + b"\r\n")
+        return self.replies.readline()
+
+    def rest(self):
+        """Hash of the file, and how the server ends it."""
+        hashed = hashlib.sha256()
+        while piece := self.data.recv(1 << 20):
+            hashed.update(piece)
+        self.data.close()
+        reply = self.replies.readline()[:3]
+        self.replies.close()
+        self.control.close()
+        return hashed.digest(), reply
+
+
 def test_switching_off_lets_go_of_flows_and_a_transfer_goes_on(site, talks):
     held = talks(FIXED)
     _, at = held.port()
     held.line(1, "200 good")
     assert [row["outside"] for row in site.expectations()] == ["{}:{}".format(*at)]
-    target = site.world.folder / "contract-got"
-    download = site.guest.start("curl", "-sS", "-m", 20, "--limit-rate", "8M", f"ftp://{VSFTPD}/file", "-o", target)
-    wait_for(lambda: target.exists() and target.stat().st_size > 100000, 5, "the transfer's beginning")
+    download = Download(site)
     assert alg_row(site.gateway, "ftp")["open"] == 2
     site.gateway.control("alg", "disable", "ftp")
     try:
         wait_for(lambda: alg_row(site.gateway, "ftp")["open"] == 0, 2, "the flows to be let go")
-        assert download.poll() is None and not site.expectations() and not arrives(site.world.internet, THERE, at)
+        assert not site.expectations() and not arrives(site.world.internet, THERE, at)
         assert held.goes_on() and not held.is_fixed()
-        assert download.wait(20) == 0, download.stdout.read()
-        assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(DATA).digest()
+        assert download.rest() == (hashlib.sha256(DATA).digest(), b"226")
     finally:
         site.gateway.control("alg", "enable", "ftp")
     assert talks(FIXED).is_fixed()
@@ -184,7 +212,7 @@ def test_observing_leaves_every_byte_and_opens_nothing(site, talks, setting):
     for end in (0, 1):
         sent, got = talk.hashes(end)
         assert sent == got
-    wait_for(lambda: alg_row(site.gateway, "ftp")["edits"] == before["edits"] + 2, 3, "what would have been changed")
+    wait_for(lambda: alg_row(site.gateway, "ftp")["edits"] >= before["edits"] + 2, 3, "what would have been changed")
     wait_for(lambda: site.gateway.log().count("An ALG expectation would have been created. Protocol ftp, TCP session") >= 2, 3, "what would have been opened")
     assert f"guest {FIXED}:40000, peer {THERE}" in site.gateway.log() and f"guest {FIXED}:40001, peer {THERE}" in site.gateway.log()
     assert "The ALG ftp would have changed the TCP session" in site.gateway.log()
