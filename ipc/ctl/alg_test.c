@@ -380,6 +380,16 @@ static int add_totals(const struct test *t, struct rows *totals)
 	return rows_add(totals, packed, nl__alg_row__pack(&row, packed));
 }
 
+/* By which far ends know the guest: a static address of its own goes before --outside. */
+static uint32_t outside_of(const struct replay_settings *set)
+{
+	const struct alg_flow view = {.maps = &set->maps};
+	uint32_t outside_ip_be = set->outside_ip_be;
+
+	maps_outside(&view, set->guest_ip_be, &outside_ip_be);
+	return outside_ip_be;
+}
+
 static void report(struct test *t)
 {
 	struct render render = ask_render(t->ctl);
@@ -395,7 +405,7 @@ static void report(struct test *t)
 	rows_free(&totals);
 	fprintf(t->ctl->err, "The guest is %s", log_ip(ip, t->set.guest_ip_be));
 	fprintf(t->ctl->err, ", outside it is %s; every wish is granted.\n",
-		log_ip(ip, t->set.outside_ip_be));
+		log_ip(ip, outside_of(&t->set)));
 	if (t->capture.broken != NULL)
 		fprintf(t->ctl->err, "The capture ends early: %s.\n", t->capture.broken);
 	if (waiting > 0)

@@ -98,6 +98,7 @@ Test(alg_test, edits_of_bytes)
 	rig_open(&r);
 	cr_assert_eq(TEST(&r, file, "dns", "f", "--map", "192.168.30.9=209.87.249.18"), CTL_OK,
 		"%s", r.err_text);
+	cr_expect_not_null(strstr(r.err_text, "outside it is 203.0.113.7;"));
 	cr_expect_not_null(strstr(r.out_text, "0x0000012c0004d157f912  0x000000000004c0a81e09\n"),
 		"%s", r.out_text);
 	rig_close(&r);
@@ -134,6 +135,20 @@ Test(alg_test, ports_are_kept)
 	cr_expect_eq(armed, 4, "%s", r.out_text);
 	cr_expect_not_null(strstr(r.out_text, " udp pair 6186, 60s, latent   203.0.113.7:6186\n"),
 		"%s", r.out_text);
+	rig_close(&r);
+	free(file);
+}
+
+Test(alg_test, a_static_address_of_the_guest_is_its_outside_one)
+{
+	struct file *file = load(own);
+	struct rig r;
+
+	rig_open(&r);
+	cr_assert_eq(TEST(&r, file, "ftp", "f.pcap", "--map", "10.77.1.10=198.51.100.5"), CTL_OK,
+		"%s", r.err_text);
+	cr_expect_not_null(strstr(r.out_text, " 198.51.100.5|36781\n"));
+	cr_expect_not_null(strstr(r.err_text, "outside it is 198.51.100.5;"), "%s", r.err_text);
 	rig_close(&r);
 	free(file);
 }
