@@ -203,10 +203,12 @@ static void write_icmp(struct ruleset *r)
 	size_t i;
 
 	ruleset_rule(r, in_icmp, NULL);
+	protocol(r, IPPROTO_ICMP);
 	rule_field(r, &icmp_type, true, &echo);
 	end(r, NFT_RETURN, NULL);
 	for (i = 0; i < sizeof(errors); i++) {
 		ruleset_rule(r, in_icmp, "an error about a datagram");
+		protocol(r, IPPROTO_ICMP);
 		rule_field(r, &icmp_type, true, &errors[i]);
 		rule_field(r, &about_header, true, &plain);
 		rule_field(r, &about_protocol, true, &udp);
@@ -229,12 +231,14 @@ static void write_reserved(struct ruleset *r, const struct fence_plan *plan)
 	unsigned int i;
 
 	ruleset_rule(r, in_reserved, NULL);
+	protocol(r, IPPROTO_TCP);
 	rule_reserved(r, &destination_port);
 	end(r, NFT_RETURN, NULL);
 	for (i = 0; i < plan->services; i++) {
 		const uint16_t port_be = htons(plan->service[i]);
 
 		ruleset_rule(r, in_reserved, "alg.rcmd.ports");
+		protocol(r, IPPROTO_TCP);
 		rule_field(r, &destination_port, true, &port_be);
 		end(r, NFT_RETURN, NULL);
 	}
