@@ -24,6 +24,7 @@ enum {
 	IP_BYTES = 20,
 	UDP_BYTES = 8,
 	MESSAGE_BYTES = ICMP_BYTES + IP_BYTES + UDP_BYTES,
+	UDP_MAX_BYTES = 65535 - IP_BYTES, /* header included */
 	PROTOCOL_UDP = 17,
 	TTL = 64,
 	TOS = 0xc0, /* network control: RFC 1812 4.3.2.5 */
@@ -88,14 +89,18 @@ static void write_message(uint8_t out[MESSAGE_BYTES], const struct ring_desc *d,
 	put_checksum(out + 2, out, MESSAGE_BYTES);
 }
 
-/* Whether this flow's errors can leave by the raw socket, which is bound to no device; *outside is then whole. */
+/*
+ * Whether this flow's errors can leave by the raw socket, which is bound to no device, and to this peer, who may be the
+ * gateway or one who is shown as it; *outside is then whole.
+ */
 static bool find_outside(struct natproxy *np, const struct flow *f, const struct sock_address *peer,
 	struct sock_address *outside)
 {
 	const struct sock_place from = source_of(np, f->guest.ip_be);
 	*outside = f->outside;
 	if (!np->echo.granted || f->fd < 0 || from.device ||
-		access_is_own(&np->access, peer->ip_be))
+		access_is_own(&np->access, peer->ip_be) ||
+		access_check(&np->access, peer) != ACCESS_ALLOWED)
 		return false;
 	return outside->ip_be || sock_source(np->sock, peer, NULL, &outside->ip_be) == 0;
 }
@@ -127,7 +132,9 @@ static bool pass_on(struct natproxy *np, const struct flow *f, const struct ring
 int natproxy_op_dgram_error(struct natproxy *np, const struct ring_desc *d)
 {
 	const struct flow *f = flow_live(np, d->flow);
-	if (d->pair.token > UINT16_MAX || d->pair.kind > UINT16_MAX ||
+	const uint32_t bytes = d->pair.remote_port; /* of UDP */
+	if (d->pair.token > UINT16_MAX || d->pair.kind > UINT16_MAX || bytes < UDP_BYTES ||
+		bytes > UDP_MAX_BYTES ||
 		!is_error((uint8_t)(d->pair.token >> 8), (uint8_t)d->pair.token))
 		return -EPROTO;
 	if (!f || f->state != FLOW_RUNNING)

@@ -267,9 +267,16 @@ void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram
 		deliver_slot(np, f, &a);
 }
 
+static bool is_inspected(const struct natproxy *np, const struct arrival *a)
+{
+	return np->nat.session[a->session].inspect != 0;
+}
+
 /* What belongs to an inspected session. True: it was taken. */
 static bool inspect(struct natproxy *np, struct flow *f, const struct arrival *a)
 {
+	if (!is_inspected(np, a))
+		return false;
 	struct iovec piece[2] = {
 		{arena_ptr(np->arena, a->slot->small), ARENA_SMALL_BYTES},
 		{arena_ptr(np->arena, a->slot->large), ARENA_LARGE_BYTES}};
@@ -278,8 +285,7 @@ static bool inspect(struct natproxy *np, struct flow *f, const struct arrival *a
 		.bytes = a->bytes,
 		.each = a->in->segment,
 		.remote = a->from};
-	if (!nat_session(&np->nat, a->session)->inspect ||
-		!inspect_dgram(np, f, a->session, NL__DIRECTION__OUTSIDE, &run))
+	if (!inspect_dgram(np, f, a->session, NL__DIRECTION__OUTSIDE, &run))
 		return false;
 	session_arrived(np, a->session, a->bytes);
 	return true;
@@ -298,7 +304,9 @@ static void deliver_all(
 		run_end(np, f, &run);
 		if (!arrive(np, f, &a) || inspect(np, f, &a))
 			continue;
-		if (f->kind != FLOW_UDP || !run_begin(np, &run, &a, count - i))
+		/* an ALG that only looks on sees each by itself */
+		if (f->kind != FLOW_UDP || is_inspected(np, &a) ||
+			!run_begin(np, &run, &a, count - i))
 			deliver_slot(np, f, &a);
 	}
 	run_end(np, f, &run);

@@ -12,6 +12,7 @@
 
 enum {
 	ICMP_HEADER_BYTES = 8,
+	UDP_BYTES = 8, /* its header */
 	ICMP_QUOTE_MAX = OUT_FRAME_BYTES - OUT_L4_AT - ICMP_HEADER_BYTES,
 };
 
@@ -223,16 +224,18 @@ static void icmp_about_datagram(struct stack *s, const struct packet *p, uint8_t
 	about.key.remote_ip_be = 0;
 	about.key.remote_port = 0;
 	const struct flow *f = flow_find(s, &about.key);
-	if (!f || about.seq >> 16 < 8)
+	const uint32_t bytes = about.seq >> 16;
+	if (!f || bytes < UDP_BYTES || bytes > UINT16_MAX - IP_HEADER_BYTES)
 		return;
 	d.flow = flow_id_of(s, f);
 	d.remote = (struct ring_remote){.ip_be = remote_ip_be, .port = remote_port};
 	d.pair = (struct ring_pair){.guest_ip_be = about.key.guest_ip_be,
 		.guest_port = about.key.guest_port,
-		.remote_port = (uint16_t)(about.seq >> 16),
+		.remote_port = (uint16_t)bytes,
 		.token = (uint32_t)type << 8 | code,
 		.kind = type == ICMP_PARAMETER ? head[4] : about.mtu};
-	if (link_send(s->natproxy, LINK_CONTROL, &d, NULL) < 0)
+	/* not of the slots that are kept for ends: guests send as many as they like */
+	if (link_send(s->natproxy, LINK_DATA, &d, NULL) < 0)
 		drop_count(s->drops, DROP_RING_FULL);
 }
 

@@ -14,7 +14,7 @@ enum {
 	DECLARE_NOFILE = 32,  /* descriptors that every worker may have at least: its boot */
 	DECLARE_ECHO_FILTER = 10, /* instructions before raw ICMP (supervisor/grant_echo.c) */
 	DECLARE_ECHO_IDENTIFIERS = 512, /* that it lets in, of 16 bits */
-	DECLARE_FENCE_DROPS = 7, /* rules of the fence that drop (supervisor/fence_rules.c) */
+	DECLARE_FENCE_DROPS = 8, /* rules of the fence that drop (supervisor/fence_rules.c) */
 };
 
 struct declare_fd {

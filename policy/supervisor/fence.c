@@ -158,6 +158,27 @@ static void allow_host(struct fence_plan *plan, uint32_t uid)
 		plan->host_allowed[plan->allowed++] = uid;
 }
 
+static void add_service(struct fence_plan *plan, uint32_t port)
+{
+	unsigned int i = 0;
+
+	while (i < plan->services && plan->service[i] != port)
+		i++;
+	if (i == plan->services && i < FENCE_SERVICES)
+		plan->service[plan->services++] = (uint16_t)port;
+}
+
+/* Where natproxy connects from reserved ports: rsh and rlogin, where their ports are other ones. */
+static void add_services(struct fence_plan *plan, const Nl__Alg *alg)
+{
+	const Nl__AlgSwitch *rcmd = alg->rcmd;
+	size_t i;
+
+	for (i = 0; i < rcmd->n_ports; i++)
+		if (rcmd->ports[i] < GRANT_RESERVED_FIRST || rcmd->ports[i] > GRANT_RESERVED_LAST)
+			add_service(plan, rcmd->ports[i]);
+}
+
 void fence_plan(
 	struct fence_plan *plan, const struct identity *id, struct hub *hub, unsigned int hubs)
 {
@@ -167,6 +188,8 @@ void fence_plan(
 	*plan = (struct fence_plan){
 		.first_uid = id->private_uid, .last_uid = id->private_uid + IDENTITY_PRIVATE - 1};
 	fence_table_name(plan->table, plan->first_uid);
+	for (h = 0; h < hubs; h++)
+		add_services(plan, hub[h].conf->alg);
 	for (h = 0; h < hubs; h++)
 		for (shard = 0; hub[h].conf->nat->host_loopback == NL__NAT__ACCESS__allow &&
 				(w = hub_worker(&hub[h], ACTOR_NATPROXY, shard));

@@ -3,7 +3,8 @@
  *
  *   output ──our uids──▶ natproxy ──▶ drop      IPv6, multicast, reserved, broadcast
  *     │                     ├───────▶ accept    TCP that somebody else began
- *     │                     ├───────▶ drop      ICMP other than an echo request and errors about what came
+ *     │                     ├───────▶ reserved ─▶ from a reserved port, only to such or to a service of rcmd
+ *     │                     ├───────▶ icmp ─▶ only echo requests, and errors about UDP
  *     │                     ├───────▶ link_local ─▶ only DNS
  *     │                     ├─ goes by lo, or to an own address ─▶ host ─▶ DNS, answers, hairpins; drop
  *     │                     └───────▶ elsewhere: the Internet, accepted
@@ -20,6 +21,11 @@
  * because a hairpin (RFC 4787 REQ-9) goes from one of its sockets to another by this computer's
  * address. Connection tracking would know as much, but its first use in a table turns it on for
  * all packets of the computer.
+ *
+ * Root opened sockets that nobody else could (grant_echo.h, grant_reserved.h). By the raw one
+ * natproxy could send redirects, or end connections of this computer by errors about them: errors
+ * are about UDP, which is all that a guest can complain about. From a reserved port it could play
+ * root of this computer, to whom NFS servers give every file: such ports are rsh's and rlogin's.
  *
  * A resolver may be on this computer or beside it, and may change at any time: port 53 is open.
  */
@@ -42,6 +48,7 @@ enum {
 	DNS_PORT = 53,
 	TCP_SYN = 0x02,
 	TCP_SYN_ACK = 0x12,
+	IP4_PLAIN = 0x45, /* version, and a header without options */
 	/* nft's numbers of types, for `nft list`: a byte of six bits for each part of a key */
 	TYPE_ADDRESS = 7,
 	TYPE_PORT = 13,
@@ -56,9 +63,12 @@ static const struct ruleset_field source = {HEADER_NETWORK, 12, 4},
 				  source_port = {HEADER_TRANSPORT, 0, 2},
 				  destination_port = {HEADER_TRANSPORT, 2, 2},
 				  tcp_flags = {HEADER_TRANSPORT, 13, 1},
-				  icmp_type = {HEADER_TRANSPORT, 0, 1};
-static const char in_icmp[] = "icmp", in_output[] = "output", in_natproxy[] = "natproxy", in_host[] = "host",
-		  in_link_local[] = "link_local", in_elsewhere[] = "elsewhere", in_told[] = "told";
+				  icmp_type = {HEADER_TRANSPORT, 0, 1},
+				  about_header = {HEADER_TRANSPORT, 8, 1},
+				  about_protocol = {HEADER_TRANSPORT, 17, 1};
+static const char in_output[] = "output", in_natproxy[] = "natproxy", in_icmp[] = "icmp",
+		  in_reserved[] = "reserved", in_host[] = "host", in_link_local[] = "link_local",
+		  in_elsewhere[] = "elsewhere", in_told[] = "told";
 static const char heard[] = "heard", mapped[] = "mapped", host_allowed[] = "host_allowed";
 
 static void protocol(struct ruleset *r, uint8_t number)
@@ -186,19 +196,53 @@ static void drop_prefix(struct ruleset *r, uint8_t first, uint8_t mask, const ch
 	drop(r);
 }
 
-/* A raw socket that root opened (grant_echo.h) could send redirects. */
 static void write_icmp(struct ruleset *r)
 {
-	const uint8_t types[] = {
-		ICMP_ECHO, ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+	const uint8_t echo = ICMP_ECHO, plain = IP4_PLAIN, udp = IPPROTO_UDP,
+		      errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
 	size_t i;
 
-	for (i = 0; i < sizeof(types); i++) {
-		ruleset_rule(r, in_icmp, NULL);
-		rule_field(r, &icmp_type, true, &types[i]);
+	ruleset_rule(r, in_icmp, NULL);
+	protocol(r, IPPROTO_ICMP);
+	rule_field(r, &icmp_type, true, &echo);
+	end(r, NFT_RETURN, NULL);
+	for (i = 0; i < sizeof(errors); i++) {
+		ruleset_rule(r, in_icmp, "an error about a datagram");
+		protocol(r, IPPROTO_ICMP);
+		rule_field(r, &icmp_type, true, &errors[i]);
+		rule_field(r, &about_header, true, &plain);
+		rule_field(r, &about_protocol, true, &udp);
 		end(r, NFT_RETURN, NULL);
 	}
-	ruleset_rule(r, in_icmp, "ICMP but pings and errors");
+	ruleset_rule(r, in_icmp, "ICMP but pings and errors about datagrams");
+	drop(r);
+}
+
+/* Ports 512..1023. */
+static void rule_reserved(struct ruleset *r, const struct ruleset_field *port)
+{
+	const uint16_t mask = htons(0xfe00), value = htons(0x0200);
+
+	rule_masked(r, port, &mask, true, &value);
+}
+
+static void write_reserved(struct ruleset *r, const struct fence_plan *plan)
+{
+	unsigned int i;
+
+	ruleset_rule(r, in_reserved, NULL);
+	protocol(r, IPPROTO_TCP);
+	rule_reserved(r, &destination_port);
+	end(r, NFT_RETURN, NULL);
+	for (i = 0; i < plan->services; i++) {
+		const uint16_t port_be = htons(plan->service[i]);
+
+		ruleset_rule(r, in_reserved, "alg.rcmd.ports");
+		protocol(r, IPPROTO_TCP);
+		rule_field(r, &destination_port, true, &port_be);
+		end(r, NFT_RETURN, NULL);
+	}
+	ruleset_rule(r, in_reserved, "a reserved port, and neither rsh nor rlogin");
 	drop(r);
 }
 
@@ -213,6 +257,10 @@ static void write_natproxy(struct ruleset *r)
 	protocol(r, IPPROTO_TCP);
 	rule_masked(r, &tcp_flags, &syn_ack, false, &syn);
 	end(r, NF_ACCEPT, NULL);
+	ruleset_rule(r, in_natproxy, NULL);
+	protocol(r, IPPROTO_TCP);
+	rule_reserved(r, &source_port);
+	end(r, NFT_JUMP, in_reserved);
 	ruleset_rule(r, in_natproxy, NULL);
 	protocol(r, IPPROTO_ICMP);
 	end(r, NFT_JUMP, in_icmp);
@@ -253,7 +301,7 @@ void fence_table_name(char out[FENCE_TABLE], uint32_t first_uid)
 size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 {
 	static const char *const chains[] = {
-		in_told, in_elsewhere, in_host, in_link_local, in_icmp, in_natproxy};
+		in_told, in_elsewhere, in_host, in_link_local, in_reserved, in_icmp, in_natproxy};
 	struct ruleset r;
 	unsigned int i;
 
@@ -269,6 +317,7 @@ size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 	write_elsewhere(&r);
 	write_host(&r, plan->allowed > 0);
 	write_link_local(&r);
+	write_reserved(&r, plan);
 	write_icmp(&r);
 	write_natproxy(&r);
 	write_output(&r, plan);

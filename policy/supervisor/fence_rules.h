@@ -12,7 +12,7 @@
 
 #include "identity.h"
 
-enum { FENCE_TABLE = 32 };
+enum { FENCE_TABLE = 32, FENCE_SERVICES = 48 };
 
 struct fence_plan {
 	char table[FENCE_TABLE];
@@ -20,6 +20,9 @@ struct fence_plan {
 	uint32_t host_allowed
 		[IDENTITY_PRIVATE]; /* natproxies of hubs with nat.host_loopback: allow */
 	unsigned int allowed;
+	/* alg.rcmd.ports that are not reserved ones themselves */
+	uint16_t service[FENCE_SERVICES];
+	unsigned int services;
 };
 
 /* "natlock-61185": two gateways with the same uids cannot both have their table. */

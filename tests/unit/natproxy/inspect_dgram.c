@@ -555,6 +555,26 @@ Test(inspect_dgram, an_alg_that_observes_holds_and_changes_nothing)
 	rig_free(s.r);
 }
 
+Test(inspect_dgram, where_it_only_observes_each_of_a_batch_is_seen)
+{
+	struct scene s = begin(NL__ALG_SWITCH__MODE__observe, false);
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(GUEST_PORT)};
+	struct ring_desc d;
+	char text[4096];
+	guest_says(&s, "x", 1, 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(sendto(s.fd, "same", 4, 0, (const struct sockaddr *)&to, sizeof(to)),
+			4);
+	rig_turn(s.r);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->records[1], 3);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(to_guest(&s, &d, text), 4);
+	rig_free(s.r);
+}
+
 Test(inspect_dgram, where_it_only_observes_a_verdict_after_a_grant_is_one_too)
 {
 	struct scene s = begin(NL__ALG_SWITCH__MODE__observe, false);

@@ -41,22 +41,31 @@ static uint32_t syn_from_outside(void)
 	return world_seen(w, 6, 0)->seq;
 }
 
-/* The guest complains about our segment with this sequence number. */
-static void complain(uint8_t type, uint8_t code, uint32_t seq, uint8_t protocol)
+/* The guest complains about a packet of the outside's to this port of its that has these bytes behind its ports. */
+static void complain_of(uint8_t type, uint8_t code, const uint8_t detail[4], uint16_t port,
+	uint32_t behind, uint8_t protocol)
 {
 	struct ip_spec inner = {.src = OUTSIDE, .dst = GUEST, .protocol = protocol};
 	struct ip_spec ip = {.protocol = 1, .dst = OUTSIDE};
 	uint8_t error[8 + 28] = {type, code}, quoted[60];
-	const uint8_t l4[8] = {PEER_PORT >> 8, PEER_PORT & 0xff, 0, SERVICE, (uint8_t)(seq >> 24),
-		(uint8_t)(seq >> 16), (uint8_t)(seq >> 8), (uint8_t)seq};
+	const uint8_t l4[8] = {PEER_PORT >> 8, PEER_PORT & 0xff, (uint8_t)(port >> 8),
+		(uint8_t)port, (uint8_t)(behind >> 24), (uint8_t)(behind >> 16),
+		(uint8_t)(behind >> 8), (uint8_t)behind};
 	uint16_t sum;
 	make_ip(quoted, &inner, l4, sizeof(l4));
+	memcpy(error + 4, detail, 4);
 	memcpy(error + 8, quoted + 14, 28);
 	sum = sum16(error, sizeof(error), 0);
 	error[2] = (uint8_t)(sum >> 8);
 	error[3] = (uint8_t)sum;
 	world_frame(w, frame, make_ip(frame, &ip, error, sizeof(error)), false);
 	world_run(w);
+}
+
+/* About our segment with this sequence number. */
+static void complain(uint8_t type, uint8_t code, uint32_t seq, uint8_t protocol)
+{
+	complain_of(type, code, (const uint8_t[4]){0}, SERVICE, seq, protocol);
 }
 
 Test(icmp, a_refusal_by_icmp_is_a_refusal)
@@ -98,6 +107,63 @@ Test(icmp, a_connection_that_stands_outlives_errors)
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_RESET), 0);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_TCP_REJECTED), 0);
 	conn_send_at(&c, c.seq + 1, c.ack, F_RST | F_ACK, NULL, 0);
+}
+
+/* The guest has a UDP flow from this port. */
+static void speak(uint16_t port)
+{
+	struct ip_spec ip = {.dst = OUTSIDE};
+	world_frame(w, frame, make_udp(frame, &ip, port, PEER_PORT, "x", 1), false);
+	world_run(w);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 1);
+}
+
+Test(icmp, of_errors_about_datagrams_natproxy_hears)
+{
+	const struct ring_desc *d;
+	speak(5000);
+	complain_of(3, 3, (const uint8_t[4]){0}, 5000, 100 << 16 | 0xabcd, 17);
+	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 1);
+	d = world_told(w, RING_NETSTACK_DGRAM_ERROR, 0);
+	cr_expect_eq(d->flow, world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->flow);
+	cr_expect_eq(d->remote.ip_be, htobe32(OUTSIDE));
+	cr_expect_eq(d->remote.port, PEER_PORT);
+	cr_expect_eq(d->pair.remote_port, 100);
+	cr_expect_eq(d->pair.token, 3 << 8 | 3);
+	complain_of(3, 4, (const uint8_t[4]){0, 0, 5, 0}, 5000, 1400 << 16, 17);
+	cr_expect_eq(world_told(w, RING_NETSTACK_DGRAM_ERROR, 1)->pair.kind, 1280);
+	complain_of(12, 0, (const uint8_t[4]){9, 7, 7, 7}, 5000, 1400 << 16, 17);
+	cr_expect_eq(world_told(w, RING_NETSTACK_DGRAM_ERROR, 2)->pair.kind, 9);
+}
+
+Test(icmp, of_others_it_does_not)
+{
+	const uint8_t nothing[4] = {0};
+	speak(5000);
+	complain_of(3, 3, nothing, 5001, 100 << 16, 17);
+	complain_of(3, 16, nothing, 5000, 100 << 16, 17);
+	complain_of(4, 0, nothing, 5000, 100 << 16, 17);
+	complain_of(5, 1, nothing, 5000, 100 << 16, 17);
+	complain_of(11, 2, nothing, 5000, 100 << 16, 17);
+	complain_of(3, 3, nothing, 5000, 100 << 16, 6);
+	complain_of(3, 3, nothing, 5000, 7 << 16, 17);
+	complain_of(3, 3, nothing, 5000, 65516U << 16, 17); /* longer than a datagram can be */
+	cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 0);
+	complain_of(3, 3, nothing, 5000, 65515U << 16, 17);
+	cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 1);
+}
+
+/* A guest that complains without end must not take the slots by which flows of all guests end. */
+Test(icmp, errors_leave_room_for_ends)
+{
+	speak(5000);
+	w->natproxy_stuck = true;
+	for (int i = 0; i < RING_SLOTS + 10; i++)
+		complain_of(3, 3, (const uint8_t[4]){0}, 5000, 100 << 16, 17);
+	cr_expect_eq(link_room(&w->to_natproxy, LINK_DATA), 0);
+	cr_expect_geq(link_room(&w->to_natproxy, LINK_CONTROL), RING_RESERVED);
+	w->natproxy_stuck = false;
+	world_run(w);
 }
 
 static void no_nat(struct stack_config *c)

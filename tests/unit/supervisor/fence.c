@@ -57,6 +57,21 @@ Test(fence, plan_names_the_uids_of_hubs_that_allow)
 				hub_worker_number(hub_worker(&super.hub[1], ACTOR_NATPROXY, i))));
 }
 
+Test(fence, plan_names_the_ports_of_rcmd_that_are_not_reserved)
+{
+	const struct identity id = {.private_uid = 61185, .has_private = true, .slot_fd = -1};
+	struct fence_plan plan;
+
+	configure("hubs:\n  a: {alg: {rcmd: {ports: [512, 1513, 1514]}}}\n  b: {alg: {rcmd: {ports: "
+		  "[1023, 1024, 1514]}}, host: {address: 10.1.0.1}, dhcp: {range: "
+		  "10.1.0.10-10.1.0.20, gateway: 10.1.0.1, dns: []}}\n");
+	fence_plan(&plan, &id, super.hub, super.hubs);
+	cr_assert_eq(plan.services, 3);
+	cr_expect_eq(plan.service[0], 1513);
+	cr_expect_eq(plan.service[1], 1514);
+	cr_expect_eq(plan.service[2], 1024);
+}
+
 /* More workers than uids: two have the same one, which is named once. */
 Test(fence, plan_is_bounded)
 {
@@ -75,7 +90,8 @@ Test(fence, plan_is_bounded)
 	cr_expect_eq(plan.allowed, IDENTITY_PRIVATE);
 }
 
-static const struct fence_plan plan = {"natlock-test", 61185, 61216, {61186, 61190}, 2};
+static const struct fence_plan plan = {
+	"natlock-test", 61185, 61216, {61186, 61190}, 2, {1514}, 1};
 
 /* What `steps` returns in a network of its own: the step that went wrong, 0 none. A new user
  * namespace needs a single thread. */
@@ -165,7 +181,7 @@ static char folder[] = "/tmp/natlock-fence-XXXXXX";
 
 static int meet_another(void)
 {
-	const struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0};
+	const struct fence_plan first = {"natlock-61185", 61185, 61216, {0}, 0, {0}, 0};
 	char text[FENCE_TEXT];
 
 	if (fence_open(&first) < 0)

@@ -36,7 +36,7 @@ struct packet {
 	uint32_t uid;
 	const char *from, *to;
 	uint16_t source_port, destination_port;
-	uint8_t protocol, tcp_flags, icmp_type;
+	uint8_t protocol, tcp_flags, icmp_type, about; /* about: protocol that an ICMP error quotes */
 	bool is_ip6, by_loopback;
 	uint32_t type; /* RTN_*, of the destination */
 };
@@ -101,8 +101,11 @@ static void fill_payload(const struct packet *p, const struct nftnl_expr *e, uin
 	inet_pton(AF_INET, p->to, ip + 16);
 	memcpy(transport, ports, sizeof(ports));
 	transport[13] = p->tcp_flags;
-	if (p->protocol == IPPROTO_ICMP)
+	if (p->protocol == IPPROTO_ICMP) {
 		transport[0] = p->icmp_type;
+		transport[8] = 0x45;
+		transport[17] = p->about;
+	}
 	cr_assert_leq(offset + bytes, 20);
 	cr_assert(!is_network || !p->is_ip6, "an IPv4 field of an IPv6 packet");
 	memset(at(registers, number), 0, number == NFT_REG_1 ? 16 : 4);
@@ -136,7 +139,7 @@ static void mask(const struct nftnl_expr *e, uint8_t *reg)
 
 static int walk(const char *chain, const struct packet *p);
 
-/* 1: the next expression; 0: this rule is over; else a verdict, plus 2. */
+/* 1: the next expression; 0: this rule is over; -1: this chain is; else a verdict, plus 2. */
 static int step(const struct nftnl_expr *e, const struct packet *p, uint8_t *registers)
 {
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
@@ -166,8 +169,8 @@ static int step(const struct nftnl_expr *e, const struct packet *p, uint8_t *reg
 		verdict = (int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT);
 		if (verdict >= 0)
 			return verdict + 2;
-		if (verdict == NFT_RETURN) /* to where the jump was, as a chain's end does */
-			return NF_ACCEPT + 2;
+		if (verdict == NFT_RETURN)
+			return -1;
 		number = (uint32_t)walk(nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN), p);
 		return verdict == NFT_GOTO || number != NF_ACCEPT ? (int)number + 2 : 1;
 	} else {
@@ -193,6 +196,8 @@ static int walk(const char *chain, const struct packet *p)
 		nftnl_expr_iter_destroy(all);
 		if (result >= 2)
 			return result - 2;
+		if (result < 0)
+			return NF_ACCEPT;
 	}
 	return NF_ACCEPT;
 }
@@ -234,7 +239,9 @@ static void load(unsigned int allowed)
 	struct fence_plan plan = {.first_uid = 61185,
 		.last_uid = 61216,
 		.host_allowed = {ALLOWED},
-		.allowed = allowed};
+		.allowed = allowed,
+		.service = {1514},
+		.services = 1};
 	const struct nlmsghdr *m = (const struct nlmsghdr *)out;
 	size_t bytes;
 
@@ -300,8 +307,6 @@ Test(fence_rules, this_computer_is_not)
 Test(fence_rules, of_icmp_pings_and_errors_only)
 {
 	static const uint8_t never[] = {ICMP_ECHOREPLY, ICMP_SOURCE_QUENCH, ICMP_REDIRECT, 9, 13};
-	static const uint8_t errors[] = {
-		ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
 
 	load(1);
 	for (unsigned int i = 0; i < sizeof(never); i++)
@@ -310,13 +315,52 @@ Test(fence_rules, of_icmp_pings_and_errors_only)
 			"%u", never[i]);
 	cr_expect(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP, .icmp_type = ICMP_REDIRECT,
 		.uid = OTHER));
-	for (unsigned int i = 0; i < sizeof(errors); i++) {
-		cr_expect(PASSES(.to = "198.18.2.1", .protocol = IPPROTO_ICMP,
-			.icmp_type = errors[i]));
-		cr_expect_not(PASSES(.to = "127.0.0.1", .protocol = IPPROTO_ICMP,
-				      .icmp_type = errors[i], LOCAL),
-			"no connection of this computer's own");
+}
+
+#define ERROR(TO, TYPE, ABOUT)                                                                     \
+	.to = (TO), .protocol = IPPROTO_ICMP, .icmp_type = (TYPE), .about = (ABOUT)
+
+/* By one about TCP it could end connections of this computer that are none of its own. */
+Test(fence_rules, of_errors_only_those_about_datagrams)
+{
+	static const uint8_t types[] = {
+		ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+
+	load(1);
+	for (unsigned int i = 0; i < sizeof(types); i++) {
+		cr_expect(PASSES(ERROR("198.18.2.1", types[i], IPPROTO_UDP)), "%u", types[i]);
+		cr_expect_not(PASSES(ERROR("198.18.2.1", types[i], IPPROTO_TCP)), "%u", types[i]);
+		cr_expect_not(PASSES(ERROR("198.18.2.1", types[i], IPPROTO_ICMP)), "%u", types[i]);
+		cr_expect_not(PASSES(ERROR("198.18.1.2", types[i], IPPROTO_UDP), LOCAL));
+		cr_expect_not(PASSES(ERROR("169.254.169.254", types[i], IPPROTO_UDP)));
+		cr_expect(PASSES(ERROR("198.18.2.1", types[i], IPPROTO_TCP), .uid = OTHER));
 	}
+}
+
+/* An NFS server believes whoever comes from one. */
+Test(fence_rules, from_a_reserved_port_only_rsh_and_rlogin)
+{
+	static const uint16_t reserved[] = {512, 700, 1023};
+
+	load(0);
+	for (unsigned int i = 0; i < 3; i++) {
+		cr_expect(PASSES(TCP_TO("198.18.2.1", 514), .source_port = reserved[i]));
+		cr_expect(PASSES(TCP_TO("198.18.2.1", 1021), .source_port = reserved[i]));
+		cr_expect(PASSES(TCP_TO("198.18.2.1", 1514), .source_port = reserved[i]),
+			"alg.rcmd.ports");
+		cr_expect_not(PASSES(TCP_TO("198.18.2.1", 2049), .source_port = reserved[i]));
+		cr_expect_not(PASSES(TCP_TO("198.18.2.1", 111), .source_port = reserved[i]));
+		cr_expect_not(PASSES(TCP_TO("198.18.2.1", 1024), .source_port = reserved[i]));
+		cr_expect(PASSES(TCP("198.18.2.1", 2049, SYN | ACK), .source_port = reserved[i]),
+			"a port open to the outside answers");
+		cr_expect(PASSES(TCP_TO("198.18.2.1", 2049), .source_port = reserved[i],
+			.uid = OTHER));
+		cr_expect_not(
+			PASSES(TCP_TO("198.18.1.2", 514), .source_port = reserved[i], LOCAL));
+	}
+	cr_expect(PASSES(TCP_TO("198.18.2.1", 2049), .source_port = 1024));
+	cr_expect(PASSES(TCP_TO("198.18.2.1", 2049), .source_port = 511));
+	cr_expect(PASSES(UDP_TO("198.18.2.1", 2049, 700)), "a port open to the outside");
 }
 
 Test(fence_rules, nor_what_no_guest_may_reach)
