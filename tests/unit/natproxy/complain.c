@@ -7,6 +7,7 @@
 
 #include "chan.h"
 #include "rig.h"
+#include "wire/wire.h"
 
 enum { FLOW = 0x10003, UNREACHABLE = 3, PORT = 3 };
 
@@ -72,6 +73,54 @@ Test(complain, the_sender_hears_that_the_port_is_closed)
 	cr_expect_eq(ended(r), 0);
 	cr_expect_lt(recv(far, &byte, 1, MSG_DONTWAIT), 0);
 	cr_expect_eq(errno, ECONNREFUSED);
+	rig_free(r);
+}
+
+/* The next ICMP message on the loopback that quotes a datagram to this port; false: none came. */
+static bool heard(int raw, uint16_t port, uint8_t out[64])
+{
+	ssize_t n;
+	while ((n = recv(raw, out, 64, MSG_DONTWAIT)) >= 0)
+		if (n == 56 && (out[50] << 8 | out[51]) == port)
+			return true;
+	return false;
+}
+
+Test(complain, every_kind_has_the_outside_header_and_true_checksums)
+{
+	static const struct {
+		uint8_t type, codes;
+	} kinds[] = {{3, 16}, {11, 2}, {12, 3}};
+	struct rig *r = rig_new(&(struct rig_options){0});
+	const int far = session(r), raw = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct sockaddr_in at, outside;
+	socklen_t n = sizeof(at), m = sizeof(outside);
+	uint8_t got[64];
+	give_raw_socket(r);
+	getsockname(far, (struct sockaddr *)&at, &n);
+	getpeername(far, (struct sockaddr *)&outside, &m);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		for (uint8_t code = 0; code < kinds[i].codes; code++) {
+			struct ring_desc d = complaint(far, (uint32_t)kinds[i].type << 8 | code);
+			const bool has_mtu = kinds[i].type == 3 && code == 4;
+			d.pair.kind = kinds[i].type == 12 ? 9 : 1400;
+			cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
+			cr_assert(heard(raw, ntohs(outside.sin_port), got), "%u %u", kinds[i].type,
+				code);
+			cr_expect_eq(wire_fold(wire_sum(0, got + 20, 36)), 0, "of the message");
+			cr_expect_eq(
+				wire_fold(wire_sum(0, got + 28, 20)), 0, "of the quoted header");
+			cr_expect_eq(got[20], kinds[i].type);
+			cr_expect_eq(got[21], code);
+			cr_expect_eq(got[24], kinds[i].type == 12 ? 9 : 0, "pointer");
+			cr_expect_eq(got[26] << 8 | got[27], has_mtu ? 1400 : 0);
+			cr_expect_eq(got[31], 20 + 11, "length");
+			cr_expect_arr_eq(got + 40, &at.sin_addr, 4);
+			cr_expect_arr_eq(got + 44, &outside.sin_addr, 4);
+			cr_expect_arr_eq(got + 48, &at.sin_port, 2);
+			cr_expect_arr_eq(got + 50, &outside.sin_port, 2);
+		}
+	close(raw);
 	rig_free(r);
 }
 
