@@ -149,3 +149,8 @@ bool guest_may_hear(struct stack *s, struct guest *g)
 {
 	return guest_token(s, &g->passed_ns, GUEST_PASSED_PER_S, GUEST_PASSED_BURST);
 }
+
+bool guest_may_tell(struct stack *s, struct guest *g)
+{
+	return guest_token(s, &g->told_ns, GUEST_TOLD_PER_S, GUEST_TOLD_BURST);
+}

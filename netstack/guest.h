@@ -21,6 +21,8 @@ enum {
 	GUEST_ERRORS_PER_S = 20,
 	GUEST_PASSED_BURST = 500, /* errors of others that are passed on at once, and then */
 	GUEST_PASSED_PER_S = 1000,
+	GUEST_TOLD_BURST = 40, /* errors of its own that are passed on at once, and then */
+	GUEST_TOLD_PER_S = 30,
 };
 
 /* A doubly linked list of flows by index + 1; 0 ends it. */
@@ -40,6 +42,7 @@ struct guest {
 	uint64_t asked_ns;   /* last ARP request for an unknown MAC */
 	uint64_t tokens_ns;  /* rate limit: time at which the bucket was empty */
 	uint64_t passed_ns;  /* the same for errors of others */
+	uint64_t told_ns;    /* the same for errors of its own */
 	struct flow_list half_open, flows;
 	struct flow_list calls; /* from outside, half open: natproxy bounds them, and they cost the guest nothing */
 	uint32_t tcp, udp, echo; /* sessions counted against the limits */
@@ -67,6 +70,9 @@ struct guest *guest_learn(struct stack *s, uint32_t ip_be, const uint8_t mac[6],
 bool guest_may_answer(struct stack *s, struct guest *g);
 /* The same for an ICMP error of somebody outside, which routers have limited already (RFC 1812 4.3.2.8). */
 bool guest_may_hear(struct stack *s, struct guest *g);
+/* The same for an ICMP error of the guest itself: natproxy lets out a hundred a second of all guests, and no guest may
+ * take the others' share. */
+bool guest_may_tell(struct stack *s, struct guest *g);
 /* Nothing of it is held any more. */
 bool guest_idle(const struct guest *g);
 

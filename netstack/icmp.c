@@ -12,7 +12,7 @@
 
 enum {
 	ICMP_HEADER_BYTES = 8,
-	UDP_BYTES = 8, /* its header */
+	UDP_HEADER_BYTES = 8,
 	ICMP_QUOTE_MAX = OUT_FRAME_BYTES - OUT_L4_AT - ICMP_HEADER_BYTES,
 };
 
@@ -212,7 +212,8 @@ static void icmp_unreachable(struct stack *s, const struct packet *p, uint8_t co
 }
 
 /* An error about a datagram: who sent that may be told. natproxy knows whether there was such a one. */
-static void icmp_about_datagram(struct stack *s, const struct packet *p, uint8_t type, uint8_t code)
+static void icmp_about_datagram(
+	struct stack *s, const struct packet *p, struct guest *g, uint8_t type, uint8_t code)
 {
 	const uint8_t *head = p->head + p->l4_at;
 	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_ERROR};
@@ -225,7 +226,11 @@ static void icmp_about_datagram(struct stack *s, const struct packet *p, uint8_t
 	about.key.remote_port = 0;
 	const struct flow *f = flow_find(s, &about.key);
 	const uint32_t bytes = about.seq >> 16;
-	if (!f || bytes < UDP_BYTES || bytes > UINT16_MAX - IP_HEADER_BYTES)
+	if (!f || bytes < UDP_HEADER_BYTES || bytes > UINT16_MAX - IP_HEADER_BYTES) {
+		drop_count(s->drops, DROP_ICMP_ENDS);
+		return;
+	}
+	if (!guest_may_tell(s, g))
 		return;
 	d.flow = flow_id_of(s, f);
 	d.remote = (struct ring_remote){.ip_be = remote_ip_be, .port = remote_port};
@@ -257,7 +262,7 @@ void icmp_input(struct stack *s, struct packet *p, struct guest *g)
 	if (head[0] == ICMP_UNREACHABLE)
 		icmp_unreachable(s, p, head[1]);
 	if (icmp_is_passed(head[0], head[1]))
-		icmp_about_datagram(s, p, head[0], head[1]);
+		icmp_about_datagram(s, p, g, head[0], head[1]);
 	if (head[0] != ICMP_ECHO_REQUEST || head[1] != 0)
 		return;
 	if (stack_is_gateway_ip(s, p->dst_be) || (s->config.icmp_dummy && s->config.nat_enable))

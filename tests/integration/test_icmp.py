@@ -167,3 +167,74 @@ def test_a_closed_port_of_a_guest_is_told_to_who_knocked(closed, spawn):
     assert knock(closed, 9777) == "TimeoutError"
     assert sum(int(row["count"]) for row in gateway.table("drops") if row["reason"] == "ICMP_ENDS") >= 1
 
+
+
+# The guest: complains about each datagram as that asks for it; its kernel does not, since the port is open.
+COMPLAIN_INSIDE = """
+import json, socket, struct
+def total(b):
+    s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
+udp, raw = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_RAW, proto=1)
+udp.bind(("192.168.30.10", 9777))
+print("ready", flush=True)
+while True:
+    data, (ip, port) = udp.recvfrom(100)
+    kind, code, about = json.loads(data)
+    source, inside, protocol, size, mtu = {"session": ip, "stranger": "198.18.2.2"}.get(about, ip), "192.168.30.99" if about == "neighbour" else "192.168.30.10", 6 if about == "tcp" else 17, 7 if about == "short" else 8 + len(data), 1400 if (kind, code) == (3, 4) else 0
+    quote = struct.pack("!BBHHHBBH4s4s", 70, 9, 32 + len(data), 7, 0x4000, 3, protocol, 0, socket.inet_aton(source), socket.inet_aton(inside)) + bytes([1] * 4) + struct.pack("!HHHH", port ^ (about == "port"), 9777, size, 0xffff)
+    message = struct.pack("!BBHBBH", kind, code, 0, 9 if kind == 12 else 0, 0, mtu) + quote
+    raw.sendto(message[:2] + struct.pack("!H", total(message)) + message[4:], (ip, 0))
+"""
+# The peer: what it hears until the last that it asked for, on a raw socket and as its kernel gives it to the socket that sent.
+ASK_OUTSIDE = """
+import json, socket, struct, sys
+raw, udp = socket.socket(type=socket.SOCK_RAW, proto=1), socket.socket(type=socket.SOCK_DGRAM)
+raw.settimeout(2); udp.setsockopt(0, 11, 1); udp.connect((sys.argv[1], 9777))  # IP_RECVERR
+for kind in json.loads(sys.argv[2]):
+    udp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    udp.send(json.dumps(kind).encode())
+    if kind[2] != "session":
+        continue
+    packet = raw.recv(200)
+    try:
+        _, control, _, to = udp.recvmsg(100, 200, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+        told = [*struct.unpack("=xxxxxBBxI", control[0][2][:12])[:3], *to]
+    except BlockingIOError:
+        told = []
+    print(json.dumps([kind[:2], packet.hex(), udp.getsockname()[1], told]), flush=True)
+"""
+
+
+def told_outside(world, guest, kinds):
+    """Of each complaint about a session: type and code, the packet that the peer heard, its port, and what its kernel said."""
+    inside = guest.start("/usr/bin/python3", "-c", COMPLAIN_INSIDE)
+    assert inside.stdout.readline() == "ready\n"
+    try:
+        lines = world.internet.run("/usr/bin/python3", "-c", ASK_OUTSIDE, OUTSIDE, json.dumps(kinds)).stdout.splitlines()
+    finally:
+        inside.kill()
+        inside.wait()
+        world.internet.run("ip", "route", "flush", "cache")  # of the smaller MTU
+    return [(tuple(kind), bytes.fromhex(packet), port, told) for kind, packet, port, told in map(json.loads, lines)]
+
+
+def test_every_error_of_a_guest_reaches_the_peer_with_the_outside_header(closed, spawn):
+    guest = spawn.guest("outward")
+    gateway = spawn.gateway("outward", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9777", to: "192.168.30.10:9777"}}]\n')
+    assert leased_address(guest) == "192.168.30.10"
+    wait_for(lambda: knock(closed, 9777) == "ConnectionRefusedError", 4, "port unreachable")
+    kinds = [*((UNREACHABLE, code) for code in range(16)), (EXCEEDED, 0), (EXCEEDED, 1), *((PARAMETER, code) for code in range(3))]
+    # what is no such error, or is about nothing that reached this guest, comes before the last one or never
+    silent = [(UNREACHABLE, 16, ""), (QUENCH, 0, ""), (5, 1, ""), (EXCEEDED, 2, ""), (PARAMETER, 3, ""), *((UNREACHABLE, 3, about) for about in ("stranger", "port", "neighbour", "tcp", "short"))]
+    heard_outside = told_outside(closed, guest, [(*kind, "session") for kind in kinds] + silent + [(UNREACHABLE, 1, "session")])
+    assert [kind for kind, *_ in heard_outside] == [*kinds, (UNREACHABLE, 1)]
+    for (kind, code), packet, port, told in heard_outside:
+        icmp, quote = packet[20:], packet[28:]
+        detail = 1400 if (kind, code) == (UNREACHABLE, 4) else 9 << 24 if kind == PARAMETER else 0
+        assert (icmp[0], icmp[1], int.from_bytes(icmp[4:8], "big")) == (kind, code, detail)
+        assert sum_of(icmp) == 0 and sum_of(quote[:20]) == 0 and len(quote) == 28, (kind, code)
+        assert [socket.inet_ntoa(a) for a in (packet[12:16], packet[16:20], quote[12:16], quote[16:20])] == [OUTSIDE, ROUTER, ROUTER, OUTSIDE]
+        assert [int.from_bytes(quote[at:at + 2], "big") for at in (20, 22)] == [port, 9777] and quote[9] == 17
+        # the peer's kernel keeps reassembly time exceeded to itself
+        assert told == ([] if (kind, code) == (EXCEEDED, 1) else [kind, code, detail >> 24 if kind == PARAMETER else detail, OUTSIDE, 9777]), (kind, code)
+    assert gateway.processes()["netstack"]["restarts"] in (0, "0")

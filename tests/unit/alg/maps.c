@@ -48,7 +48,7 @@ Test(maps, a_flow_without_a_table_knows_nobody)
 
 Test(maps, what_does_not_fit_is_nobodys)
 {
-	char name[8];
+	char name[16];
 	maps_clear(&maps);
 	cr_expect_eq(maps_vrf(&maps, "a-name-that-has-32-bytes-and-fits"), MAPS_VRFS);
 	cr_expect_eq(maps_vrf(&maps, "a-name-that-has-32-bytes-it-fits"), 1);

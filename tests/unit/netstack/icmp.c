@@ -187,3 +187,131 @@ Test(icmp, without_nat_echo_ends_at_the_gateway)
 	cr_assert_eq(world_seen(alone, 1, 1)->l4[0], 0);
 	world_free(alone);
 }
+
+/* What a guest's error says about a datagram that reached it. */
+struct telling {
+	uint8_t type, code;
+	uint16_t detail; /* MTU or, in its first byte, pointer */
+	uint32_t from, to;
+	uint16_t from_port, to_port, udp_bytes;
+	uint8_t version, protocol;
+	bool broken;
+};
+
+static const struct telling usual = {.type = 3,
+	.code = 3,
+	.from = OUTSIDE,
+	.to = GUEST,
+	.from_port = 2000,
+	.to_port = 1000,
+	.udp_bytes = 20,
+	.version = 4,
+	.protocol = 17};
+
+static void tell(const struct telling *t)
+{
+	struct ip_spec inner = {.src = t->from, .dst = t->to, .protocol = t->protocol};
+	struct ip_spec ip = {.protocol = 1, .dst = OUTSIDE};
+	uint8_t error[8 + 28] = {t->type, t->code}, quoted[60];
+	const uint8_t l4[8] = {(uint8_t)(t->from_port >> 8), (uint8_t)t->from_port,
+		(uint8_t)(t->to_port >> 8), (uint8_t)t->to_port, (uint8_t)(t->udp_bytes >> 8),
+		(uint8_t)t->udp_bytes};
+	uint16_t sum;
+	make_ip(quoted, &inner, l4, sizeof(l4));
+	quoted[14] = (uint8_t)(t->version << 4 | 5);
+	memcpy(error + 8, quoted + 14, 28);
+	if (t->type == 12) {
+		error[4] = (uint8_t)(t->detail >> 8);
+	} else {
+		error[6] = (uint8_t)(t->detail >> 8);
+		error[7] = (uint8_t)t->detail;
+	}
+	sum = sum16(error, sizeof(error), 0);
+	error[2] = (uint8_t)(sum >> 8);
+	error[3] = (uint8_t)(sum ^ (t->broken ? 1 : 0));
+	world_frame(w, frame, make_ip(frame, &ip, error, sizeof(error)), false);
+	world_run(w);
+}
+
+/* The guest's UDP flow from port 1000, by the id that natproxy knows. */
+static uint32_t open_datagrams(void)
+{
+	struct ip_spec ip = {.dst = OUTSIDE};
+	world_frame(w, frame, make_arp(frame, 1, GUEST_MAC, GUEST, GATEWAY), false);
+	world_frame(w, frame, make_udp(frame, &ip, 1000, 2000, "x", 1), false);
+	world_run(w);
+	return world_told(w, RING_NETSTACK_DGRAM_OPEN, 0)->flow;
+}
+
+static void close_datagrams(uint32_t flow)
+{
+	const struct ring_desc d = {.op = RING_NATPROXY_DGRAM_CLOSED, .flow = flow};
+	world_tell(w, &d);
+	world_run(w);
+}
+
+Test(icmp, every_error_about_a_datagram_is_told)
+{
+	static const struct {
+		uint8_t type, codes;
+	} kinds[] = {{3, 16}, {11, 2}, {12, 3}};
+	const uint32_t flow = open_datagrams();
+	struct telling t = usual;
+	for (unsigned int i = 0; i < 3; i++)
+		for (t.type = kinds[i].type, t.code = 0; t.code < kinds[i].codes; t.code++) {
+			const struct ring_desc *d;
+			t.detail = t.type == 12 ? 9 << 8 : t.code == 4 ? 1400 : 0;
+			world_clear(w);
+			tell(&t);
+			d = world_told(w, RING_NETSTACK_DGRAM_ERROR, 0);
+			cr_assert_not_null(d, "%u %u", t.type, t.code);
+			cr_expect_eq(d->flow, flow);
+			cr_expect_eq(d->remote.ip_be, htobe32(OUTSIDE));
+			cr_expect_eq(d->remote.port, 2000);
+			cr_expect_eq(d->pair.token, (uint32_t)t.type << 8 | t.code);
+			cr_expect_eq(d->pair.kind, t.type == 12 ? 9 : t.detail);
+			cr_expect_eq(d->pair.remote_port, 20, "the datagram's length");
+		}
+	close_datagrams(flow);
+}
+
+Test(icmp, what_is_no_error_about_a_guests_own_datagram_is_not_told)
+{
+	struct telling bad[] = {
+		usual, usual, usual, usual, usual, usual, usual, usual, usual, usual, usual};
+	const uint32_t flow = open_datagrams();
+	bad[0].code = 16;
+	bad[1].type = 11, bad[1].code = 2;
+	bad[2].type = 12, bad[2].code = 3;
+	bad[3].type = 4, bad[3].code = 0;
+	bad[4].type = 5, bad[4].code = 1;
+	bad[5].to = GUEST + 1; /* of a router behind the guest, or another guest's */
+	bad[6].to_port = 1001; /* no flow */
+	bad[7].udp_bytes = 7;
+	bad[8].version = 6;
+	bad[9].protocol = 6;
+	bad[10].broken = true;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		tell(&bad[i]);
+		cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 0, "%u", i);
+	}
+	cr_expect_eq(w->drops.count[DROP_ICMP_ENDS], 2, "no flow, no length");
+	cr_expect_eq(w->drops.count[DROP_ICMP_BAD], 1);
+	tell(&usual);
+	cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 1);
+	close_datagrams(flow);
+}
+
+Test(icmp, a_guest_tells_no_more_than_its_share)
+{
+	const uint32_t flow = open_datagrams();
+	for (unsigned int i = 0; i < 60; i++)
+		tell(&usual);
+	cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 40);
+	cr_expect_eq(w->drops.count[DROP_RATE_LIMIT], 20);
+	world_advance(w, SECOND);
+	for (unsigned int i = 0; i < 60; i++)
+		tell(&usual);
+	cr_expect_eq(world_told_count(w, RING_NETSTACK_DGRAM_ERROR), 70);
+	close_datagrams(flow);
+}
