@@ -223,6 +223,25 @@ Test(capture, lengths_that_lie)
 	expect_end(&c, true);
 }
 
+Test(capture, a_frame_that_is_too_large)
+{
+	static uint8_t bytes[24 + 16 + CAPTURE_FRAME_MAX + 1];
+	struct file f = {.size = 0};
+	struct capture c;
+	struct capture_frame frame;
+	for (uint32_t more = 0; more < 2; more++) {
+		f.size = 0;
+		put_pcap(&f, 0xa1b2c3d4, 1);
+		put(&f, 0, 8);
+		put(&f, CAPTURE_FRAME_MAX + more, 4);
+		put(&f, CAPTURE_FRAME_MAX + more, 4);
+		memcpy(bytes, f.bytes, f.size);
+		cr_assert(capture_open(&c, bytes, sizeof(bytes) - !more));
+		cr_expect_eq(capture_next(&c, &frame), !more);
+		cr_expect_eq(c.broken != NULL, more);
+	}
+}
+
 Test(capture, what_is_none)
 {
 	struct capture c;

@@ -87,6 +87,10 @@ Test(packet, damage)
 		f.bytes[cases[i].at] = cases[i].byte;
 		cr_expect_not(packet_parse(&p, FRAME_RAW, f.bytes, f.size), "%s", cases[i].what);
 	}
+	frame_tcp(&f, &ends, 7, 8, PACKET_ACK, "abcdefgh", 8);
+	f.bytes[3] = 42;
+	f.bytes[32] = 6 << 4;
+	cr_expect_not(packet_parse(&p, FRAME_RAW, f.bytes, f.size), "more TCP than IP");
 	frame_udp(&f, &ends, "abc", 3);
 	f.bytes[25] = 7;
 	cr_expect_not(packet_parse(&p, FRAME_RAW, f.bytes, f.size), "a UDP length below 8");

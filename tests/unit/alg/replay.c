@@ -412,6 +412,23 @@ Test(replay, a_datagram_may_wish_for_the_port_that_it_came_from)
 	free(r);
 }
 
+/* A capture from loopback: both ends have the guest's address, and only one has the ALG's port. */
+Test(replay, a_server_at_the_guests_address_is_the_far_end)
+{
+	static const struct ends back = {"127.0.0.1", 53, "127.0.0.1", 3000};
+	static const uint8_t answer[] = "\x12\x34\x84\0\0\1\0\1\0\0\0\0\1a\0\0\1\0\1\xc0\x0c\0\1"
+					"\0\1\0\0\1\0\0\4\xcb\0\x71\x09";
+	static uint8_t out[65536];
+	struct replay *r = open_udp(ALGS_DNS);
+	struct replay_step step;
+	unsigned int steps;
+	const uint32_t inside = inet_addr("10.0.0.9");
+	r->set.guest_ip_be = inet_addr("127.0.0.1");
+	const size_t n = play_udp(r, &back, answer, sizeof(answer) - 1, &step, out, &steps);
+	cr_expect(n == sizeof(answer) - 1 && !memcmp(out + n - 4, &inside, 4));
+	free(r);
+}
+
 Test(replay, a_datagram_is_edited_or_left_as_it_came)
 {
 	static const struct ends ends = {"10.0.0.2", 3000, "192.0.2.1", 53},

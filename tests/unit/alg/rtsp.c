@@ -527,6 +527,14 @@ Test(rtsp, what_is_not_rtsp_is_not_held_back)
 	harness_say(h, ALG_GUEST, "SSH-2.0-x,");
 	cr_expect(h->gave_up && h->violation && h->way[0].passed == 10);
 	harness_free(h);
+	char line[8193] = "OPTIONS rtsp://x/";
+	memset(line + strlen(line), 'x', sizeof(line) - 1 - strlen(line));
+	h = harness_new(&rtsp_protocol, client_view(), GRANT);
+	harness_say(h, ALG_GUEST, line);
+	cr_expect(!h->gave_up && h->way[0].passed == 0, "a start line may be that long");
+	harness_say(h, ALG_GUEST, "x");
+	cr_expect(h->gave_up && h->violation && h->way[0].passed == sizeof(line));
+	harness_free(h);
 }
 
 Test(rtsp, a_setup_within_a_body_or_interleaved_data_is_data)

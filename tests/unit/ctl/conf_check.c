@@ -62,6 +62,7 @@ Test(conf_check, alg)
 			"natlock.yaml:3:53: alg.ldap.ports: 389 is alg.ftp's too (line 3). A port "
 			"leads to one of them: take it out of one list, or say enable: false"},
 		{HUB("alg: {rtsp: {ports: [554, 21]}, ftp: {enable: false}}"), ""},
+		{HUB("alg: {rtsp: {ports: [554, 21], enable: false}}"), ""},
 		/* one by TCP, the other by UDP */
 		{HUB("alg: {tftp: {ports: [21]}}"), ""},
 		{HUB("alg: {tftp: {ports: [137]}}"),

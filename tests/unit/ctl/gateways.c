@@ -29,7 +29,7 @@ static void answer(struct rig *r)
 
 	row[0].mode = fix;
 	row[0].ports = ports;
-	row[0].lists = lists;
+	row[2].lists = lists; /* what one shard does not say the other does */
 	row[0].has_bytes = row[2].has_bytes = 1;
 	row[0].bytes = row[2].bytes = 1024;
 	row[2].has_expired = 1;
