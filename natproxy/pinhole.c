@@ -9,7 +9,7 @@
 
 #include "pinhole.h"
 
-enum { SECOND_NS = 1000000000, MS_NS = 1000000 };
+enum { SECOND_NS = 1000000000, MS_NS = 1000000, PRIVILEGED = 1024 };
 
 void pinhole_init(struct pinholes *p, const struct hash_key *key)
 {
@@ -84,7 +84,9 @@ static enum pinhole_refusal judge_port(
 	const struct pinhole_request *r, const struct pinhole_rule *rule)
 {
 	const bool pair = r->kind == PINHOLE_UDP_PAIR;
-	if (r->guest_port < rule->port_first || pinhole_port_denied(r->guest_port))
+	/* who speaks from no such port itself has none to wait at */
+	const bool low = r->guest_port < PRIVILEGED && r->control_port >= PRIVILEGED;
+	if (low || r->guest_port < rule->port_first || pinhole_port_denied(r->guest_port))
 		return PINHOLE_BAD_PORT;
 	if (pair && r->guest_port & 1)
 		return PINHOLE_ODD_PAIR;

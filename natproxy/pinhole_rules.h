@@ -19,7 +19,7 @@ enum pinhole_kind { PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR, PINHO
 struct pinhole_rule {
 	uint8_t kinds;	     /* bit set, 1 << enum pinhole_kind; 0: this ALG opens nothing */
 	bool own_port;	     /* the inside port must be the one from which the flow itself speaks */
-	uint16_t port_first; /* lowest inside port */
+	uint16_t port_first; /* lowest inside port; one below 1024 is for a flow from below 1024 */
 	uint16_t pending;    /* that nobody has used yet, a control flow */
 	uint16_t total;	     /* a control flow, at a time */
 	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */

@@ -10,6 +10,7 @@ from conftest import unpacked, wait_for
 
 CLIENT, INSIDE, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.83", "198.18.2.21"
 PORTS = {"vsftpd": 21, "pure-ftpd": 2121}
+PASSIVE_PORTS = 30000, 30999  # of any from 1024 on, one in a thousand would be a port that no door is opened to (natproxy/pinhole_rules.c)
 VSFTPD = """
 listen=YES
 listen_address={address}
@@ -22,6 +23,8 @@ anon_upload_enable=YES
 anon_umask=022
 port_enable=YES
 pasv_enable=YES
+pasv_min_port={passive[0]}
+pasv_max_port={passive[1]}
 seccomp_sandbox=NO
 connect_from_port_20=YES
 background=NO
@@ -49,12 +52,12 @@ class Servers:
         (folder / "root/file").write_bytes(DATA)
         os.chmod(folder / "root/in", 0o777)
         where.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=ftp", "-keyout", folder / "key", "-out", folder / "certificate")
-        (folder / "vsftpd.conf").write_text(VSFTPD.format(address=address, port=PORTS["vsftpd"], root=folder / "root", empty=folder / "empty", folder=folder))
+        (folder / "vsftpd.conf").write_text(VSFTPD.format(address=address, port=PORTS["vsftpd"], passive=PASSIVE_PORTS, root=folder / "root", empty=folder / "empty", folder=folder))
         self.processes.append(where.start("vsftpd", folder / "vsftpd.conf"))
         user, hashed = pwd.getpwnam("ftp"), where.run("openssl", "passwd", "-1", "x@y").stdout.strip()  # pure-pw's own takes a second a login
         (folder / "users").write_text(f"joe:{hashed}:{user.pw_uid}:{user.pw_gid}::{folder / 'root'}/./::::::::::::\n")
         where.run(unpacked("pure-ftpd", "usr/bin/pure-pw"), "mkdb", folder / "users.pdb", "-f", folder / "users")
-        self.processes.append(where.start(unpacked("pure-ftpd", "usr/sbin/pure-ftpd"), "-S", f"{address},{PORTS['pure-ftpd']}", "-l", f"puredb:{folder / 'users.pdb'}", "-u", "1", "-H", "-4"))
+        self.processes.append(where.start(unpacked("pure-ftpd", "usr/sbin/pure-ftpd"), "-S", f"{address},{PORTS['pure-ftpd']}", "-p", "%d:%d" % PASSIVE_PORTS, "-l", f"puredb:{folder / 'users.pdb'}", "-u", "1", "-H", "-4"))
         wait_for(lambda: where.run("ss", "-ltnH", f"( sport = :{PORTS['vsftpd']} or sport = :{PORTS['pure-ftpd']} )").stdout.count("LISTEN") == 2, 5, "the servers")
         self.root = folder / "root"
 

@@ -8,6 +8,7 @@
 #include "doors.h"
 #include "inspect.h"
 
+uint16_t door_guest_port = 40000;
 enum algs_id door_alg = ALGS_RTSP;
 bool door_observes;
 const char *door_device;
@@ -46,7 +47,7 @@ struct rig *door_controlled(struct rig_options o)
 	o.ftp_port = port;
 	struct rig *r = rig_new(&o);
 	r->np->shell.flow_inspect = note_number;
-	rig_open(r, CONTROL, 40000, port);
+	rig_open(r, CONTROL, door_guest_port, port);
 	cr_assert(rig_await(r, RING_NATPROXY_TCP_OPENED, &d));
 	cr_assert_geq(accept(listener, NULL, NULL), 0);
 	close(listener);

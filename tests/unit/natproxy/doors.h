@@ -9,6 +9,7 @@
 
 enum { CONTROL = 0x30007, DATA = 0x40008, RTP = 41000 };
 
+extern uint16_t door_guest_port; /* from which it begins; at first 40000 */
 extern enum algs_id door_alg; /* whose the control connection is; at first RTSP */
 extern bool door_observes;
 extern const char *door_device; /* by which its peer speaks; NULL: as it is */

@@ -252,6 +252,7 @@ static void give_reserved_port(struct rig *r, uint16_t port)
 
 Test(expect, rcmds_door_for_a_low_port_is_a_reserved_one)
 {
+	door_guest_port = 1023;
 	struct rig *r = door_controlled((struct rig_options){0});
 	door_alg = ALGS_RCMD;
 	cr_assert_not(door_wish(r, 1, NL__PINHOLE_KIND__TCP_LISTEN, 1021, false));

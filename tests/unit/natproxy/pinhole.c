@@ -117,6 +117,10 @@ Test(pinhole, only_rcmd_may_have_a_port_below_1024_and_it_not_below_512)
 			r.guest_port = r.control_port = 510;
 			r.token = 2;
 			cr_assert_eq(ask(p, &r, 0), PINHOLE_BAD_PORT, "%s", algs_name(alg));
+			r = wish_of(alg, kind, 3, 1022);
+			r.flow++;
+			r.control_port = 1024;
+			cr_assert_eq(ask(p, &r, 0), PINHOLE_BAD_PORT, "%s", algs_name(alg));
 			free(p);
 		}
 }
