@@ -49,24 +49,13 @@ static void half_reset(struct inspect_half *h)
 	h->finish_told = false;
 }
 
-/* Whether an ALG wants this flow: by the far end's port, or by the one that the far end came to. */
-static bool wanted(const struct natproxy *np, const struct flow *f, struct want *out)
-{
-	const struct nat_session *s = &np->nat.session[f->sessions];
-	const struct wants *w = &np->wants;
-	if (!s->incoming)
-		return want_flow(w, ALGS_TCP, f->remote.port, f->guest.ip_be, f->remote.ip_be, out);
-	if (!s->rule)
-		return false;
-	return want_flow(w, ALGS_TCP, f->guest.port, f->guest.ip_be, f->remote.ip_be, out) ||
-	       want_flow(w, ALGS_TCP, f->outside.port, f->guest.ip_be, f->remote.ip_be, out);
-}
-
 void inspect_stream_start(struct natproxy *np, struct flow *f)
 {
 	struct want want;
 	struct inspection *in =
-		wanted(np, f, &want) ? inspection_begin(np, f, f->sessions, &want) : NULL;
+		inspection_wanted(np, f, nat_session(&np->nat, f->sessions), &want)
+			? inspection_begin(np, f, f->sessions, &want)
+			: NULL;
 	if (!in)
 		return;
 	f->inspect = (uint16_t)(inspection_index(np, in) + 1);

@@ -413,7 +413,13 @@ Test(inspect, what_comes_by_a_door_is_not_looked_at)
 {
 	struct scene s = control((struct rig_options){0});
 	struct ring_desc d;
-	rig_configure(s.r, &(struct rig_options){.ftp_port = GUEST_DATA_PORT});
+	Nl__Alg alg = NL__ALG__INIT;
+	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT;
+	uint32_t ports[] = {s.r->inspect.peer_port, GUEST_DATA_PORT};
+	alg.ftp = &ftp;
+	ftp.n_ports = 2;
+	ftp.ports = ports;
+	rig_configure(s.r, &(struct rig_options){.alg = &alg});
 	guest_says(&s, 0, command);
 	wish(&s, NUMBER, 1, GUEST_DATA_PORT, 0);
 	cr_assert(s.r->answer.granted);
