@@ -46,7 +46,7 @@ static void half_reset(struct inspect_half *h)
 {
 	h->at = h->settled = h->judged = 0;
 	h->first = h->staged = h->told = h->out_first = h->out_end = 0;
-	h->finish_told = false;
+	h->finish_told = h->finish_passed = false;
 }
 
 void inspect_stream_start(struct natproxy *np, struct flow *f)
@@ -257,14 +257,12 @@ static bool fill_from_socket(struct natproxy *np, struct flow *f, struct inspect
 bool inspect_stream_download(struct natproxy *np, struct flow *f)
 {
 	struct inspect_half *h = half(np, f, NL__DIRECTION__OUTSIDE);
-	const bool finished_before = h->finish_told && f->outside_finished &&
-				     inspect_stream_drained(np, f, NL__DIRECTION__OUTSIDE);
-	if (finished_before || !fill_from_socket(np, f, h))
+	if (h->finish_passed || !fill_from_socket(np, f, h))
 		return false;
 	judge(np, f, NL__DIRECTION__OUTSIDE, f->outside_finished);
 	lend_output(np, f, h);
 	if (f->outside_finished && !h->staged && !h->out_end) {
-		h->finish_told = true;
+		h->finish_passed = true;
 		download_finish(np, f);
 		return false;
 	}

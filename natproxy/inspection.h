@@ -47,7 +47,7 @@ struct inspect_half {
 	uint32_t first, staged; /* what the stage holds */
 	uint32_t told;		/* of it, to alg */
 	uint32_t out_first, out_end;
-	bool finish_told;
+	bool finish_told, finish_passed; /* the sender's FIN: to alg, and on */
 	uint8_t stage[STREAM_STAGE_BYTES];
 	uint8_t output[STREAM_OUTPUT_BYTES];
 };

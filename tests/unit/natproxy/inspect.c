@@ -167,6 +167,22 @@ Test(inspect, both_fins_pass_and_alg_hears_the_end)
 	rig_free(s.r);
 }
 
+Test(inspect, a_fin_passes_when_all_before_it_was_cut_out)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	Nl__Edit a = NL__EDIT__INIT, *list[1] = {&a};
+	cr_assert_eq(write(s.fd, "abc", 3), 3);
+	close(s.fd);
+	for (int i = 0; i < 4; i++)
+		rig_turn(s.r);
+	cr_assert(s.r->seen_fin[1]);
+	a.old_bytes = 3;
+	cr_assert_eq(verdict(&s, NL__DIRECTION__OUTSIDE, 3, list, 1), 0);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_FIN, &d));
+	rig_free(s.r);
+}
+
 Test(inspect, a_granted_door_lets_the_peer_in_once)
 {
 	struct scene s = control((struct rig_options){0});
