@@ -152,6 +152,20 @@ static int announce(struct natproxy *np, const struct inspection *in, const stru
 	return np->shell.flow_inspect(np->shell.context, &m);
 }
 
+bool inspection_wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
+	struct want *out)
+{
+	const struct wants *w = &np->wants;
+	const enum algs_transport transport = f->kind == FLOW_TCP ? ALGS_TCP : ALGS_UDP;
+	const uint32_t guest_ip_be = s->guest.ip_be, peer_ip_be = s->remote.ip_be;
+	if (!s->incoming)
+		return want_flow(w, transport, s->remote.port, guest_ip_be, peer_ip_be, out);
+	if (!s->rule)
+		return false;
+	return want_flow(w, transport, s->guest.port, guest_ip_be, peer_ip_be, out) ||
+	       want_flow(w, transport, f->outside.port, guest_ip_be, peer_ip_be, out);
+}
+
 struct inspection *inspection_begin(
 	struct natproxy *np, struct flow *f, uint32_t session, const struct want *want)
 {
@@ -164,6 +178,7 @@ struct inspection *inspection_begin(
 		.observe = want->observe,
 		.strict = want->strict,
 		.alg = (uint8_t)want->alg,
+		.service = want->service,
 		.number = next_number(np, in),
 		.flow = f->id,
 		.session = session,
@@ -432,11 +447,24 @@ void inspect_timeout(struct natproxy *np)
 	natproxy_alg_lost(np);
 }
 
+/* Whether what is under inspection would be now, in the same way. */
+static bool is_still_wanted(struct natproxy *np, struct inspection *in)
+{
+	struct want want;
+	if (!inspection_wanted(np, flow_live(np, in->flow), nat_session(&np->nat, in->session),
+		    &want) ||
+		want.alg != (enum algs_id)in->alg || want.service != in->service ||
+		want.observe != in->observe)
+		return false;
+	in->strict = want.strict;
+	return true;
+}
+
 void inspect_configure(struct natproxy *np)
 {
 	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
 		struct inspection *in = &np->inspect->slot[i];
-		if (!in->used || in->raw || np->wants.alg[in->alg].active)
+		if (!in->used || in->raw || is_still_wanted(np, in))
 			continue;
 		inspection_tell_end(np, in);
 		give_up(np, in);

@@ -41,25 +41,11 @@ static struct inspect_held *held_at(struct inspect_way *way, uint32_t i)
 	return &way->held[(way->first + i) % DGRAM_HELD];
 }
 
-/* Whether an ALG wants this session, as for streams. */
-static bool wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
-	struct want *out)
-{
-	const struct wants *w = &np->wants;
-	const uint32_t guest_ip_be = s->guest.ip_be, peer_ip_be = s->remote.ip_be;
-	if (!s->incoming)
-		return want_flow(w, ALGS_UDP, s->remote.port, guest_ip_be, peer_ip_be, out);
-	if (!s->rule)
-		return false;
-	return want_flow(w, ALGS_UDP, s->guest.port, guest_ip_be, peer_ip_be, out) ||
-	       want_flow(w, ALGS_UDP, f->outside.port, guest_ip_be, peer_ip_be, out);
-}
-
 void inspect_dgram_start(struct natproxy *np, struct flow *f, uint32_t session)
 {
 	struct nat_session *s = nat_session(&np->nat, session);
 	struct want want;
-	struct inspection *in = f->kind == FLOW_UDP && wanted(np, f, s, &want)
+	struct inspection *in = f->kind == FLOW_UDP && inspection_wanted(np, f, s, &want)
 					? inspection_begin(np, f, session, &want)
 					: NULL;
 	if (!in)

@@ -46,27 +46,16 @@ static void half_reset(struct inspect_half *h)
 {
 	h->at = h->settled = h->judged = 0;
 	h->first = h->staged = h->told = h->out_first = h->out_end = 0;
-	h->finish_told = false;
-}
-
-/* Whether an ALG wants this flow: by the far end's port, or by the one that the far end came to. */
-static bool wanted(const struct natproxy *np, const struct flow *f, struct want *out)
-{
-	const struct nat_session *s = &np->nat.session[f->sessions];
-	const struct wants *w = &np->wants;
-	if (!s->incoming)
-		return want_flow(w, ALGS_TCP, f->remote.port, f->guest.ip_be, f->remote.ip_be, out);
-	if (!s->rule)
-		return false;
-	return want_flow(w, ALGS_TCP, f->guest.port, f->guest.ip_be, f->remote.ip_be, out) ||
-	       want_flow(w, ALGS_TCP, f->outside.port, f->guest.ip_be, f->remote.ip_be, out);
+	h->finish_told = h->finish_passed = false;
 }
 
 void inspect_stream_start(struct natproxy *np, struct flow *f)
 {
 	struct want want;
 	struct inspection *in =
-		wanted(np, f, &want) ? inspection_begin(np, f, f->sessions, &want) : NULL;
+		inspection_wanted(np, f, nat_session(&np->nat, f->sessions), &want)
+			? inspection_begin(np, f, f->sessions, &want)
+			: NULL;
 	if (!in)
 		return;
 	f->inspect = (uint16_t)(inspection_index(np, in) + 1);
@@ -268,14 +257,12 @@ static bool fill_from_socket(struct natproxy *np, struct flow *f, struct inspect
 bool inspect_stream_download(struct natproxy *np, struct flow *f)
 {
 	struct inspect_half *h = half(np, f, NL__DIRECTION__OUTSIDE);
-	const bool finished_before = h->finish_told && f->outside_finished &&
-				     inspect_stream_drained(np, f, NL__DIRECTION__OUTSIDE);
-	if (finished_before || !fill_from_socket(np, f, h))
+	if (h->finish_passed || !fill_from_socket(np, f, h))
 		return false;
 	judge(np, f, NL__DIRECTION__OUTSIDE, f->outside_finished);
 	lend_output(np, f, h);
 	if (f->outside_finished && !h->staged && !h->out_end) {
-		h->finish_told = true;
+		h->finish_passed = true;
 		download_finish(np, f);
 		return false;
 	}

@@ -23,6 +23,7 @@ struct inspection {
 	bool raw; /* given up; what is held still has to leave */
 	bool stream, observe, strict;
 	uint8_t alg;	  /* enum algs_id */
+	uint8_t service;
 	uint32_t number;  /* generation and slot; kept while the slot is free */
 	uint32_t flow;	  /* id, ring.h */
 	uint32_t session; /* reference, nat.h */
@@ -46,7 +47,7 @@ struct inspect_half {
 	uint32_t first, staged; /* what the stage holds */
 	uint32_t told;		/* of it, to alg */
 	uint32_t out_first, out_end;
-	bool finish_told;
+	bool finish_told, finish_passed; /* the sender's FIN: to alg, and on */
 	uint8_t stage[STREAM_STAGE_BYTES];
 	uint8_t output[STREAM_OUTPUT_BYTES];
 };
@@ -99,6 +100,10 @@ struct inspect {
 	struct inspect_half half[INSPECTION_STREAMS][INSPECTION_DIRECTIONS];
 };
 
+/* Whether an ALG wants this session: by the far end's port, or by the one that the far end came to. What came by a door
+ * is not wanted. */
+bool inspection_wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
+	struct want *out);
 /*
  * Puts a flow, or of a datagram flow one session, under inspection: a slot is found and alg is told.
  * NULL: there is none, or alg is not to be had; then all goes on as it is.

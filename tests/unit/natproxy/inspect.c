@@ -167,6 +167,22 @@ Test(inspect, both_fins_pass_and_alg_hears_the_end)
 	rig_free(s.r);
 }
 
+Test(inspect, a_fin_passes_when_all_before_it_was_cut_out)
+{
+	struct scene s = control((struct rig_options){0});
+	struct ring_desc d;
+	Nl__Edit a = NL__EDIT__INIT, *list[1] = {&a};
+	cr_assert_eq(write(s.fd, "abc", 3), 3);
+	close(s.fd);
+	for (int i = 0; i < 4; i++)
+		rig_turn(s.r);
+	cr_assert(s.r->seen_fin[1]);
+	a.old_bytes = 3;
+	cr_assert_eq(verdict(&s, NL__DIRECTION__OUTSIDE, 3, list, 1), 0);
+	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_FIN, &d));
+	rig_free(s.r);
+}
+
 Test(inspect, a_granted_door_lets_the_peer_in_once)
 {
 	struct scene s = control((struct rig_options){0});
@@ -413,7 +429,13 @@ Test(inspect, what_comes_by_a_door_is_not_looked_at)
 {
 	struct scene s = control((struct rig_options){0});
 	struct ring_desc d;
-	rig_configure(s.r, &(struct rig_options){.ftp_port = GUEST_DATA_PORT});
+	Nl__Alg alg = NL__ALG__INIT;
+	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT;
+	uint32_t ports[] = {s.r->inspect.peer_port, GUEST_DATA_PORT};
+	alg.ftp = &ftp;
+	ftp.n_ports = 2;
+	ftp.ports = ports;
+	rig_configure(s.r, &(struct rig_options){.alg = &alg});
 	guest_says(&s, 0, command);
 	wish(&s, NUMBER, 1, GUEST_DATA_PORT, 0);
 	cr_assert(s.r->answer.granted);

@@ -637,6 +637,62 @@ Test(inspect_dgram, switching_the_alg_off_gives_its_sessions_up)
 	rig_free(s.r);
 }
 
+/* Of an ALG that stays on: another mode, other ports, or a list that has the guest now. */
+static void changed(void (*change)(struct switched *on))
+{
+	struct scene s = fixing();
+	struct switched on;
+	const struct rig_options o = {.alg = tftp_on(&on, s.port, NL__ALG_SWITCH__MODE__fix)};
+	char text[16];
+	guest_says(&s, "one", 3, 0);
+	on.tftp.has_strict = true;
+	on.tftp.strict = true;
+	rig_configure(s.r, &o);
+	cr_assert_eq(s.r->np->inspects, 1);
+	cr_assert(s.r->np->inspect->slot[INSPECTION_STREAMS].strict, "from now on");
+	change(&on);
+	rig_configure(s.r, &o);
+	rig_turn(s.r);
+	cr_assert_eq(s.r->np->inspects, 0);
+	cr_assert_eq(s.r->ended, 1);
+	cr_assert_eq(arrived(&s, text, sizeof(text)), 3);
+	rig_free(s.r);
+}
+
+static void only_observe(struct switched *on)
+{
+	on->tftp.mode = NL__ALG_SWITCH__MODE__observe;
+}
+
+static void other_port(struct switched *on)
+{
+	on->port ^= 1;
+}
+
+static void off_for_all_of_a_list(struct switched *on)
+{
+	static Nl__AlgList list = NL__ALG_LIST__INIT, *lists[] = {&list};
+	list.has_mode = true;
+	list.mode = NL__ALG_SWITCH__MODE__off;
+	on->tftp.n_lists = 1;
+	on->tftp.lists = lists;
+}
+
+Test(inspect_dgram, another_mode_holds_for_sessions_that_are_there)
+{
+	changed(only_observe);
+}
+
+Test(inspect_dgram, other_ports_do_too)
+{
+	changed(other_port);
+}
+
+Test(inspect_dgram, and_lists)
+{
+	changed(off_for_all_of_a_list);
+}
+
 Test(inspect_dgram, whoever_opens_many_leaves_room_for_others)
 {
 	struct scene s = fixing();
