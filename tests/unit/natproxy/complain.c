@@ -143,6 +143,16 @@ Test(complain, nothing_leaves_that_is_of_no_session_or_too_much_or_not_wanted)
 	for (int i = 0; i < 60; i++)
 		cr_assert_eq(natproxy_op_dgram_error(r->np, &d), 0);
 	cr_expect_eq(ended(r), 3 + 60 - 51, "fifty at once");
+	struct natproxy_row_space space;
+	Nl__AlgRow row;
+	cr_assert_eq(natproxy_icmp_row(r->np, 0, &row, &space), 1);
+	cr_expect_str_eq(row.alg, "icmp");
+	cr_expect_str_eq(row.process, "natproxy");
+	cr_expect(row.enabled);
+	cr_expect_eq(row.to_outside, 51);
+	cr_expect_eq(row.messages, 51);
+	cr_expect_eq(row.gave_up, 3 + 60 - 51);
+	cr_expect_eq(natproxy_icmp_row(r->np, 1, &row, &space), 0);
 	rig_free(r);
 }
 
