@@ -458,7 +458,7 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 	struct alg *self = opaque;
 	if (topic != NL__TOPIC__ALG_STATS)
 		return 0;
-	for (; cursor < STATS_ROWS; cursor++) {
+	for (; cursor < ALGS_COUNT; cursor++) {
 		Nl__AlgRow row;
 		stats_row(&self->stats.alg[cursor], self->actor->name, &row);
 		if (!actor_row(self->actor, &row.base))

@@ -56,9 +56,6 @@ void stats_configure(struct stats *s, const Nl__Alg *alg)
 		snprintf(s->alg[i].name, sizeof(s->alg[i].name), "%s", algs_name((enum algs_id)i));
 		configure(&s->alg[i], algs_switch(alg, (enum algs_id)i));
 	}
-	strcpy(s->alg[STATS_ICMP].name, "icmp");
-	s->alg[STATS_ICMP].enabled =
-		alg && alg->icmp && (!alg->icmp->has_enable || alg->icmp->enable);
 }
 
 void stats_row(struct stats_alg *a, char *process, Nl__AlgRow *row)
@@ -68,8 +65,6 @@ void stats_row(struct stats_alg *a, char *process, Nl__AlgRow *row)
 	row->process = process;
 	row->has_enabled = true;
 	row->enabled = a->enabled;
-	if (!a->mode[0])
-		return;
 	row->mode = a->mode;
 	row->ports = a->ports;
 	row->lists = a->lists;

@@ -1,6 +1,6 @@
 /*
  * What each ALG is switched to and what it has done so far: the rows of `natlockctl alg list` and
- * `alg stats`. One for each ALG, whatever number of parsers it has.
+ * `alg stats`. One for each ALG, whatever number of parsers it has; natproxy tells of icmp, which has none.
  */
 #ifndef NATLOCK_ALG_STATS_H
 #define NATLOCK_ALG_STATS_H
@@ -10,8 +10,6 @@
 #include "operator.pb-c.h"
 
 enum {
-	STATS_ICMP = ALGS_COUNT, /* natproxy's: it has no parser, and is listed with the others */
-	STATS_ROWS,
 	STATS_TEXT_BYTES = 160, /* more of ports or lists is cut off */
 };
 
@@ -27,7 +25,7 @@ struct stats_alg {
 
 /* Zero it first. */
 struct stats {
-	struct stats_alg alg[STATS_ROWS]; /* by enum algs_id, then STATS_ICMP */
+	struct stats_alg alg[ALGS_COUNT]; /* by enum algs_id */
 };
 
 /* Takes over what the configuration says; NULL: nothing is switched on. Counters go on. Any values. */

@@ -141,7 +141,11 @@ int natproxy_op_dgram_error(struct natproxy *np, const struct ring_desc *d)
 		return 0;
 	if (f->kind != FLOW_UDP)
 		return -EPROTO;
-	if (!pass_on(np, f, d))
-		drop_count(np->drops, DROP_ICMP_ENDS);
+	if (pass_on(np, f, d)) {
+		np->icmp.to_outside++;
+		return 0;
+	}
+	np->icmp.ended++;
+	drop_count(np->drops, DROP_ICMP_ENDS);
 	return 0;
 }

@@ -147,14 +147,15 @@ static void error_to_guest(struct natproxy *np, struct flow *f, const struct soc
  * the path takes. */
 static void pass_on(struct natproxy *np, struct flow *f, struct sock_error *e)
 {
-	if (!np->config.icmp_errors) {
+	if (!nat_find(&np->nat, f->id, &e->to))
+		e->to.ip_be = access_shown_as(&np->access, e->to.ip_be);
+	if (!np->config.icmp_errors || !nat_find(&np->nat, f->id, &e->to)) {
+		np->icmp.ended++;
 		drop_count(np->drops, DROP_ICMP_ENDS);
 		return;
 	}
-	if (!nat_find(&np->nat, f->id, &e->to))
-		e->to.ip_be = access_shown_as(&np->access, e->to.ip_be);
-	if (nat_find(&np->nat, f->id, &e->to))
-		error_to_guest(np, f, e);
+	np->icmp.to_guests++;
+	error_to_guest(np, f, e);
 }
 
 int dgram_errors(struct natproxy *np, struct flow *f)

@@ -193,6 +193,7 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		Nl__HubRow hub;
 		Nl__ExpectationRow expectation;
 		Nl__ForwardRow forward;
+		Nl__AlgRow alg;
 	} row;
 	for (;;) {
 		uint64_t next = 0;
@@ -205,6 +206,8 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 				&self->core, cursor, &row.expectation, &space);
 		else if (topic == NL__TOPIC__FORWARDS)
 			next = natproxy_forward_row(&self->core, cursor, &row.forward, &space);
+		else if (topic == NL__TOPIC__ALG_STATS)
+			next = natproxy_icmp_row(&self->core, cursor, &row.alg, &space);
 		if (!next || !actor_row(self->actor, &row.base))
 			return next ? cursor : 0;
 		cursor = next;

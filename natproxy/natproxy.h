@@ -237,6 +237,10 @@ struct natproxy_config {
 	uint32_t segment_max; /* of what is inspected, 0: as alg has it */
 };
 
+struct icmp_counts { /* errors that were passed on, and that were not */
+	uint64_t to_guests, to_outside, ended;
+};
+
 struct natproxy {
 	struct natproxy_shell shell;
 	struct sock_host *sock;
@@ -288,6 +292,7 @@ struct natproxy {
 	struct reserve reserve[NATPROXY_RESERVED + 1];
 	struct echo echo;
 	struct lowports lowports;
+	struct icmp_counts icmp;
 	uint64_t complaints_ns; /* when errors of guests that left were due at the latest (complain.c) */
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
@@ -346,6 +351,9 @@ uint64_t natproxy_forward_row(struct natproxy *np, uint64_t cursor, Nl__ForwardR
 /* How many sessions of each kind there are; one row. */
 uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row);
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
+	struct natproxy_row_space *space);
+/* alg.icmp, the one gateway that works here; one row. */
+uint64_t natproxy_icmp_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
 	struct natproxy_row_space *space);
 
 /* Shared by the core's files. */

@@ -138,6 +138,24 @@ uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow
 	return 1;
 }
 
+uint64_t natproxy_icmp_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
+	struct natproxy_row_space *space)
+{
+	if (cursor)
+		return 0;
+	nl__alg_row__init(row);
+	row->alg = text(space, 0, "icmp");
+	row->process = text(space, 1, np->name);
+	row->has_enabled = row->has_messages = row->has_gave_up = true;
+	row->has_to_guests = row->has_to_outside = true;
+	row->enabled = np->config.icmp_errors;
+	row->to_guests = np->icmp.to_guests;
+	row->to_outside = np->icmp.to_outside;
+	row->messages = row->to_guests + row->to_outside;
+	row->gave_up = np->icmp.ended;
+	return 1;
+}
+
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
 	struct natproxy_row_space *space)
 {

@@ -38,6 +38,8 @@ static void merge(Nl__AlgRow *to, Nl__AlgRow *from)
 	ADD(expired);
 	ADD(violations);
 	ADD(gave_up);
+	ADD(to_guests);
+	ADD(to_outside);
 #undef ADD
 	add(&to->has_open, &open, from->has_open, from->open);
 	to->open = (uint32_t)open;

@@ -42,7 +42,7 @@ static unsigned int holders(Nl__Topic topic)
 	case NL__TOPIC__EXPECTATIONS: return 1U << ACTOR_NATPROXY;
 	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
 	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
-	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG;
+	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG | 1U << ACTOR_NATPROXY;
 	case NL__TOPIC__HUBS: return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
 	case NL__TOPIC__STATUS:
 	case NL__TOPIC__PROCESSES:

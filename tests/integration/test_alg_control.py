@@ -13,7 +13,7 @@ hubs:
       ftp: {{ports: [21, 2121], strict: true, lists: [{{guests: 10, mode: observe}}]}}
 """
 CAPTURE = TOP / "tests/vectors/captures/ftp/own-vsftpd-curl-epsv-pasv-eprt-port.pcap"
-ALGS = ["ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "icmp"]
+ALGS = ["icmp", "ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap"]
 INTEGRATION = TOP / "tests/integration"
 
 

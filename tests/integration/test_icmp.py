@@ -3,6 +3,7 @@ import json, socket
 import pytest
 from conftest import HUB, OUTSIDE, ROUTER, SERVER, act, leased_address, wait_for
 from operator_client import change
+from talks import alg_row
 
 HOSTLESS = "198.18.1.77"  # on the outside link, nobody answers ARP
 
@@ -138,9 +139,12 @@ def test_every_error_from_outside_reaches_the_guest_with_its_own_header(world, s
     kept = [(QUENCH, 0), (EXCEEDED, 1), (EXCEEDED, 7), (PARAMETER, 3), (UNREACHABLE, 16)]
     assert dict(heard(world, guest, kept)) == dict.fromkeys(kept)
     assert gateway.processes()["netstack"]["restarts"] in (0, "0")
+    counted = alg_row(gateway, "icmp")
+    assert (counted["messages"], counted["to_guests"], counted["to_outside"], counted["gave_up"]) == (len(ERRORS), len(ERRORS), 0, 0)
     assert dict(heard(world, guest, [(UNREACHABLE, 4)])) == {(UNREACHABLE, 4): (UNREACHABLE, 4, own, ROUTER, True, 9876, 1400)}
     change(gateway, ("set", "alg.icmp.enable", "false"))
     assert dict(heard(world, guest, [(UNREACHABLE, 3), (EXCEEDED, 0)])) == {(UNREACHABLE, 3): None, (EXCEEDED, 0): None}
+    assert alg_row(gateway, "icmp")["gave_up"] == 2
 
 
 KNOCK = """
@@ -175,13 +179,13 @@ import json, socket, struct
 def total(b):
     s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
 udp, raw = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_RAW, proto=1)
-udp.bind(("192.168.30.10", 9777))
+udp.bind(("192.168.30.10", 9778))
 print("ready", flush=True)
 while True:
     data, (ip, port) = udp.recvfrom(100)
     kind, code, about = json.loads(data)
     source, inside, protocol, size, mtu = {"session": ip, "stranger": "198.18.2.2"}.get(about, ip), "192.168.30.99" if about == "neighbour" else "192.168.30.10", 6 if about == "tcp" else 17, 7 if about == "short" else 8 + len(data), 1400 if (kind, code) == (3, 4) else 0
-    quote = struct.pack("!BBHHHBBH4s4s", 70, 9, 32 + len(data), 7, 0x4000, 3, protocol, 0, socket.inet_aton(source), socket.inet_aton(inside)) + bytes([1] * 4) + struct.pack("!HHHH", port ^ (about == "port"), 9777, size, 0xffff)
+    quote = struct.pack("!BBHHHBBH4s4s", 70, 9, 32 + len(data), 7, 0x4000, 3, protocol, 0, socket.inet_aton(source), socket.inet_aton(inside)) + bytes([1] * 4) + struct.pack("!HHHH", port ^ (about == "port"), 9778, size, 0xffff)
     message = struct.pack("!BBHBBH", kind, code, 0, 9 if kind == 12 else 0, 0, mtu) + quote
     raw.sendto(message[:2] + struct.pack("!H", total(message)) + message[4:], (ip, 0))
 """
@@ -189,7 +193,7 @@ while True:
 ASK_OUTSIDE = """
 import json, socket, struct, sys
 raw, udp = socket.socket(type=socket.SOCK_RAW, proto=1), socket.socket(type=socket.SOCK_DGRAM)
-raw.settimeout(2); udp.setsockopt(0, 11, 1); udp.connect((sys.argv[1], 9777))  # IP_RECVERR
+raw.settimeout(2); udp.setsockopt(0, 11, 1); udp.connect((sys.argv[1], 9778))  # IP_RECVERR
 for kind in json.loads(sys.argv[2]):
     udp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     udp.send(json.dumps(kind).encode())
@@ -220,9 +224,10 @@ def told_outside(world, guest, kinds):
 
 def test_every_error_of_a_guest_reaches_the_peer_with_the_outside_header(closed, spawn):
     guest = spawn.guest("outward")
-    gateway = spawn.gateway("outward", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9777", to: "192.168.30.10:9777"}}]\n')
+    gateway = spawn.gateway("outward", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9778", to: "192.168.30.10:9778"}}]\n')
     assert leased_address(guest) == "192.168.30.10"
-    wait_for(lambda: knock(closed, 9777) == "ConnectionRefusedError", 4, "port unreachable")
+    wait_for(lambda: knock(closed, 9778) == "ConnectionRefusedError", 4, "port unreachable")
+    knocks = alg_row(gateway, "icmp")["to_outside"]
     kinds = [*((UNREACHABLE, code) for code in range(16)), (EXCEEDED, 0), (EXCEEDED, 1), *((PARAMETER, code) for code in range(3))]
     # what is no such error, or is about nothing that reached this guest, comes before the last one or never
     silent = [(UNREACHABLE, 16, ""), (QUENCH, 0, ""), (5, 1, ""), (EXCEEDED, 2, ""), (PARAMETER, 3, ""), *((UNREACHABLE, 3, about) for about in ("stranger", "port", "neighbour", "tcp", "short"))]
@@ -234,7 +239,10 @@ def test_every_error_of_a_guest_reaches_the_peer_with_the_outside_header(closed,
         assert (icmp[0], icmp[1], int.from_bytes(icmp[4:8], "big")) == (kind, code, detail)
         assert sum_of(icmp) == 0 and sum_of(quote[:20]) == 0 and len(quote) == 28, (kind, code)
         assert [socket.inet_ntoa(a) for a in (packet[12:16], packet[16:20], quote[12:16], quote[16:20])] == [OUTSIDE, ROUTER, ROUTER, OUTSIDE]
-        assert [int.from_bytes(quote[at:at + 2], "big") for at in (20, 22)] == [port, 9777] and quote[9] == 17
+        assert [int.from_bytes(quote[at:at + 2], "big") for at in (20, 22)] == [port, 9778] and quote[9] == 17
         # the peer's kernel keeps reassembly time exceeded to itself
-        assert told == ([] if (kind, code) == (EXCEEDED, 1) else [kind, code, detail >> 24 if kind == PARAMETER else detail, OUTSIDE, 9777]), (kind, code)
+        assert told == ([] if (kind, code) == (EXCEEDED, 1) else [kind, code, detail >> 24 if kind == PARAMETER else detail, OUTSIDE, 9778]), (kind, code)
+    counted = alg_row(gateway, "icmp")
+    assert (counted["messages"], counted["to_guests"], counted["to_outside"]) == (knocks + len(heard_outside), 0, knocks + len(heard_outside))
+    assert counted["gave_up"] == 2, "of nobody's session: another sender, another port"
     assert gateway.processes()["netstack"]["restarts"] in (0, "0")

@@ -79,19 +79,3 @@ Test(stats, more_than_fits_is_cut_off)
 	cr_expect_eq(strlen(row.ports), STATS_TEXT_BYTES - 1);
 	cr_expect_eq(strlen(row.lists), STATS_TEXT_BYTES - 1);
 }
-
-Test(stats, icmp_is_a_switch_and_nothing_else)
-{
-	Nl__Alg alg = NL__ALG__INIT;
-	Nl__AlgIcmp icmp = NL__ALG_ICMP__INIT;
-	Nl__AlgRow row;
-
-	alg.icmp = &icmp;
-	stats_configure(&stats, &alg);
-	stats_row(&stats.alg[STATS_ICMP], process, &row);
-	cr_expect(row.enabled && !row.mode && !row.has_flows && !strcmp(row.alg, "icmp"));
-	icmp.has_enable = 1;
-	stats_configure(&stats, &alg);
-	stats_row(&stats.alg[STATS_ICMP], process, &row);
-	cr_expect_not(row.enabled);
-}

@@ -58,6 +58,30 @@ Test(gateways, numbers_of_all_shards_are_added)
 	rig_close(&r);
 }
 
+/* natproxy's own row, of two shards: which way errors went is for programs. */
+Test(gateways, icmp_tells_both_ways)
+{
+	static char icmp[] = "icmp";
+	struct rig r;
+	Nl__AlgRow row[2] = {row_of(icmp, first, 7), row_of(icmp, second, 5)};
+
+	for (int i = 0; i < 2; i++) {
+		row[i].has_to_guests = row[i].has_to_outside = row[i].has_gave_up = 1;
+		row[i].to_guests = row[i].messages - 1;
+		row[i].to_outside = 1;
+		row[i].gave_up = 2;
+	}
+	rig_open(&r);
+	rig_rows(&r, NL__TOPIC__ALG_STATS,
+		(const ProtobufCMessage *[]){&row[0].base, &row[1].base}, 2, true);
+	cr_assert_eq(RUN(&r, "alg", "stats", "icmp", "-o", "json"), CTL_OK, "%s", r.err_text);
+	cr_expect_not_null(strstr(r.out_text, "\"messages\":12"), "%s", r.out_text);
+	cr_expect_not_null(strstr(r.out_text, "\"to_guests\":10"));
+	cr_expect_not_null(strstr(r.out_text, "\"to_outside\":2"));
+	cr_expect_not_null(strstr(r.out_text, "\"gave_up\":4"));
+	rig_close(&r);
+}
+
 Test(gateways, settings_are_a_table_of_their_own)
 {
 	struct rig r;

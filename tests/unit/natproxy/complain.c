@@ -170,7 +170,16 @@ Test(complain, no_more_than_a_few_at_once)
 	struct scene s = begin(&(struct rig_options){0});
 	for (int i = 0; i < 200; i++)
 		cr_assert_eq(complain(&s, rig_loopback(), s.port, PORT_UNREACHABLE, 0, 8), 0);
-	cr_expect_geq(s.r->drops.count[DROP_ICMP_ENDS], 140);
+	const uint64_t ended = s.r->drops.count[DROP_ICMP_ENDS];
+	struct natproxy_row_space space;
+	Nl__AlgRow row;
+	cr_expect_geq(ended, 140);
+	cr_assert_eq(natproxy_icmp_row(s.r->np, 0, &row, &space), 1);
+	cr_expect_str_eq(row.alg, "icmp");
+	cr_expect(row.enabled);
+	cr_expect_eq(row.to_outside, 200 - ended);
+	cr_expect_eq(row.gave_up, ended);
+	cr_expect_eq(natproxy_icmp_row(s.r->np, 1, &row, &space), 0);
 	end(&s);
 }
 
