@@ -29,8 +29,8 @@
 #include "text.h"
 
 enum {
-	NUMBER_MAX_BYTES = 6,  /* with its NUL */
-	PIECE_MAX_BYTES = 64,  /* of what nobody reads: no more than alg.segment_max ever is */
+	NUMBER_MAX_BYTES = 6, /* with its NUL */
+	PIECE_MAX_BYTES = 64, /* of what nobody reads: no more than alg.segment_max ever is */
 	RESERVED_MIN = 512,
 	RESERVED_MAX = 1023,
 	PINHOLE_MS = 30000,
