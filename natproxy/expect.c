@@ -127,7 +127,7 @@ static void log_pretended(
 		log_ip(guest, p->guest.ip_be), p->guest.port, log_ip(peer, p->peer_ip_be));
 }
 
-/* `outside` NULL: refused. May end the flow. */
+/* `outside` NULL: refused. */
 static void answer(struct natproxy *np, const Nl__PinholeOpen *asked,
 	const struct sock_address *outside, enum pinhole_refusal why)
 {
