@@ -117,8 +117,8 @@ struct alg_protocol {
 	 * an earlier call that returned 0. Not called for datagrams, nor again before a length that
 	 * was more than n is there.
 	 */
-	size_t (*frame)(const void *state, enum alg_direction from, const uint8_t *p, size_t n,
-		size_t seen);
+	size_t (*frame)(const void *state, const struct alg_flow *flow, enum alg_direction from,
+		const uint8_t *p, size_t n, size_t seen);
 	void (*message)(void *state, const struct alg_flow *flow, enum alg_direction from,
 		const uint8_t *p, size_t n, struct alg_answer *answer);
 	/*

@@ -107,8 +107,8 @@ struct spots {
 	} spot[SPOTS_MAX];
 };
 
-static size_t dns_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t dns_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	if (n < PREFIX_BYTES)
 		return 0;

@@ -60,8 +60,8 @@ struct spot {
 	uint8_t bar;
 };
 
-static size_t ftp_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t ftp_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	return text_line(p, n, seen);
 }

@@ -111,8 +111,8 @@ struct reader {
 	uint32_t id; /* of the message */
 };
 
-static size_t ldap_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t ldap_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	const struct ldap *s = state;
 	if (s->layer && !p[0])

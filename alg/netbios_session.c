@@ -42,8 +42,8 @@ struct netbios_session {
 _Static_assert(sizeof(struct netbios_session) <= ALG_STATE_BYTES, "fits a flow");
 
 /* Of an SMB message the beginning is enough. */
-static size_t netbios_session_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t netbios_session_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	if (n < HEADER_BYTES)
 		return 0;

@@ -57,13 +57,13 @@ static size_t number_bytes(const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* A whole number is wanted of a guest that is the client: until the far end has spoken it may be one. */
-static size_t rcmd_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+/* A whole number is wanted of a guest that is the client, as its first message. */
+static size_t rcmd_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	const struct rcmd *s = state;
 	(void)seen;
-	if (from == ALG_GUEST && !s->opened && !s->served)
+	if (from == ALG_GUEST && !flow->guest_serves && !s->opened)
 		return number_bytes(p, n);
 	return n < PIECE_MAX_BYTES ? n : PIECE_MAX_BYTES;
 }

@@ -170,8 +170,8 @@ static size_t interleaved(const uint8_t *p, size_t n)
 	return least(least(n, INTERLEAVED_HEADER + (size_t)(p[2] << 8 | p[3])), PIECE_MAX);
 }
 
-static size_t rtsp_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t rtsp_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	const struct rtsp *s = state;
 	struct start start;

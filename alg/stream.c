@@ -145,7 +145,9 @@ static bool next_message(struct stream_flow *f, enum alg_direction from, const u
 		return s->datagrams;
 	}
 	bool known = left < s->need; /* and not all there */
-	size_t n = known ? s->need : left ? f->protocol->frame(f->state, from, p, left, s->seen) : 0;
+	size_t n = known  ? s->need
+		   : left ? f->protocol->frame(f->state, &f->view, from, p, left, s->seen)
+			  : 0;
 	*length = (uint32_t)n;
 	if (n > f->message_max || (!n && left >= f->message_max)) {
 		give_up(out, true, "a message longer than allowed");

@@ -26,6 +26,7 @@ enum {
 	MESSAGE_BYTES = ICMP_BYTES + IP_BYTES + UDP_BYTES,
 	UDP_MAX_BYTES = 65535 - IP_BYTES, /* header included */
 	PROTOCOL_UDP = 17,
+	MTU_MIN = 576, /* of a hub (nat.mtu) */
 	TTL = 64,
 	TOS = 0xc0, /* network control: RFC 1812 4.3.2.5 */
 	INTERVAL_NS = 10000000,
@@ -61,6 +62,16 @@ static void put_checksum(uint8_t *out, const uint8_t *bytes, uint32_t n)
 	out[1] = (uint8_t)sum;
 }
 
+/*
+ * Of a path: 0 unknown. To the sender it is the path to an address that all guests share, so one of them must not make it
+ * narrower than any hub is.
+ */
+static uint16_t mtu_of(const struct ring_desc *d)
+{
+	const uint16_t mtu = (uint16_t)d->pair.kind;
+	return mtu && mtu < MTU_MIN ? MTU_MIN : mtu;
+}
+
 /* The message about a datagram from `peer` to `outside`. */
 static void write_message(uint8_t out[MESSAGE_BYTES], const struct ring_desc *d,
 	const struct sock_address *peer, const struct sock_address *outside)
@@ -72,7 +83,7 @@ static void write_message(uint8_t out[MESSAGE_BYTES], const struct ring_desc *d,
 	wire_put_u8(&w, code);
 	wire_put_u16(&w, 0);
 	wire_put_u16(&w, type == ICMP_PARAMETER ? (uint16_t)(d->pair.kind << 8) : 0);
-	wire_put_u16(&w, has_mtu ? (uint16_t)d->pair.kind : 0);
+	wire_put_u16(&w, has_mtu ? mtu_of(d) : 0);
 	wire_put_u16(&w, 0x4500);
 	wire_put_u16(&w, (uint16_t)(IP_BYTES + d->pair.remote_port));
 	wire_put_u32(&w, 0);

@@ -128,7 +128,7 @@ static void log_pretended(
 		log_ip(guest, p->guest.ip_be), p->guest.port, log_ip(peer, p->peer_ip_be));
 }
 
-/* `outside` NULL: refused. May end the flow. */
+/* `outside` NULL: refused. */
 static void answer(struct natproxy *np, const Nl__PinholeOpen *asked,
 	const struct sock_address *outside, enum pinhole_refusal why)
 {
@@ -291,11 +291,36 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	answer(np, m, &outside, PINHOLE_GRANTED);
 }
 
+/*
+ * The port of a server inside, where nat.static or nat.publish has it open to all at the address that this client came to:
+ * no door is needed, but the client has to be told the outside number. NULL: it is not open.
+ */
+static const struct publish *open_already(
+	const struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m)
+{
+	if (!np->nat.session[s->session].incoming || m->kind != NL__PINHOLE_KIND__TCP_LISTEN)
+		return NULL;
+	for (uint32_t i = 0; i < np->publishes; i++) {
+		const struct publish *p = &np->publish[i];
+		if (p->used && !p->udp && p->fd >= 0 && p->to.ip_be == s->guest.ip_be &&
+			p->to.port == m->guest_port &&
+			(!p->listen.ip_be || p->listen.ip_be == s->outside.ip_be))
+			return p;
+	}
+	return NULL;
+}
+
 int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, struct chan_in *in)
 {
 	struct inspect_subject s;
 	if (!inspect_find(np, m->flow, &s) || s.flow->state != FLOW_RUNNING) {
 		refuse_flowless(np, m);
+		return 0;
+	}
+	const struct publish *open = open_already(np, &s, m);
+	if (open) {
+		answer(np, m, &(struct sock_address){s.outside.ip_be, open->listen.port},
+			PINHOLE_GRANTED);
 		return 0;
 	}
 	const struct pinhole_request r = {.flow = m->flow,

@@ -178,7 +178,6 @@ struct inspection *inspection_begin(
 		.observe = want->observe,
 		.strict = want->strict,
 		.alg = (uint8_t)want->alg,
-		.service = want->service,
 		.number = next_number(np, in),
 		.flow = f->id,
 		.session = session,
@@ -447,24 +446,21 @@ void inspect_timeout(struct natproxy *np)
 	natproxy_alg_lost(np);
 }
 
-/* Whether what is under inspection would be now, in the same way. */
-static bool is_still_wanted(struct natproxy *np, struct inspection *in)
+/* Lists and ports are asked when a session begins, as all lists are; the ALG itself now. */
+static bool is_still_wanted(const struct natproxy *np, const struct inspection *in)
 {
-	struct want want;
-	if (!inspection_wanted(np, flow_live(np, in->flow), nat_session(&np->nat, in->session),
-		    &want) ||
-		want.alg != (enum algs_id)in->alg || want.service != in->service ||
-		want.observe != in->observe)
-		return false;
-	in->strict = want.strict;
-	return true;
+	const struct want_alg *a = &np->wants.alg[in->alg];
+	return a->active && (in->observe || a->fixes);
 }
 
 void inspect_configure(struct natproxy *np)
 {
 	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
 		struct inspection *in = &np->inspect->slot[i];
-		if (!in->used || in->raw || is_still_wanted(np, in))
+		if (!in->used || in->raw)
+			continue;
+		in->strict = np->wants.alg[in->alg].strict;
+		if (is_still_wanted(np, in))
 			continue;
 		inspection_tell_end(np, in);
 		give_up(np, in);

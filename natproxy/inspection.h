@@ -23,7 +23,6 @@ struct inspection {
 	bool raw; /* given up; what is held still has to leave */
 	bool stream, observe, strict;
 	uint8_t alg;	  /* enum algs_id */
-	uint8_t service;
 	uint32_t number;  /* generation and slot; kept while the slot is free */
 	uint32_t flow;	  /* id, ring.h */
 	uint32_t session; /* reference, nat.h */

@@ -160,6 +160,7 @@ struct reserve { /* the outside socket of a guest endpoint that has a door and n
 	struct sock_address guest, outside; /* guest.ip_be 0: free */
 	int fd;
 	bool charged;	   /* holds a port mapping */
+	uint32_t lost;	   /* as struct flow's */
 	uint64_t again_ns; /* netstack was asked for a flow, and will be again; 0 it was not */
 	uint32_t next;
 };

@@ -214,6 +214,7 @@ bool reserve_attach(struct natproxy *np, struct flow *f)
 	f->fd = r.fd;
 	f->outside = r.outside;
 	f->charged = r.charged;
+	f->lost = r.lost;
 	f->watched = SOCK_READ;
 	sock_watch(np->sock, f->fd, SOCK_READ);
 	return true;
@@ -227,6 +228,7 @@ bool reserve_keep(struct natproxy *np, struct flow *f)
 	struct reserve *r = add(np, &f->guest, f->fd);
 	r->outside = f->outside;
 	r->charged = f->charged;
+	r->lost = f->lost;
 	f->charged = false;
 	sock_watch(np->sock, r->fd, SOCK_READ);
 	return true;

@@ -21,6 +21,7 @@ static bool read_modes(struct want_alg *a, const Nl__AlgSwitch *s, const Nl__Nat
 	a->strict = s->has_strict && s->strict;
 	a->lists = 0;
 	bool some = a->mode != NL__ALG_SWITCH__MODE__off;
+	a->fixes = a->mode == NL__ALG_SWITCH__MODE__fix;
 	for (size_t i = 0; i < s->n_lists && i < WANT_LISTS; i++) {
 		const Nl__AlgList *from = s->lists[i];
 		struct want_list *list = &a->list[a->lists++];
@@ -28,6 +29,7 @@ static bool read_modes(struct want_alg *a, const Nl__AlgSwitch *s, const Nl__Nat
 		read_list(&list->peers, nat, from->has_peers, from->peers);
 		list->mode = (uint8_t)(from->has_mode ? from->mode : a->mode);
 		some |= list->mode != NL__ALG_SWITCH__MODE__off;
+		a->fixes |= list->mode == NL__ALG_SWITCH__MODE__fix;
 	}
 	return some;
 }

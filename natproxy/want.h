@@ -31,6 +31,7 @@ struct want_list {
 
 struct want_alg {
 	bool active; /* some flow may be inspected */
+	bool fixes;  /* and changed */
 	bool strict;
 	uint8_t mode;
 	uint8_t lists;

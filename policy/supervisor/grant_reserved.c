@@ -17,11 +17,17 @@
 #include "super_dispatch.h"
 #include "supervisor.h"
 
+/* Only where the ALG fixes something: it takes ports for nothing else (natproxy/lowport.c). */
 static bool is_wanted(const struct hub *hub)
 {
 	const Nl__Alg *alg = hub->conf->alg;
+	const Nl__AlgSwitch *rcmd = alg->rcmd;
+	bool fixes = rcmd->mode == NL__ALG_SWITCH__MODE__fix;
+	size_t i;
 
-	return alg->rcmd->enable && alg->rcmd_sockets > 0;
+	for (i = 0; i < rcmd->n_lists; i++)
+		fixes |= rcmd->lists[i]->mode == NL__ALG_SWITCH__MODE__fix;
+	return rcmd->enable && fixes && alg->rcmd_sockets > 0;
 }
 
 /* A socket at this address and port; -1 and errno. */
@@ -151,7 +157,8 @@ static void tell_why(struct worker *w)
 	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
 	Nl__SocketName name = NL__SOCKET_NAME__INIT;
 	char why[200] =
-		"rcmd was off, or alg.rcmd_sockets 0, when natlock started. Restart natlock";
+		"rcmd was off or only observed, or alg.rcmd_sockets was 0, when natlock started. "
+		"Restart natlock";
 
 	if (s->reserved.error == EACCES)
 		snprintf(why, sizeof(why), "only root may open them. Start natlock as root%s",

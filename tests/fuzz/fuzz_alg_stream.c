@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct stream_pool pool;
 
-static size_t frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	const uint8_t *end = memchr(p + seen, '\n', n - seen);
 	return end ? (size_t)(end - p) + 1 : 0;

@@ -10,6 +10,7 @@ from conftest import unpacked, wait_for
 
 CLIENT, INSIDE, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.83", "198.18.2.21"
 PORTS = {"vsftpd": 21, "pure-ftpd": 2121}
+RANGE_PORTS = [2120, 31000]  # of one whose passive port is open to all: both stand in nat.static
 PASSIVE_PORTS = 30000, 30999  # of any from 1024 on, one in a thousand would be a port that no door is opened to (natproxy/pinhole_rules.c)
 VSFTPD = """
 listen=YES
@@ -117,6 +118,19 @@ def switched_off(site):
     site.gateway.control("alg", "enable", "ftp")
 
 
+@pytest.fixture
+def open_range(site):
+    """A third server, whose only passive port nat.static has open."""
+    folder = site.world.folder / "ftp-range"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "vsftpd.conf").write_text(VSFTPD.format(address=INSIDE, port=RANGE_PORTS[0], passive=RANGE_PORTS[1:] * 2, root=site.here.root, empty=folder / "empty", folder=site.world.folder / "ftp-here"))
+    server = site.server.start("vsftpd", folder / "vsftpd.conf")
+    wait_for(lambda: "LISTEN" in site.server.run("ss", "-ltnH", f"( sport = :{RANGE_PORTS[0]} )").stdout, 5, "the server")
+    yield
+    server.terminate()
+    server.wait(5)
+
+
 CURL = {"EPSV": [], "PASV": ["--disable-epsv"], "EPRT": ["-P", "-"], "PORT": ["-P", "-", "--disable-eprt"]}
 
 
@@ -178,6 +192,14 @@ def test_a_client_inside_fails_without(site, switched_off, server, client):
 @pytest.mark.parametrize("client", ["curl PASV", "curl EPSV", "tnftp passive"])
 def test_a_server_inside_fails_without(site, switched_off, server, client):
     assert not fetch(site, site.world.internet, STATIC, server, client)[0]
+
+
+@pytest.mark.parametrize("mode", CURL)
+def test_a_passive_port_that_is_open_to_all_needs_no_expectation(site, open_range, mode):
+    target, before = site.world.folder / "ftp-got-range", site.gateway.log().count("ALG expectation")
+    site.world.internet.run("curl", "-sS", "-m", 10, *CURL[mode], f"ftp://{STATIC}:{RANGE_PORTS[0]}/file", "-o", target)
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == HASH
+    assert site.gateway.log().count("ALG expectation") == before
 
 
 @pytest.mark.parametrize("mode", CURL)

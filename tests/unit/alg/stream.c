@@ -3,8 +3,8 @@
 
 /* Messages end with '.'; "w" wishes for port 2000, "ww" twice; "b" breaks the rules; "d" is done; "c" closes, "a" arms;
  * 'x' becomes "yz". */
-static size_t toy_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t toy_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	const uint8_t *end = memchr(p + seen, '.', n - seen);
 	return end ? (size_t)(end - p) + 1 : 0;
@@ -54,8 +54,8 @@ static const struct alg_protocol toy_datagram = {
 /* The first byte is the length; how often anybody asked. */
 static unsigned int length_asked;
 
-static size_t length_frame(
-	const void *state, enum alg_direction from, const uint8_t *p, size_t n, size_t seen)
+static size_t length_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	length_asked++;
 	return p[0];

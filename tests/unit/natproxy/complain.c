@@ -133,6 +133,12 @@ Test(complain, what_an_error_tells_is_where_it_belongs)
 	cr_assert_eq(complain(&s, rig_loopback(), s.port, FRAGMENT_NEEDED, 1280, 1400), 0);
 	cr_assert_gt(left(&s, m, sizeof(m)), 0);
 	cr_expect_eq(m[6] << 8 | m[7], 1280);
+	cr_assert_eq(complain(&s, rig_loopback(), s.port, FRAGMENT_NEEDED, 68, 1400), 0);
+	cr_assert_gt(left(&s, m, sizeof(m)), 0);
+	cr_expect_eq(m[6] << 8 | m[7], 576, "other guests go the same way");
+	cr_assert_eq(complain(&s, rig_loopback(), s.port, FRAGMENT_NEEDED, 0, 1400), 0);
+	cr_assert_gt(left(&s, m, sizeof(m)), 0);
+	cr_expect_eq(m[6] << 8 | m[7], 0);
 	cr_assert_eq(complain(&s, rig_loopback(), s.port, POINTED, 9, 1400), 0);
 	cr_assert_gt(left(&s, m, sizeof(m)), 0);
 	cr_expect_eq(m[4], 9);

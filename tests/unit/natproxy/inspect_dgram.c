@@ -637,8 +637,8 @@ Test(inspect_dgram, switching_the_alg_off_gives_its_sessions_up)
 	rig_free(s.r);
 }
 
-/* Of an ALG that stays on: another mode, other ports, or a list that has the guest now. */
-static void changed(void (*change)(struct switched *on))
+/* Of an ALG that stays on: whether sessions that are there go on under inspection. */
+static void changed(void (*change)(struct switched *on), bool go_on)
 {
 	struct scene s = fixing();
 	struct switched on;
@@ -653,9 +653,9 @@ static void changed(void (*change)(struct switched *on))
 	change(&on);
 	rig_configure(s.r, &o);
 	rig_turn(s.r);
-	cr_assert_eq(s.r->np->inspects, 0);
-	cr_assert_eq(s.r->ended, 1);
-	cr_assert_eq(arrived(&s, text, sizeof(text)), 3);
+	cr_assert_eq(s.r->np->inspects, go_on);
+	cr_assert_eq(s.r->ended, !go_on);
+	cr_assert_eq(arrived(&s, text, sizeof(text)), go_on ? -1 : 3);
 	rig_free(s.r);
 }
 
@@ -678,19 +678,27 @@ static void off_for_all_of_a_list(struct switched *on)
 	on->tftp.lists = lists;
 }
 
-Test(inspect_dgram, another_mode_holds_for_sessions_that_are_there)
+static void observe_all_but_a_list(struct switched *on)
 {
-	changed(only_observe);
+	off_for_all_of_a_list(on);
+	on->tftp.lists[0]->mode = NL__ALG_SWITCH__MODE__fix;
+	only_observe(on);
 }
 
-Test(inspect_dgram, other_ports_do_too)
+Test(inspect_dgram, only_to_observe_holds_for_sessions_that_are_there)
 {
-	changed(other_port);
+	changed(only_observe, false);
 }
 
-Test(inspect_dgram, and_lists)
+Test(inspect_dgram, other_ports_do_not)
 {
-	changed(off_for_all_of_a_list);
+	changed(other_port, true);
+}
+
+Test(inspect_dgram, and_lists_do_not)
+{
+	changed(off_for_all_of_a_list, true);
+	changed(observe_all_but_a_list, true);
 }
 
 Test(inspect_dgram, whoever_opens_many_leaves_room_for_others)

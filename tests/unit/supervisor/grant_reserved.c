@@ -126,16 +126,41 @@ Test(grant_reserved, others_are_kept_out_of_a_port_but_may_join_later)
 	cr_expect_eq(on, 1, "or its connections keep it from listening");
 }
 
-Test(grant_reserved, none_where_it_is_off_or_nobody_wants_any)
+static void opens_none(const char *rcmd)
 {
+	char text[256];
 	struct told t;
 
-	make("hubs:\n  default:\n    alg: {rcmd: {enable: false}}\n");
+	snprintf(text, sizeof(text), "hubs:\n  default:\n    alg: {%s}\n", rcmd);
+	make(text);
 	grant_reserved_open(&s);
 	cr_expect_eq(s.reserved.count, 0);
 	tell();
 	cr_assert(hear(&t));
 	cr_expect(t.nfds == 0 && t.error == ENOENT && strstr(t.why, "Restart natlock"));
+}
+
+Test(grant_reserved, none_where_it_is_off)
+{
+	opens_none("rcmd: {enable: false}");
+}
+
+Test(grant_reserved, nor_where_it_only_observes)
+{
+	opens_none("rcmd: {mode: observe, lists: [{guests: 0, mode: off}]}");
+}
+
+Test(grant_reserved, nor_where_nobody_wants_any)
+{
+	opens_none("rcmd_sockets: 0");
+}
+
+Test(grant_reserved, some_where_it_is_on_for_a_few)
+{
+	make("hubs:\n  default:\n    alg: {rcmd: {mode: off, lists: [{guests: 0, mode: fix}]}, rcmd_sockets: 2}\n");
+	grant_reserved_open(&s);
+	cr_expect_eq(s.reserved.count, 2);
+	grant_reserved_close(&s);
 }
 
 Test(grant_reserved, never_more_than_a_quarter_of_the_ports)
