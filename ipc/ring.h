@@ -86,7 +86,7 @@ enum ring_failure {
 	RING_FAIL_PROHIBITED,  /* ICMP administratively prohibited: denied by policy */
 	RING_FAIL_TIMEOUT,     /* nobody answered: be silent, as the network was */
 	RING_FAIL_SHORTAGE,    /* out of descriptors or over quota: reset */
-	RING_FAIL_EXCEEDED,    /* ICMP time exceeded, from the router named beside it */
+	RING_FAIL_ICMP,	       /* the ICMP error named beside it */
 };
 
 /* desc.arg of DGRAM_*: the far endpoint of one datagram. 8 bytes. */

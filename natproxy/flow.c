@@ -185,7 +185,8 @@ static int pay_one(struct natproxy *np, struct flow *f, enum flow_owed what)
 	case OWED_FIN: d.op = RING_NATPROXY_TCP_FIN; break;
 	case OWED_FAILED:
 		d.op = RING_NATPROXY_TCP_FAILED;
-		d.arg = (uint64_t)f->offender_ip_be << 32 | f->failure;
+		d.arg = (uint64_t)f->offender_ip_be << 32 | (uint32_t)f->icmp_pointer << 24 |
+			(uint32_t)f->icmp_type << 16 | (uint32_t)f->icmp_code << 8 | f->failure;
 		break;
 	case OWED_RESET: d.op = RING_NATPROXY_TCP_RESET; break;
 	case OWED_CLOSED: d.op = RING_NATPROXY_DGRAM_CLOSED; break;

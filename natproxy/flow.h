@@ -49,7 +49,8 @@ struct flow {
 	uint8_t failure; /* enum ring_failure, with OWED_FAILED */
 	uint8_t fragment;	   /* enum flow_fragment */
 	uint16_t path_mtu;	   /* what the host's kernel last said that a path takes */
-	uint32_t offender_ip_be;   /* with RING_FAIL_EXCEEDED: the router that said so */
+	uint8_t icmp_type, icmp_code, icmp_pointer; /* with RING_FAIL_ICMP: the error */
+	uint32_t offender_ip_be;		    /* and who said so */
 	bool blocked : 1;	   /* the socket takes no more: waiting for SOCK_WRITE */
 	bool readable : 1;	   /* the socket may hold bytes; not watched meanwhile */
 	bool bulk : 1;		   /* the last read was long: offer large buffers only */

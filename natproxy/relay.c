@@ -31,6 +31,7 @@ enum {
 	PROBE_TTL = 32,
 	DSCP_MASK = 0xfc,
 	ICMP_TIME_EXCEEDED = 11,
+	ERRORS_MAX = 8, /* one, and those of what a used socket did before */
 };
 
 static enum ring_failure failure_of(int error)
@@ -61,18 +62,24 @@ static const char *failure_text(enum ring_failure why)
 	case RING_FAIL_PROHIBITED: return "prohibited";
 	case RING_FAIL_TIMEOUT: return "timed out";
 	case RING_FAIL_SHORTAGE: return "out of resources";
-	case RING_FAIL_EXCEEDED: return "time to live exceeded";
+	case RING_FAIL_ICMP:
 	case RING_FAIL_HOST: break;
 	}
 	return "host unreachable";
 }
 
-static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
+static void fail_saying(
+	struct natproxy *np, struct flow *f, enum ring_failure why, const char *text)
 {
-	session_failed(np, f, failure_text(why));
+	session_failed(np, f, text);
 	flow_stop(np, f, true, "not connected");
 	f->failure = (uint8_t)why;
 	flow_owe(np, f, OWED_FAILED);
+}
+
+static void fail(struct natproxy *np, struct flow *f, enum ring_failure why)
+{
+	fail_saying(np, f, why, failure_text(why));
 }
 
 /*
@@ -240,16 +247,39 @@ static void run(struct natproxy *np, struct flow *f)
 	flow_watch(np, f);
 }
 
-/* Why the connection failed; of a probe the router that ended it is noted too. */
-static enum ring_failure failure_told(struct natproxy *np, struct flow *f, int error)
+/* The ICMP error that ended a connection before it stood, if one did: the kernel keeps it with the socket, asked or not
+ * (Linux 5.9). */
+static bool was_told(struct natproxy *np, struct flow *f)
 {
 	struct sock_error e;
-	if (!f->traced || !np->config.icmp_errors ||
-		sock_receive_error(np->sock, f->fd, false, &e) <= 0 ||
-		e.type != ICMP_TIME_EXCEEDED)
-		return failure_of(error);
-	f->offender_ip_be = access_shown_as(&np->access, e.offender_ip_be);
-	return RING_FAIL_EXCEEDED;
+	for (int n = 0;
+		n < ERRORS_MAX && sock_receive_error(np->sock, f->fd, false, &e) > 0; n++) {
+		if (!e.offender_ip_be || e.to.ip_be != f->remote.ip_be ||
+			e.to.port != f->remote.port)
+			continue;
+		f->offender_ip_be = access_shown_as(&np->access, e.offender_ip_be);
+		f->icmp_type = e.type;
+		f->icmp_code = e.code;
+		f->icmp_pointer = e.pointer;
+	}
+	return f->offender_ip_be != 0;
+}
+
+/* The guest hears what we heard: the very error, or else its like. */
+static void failed(struct natproxy *np, struct flow *f, int error)
+{
+	const bool told = was_told(np, f);
+	const char *text = told && f->icmp_type == ICMP_TIME_EXCEEDED
+				   ? "time to live exceeded"
+				   : failure_text(failure_of(error));
+	if (told && np->config.icmp_errors) {
+		np->icmp.to_guests++;
+		fail_saying(np, f, RING_FAIL_ICMP, text);
+		return;
+	}
+	np->icmp.ended += told;
+	f->offender_ip_be = f->icmp_type = f->icmp_code = f->icmp_pointer = 0;
+	fail_saying(np, f, failure_of(error), text);
 }
 
 static void connected(struct natproxy *np, struct flow *f)
@@ -261,7 +291,7 @@ static void connected(struct natproxy *np, struct flow *f)
 		run(np, f);
 		return;
 	}
-	fail(np, f, failure_told(np, f, error));
+	failed(np, f, error);
 }
 
 void relay_ready(struct natproxy *np, struct flow *f, unsigned int events)

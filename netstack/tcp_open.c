@@ -241,16 +241,33 @@ int stack_op_tcp_opened(struct stack *s, const struct ring_desc *d)
 	return 0;
 }
 
+/* What TCP_FAILED says besides the reason. */
+struct open_told {
+	uint32_t offender_ip_be;
+	uint8_t type, code, pointer;
+};
+
+static uint8_t open_code(uint32_t failure)
+{
+	switch (failure) {
+	case RING_FAIL_HOST: return ICMP_HOST;
+	case RING_FAIL_NET: return ICMP_NET;
+	default: return ICMP_PROHIBITED;
+	}
+}
+
 /* The guest learns what the network said about its SYN: a reset, an ICMP error, or nothing. */
 static void open_report_failure(
-	struct stack *s, struct flow *f, uint32_t failure, uint32_t offender_ip_be)
+	struct stack *s, struct flow *f, uint32_t failure, const struct open_told *told)
 {
 	const struct ring_remote remote = {
 		.ip_be = f->key.remote_ip_be, .port = f->key.remote_port};
-	struct icmp_quote q = {.offender_ip_be = offender_ip_be,
+	struct icmp_quote q = {.offender_ip_be = told->offender_ip_be,
 		.remote_ip_be = f->key.remote_ip_be,
 		.protocol = IP_PROTO_TCP,
-		.type = failure == RING_FAIL_EXCEEDED ? ICMP_TIME_EXCEEDED : ICMP_UNREACHABLE,
+		.type = told->type,
+		.code = told->code,
+		.detail = told->pointer,
 		.sent = quote_find(&s->quotes, flow_id_of(s, f), &remote)};
 	struct wire_out w = wire_out(q.inner, sizeof(q.inner));
 	wire_put_u16(&w, f->key.guest_port);
@@ -262,25 +279,30 @@ static void open_report_failure(
 	}
 	if (failure == RING_FAIL_TIMEOUT)
 		return;
-	if (q.type == ICMP_UNREACHABLE)
-		q.code = failure == RING_FAIL_HOST  ? ICMP_HOST
-			 : failure == RING_FAIL_NET ? ICMP_NET
-						    : ICMP_PROHIBITED;
+	if (failure != RING_FAIL_ICMP) {
+		q.type = ICMP_UNREACHABLE;
+		q.code = open_code(failure);
+	}
 	icmp_quote_error(s, flow_guest(s, f), &q);
 }
 
 int stack_op_tcp_failed(struct stack *s, const struct ring_desc *d)
 {
-	const uint32_t failure = (uint32_t)d->arg, offender_ip_be = (uint32_t)(d->arg >> 32);
+	const uint32_t failure = d->arg & 0xff;
+	const struct open_told told = {.offender_ip_be = (uint32_t)(d->arg >> 32),
+		.code = (uint8_t)(d->arg >> 8),
+		.type = (uint8_t)(d->arg >> 16),
+		.pointer = (uint8_t)(d->arg >> 24)};
 	struct flow *f;
-	if (open_flow_of(s, d, &f) < 0 || failure < RING_FAIL_REFUSED ||
-		failure > RING_FAIL_EXCEEDED)
+	if (open_flow_of(s, d, &f) < 0 || failure < RING_FAIL_REFUSED || failure > RING_FAIL_ICMP ||
+		(failure == RING_FAIL_ICMP ? !icmp_is_passed(told.type, told.code)
+					   : d->arg >> 8 != 0))
 		return -EPROTO;
 	if (!f)
 		return 0;
 	if (f->tcp.state != TCP_OPENING)
 		return -EPROTO;
-	open_report_failure(s, f, failure, offender_ip_be);
+	open_report_failure(s, f, failure, &told);
 	tcp_abort(s, f, false);
 	return 0;
 }

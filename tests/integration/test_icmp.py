@@ -1,5 +1,5 @@
 """Echo where the kernel refuses it, errors in both directions, fragments."""
-import json, socket
+import errno, json, socket
 import pytest
 from conftest import HUB, OUTSIDE, ROUTER, SERVER, act, leased_address, wait_for
 from operator_client import change
@@ -246,3 +246,99 @@ def test_every_error_of_a_guest_reaches_the_peer_with_the_outside_header(closed,
     assert (counted["messages"], counted["to_guests"], counted["to_outside"]) == (knocks + len(heard_outside), 0, knocks + len(heard_outside))
     assert counted["gave_up"] == 2, "of nobody's session: another sender, another port"
     assert gateway.processes()["netstack"]["restarts"] in (0, "0")
+
+
+# The network behind the router: answers every SYN by the error that its port names, and every ping by that of its sequence number.
+REFUSE = """
+import socket, struct, sys
+def total(b):
+    s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
+wire, raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)), socket.socket(type=socket.SOCK_RAW, proto=1)
+wire.bind(("i0", 0x0800))
+print("ready", flush=True)
+while True:
+    p = wire.recv(2000)
+    if p[16:20] != socket.inet_aton(sys.argv[1]) or p[9] not in (1, 6):
+        continue
+    kind, code = divmod(int.from_bytes(p[26:28], "big") if p[9] == 1 else int.from_bytes(p[22:24], "big") - 20000, 32)
+    message = struct.pack("!BBHI", kind, code, 0, 1400 if (kind, code) == (3, 4) else 9 << 24 if kind == 12 else 0) + p[:28]
+    raw.sendto(message[:2] + struct.pack("!H", total(message)) + message[4:], (socket.inet_ntoa(p[12:16]), 0))
+"""
+# The guest: tries each, and hears the errors on a raw socket, as they came.
+TRY = """
+import json, select, socket, sys
+raw = socket.socket(type=socket.SOCK_RAW, proto=1)
+raw.settimeout(1)
+for kind, code in json.loads(sys.argv[2]):
+    tcp = socket.socket()
+    tcp.settimeout(1)
+    error = tcp.connect_ex((sys.argv[1], 20000 + 32 * kind + code))
+    print(json.dumps([[kind, code], error, tcp.getsockname()[1], raw.recv(200).hex()]), flush=True)
+"""
+# Pings that ask for each, on one identifier.
+PING = """
+import json, socket, struct, sys
+def total(b):
+    s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
+raw = socket.socket(type=socket.SOCK_RAW, proto=1)
+raw.settimeout(1)
+raw.setsockopt(0, 10, 3)  # IP_MTU_DISCOVER: DF, but the size is ours to choose
+for kind, code in json.loads(sys.argv[2]):
+    ping = struct.pack("!BBHHH", 8, 0, 0, 4711, 32 * kind + code) + b"ping"
+    ping = ping[:2] + struct.pack("!H", total(ping)) + ping[4:]
+    raw.sendto(ping, (sys.argv[1], 0))
+    print(json.dumps([[kind, code], ping[:8].hex(), raw.recv(200).hex()]), flush=True)
+"""
+NOBODY = "203.0.113.77"
+
+
+def told_by_the_router(world, guest, script, kinds):
+    far = world.internet.start("/usr/bin/python3", "-c", REFUSE, NOBODY)
+    assert far.stdout.readline() == "ready\n"
+    try:
+        lines = guest.run("/usr/bin/python3", "-c", script, NOBODY, json.dumps(kinds)).stdout.splitlines()
+    finally:
+        far.kill()
+        far.wait()
+        world.gateway.run("ip", "route", "flush", "cache")  # of the smaller MTU
+    assert [tuple(json.loads(line)[0]) for line in lines] == kinds
+    return [json.loads(line) for line in lines]
+
+
+def test_every_error_about_a_syn_reaches_the_guest_as_it_came(world, gateway):
+    """RFC 5508 REQ-4, RFC 1122 4.2.3.9: not only the errno of it."""
+    own, before = leased_address(gateway.guest), alg_row(gateway, "icmp")["to_guests"]
+    for (kind, code), error, port, packet in told_by_the_router(world, gateway.guest, TRY, ERRORS):
+        b = bytes.fromhex(packet)
+        icmp, quote = b[20:], b[28:]
+        assert (icmp[0], icmp[1], int.from_bytes(icmp[4:8], "big")) == (kind, code, 9 << 24 if kind == PARAMETER else 0), b.hex()
+        assert sum_of(icmp) == 0 and sum_of(quote[:20]) == 0 and quote[9] == 6
+        assert [socket.inet_ntoa(a) for a in (b[12:16], quote[12:16], quote[16:20])] == [ROUTER, own, NOBODY]
+        assert [int.from_bytes(quote[at:at + 2], "big") for at in (20, 22)] == [port, 20000 + 32 * kind + code]
+        expected = errno.EHOSTUNREACH if kind == EXCEEDED else errno.EPROTO if kind == PARAMETER else {0: errno.ENETUNREACH, 2: errno.ENOPROTOOPT, 3: errno.ECONNREFUSED}.get(code)
+        assert error == (expected or error), "the guest's kernel saw its own SYN in it"
+    assert alg_row(gateway, "icmp")["to_guests"] == before + len(ERRORS)
+
+
+def each_error_about_a_ping(world, gateway):
+    kinds, own = [*ERRORS, (UNREACHABLE, 4)], leased_address(gateway.guest)
+    before = alg_row(gateway, "icmp")["to_guests"]
+    for (kind, code), ping, packet in told_by_the_router(world, gateway.guest, PING, kinds):
+        b = bytes.fromhex(packet)
+        icmp, quote = b[20:], b[28:]
+        detail = 1400 if (kind, code) == (UNREACHABLE, 4) else 9 << 24 if kind == PARAMETER else 0
+        assert (icmp[0], icmp[1], int.from_bytes(icmp[4:8], "big")) == (kind, code, detail), b.hex()
+        assert sum_of(icmp) == 0 and sum_of(quote[:20]) == 0 and quote[9] == 1
+        assert [socket.inet_ntoa(a) for a in (b[12:16], quote[12:16], quote[16:20])] == [ROUTER, own, NOBODY]
+        assert quote[20:28].hex() == ping, "identifier, sequence number and checksum, as the guest wrote them"
+    assert alg_row(gateway, "icmp")["to_guests"] == before + len(kinds)
+
+
+def test_every_error_about_a_ping_by_a_ping_socket(world, gateway):
+    each_error_about_a_ping(world, gateway)
+
+
+def test_every_error_about_a_ping_by_the_raw_socket(closed, spawn):
+    guest = spawn.guest("rawping")
+    gateway = spawn.gateway("rawping", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n')
+    each_error_about_a_ping(closed, gateway)

@@ -58,6 +58,24 @@ Test(neighbour, opened_twice)
 		-EPROTO);
 }
 
+Test(neighbour, failed_with_what_is_no_error)
+{
+	static const uint64_t arg[] = {0, RING_FAIL_ICMP + 1, 3 << 16 | RING_FAIL_HOST,
+		RING_FAIL_ICMP, 3 << 16 | 16 << 8 | RING_FAIL_ICMP, 5 << 16 | RING_FAIL_ICMP,
+		(uint64_t)1 << 32 | RING_FAIL_NET};
+	const struct ring_desc *open;
+	w->open_at_once = false;
+	c.sport++;
+	world_clear(w);
+	conn_syn(&c, OPT_ALL);
+	open = world_told(w, RING_NETSTACK_TCP_OPEN, 0);
+	for (unsigned int i = 0; i < sizeof(arg) / sizeof(arg[0]); i++)
+		cr_expect_eq(told((struct ring_desc){.op = RING_NATPROXY_TCP_FAILED,
+				     .flow = open->flow,
+				     .arg = arg[i]}),
+			-EPROTO, "%u", i);
+}
+
 Test(neighbour, consumed_what_it_never_had)
 {
 	cr_assert_eq(told((struct ring_desc){

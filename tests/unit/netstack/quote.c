@@ -130,7 +130,7 @@ Test(quote, a_syn_that_died_on_its_way_is_told_by_the_router_that_said_so)
 	cr_assert_eq(open->pair.kind & 0xff, 63, "the TTL that is left");
 	c.flow = open->flow;
 	conn_far(&c, RING_NATPROXY_TCP_FAILED,
-		(uint64_t)htobe32(0x0a090807) << 32 | RING_FAIL_EXCEEDED);
+		(uint64_t)htobe32(0x0a090807) << 32 | 11 << 16 | RING_FAIL_ICMP);
 	cr_assert_eq(world_count(w, 6), 0);
 	s = world_seen(w, 1, 0);
 	cr_assert_eq(s->src, 0x0a090807);

@@ -122,6 +122,37 @@ Test(tcp_open, failures_as_the_network_said)
 	}
 }
 
+Test(tcp_open, an_icmp_error_is_told_as_it_came)
+{
+	static const struct {
+		uint8_t type, codes, pointer;
+	} row[] = {{3, 16, 0}, {11, 2, 0}, {12, 3, 9}};
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		for (uint8_t code = 0; code < row[i].codes; code++) {
+			const struct seen *s;
+			w->open_at_once = false;
+			world_clear(w);
+			c.sport++;
+			conn_syn(&c, OPT_ALL);
+			c.flow = world_told(w, RING_NETSTACK_TCP_OPEN, 0)->flow;
+			conn_far(&c, RING_NATPROXY_TCP_FAILED,
+				(uint64_t)htobe32(0x0a090807) << 32 |
+					(uint32_t)row[i].pointer << 24 |
+					(uint32_t)row[i].type << 16 | (uint32_t)code << 8 |
+					RING_FAIL_ICMP);
+			s = world_seen(w, 1, 0);
+			cr_assert_eq(world_count(w, 6), 0);
+			cr_assert_not_null(s, "%u %u", row[i].type, code);
+			cr_assert_eq(s->src, 0x0a090807);
+			cr_assert_eq(s->l4[0], row[i].type);
+			cr_assert_eq(s->l4[1], code);
+			cr_assert_eq(s->l4[4], row[i].pointer);
+			cr_assert_eq(s->l4[6] << 8 | s->l4[7], 0);
+			cr_assert_eq(
+				s->l4[8 + 20] << 8 | s->l4[8 + 21], c.sport, "quoted source port");
+		}
+}
+
 Test(tcp_open, syn_ack_repeated_with_backoff)
 {
 	conn_syn(&c, OPT_ALL);
