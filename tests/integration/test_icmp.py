@@ -179,13 +179,13 @@ import json, socket, struct
 def total(b):
     s = sum(struct.unpack(f"!{len(b) // 2}H", b)); s = (s >> 16) + (s & 65535); return ~(s + (s >> 16)) & 65535
 udp, raw = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_RAW, proto=1)
-udp.bind(("192.168.30.10", 9778))
+udp.bind(("192.168.30.10", 9779))
 print("ready", flush=True)
 while True:
     data, (ip, port) = udp.recvfrom(100)
     kind, code, about = json.loads(data)
     source, inside, protocol, size, mtu = {"session": ip, "stranger": "198.18.2.2"}.get(about, ip), "192.168.30.99" if about == "neighbour" else "192.168.30.10", 6 if about == "tcp" else 17, 7 if about == "short" else 8 + len(data), 1400 if (kind, code) == (3, 4) else 0
-    quote = struct.pack("!BBHHHBBH4s4s", 70, 9, 32 + len(data), 7, 0x4000, 3, protocol, 0, socket.inet_aton(source), socket.inet_aton(inside)) + bytes([1] * 4) + struct.pack("!HHHH", port ^ (about == "port"), 9778, size, 0xffff)
+    quote = struct.pack("!BBHHHBBH4s4s", 70, 9, 32 + len(data), 7, 0x4000, 3, protocol, 0, socket.inet_aton(source), socket.inet_aton(inside)) + bytes([1] * 4) + struct.pack("!HHHH", port ^ (about == "port"), 9779, size, 0xffff)
     message = struct.pack("!BBHBBH", kind, code, 0, 9 if kind == 12 else 0, 0, mtu) + quote
     raw.sendto(message[:2] + struct.pack("!H", total(message)) + message[4:], (ip, 0))
 """
@@ -224,7 +224,7 @@ def told_outside(world, guest, kinds):
 
 def test_every_error_of_a_guest_reaches_the_peer_with_the_outside_header(closed, spawn):
     guest = spawn.guest("outward")
-    gateway = spawn.gateway("outward", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9778", to: "192.168.30.10:9778"}}]\n')
+    gateway = spawn.gateway("outward", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish: [{{proto: udp, listen: "{OUTSIDE}:9778", to: "192.168.30.10:9779"}}]\n')
     assert leased_address(guest) == "192.168.30.10"
     wait_for(lambda: knock(closed, 9778) == "ConnectionRefusedError", 4, "port unreachable")
     knocks = alg_row(gateway, "icmp")["to_outside"]
