@@ -79,9 +79,9 @@ hubs:
     attach: ["netns:{self.client.name}", "netns:{self.server.name}"]
     nat:
       static:
-        - {{inside: {INSIDE}, outside: {STATIC}, ports: {list(PORTS.values())}}}
+        - {{inside: {INSIDE}, outside: {STATIC}, ports: {list(PORTS.values()) + RANGE_PORTS}}}
     alg:
-      ftp: {{ports: {list(PORTS.values())}}}
+      ftp: {{ports: {list(PORTS.values()) + RANGE_PORTS[:1]}}}
 """)
         for guest, address in ((self.client, CLIENT), (self.server, INSIDE)):
             guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
@@ -118,7 +118,7 @@ def switched_off(site):
     site.gateway.control("alg", "enable", "ftp")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_range(site):
     """A third server, whose only passive port nat.static has open."""
     folder = site.world.folder / "ftp-range"
