@@ -63,8 +63,8 @@ static void put_checksum(uint8_t *out, const uint8_t *bytes, uint32_t n)
 }
 
 /*
- * Of a path: 0 unknown. To the sender it is the path to an address that all guests share, so one of them must not make it
- * narrower than any hub is.
+ * Of a path: 0 unknown. To the sender it is the path to an address that all guests share, so one of
+ * them must not make it narrower than any hub is.
  */
 static uint16_t mtu_of(const struct ring_desc *d)
 {
@@ -101,8 +101,8 @@ static void write_message(uint8_t out[MESSAGE_BYTES], const struct ring_desc *d,
 }
 
 /*
- * Whether this flow's errors can leave by the raw socket, which is bound to no device, and to this peer, who may be the
- * gateway or one who is shown as it; *outside is then whole.
+ * Whether this flow's errors can leave by the raw socket, which is bound to no device, and to this
+ * peer, who may be the gateway or one who is shown as it; *outside is then whole.
  */
 static bool find_outside(struct natproxy *np, const struct flow *f, const struct sock_address *peer,
 	struct sock_address *outside)

@@ -36,7 +36,8 @@ void inspect_answered(struct natproxy *np, uint32_t number);
 bool inspect_serves(const struct natproxy *np, enum algs_id alg, uint32_t guest_ip_be,
 	uint32_t peer_ip_be);
 
-/* The configuration changed: what belongs to an ALG that is off now, or only observes, goes on raw. */
+/* The configuration changed: what belongs to an ALG that is off now, or only observes, goes on
+ * raw. */
 void inspect_configure(struct natproxy *np);
 /* Gives up flows for which alg has been silent too long, and reports an alg that stays so
  * (np->inspect_due_ns says when). */

@@ -99,8 +99,8 @@ struct inspect {
 	struct inspect_half half[INSPECTION_STREAMS][INSPECTION_DIRECTIONS];
 };
 
-/* Whether an ALG wants this session: by the far end's port, or by the one that the far end came to. What came by a door
- * is not wanted. */
+/* Whether an ALG wants this session: by the far end's port, or by the one that the far end came to.
+ * What came by a door is not wanted. */
 bool inspection_wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
 	struct want *out);
 /*

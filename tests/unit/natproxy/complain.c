@@ -1,4 +1,5 @@
-/* ICMP errors of guests about what was sent to them: what leaves by the raw socket, and what does not. */
+/* ICMP errors of guests about what was sent to them: what leaves by the raw socket, and what does
+ * not. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -157,7 +158,8 @@ Test(complain, strangers_hear_nothing)
 	end(&s);
 }
 
-/* The gateway's port 53 is no far end: its address is the hub's, and would be shown to the network. */
+/* The gateway's port 53 is no far end: its address is the hub's, and would be shown to the
+ * network. */
 Test(complain, nothing_leaves_about_an_answer_of_the_gateway)
 {
 	struct scene s = begin(&(struct rig_options){0});

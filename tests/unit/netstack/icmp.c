@@ -41,7 +41,8 @@ static uint32_t syn_from_outside(void)
 	return world_seen(w, 6, 0)->seq;
 }
 
-/* The guest complains about a packet of the outside's to this port of its that has these bytes behind its ports. */
+/* The guest complains about a packet of the outside's to this port of its that has these bytes
+ * behind its ports. */
 static void complain_of(uint8_t type, uint8_t code, const uint8_t detail[4], uint16_t port,
 	uint32_t behind, uint8_t protocol)
 {

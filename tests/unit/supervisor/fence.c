@@ -62,8 +62,8 @@ Test(fence, plan_names_the_ports_of_rcmd_that_are_not_reserved)
 	const struct identity id = {.private_uid = 61185, .has_private = true, .slot_fd = -1};
 	struct fence_plan plan;
 
-	configure("hubs:\n  a: {alg: {rcmd: {ports: [512, 1513, 1514]}}}\n  b: {alg: {rcmd: {ports: "
-		  "[1023, 1024, 1514]}}, host: {address: 10.1.0.1}, dhcp: {range: "
+	configure("hubs:\n  a: {alg: {rcmd: {ports: [512, 1513, 1514]}}}\n  b: {alg: {rcmd: "
+		  "{ports: [1023, 1024, 1514]}}, host: {address: 10.1.0.1}, dhcp: {range: "
 		  "10.1.0.10-10.1.0.20, gateway: 10.1.0.1, dns: []}}\n");
 	fence_plan(&plan, &id, super.hub, super.hubs);
 	cr_assert_eq(plan.services, 3);

@@ -36,7 +36,8 @@ struct packet {
 	uint32_t uid;
 	const char *from, *to;
 	uint16_t source_port, destination_port;
-	uint8_t protocol, tcp_flags, icmp_type, about; /* about: protocol that an ICMP error quotes */
+	uint8_t protocol, tcp_flags, icmp_type;
+	uint8_t about; /* protocol that an ICMP error quotes */
 	bool is_ip6, by_loopback;
 	uint32_t type; /* RTN_*, of the destination */
 };

@@ -157,7 +157,8 @@ Test(grant_reserved, nor_where_nobody_wants_any)
 
 Test(grant_reserved, some_where_it_is_on_for_a_few)
 {
-	make("hubs:\n  default:\n    alg: {rcmd: {mode: off, lists: [{guests: 0, mode: fix}]}, rcmd_sockets: 2}\n");
+	make("hubs:\n  default:\n    alg: {rcmd_sockets: 2, rcmd: {mode: off, lists: [{guests: 0, "
+	     "mode: fix}]}}\n");
 	grant_reserved_open(&s);
 	cr_expect_eq(s.reserved.count, 2);
 	grant_reserved_close(&s);
