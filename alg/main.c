@@ -375,8 +375,8 @@ int alg_on_pinhole_gone(struct alg *self, const Nl__PinholeGone *m, struct chan_
 {
 	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
 	if (f) {
-		stats_of(self, f)->used += m->used;
-		stats_of(self, f)->expired += m->expired;
+		stats_of(self, f)->used += m->used ? 1 : 0;
+		stats_of(self, f)->expired += m->expired ? 1 : 0;
 	}
 	return 0;
 }
