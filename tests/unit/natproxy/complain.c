@@ -147,6 +147,28 @@ Test(complain, what_an_error_tells_is_where_it_belongs)
 	end(&s);
 }
 
+Test(complain, every_kind_has_the_outside_header_and_true_checksums)
+{
+	static const struct {
+		uint8_t type, codes;
+	} kinds[] = {{3, 16}, {11, 2}, {12, 3}};
+	struct scene s = begin(&(struct rig_options){0});
+	const uint16_t outside = s.r->np->flow[flow_index(FLOW)].outside.port;
+	uint8_t m[64];
+	for (unsigned int i = 0; i < 3; i++)
+		for (uint8_t code = 0; code < kinds[i].codes; code++) {
+			const uint16_t what = (uint16_t)(kinds[i].type << 8 | code);
+			cr_assert_eq(complain(&s, rig_loopback(), s.port, what, 9, 100), 0);
+			cr_assert_eq(left(&s, m, sizeof(m)), 8 + QUOTED, "%x", what);
+			cr_expect_eq(m[0] << 8 | m[1], what);
+			cr_expect_eq(wire_fold(wire_sum(0, m, 8 + QUOTED)), 0);
+			cr_expect_eq(wire_fold(wire_sum(0, m + 8, 20)), 0);
+			cr_expect_eq(m[28] << 8 | m[29], s.port);
+			cr_expect_eq(m[30] << 8 | m[31], outside);
+		}
+	end(&s);
+}
+
 Test(complain, strangers_hear_nothing)
 {
 	struct scene s = begin(&(struct rig_options){0});
