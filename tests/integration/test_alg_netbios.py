@@ -59,8 +59,15 @@ class Samba:
             f"log file = {self.folder}/log/log.%m\n{lines}{settings}\n[share]\npath = {self.folder}/share\nguest ok = yes\nforce user = root\n")
 
     def start(self, *programs):
-        for program in programs:
-            self.where.start(program, "-F", "-s", self.configuration, "-l", self.folder / "log")
+        self.programs = [self.where.start(program, "-F", "-s", self.configuration, "-l", self.folder / "log") for program in programs]
+
+    def stop(self, number=signal.SIGTERM):
+        """What was started last, and what it forked: their ports are the next test's."""
+        for process in self.programs:
+            for pid in [process.pid, *map(int, self.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]:
+                os.kill(pid, number)
+        for process in self.programs:
+            process.wait(5)
 
     def look_up(self, name, server):
         """The addresses that a WINS server gives for a name."""
@@ -107,7 +114,8 @@ def outside(world):
     samba.start("nmbd", "smbd")
     samba.sha = samba.offer(139)
     samba.await_start()
-    return samba
+    yield samba
+    samba.stop()
 
 
 def register(gateway, name):
@@ -115,14 +123,6 @@ def register(gateway, name):
     samba = Samba(gateway.guest, gateway.world.folder, name, GUEST, f"wins server = {ROUTER}\nremote announce = {ROUTER}/NATLOCK\n")
     samba.start("nmbd")
     return samba
-
-
-def end(samba, number=signal.SIGTERM):
-    """The nmbd that was started last, and what it forked."""
-    process = samba.where.started[-1]
-    for pid in [process.pid, *map(int, samba.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]:
-        os.kill(pid, number)
-    process.wait(5)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_a_guest_registers_its_outside_address(gateway, outside):
     try:
         assert wait_for(lambda: outside.look_up("NLGUEST#20", ROUTER), 5, "the name") == [OUTSIDE]
     finally:
-        end(samba)
+        samba.stop()
     wait_for(lambda: not outside.look_up("NLGUEST#20", ROUTER), 5, "the release of the name")
 
 
@@ -146,7 +146,7 @@ def test_without_the_alg_it_registers_what_nobody_reaches(gateway, outside):
         try:
             assert wait_for(lambda: outside.look_up("NLRAW#20", ROUTER), 5, "the name") == [GUEST]
         finally:
-            end(samba)
+            samba.stop()
 
 
 def test_queries_node_status_and_files(gateway, outside, client):
@@ -161,7 +161,7 @@ def test_its_own_name_is_its_own_address_where_it_registered_it(gateway, outside
     try:
         assert wait_for(lambda: outside.look_up("NLOWN#20", ROUTER), 5, "the name") == [OUTSIDE]
     finally:
-        end(samba, signal.SIGKILL)  # which releases no name
+        samba.stop(signal.SIGKILL)  # which releases no name
     from_port_137 = [gateway.guest.run("/usr/bin/python3", "-c", LOOK_UP, ROUTER, name).stdout.strip() for name in ("NLOWN", "NLSRV")]
     assert from_port_137 == [GUEST, ROUTER]
     assert client.look_up("NLOWN#20", ROUTER) == [OUTSIDE]
@@ -178,7 +178,7 @@ def test_datagrams_say_where_they_are_to_be_answered(gateway, outside, world, on
         try:
             dump.wait(10)
         finally:
-            end(samba)
+            samba.stop()
     data = capture.read_bytes()
     source_port, header = int.from_bytes(data[DATAGRAM - 8 : DATAGRAM - 6], "big"), data[DATAGRAM:]
     assert header[0] in (0x10, 0x11) and b"\\MAILSLOT\\BROWSE" in header
