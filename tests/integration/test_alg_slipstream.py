@@ -6,6 +6,7 @@ asked for, and not a changed byte. FTP with other guests' addresses is in test_f
 """
 import socket, struct
 import pytest
+from conftest import wait_for
 from packets import open_socket
 from talks import Talk, addressed, alg_stats, listen, registration
 
