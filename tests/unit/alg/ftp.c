@@ -4,19 +4,11 @@
  */
 #include "session.h"
 
-#define GUEST_IP  "192.168.30.10"
 #define SERVER_IP "198.51.100.9"
 
 static struct alg_flow client_view(void)
 {
-	return (struct alg_flow){
-		.guest_ip_be = ip(GUEST_IP),
-		.outside_ip_be = ip("203.0.113.7"),
-		.peer_ip_be = ip(SERVER_IP),
-		.guest_port = 50000,
-		.outside_port = 40000,
-		.peer_port = 21,
-	};
+	return harness_client(50000, 40000, 21);
 }
 
 static struct alg_flow server_view(void)

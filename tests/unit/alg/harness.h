@@ -41,6 +41,20 @@ static inline uint32_t ip(const char *text)
 	return inet_addr(text);
 }
 
+/* A guest, 192.168.30.10, that is the client of 198.51.100.9, which sees it as 203.0.113.7. */
+static inline struct alg_flow harness_client(
+	uint16_t guest_port, uint16_t outside_port, uint16_t peer_port)
+{
+	return (struct alg_flow){
+		.guest_ip_be = ip("192.168.30.10"),
+		.outside_ip_be = ip("203.0.113.7"),
+		.peer_ip_be = ip("198.51.100.9"),
+		.guest_port = guest_port,
+		.outside_port = outside_port,
+		.peer_port = peer_port,
+	};
+}
+
 /* Megabytes that each of some ten thousand flows would otherwise have cleared for it. */
 static struct harness *harness_spare;
 
