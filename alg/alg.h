@@ -2,7 +2,7 @@
  * The contract between the shell and a protocol's parser: bytes in, an answer out.
  *
  * A parser is one file with one `const struct alg_protocol` (a row of table.c). It is pure: no
- * call, no clock, no memory but its state, which it gets zeroed. It sees whole messages only, from
+ * call, no clock, no memory but its state, which it gets zeroed, and the table of calls of its family. It sees whole messages only, from
  * the first byte of the flow on and in order; it never sees a segment. It answers with a diff
  * (edits) and may ask for pinholes (wishes). natproxy checks both again and decides; a parser
  * cannot name an inside address, another host's port, or a port below 1024.
@@ -37,18 +37,20 @@
 
 enum {
 	ALG_MESSAGE_MAX = 65536, /* the longest message that can be waited for, bytes */
-	ALG_EDITS = 32,		 /* in one message */
+	ALG_EDITS = 64,		 /* in one message */
 	ALG_EDIT_BYTES = 64,	 /* new bytes of one edit */
 	ALG_WISHES = 16,	 /* of one message */
 	ALG_ACTS = 16,		 /* in one answer */
 	ALG_STATE_BYTES = 1024,	 /* of a parser, a flow */
 	ALG_PORT_MIN = 1024,	 /* lowest guest port that may be wished for, but by rcmd */
+	ALG_PAIRS = 4,		 /* neighbours of one wish for pairs */
 };
 
 enum alg_direction { ALG_GUEST, ALG_OUTSIDE }; /* who sent the bytes */
 enum alg_kind { ALG_TCP_LISTEN, ALG_UDP_ONE, ALG_UDP_PAIR };
 
 struct maps;
+struct sip_calls;
 
 /* What a parser may know of its flow. Addresses in network byte order, ports in host order. */
 struct alg_flow {
@@ -58,7 +60,12 @@ struct alg_flow {
 	bool guest_serves; /* the peer came to a port of the guest */
 	uint8_t vrf;	   /* by which the flow leaves, as maps.h counts them */
 	bool dns_v6;	   /* DNS: an IPv4 address in an IPv6 one is meant too */
+	bool sip_multipart; /* SIP: descriptions in bodies of several parts are meant too */
+	bool sip_latch;	   /* SIP: media may come from whoever speaks first */
+	uint16_t id;	   /* of this flow among those that are there now; for tables of calls */
+	uint64_t now_ms;   /* of a clock that only goes forward: when this message was read */
 	const struct maps *maps;
+	struct sip_calls *sip; /* every flow's calls (sip_calls.h) */
 };
 
 struct alg_edit {
@@ -70,15 +77,16 @@ struct alg_edit {
 
 /*
  * "Let the peer reach this port of the guest." The guest is always the flow's own. ALG_UDP_PAIR: this
- * port, which is even, and the one behind it. A UDP port by which the guest already talks keeps its
- * outside port.
+ * port, which is even, and the one behind it; with `pairs` the pairs behind that as well. A UDP port by
+ * which the guest already talks keeps its outside port.
  */
 struct alg_wish {
 	enum alg_kind kind;
+	uint8_t pairs;	     /* ALG_UDP_PAIR: neighbours, up to ALG_PAIRS; 0 = 1 */
 	uint16_t guest_port;
 	bool latent;	     /* nobody may come in until it is armed */
 	uint32_t token;	     /* the parser's name for it: not 0, and not in use in this flow */
-	uint32_t peer_ip_be; /* who may come */
+	uint32_t peer_ip_be; /* who may come: the flow's peer; for media another that it has named, or 0: who speaks first (sip_latch) */
 	uint32_t lifetime_ms;
 };
 
@@ -87,10 +95,14 @@ struct alg_grant {
 	uint16_t outside_port; /* of a pair the first, which is even */
 };
 
-/* Something that is to become of a pinhole that was granted; one that is gone is ignored. */
+/*
+ * Something that is to become of a pinhole that was granted; one that is gone is ignored. ALG_ARM: from
+ * now on, and for its lifetime, the peer may come in. ALG_KEEP: its lifetime begins again, armed or not.
+ */
 struct alg_act {
-	enum alg_act_kind { ALG_ARM, ALG_CLOSE } what;
-	uint32_t token;
+	enum alg_act_kind { ALG_ARM, ALG_KEEP, ALG_CLOSE } what;
+	bool media;	     /* ALG_ARM: peer_ip_be takes the place of the wish's */
+	uint32_t token, peer_ip_be;
 };
 
 enum alg_result { ALG_PASS, ALG_WISH, ALG_DONE, ALG_VIOLATION };
@@ -99,6 +111,8 @@ enum alg_result { ALG_PASS, ALG_WISH, ALG_DONE, ALG_VIOLATION };
 struct alg_answer {
 	enum alg_result result;
 	const char *why; /* a constant; for ALG_DONE and ALG_VIOLATION */
+	const char *note; /* a constant or NULL: what was left alone, and the operator should know of */
+	uint32_t hold_ms; /* so long the far end may be silent and still find the guest; 0: nothing new */
 	unsigned int edit_count, wish_count, act_count;
 	struct alg_wish wish[ALG_WISHES];
 	struct alg_act act[ALG_ACTS];
@@ -129,6 +143,10 @@ struct alg_protocol {
 	void (*granted)(void *state, const struct alg_flow *flow, enum alg_direction from,
 		const uint8_t *p, size_t n, const struct alg_grant *grants,
 		struct alg_answer *answer);
+	/* A pinhole that was granted, and that the parser did not close, is no more. NULL: it does not care. */
+	void (*gone)(void *state, const struct alg_flow *flow, uint32_t token);
+	/* The flow is over, or not inspected any more: what is kept of it outside `state` is given back. NULL: nothing is. */
+	void (*end)(void *state, const struct alg_flow *flow);
 };
 
 /* Adds an edit to an answer, NULL where it is full: then the whole answer must be given up. */
@@ -147,7 +165,7 @@ static inline struct alg_edit *alg_edit_add(struct alg_answer *a, size_t at, siz
 static inline void alg_act_add(struct alg_answer *a, enum alg_act_kind what, uint32_t token)
 {
 	if (a->act_count < ALG_ACTS)
-		a->act[a->act_count++] = (struct alg_act){what, token};
+		a->act[a->act_count++] = (struct alg_act){.what = what, .token = token};
 }
 
 static inline void alg_violation(struct alg_answer *a, const char *why)

@@ -13,5 +13,6 @@ extern const struct alg_protocol netbios_datagram_protocol;
 extern const struct alg_protocol netbios_session_protocol;
 extern const struct alg_protocol rexec_protocol, rlogin_protocol, rsh_protocol;
 extern const struct alg_protocol rtsp_protocol;
+extern const struct alg_protocol sip_protocol;
 
 #endif

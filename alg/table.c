@@ -18,6 +18,7 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&rlogin_protocol,
 	&rsh_protocol,
 	&rtsp_protocol,
+	&sip_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)
