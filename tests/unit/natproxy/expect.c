@@ -198,21 +198,10 @@ Test(expect, who_door_observes_is_answered_and_opens_nothing)
 
 Test(expect, a_port_that_is_open_to_the_outside_gets_no_door)
 {
-	static Nl__Publish p;
-	static Nl__Endpoint at, to;
 	uint16_t port;
 	close(rig_udp(&port));
-	nl__publish__init(&p);
-	nl__endpoint__init(&at);
-	nl__endpoint__init(&to);
-	p.proto = NL__PUBLISH__PROTO__udp;
-	p.listen = &at;
-	p.to = &to;
-	at.ip_be = rig_loopback();
-	at.port = port;
-	to.ip_be = rig_guest_ip();
-	to.port = RTP + 1;
-	struct rig *r = door_controlled((struct rig_options){.publish = &p});
+	struct rig *r = door_controlled((struct rig_options){
+		.publish = rig_publish(NL__PUBLISH__PROTO__udp, port, RTP + 1)});
 	cr_assert_not(door_wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP + 1, false));
 	cr_assert_not(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, false));
 	cr_assert(rig_has_line(
