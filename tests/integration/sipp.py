@@ -9,9 +9,9 @@ TRACED = re.compile(rb"-{30,} [^\n]*\n(?:UDP|TCP) message (sent|received) [\[(](
 
 
 class Phone:
-    """One sipp that plays one scenario once. to: whom it talks to first; None: it waits."""
+    """One sipp that plays one scenario, once unless `calls` says otherwise. to: whom it talks to first; None: it waits."""
 
-    def __init__(self, folder, where, address, transport, steps, to=None, tells=False):
+    def __init__(self, folder, where, address, transport, steps, to=None, tells=False, calls=1, more=()):
         self.folder, self.where, self.name = folder, where, f"{address}-{'b' if to is None else 'a'}"
         self.messages, self.errors = folder / f"{self.name}.messages", folder / f"{self.name}.errors"
         for file in (self.messages, self.errors):
@@ -21,8 +21,8 @@ class Phone:
         words = ["-3pcc", f"127.0.0.1:{TWIN}"] if tells else []
         if tells:
             listening = listen(where, "127.0.0.1", TWIN)
-        self.process = where.start("sipp", *([f"{to}:{PORT}"] if to else []), "-sf", folder / f"{self.name}.xml", "-i", address, "-p", PORT, "-t", transport, "-m", 1, "-nostdin",
-                                   "-recv_timeout", 3000, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words,
+        self.process = where.start("sipp", *([f"{to}:{PORT}"] if to else []), "-sf", folder / f"{self.name}.xml", "-i", address, "-p", PORT, "-t", transport, "-m", calls, "-nostdin",
+                                   "-recv_timeout", 3000, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words, *more,
                                    cwd=folder, stdout=self.output.open("w"))
         try:
             if tells:
@@ -36,11 +36,11 @@ class Phone:
             self.stop()
             raise AssertionError(self.output.read_text())
 
-    def at(self):
-        """Where it is in its scenario; None: it has come to its end."""
+    def at(self, calls=1):
+        """Where they are in the scenario; None: they have come to its end."""
         self.told = b""
-        while not self.told.endswith(b"\x1b"):
-            piece = self.twin.recv(1000)
+        while self.told.count(b"\x1b") < calls:
+            piece = self.twin.recv(65536)
             if not piece:
                 return None
             self.told += piece
@@ -51,12 +51,12 @@ class Phone:
         self.twin.sendall(self.told)
 
     def talk(self):
-        """[("sent" or "received", message)], from the beginning."""
+        """[("sent" or "received", message)], from the beginning; what was repeated is there once."""
         text, found, at = self.messages.read_bytes() if self.messages.exists() else b"", [], 0
         while header := TRACED.search(text, at):
             at = header.end() + int(header.group(2))
             found.append((header.group(1).decode(), text[header.end():at]))
-        return found
+        return list(dict.fromkeys(found))
 
     def said(self, way):
         return [message for how, message in self.talk() if how == way]
