@@ -11,7 +11,7 @@ TRACED = re.compile(rb"-{30,} [^\n]*\n(?:UDP|TCP) message (sent|received) [\[(](
 class Phone:
     """One sipp that plays one scenario, once unless `calls` says otherwise. to: whom it talks to first; None: it waits."""
 
-    def __init__(self, folder, where, address, transport, steps, to=None, tells=False, calls=1, more=()):
+    def __init__(self, folder, where, address, transport, steps, to=None, tells=False, calls=1, patience_ms=3000, more=()):
         self.folder, self.where, self.name = folder, where, f"{address}-{'b' if to is None else 'a'}"
         self.messages, self.errors = folder / f"{self.name}.messages", folder / f"{self.name}.errors"
         for file in (self.messages, self.errors):
@@ -22,7 +22,7 @@ class Phone:
         if tells:
             listening = listen(where, "127.0.0.1", TWIN)
         self.process = where.start("sipp", *([f"{to}:{PORT}"] if to else []), "-sf", folder / f"{self.name}.xml", "-i", address, "-p", PORT, "-t", transport, "-m", calls, "-nostdin",
-                                   "-recv_timeout", 3000, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words, *more,
+                                   "-recv_timeout", patience_ms, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words, *more,
                                    cwd=folder, stdout=self.output.open("w"))
         try:
             if tells:
