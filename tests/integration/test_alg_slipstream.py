@@ -11,8 +11,8 @@ from packets import open_socket
 from talks import Talk, addressed, alg_stats, listen, registration
 
 GUEST, MAPPED, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.86", "192.168.30.77", "198.18.2.33"
-TCP = {21: "ftp", 53: "dns", 139: "netbios", 389: "ldap", 512: "rexec", 513: "rlogin", 514: "rsh", 554: "rtsp", 1002: "ldap", 8554: "rtsp"}
-UDP = {53: "dns", 69: "tftp", 137: "netbios", 138: "netbios", 3478: "turn"}
+TCP = {21: "ftp", 53: "dns", 139: "netbios", 389: "ldap", 512: "rexec", 513: "rlogin", 514: "rsh", 554: "rtsp", 1002: "ldap", 5060: "sip", 8554: "rtsp"}
+UDP = {53: "dns", 69: "tftp", 137: "netbios", 138: "netbios", 3478: "turn", 5060: "sip"}
 POST = b"POST /t HTTP/1.1\r\nHost: 198.18.2.33\r\nContent-Type: multipart/form-data\r\nContent-Length: 99999\r\n\r\n"
 STUN = struct.pack(">HHI", 3, 2900, 0x2112A442) + b"t" * 12 + struct.pack(">HH", 6, 2800)  # an Allocate with a long user name
 FRAGMENT = 1480 - 8  # data in the first one
@@ -33,8 +33,11 @@ def answer(address):
     return struct.pack(">HHHHHH", 7, 0x8400, 1, 1, 0, 0) + b"\1x\4test\0\0\1\0\1\xc0\x0c" + struct.pack(">HHIH", 1, 1, 300, 4) + socket.inet_aton(address)
 
 
-def sip(address):
-    return f"REGISTER sip:{THERE} SIP/2.0\r\nVia: SIP/2.0/TCP {address}:5060\r\nContact: <sip:x@{address}:1234>\r\nContent-Length: 0\r\n\r\n".encode()
+def sip(method, address, transport="TCP"):
+    """As a phone at this address says it, with media there."""
+    body = f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n" if method == "INVITE" else ""
+    return (f"{method} sip:{THERE} SIP/2.0\r\nVia: SIP/2.0/{transport} {address}:5060;branch=z9hG4bK1\r\nFrom: <sip:x@{address}>;tag=1\r\nTo: <sip:x@{THERE}>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n"
+            f"Contact: <sip:x@{address}:1234>\r\nContent-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
 def setup(address):
@@ -46,7 +49,8 @@ SMUGGLED = {
     "PORT": f"PORT {GUEST.replace('.', ',')},156,64\r\n".encode(),
     "login and EPRT": f"USER anonymous\r\nPASS x@y\r\nEPRT |1|{GUEST}|40000|\r\n".encode(),
     "SETUP": setup(GUEST),
-    "REGISTER": sip(GUEST),
+    "REGISTER": sip("REGISTER", GUEST),
+    "INVITE": sip("INVITE", GUEST),
     "rsh": b"1022\0root\0root\0reboot\0",
     "LDAP": registration(GUEST, 10),
     "NetBIOS name": claim(GUEST),
@@ -154,8 +158,9 @@ def test_a_second_fragment_of_a_page_s_datagram(site, nothing_happens, port):
     nothing_happens(0 if port == 3478 else 2 * len(SMUGGLED))
 
 
-IN_CONNECTIONS = {389: registration(OTHER, 10), 554: setup(OTHER), 1002: registration(OTHER, 10), 8554: setup(OTHER)}
-IN_DATAGRAMS = {53: answer(OTHER), 137: claim(OTHER), 138: b"\x10\2\0\1" + socket.inet_aton(OTHER) + struct.pack(">HHH", 138, 70, 0) + name("PAGE") + name("PAGE")}
+IN_CONNECTIONS = {389: registration(OTHER, 10), 554: setup(OTHER), 1002: registration(OTHER, 10), 5060: sip("INVITE", OTHER), 8554: setup(OTHER)}
+IN_DATAGRAMS = {53: answer(OTHER), 137: claim(OTHER), 138: b"\x10\2\0\1" + socket.inet_aton(OTHER) + struct.pack(">HHH", 138, 70, 0) + name("PAGE") + name("PAGE"),
+                5060: sip("INVITE", OTHER, "UDP")}
 
 
 @pytest.mark.parametrize("port", IN_CONNECTIONS)

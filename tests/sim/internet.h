@@ -47,6 +47,11 @@ void internet_serve(
 /* A far host calls this host; peer->event tells how it went. */
 struct peer *internet_call(uint32_t from_ip, uint16_t from_port, uint16_t host_port,
 	void (*event)(struct peer *p), void *app);
+/* One far host has a service of datagrams of its own: heard is told of each, and of the port of this host that sent it. */
+void internet_serve_datagrams(uint32_t ip, uint16_t port,
+	void (*heard)(uint16_t host_port, const uint8_t *bytes, size_t n));
+/* It says something to a port of this host; where nobody has that port then, it is lost. */
+void internet_say(uint16_t host_port, const void *bytes, size_t n);
 /* Datagrams that the resolver and the echo service answered. */
 uint64_t internet_answered(void);
 /* Sockets that natproxy has open. */

@@ -1,0 +1,211 @@
+"""SIP through the ALG: sipp at both ends, its media by their hash, and every message of both traces compared byte by byte.
+
+    guest .10, and .50 (nat.static 198.18.1.87) ~~~ natlock ---- internet [sipp on 198.18.2.35]
+
+    out          the guest calls
+    registered   the guest registers with who calls it then, over the same flow
+    static       the outside calls a guest that has an outside address of its own
+
+The host holds the ports of the guest's phones and media, so that none keeps its number: what arrives was named by a rewritten message.
+"""
+import re
+import pytest
+from conftest import OUTSIDE, wait_for
+from operator_client import change
+from sip_media import Media, arrive, receiving
+from sip_scenarios import FAX, MEDIA, SCENARIOS, Side, joined, registered
+from sipp import PORT, Phone
+from talks import addressed, alg_row
+
+GUEST, SERVER, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.87", "198.18.2.35"
+ELSEWHERE = {"off": "198.18.2.36", "observe": "198.18.2.37"}  # a flow stays what it was when it began
+WAYS, TRANSPORTS = ("out", "registered", "static"), {"UDP": "u1", "TCP": "t1"}
+HOLD = """
+import select, socket, sys
+held = []
+for argument in sys.argv[1:]:
+    kind, address, port = argument.split(",")
+    held.append(socket.socket(socket.AF_INET, int(kind)))
+    held[-1].bind((address, int(port)))
+print("ready", flush=True)
+select.select([], [], [])
+"""
+
+
+class Site:
+    def __init__(self, world, spawn):
+        self.world, self.guest, self.folder = world, spawn.guest("sip"), world.folder / "sip"
+        self.folder.mkdir()
+        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
+        for address in (THERE, *ELSEWHERE.values()):
+            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        numbers = [port + n for role in MEDIA for port in MEDIA[role] for n in (0, 1)] + list(FAX.values())
+        words = [f"2,{address},{port}" for address in (OUTSIDE, STATIC) for port in numbers] + [f"{kind},{OUTSIDE},{PORT}" for kind in (1, 2)]
+        self.holder = world.gateway.start("/usr/bin/python3", "-c", HOLD, *words)
+        assert self.holder.stdout.readline() == "ready\n"
+        self.gateway = spawn.gateway("alg-sip", guest=self.guest, config=f"""
+hubs:
+  default:
+    attach: ["netns:{self.guest.name}"]
+    nat: {{static: [{{inside: {SERVER}, outside: {STATIC}, ports: [{PORT}]}}]}}
+""")
+        addressed(self.guest, GUEST, SERVER)
+
+    def close(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
+        for address in (THERE, *ELSEWHERE.values()):
+            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+
+
+@pytest.fixture(scope="module")
+def site(world, spawn):
+    site = Site(world, spawn)
+    yield site
+    site.close()
+
+
+class Call:
+    """Both phones of a scenario, and what of it was seen."""
+
+    def __init__(self, site, name, way, transport, there=THERE):
+        self.site, self.way, self.transport, self.there = site, way, TRANSPORTS[transport], there
+        self.inside, self.outside = (SERVER, STATIC) if way == "static" else (GUEST, OUTSIDE)
+        self.roles = ("caller", "callee") if way == "out" else ("callee", "caller")  # the guest's, the far end's
+        a, b = Side("caller"), Side("callee")
+        before = registered(a, b) if way == "registered" else ([], [])
+        self.steps = dict(zip(("caller", "callee"), joined(before, SCENARIOS[name](a, b))))
+        self.places = dict(zip(self.roles, ((site.guest, self.inside), (site.world.internet, there))))
+        self.phones, self.media, self.arrived, self.seen = {}, {}, [], []
+
+    def begin(self):
+        """Who waits for the other's first message is there first."""
+        for role in self.places:
+            self.media[role] = Media(*self.places[role], role)
+        waits = "caller" if self.way == "registered" else "callee"
+        for role in (waits, "callee" if waits == "caller" else "caller"):
+            to = None if role == waits else STATIC if self.way == "static" else self.there
+            self.phones[role] = Phone(self.site.folder, *self.places[role], self.transport, self.steps[role], to, tells=role == "caller")
+        self.caller, self.callee = self.phones["caller"], self.phones["callee"]
+        self.guest, self.far = (self.phones[role] for role in self.roles)
+
+    def all_came(self):
+        return all(len(one.said("sent")) <= len(other.said("received")) for one, other in ((self.caller, self.callee), (self.callee, self.caller)))
+
+    def play(self, look=lambda at: None):
+        """look: called with the name of each place where the caller waits."""
+        try:
+            self.begin()
+            while at := self.caller.at():
+                if at.split()[0] in ("audio", "fax"):
+                    wait_for(self.all_came, 3, "what was sent")
+                    self.arrived.append(self.exchange(at))
+                self.seen.append(look(at))
+                self.caller.goes_on()
+            results = [phone.result() for phone in (self.caller, self.callee)]
+            assert [code for code, _ in results] == [0, 0], (results, self.caller.talk()[-3:], self.callee.talk()[-3:])
+        finally:
+            for one in (*self.phones.values(), *self.media.values()):
+                one.stop()
+        return self
+
+    def exchange(self, which):
+        """First to the guest, which has sent nothing yet from there."""
+        ends = {"caller": receiving(self.callee.description()), "callee": receiving(self.caller.description())}  # whose media come where
+        guest, far = self.roles
+        return arrive(self.media[far], self.media[guest], which, ends[guest], ends[far]), arrive(self.media[guest], self.media[far], which, ends[far], ends[guest])
+
+    def pairs(self, way):
+        """(as it was sent, as it came), of messages to the outside or to the guest."""
+        one, other = (self.guest, self.far) if way == "outwards" else (self.far, self.guest)
+        sent, came = one.said("sent"), other.said("received")
+        assert len(sent) == len(came)
+        return list(zip(sent, came))
+
+    def unchanged(self):
+        return all(sent == came for way in ("outwards", "inwards") for sent, came in self.pairs(way))
+
+
+# Of a message this is nobody's to change, whatever it says.
+KEPT = re.compile(rb"^(?:Call-ID|Replaces|X-Other|User-Agent|Authorization|Proxy-Authorization): .*\r\n|Replaces=[^>]*|(?<=text/plain\r\n\r\n)[^\r]*|(?<=;branch=)[^\r;]*", re.M)
+
+
+def lines_that_name(address, message):
+    return [line for line in KEPT.sub(b"", message).split(b"\r\n") if address.encode() in line]
+
+
+def nameless(call, message):
+    """Without what an ALG may write: the guest's names, the ports of its media, the length of a body. What nobody may change stays."""
+    kept = iter(KEPT.findall(message))
+    parts = KEPT.split(message)
+    names = re.compile(rb"(?:%b|%b)(?::\d+)?" % (call.inside.encode(), call.outside.encode()))
+    parts = [re.sub(rb"(?m)^(m=\w+|Content-Length:) +\d+", rb"\1 N", names.sub(b"GUEST", part)) for part in parts]
+    return b"".join(part + next(kept, b"") for part in parts)
+
+
+def rewritten_right(call):
+    """Outwards no inside address is left, and inwards the guest hears what it said itself; all else is as it was sent."""
+    for sent, came in call.pairs("outwards"):
+        assert not lines_that_name(call.inside, came), came.decode()
+    for way in ("outwards", "inwards"):
+        for sent, came in call.pairs(way):
+            assert nameless(call, came) == nameless(call, sent), (sent.decode(), came.decode())
+            body = came.partition(b"\r\n\r\n")[2]
+            assert int(re.search(rb"Content-Length: *(\d+)", came).group(1)) == len(body)
+    said = {(cseq(m), how(m)): m for m in call.guest.said("sent") if how(m) == "asks"}
+    for answer in call.guest.said("received"):
+        if how(answer) == "answers" and (cseq(answer), "asks") in said:
+            for name in (b"Via", b"From", b"Call-ID"):
+                assert header(name, answer) == header(name, said[cseq(answer), "asks"]), answer.decode()
+
+
+def header(name, message):
+    return re.search(rb"^%b: *([^\r\n]*)" % name, message, re.M).group(1)
+
+
+def cseq(message):
+    return header(b"Call-ID", message) + header(b"CSeq", message)
+
+
+def how(message):
+    return "answers" if message.startswith(b"SIP/2.0") else "asks"
+
+
+def no_doors(site):
+    wait_for(lambda: not site.gateway.table("alg", "expectations"), 3, "the doors to close")
+
+
+CASES = [(name, way, transport) for name in SCENARIOS for way, transport in (("out", "UDP"), ("registered", "TCP"), ("static", "UDP"))] + \
+    [("basic", "out", "TCP"), ("basic", "registered", "UDP"), ("basic", "static", "TCP"), ("multipart", "out", "TCP"), ("t38", "out", "TCP"), ("referred", "static", "TCP")]
+
+
+@pytest.mark.parametrize("name,way,transport", CASES)
+def test_a_call(site, name, way, transport):
+    call = Call(site, name, way, transport).play()
+    assert all(all(both) for both in call.arrived), "media came whole, from and to where the descriptions said"
+    rewritten_right(call)
+    no_doors(site)
+
+
+@pytest.fixture
+def mode(site, request):
+    change(site.gateway, ("set", "alg.sip.mode", request.param))
+    yield request.param
+    change(site.gateway, ("set", "alg.sip.mode", "fix"))
+
+
+@pytest.mark.parametrize("mode", ["off"], indirect=True)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_without_the_alg_inside_addresses_get_out_and_media_do_not(site, mode, name):
+    call = Call(site, name, "out", "UDP", ELSEWHERE["off"]).play()
+    assert call.unchanged() and any(lines_that_name(GUEST, came) for _, came in call.pairs("outwards"))
+    assert not any(inwards for inwards, _ in call.arrived)
+
+
+@pytest.mark.parametrize("mode", ["observe"], indirect=True)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_observing_changes_nothing_and_says_what_it_would(site, mode, transport):
+    call = Call(site, "basic", "out", transport, ELSEWHERE["observe"]).play()
+    assert call.unchanged() and not call.arrived[0][0]
+    wait_for(lambda: f"SecureNAT: The ALG sip would have changed the {transport} session" in site.gateway.log(), 3, "what it would have changed")

@@ -1,0 +1,211 @@
+"""What the SIP gateway leaves as it is, and what it does not open: messages said here, both ends compared byte by byte."""
+import re, socket
+import pytest
+from conftest import OUTSIDE, wait_for
+from packets import open_socket
+from talks import Talk, addressed, alg_row, listen
+
+GUEST, PUBLIC, THERE, OTHER, MEDIA = "192.168.30.10", "203.0.113.9", "198.18.2.39", "198.18.2.40", 24000
+BOTH = pytest.mark.parametrize("kind", ["UDP", "TCP"])
+
+
+class Site:
+    def __init__(self, world, spawn):
+        self.world, self.guest = world, spawn.guest("alone")
+        for address in (THERE, OTHER):
+            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest)
+        addressed(self.guest, GUEST)
+
+    def row(self):
+        return {key: int(alg_row(self.gateway, "sip")[key] or 0) for key in ("flows", "messages", "edits", "granted", "violations", "left_alone")}
+
+    def close(self):
+        for address in (THERE, OTHER):
+            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+
+
+@pytest.fixture(scope="module")
+def site(world, spawn):
+    site = Site(world, spawn)
+    yield site
+    print(site.gateway.text())
+    site.close()
+
+
+class Datagrams:
+    """As talks.Talk, by UDP: one datagram, one message. The guest's port is one that nobody had before."""
+
+    def __init__(self, site):
+        self.ends = [open_socket(site.guest, at=(GUEST, 0)), open_socket(site.world.internet, at=(THERE, 5060))]
+        self.source = None
+
+    def carry(self, end, data):
+        """What comes to the other end of that."""
+        self.ends[end].sendto(data, self.source if end else (THERE, 5060))
+        got, source = self.ends[1 - end].recvfrom(65536)
+        self.source = self.source if end else source
+        return got
+
+    def close(self):
+        for end in self.ends:
+            end.close()
+
+
+class Stream(Talk):
+    def __init__(self, site):
+        with listen(site.world.internet, THERE, 5060) as server:
+            super().__init__(site.guest, GUEST, server)
+
+    def carry(self, end, data):
+        """All that comes, up to the body's end by the length that its header says then."""
+        def whole(got):
+            head, found, body = got.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)\r\nContent-Length: *(\d+)", head)
+            return len(got) >= len(data) if not length else found and len(body) == int(length.group(1))
+
+        self.say(end, data)
+        return self.hear(1 - end, whole)
+
+
+@pytest.fixture
+def talk(site, kind):
+    talk = Datagrams(site) if kind == "UDP" else Stream(site)
+    yield talk
+    talk.close()
+
+
+def sdp(address, port=MEDIA, more=""):
+    return f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n{more}"
+
+
+def message(first, kind, talk, body="", headers="", address=GUEST, content="application/sdp", port=None, cseq="1 INVITE", to="", id="1"):
+    """Of the guest, or of whom `address` says."""
+    name = f"{address}:{port or talk.ends[0].getsockname()[1]}"
+    return (f"{first}\r\nVia: SIP/2.0/{kind} {name};branch=z9hG4bK{id}\r\nFrom: <sip:a@{name}>;tag=1\r\nTo: <sip:b@{THERE}>{to}\r\nCall-ID: {id}\r\nCSeq: {cseq}\r\n"
+            f"Contact: <sip:a@{name}>\r\n{headers}Content-Type: {content}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
+INVITE, PRIVATE = f"INVITE sip:b@{THERE} SIP/2.0", re.compile(re.escape(GUEST).encode())
+
+
+@BOTH
+def test_a_phone_that_knows_its_outside_address_is_not_touched(site, talk, kind):
+    """It found it out by STUN; ICE's candidates name the inside one all the same."""
+    ice = f"a=candidate:1 1 UDP 2130706431 {GUEST} {MEDIA} typ host\r\na=candidate:2 1 UDP 1694498815 {PUBLIC} 6000 typ srflx raddr {GUEST} rport {MEDIA}\r\n"
+    before = site.row()
+    for method in ("INVITE", "REGISTER", "OPTIONS"):
+        sent = message(f"{method} sip:b@{THERE} SIP/2.0", kind, talk, sdp(PUBLIC, 6000, ice), address=PUBLIC, cseq=f"1 {method}", id=method)
+        assert talk.carry(0, sent) == sent
+        answer = message("SIP/2.0 200 OK", kind, talk, sdp(THERE, 6000, ice), address=PUBLIC, cseq=f"1 {method}", id=method, to=";tag=2")
+        assert talk.carry(1, answer) == answer
+    wait_for(lambda: site.row()["messages"] - before["messages"] == 6, 2, "alg's own count")
+    assert site.row()["edits"] == before["edits"] and site.row()["granted"] == before["granted"]
+
+
+@BOTH
+def test_names_and_ipv6_are_not_touched(site, talk, kind):
+    for address in ("phone.example.test", "[2001:db8::7]", "[::ffff:192.168.30.10]"):
+        sent = message(INVITE, kind, talk, sdp("phone.example.test"), address=address, id=address)
+        assert talk.carry(0, sent) == sent
+
+
+SIGNED = 'multipart/signed;protocol="application/pkcs7-signature";micalg=sha1;boundary=s'
+BODIES = {
+    "auth-int": (sdp(GUEST), "application/sdp", f'Authorization: Digest username="u",realm="r",nonce="n",uri="sip:{GUEST}",qop=auth-int,nc=1,cnonce="c",response="0"\r\n'),
+    "signed": (f"--s\r\nContent-Type: application/sdp\r\n\r\n{sdp(GUEST)}\r\n--s\r\nContent-Type: application/pkcs7-signature\r\n\r\nxx\r\n--s--\r\n", SIGNED, ""),
+    "encrypted": (f"xx{GUEST}xx", "application/pkcs7-mime;smime-type=enveloped-data", ""),
+    "compressed": (f"xx{GUEST}xx", "application/sdp", "Content-Encoding: gzip\r\n"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_that_is_signed_or_cannot_be_read_is_left_and_said_so(site, talk, kind, body):
+    text, content, headers = BODIES[body]
+    before = site.row()
+    sent = message(INVITE, kind, talk, text, headers, content=content)
+    head, _, got = talk.carry(0, sent).partition(b"\r\n\r\n")
+    assert got == text.encode() and headers.encode() in head + b"\r\n"
+    assert GUEST.encode() not in head.replace(headers.strip().encode(), b"") and OUTSIDE.encode() in head, "its names are put right"
+    wait_for(lambda: site.row()["left_alone"] - before["left_alone"] == 1, 2, "alg's own count")
+    assert site.row()["granted"] == before["granted"]
+
+
+def test_the_operator_reads_what_was_left_alone(site):
+    assert re.search(r"alg sip, guest [\d.]+:\d+: left alone: ", site.gateway.text())
+
+
+@BOTH
+def test_a_message_goes_on_after_keep_alives(site, talk, kind):
+    for n, nothing in enumerate((b"\r\n\r\n", b"\r\n", *([b"\0\0\0\0", b"\0\1\0\0\x21\x12\xa4\x42" + b"i" * 12] if kind == "UDP" else []))):
+        sent = message(f"OPTIONS sip:b@{THERE} SIP/2.0", kind, talk, cseq="1 OPTIONS", id=f"{n}")
+        assert talk.carry(0, nothing) == nothing
+        assert not PRIVATE.search(talk.carry(0, sent)), nothing
+        assert talk.carry(1, nothing) == nothing
+
+
+FOREIGN = {"TLS": b"\x16\3\1\2\0\1\0\1\xfc\3\3" + b"r" * 505, "HTTP": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "binary": bytes(range(256)), "almost": b"INVITE sip:x SIP/3.0\r\n\r\n"}
+
+
+@BOTH
+@pytest.mark.parametrize("first", FOREIGN)
+def test_what_is_no_sip_passes_and_nothing_behind_it_is_read(site, talk, kind, first):
+    before = site.row()
+    assert talk.carry(0, FOREIGN[first]) == FOREIGN[first]
+    sent = message(INVITE, kind, talk, sdp(GUEST))
+    assert talk.carry(0, sent) == sent
+    wait_for(lambda: site.row()["violations"] - before["violations"] == 1, 2, "alg's own count")
+    assert site.row()["edits"] == before["edits"] and site.row()["granted"] == before["granted"]
+
+
+def told(got):
+    """Where the far end is to send media."""
+    return re.search(rb"c=IN IP4 ([\d.]+)", got).group(1).decode(), int(re.search(rb"m=audio (\d+)", got).group(1))
+
+
+def comes_in(site, target, source=THERE):
+    """Whether the guest hears what is sent there; it waits at the port that it offered."""
+    with open_socket(site.guest, at=(GUEST, MEDIA), timeout=0.2) as inside, open_socket(site.world.internet, at=(source, 0)) as outside:
+        outside.sendto(b"media", target)
+        try:
+            return inside.recv(100) == b"media"
+        except TimeoutError:
+            return False
+
+
+def answers(kind, talk, status, id, body="", cseq="1 INVITE", branch=None):
+    """By the far end, whose media are at its own address; the names in it are those that it was told."""
+    return message(f"SIP/2.0 {status} X", kind, talk, body, f"X-Id: {id}\r\n", cseq=cseq, to=";tag=2", id=branch or id).replace(GUEST.encode(), OUTSIDE.encode())
+
+
+@BOTH
+def test_nobody_comes_in_before_the_far_end_agreed(site, talk, kind):
+    """Not by the answer to something else, either; then who it named, and nobody else; and nobody after the end."""
+    target = told(talk.carry(0, message(INVITE, kind, talk, sdp(GUEST), id="wait")))
+    assert target[0] == OUTSIDE and not comes_in(site, target)
+    wrong = [answers(kind, talk, 200, "other", sdp(THERE)), answers(kind, talk, 200, "wait", sdp(THERE), cseq="2 INVITE"), answers(kind, talk, 200, "wait", sdp(THERE), cseq="1 OPTIONS"),
+             answers(kind, talk, 180, "wait")]
+    for answer in wrong:
+        talk.carry(1, answer)
+        assert not comes_in(site, target), answer
+    talk.carry(1, answers(kind, talk, 200, "wait", sdp(THERE)))
+    assert comes_in(site, target) and not comes_in(site, target, OTHER)
+    talk.carry(0, message(f"BYE sip:b@{THERE} SIP/2.0", kind, talk, cseq="2 BYE", to=";tag=2", id="wait"))
+    talk.carry(1, answers(kind, talk, 200, "wait", cseq="2 BYE"))
+    wait_for(lambda: not site.gateway.table("alg", "expectations"), 2, "the door to close")
+
+
+@BOTH
+def test_media_may_come_from_where_the_answer_said(site, talk, kind):
+    target = told(talk.carry(0, message(INVITE, kind, talk, sdp(GUEST), id="there")))
+    talk.carry(1, answers(kind, talk, 200, "there", sdp(OTHER)))
+    assert comes_in(site, target, OTHER) and not comes_in(site, target, THERE)
+
+
+@BOTH
+def test_a_registration_opens_nothing(site, talk, kind):
+    before = site.row()
+    talk.carry(0, message(f"REGISTER sip:{THERE} SIP/2.0", kind, talk, sdp(GUEST), cseq="1 REGISTER"))
+    talk.carry(1, answers(kind, talk, 200, "1", cseq="1 REGISTER"))
+    assert site.row()["granted"] == before["granted"] and not site.gateway.table("alg", "expectations")

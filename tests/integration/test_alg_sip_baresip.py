@@ -1,0 +1,84 @@
+"""Two softphones that we did not write, with a registrar and proxy that we did not write either: baresip inside and outside, kamailio outside.
+
+The proxy knows nothing of NAT: it calls who registered where the registration says. Media go between the phones, beside it.
+"""
+import pytest
+from conftest import ROUTER, wait_for
+from operator_client import change
+from softphone import Softphone, proxy, understood
+from talks import addressed
+
+GUEST, REGISTRAR, FAR = "192.168.30.10", "198.18.2.41", ROUTER  # baresip sends its media from its interface's first address
+
+
+class Site:
+    def __init__(self, world, spawn):
+        self.world, self.guest, self.folder = world, spawn.guest("phone"), world.folder / "phones"
+        self.folder.mkdir()
+        world.internet.run("ip", "addr", "add", f"{REGISTRAR}/32", "dev", "lo")
+        self.gateway = spawn.gateway("alg-sip-phones", guest=self.guest)
+        addressed(self.guest, GUEST)
+        self.proxy = proxy(self.folder, world.internet, REGISTRAR)
+
+    def close(self):
+        self.proxy.terminate()
+        self.proxy.wait(5)
+        self.world.internet.run("ip", "addr", "del", f"{REGISTRAR}/32", "dev", "lo")
+
+
+@pytest.fixture(scope="module")
+def site(world, spawn):
+    site = Site(world, spawn)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def phones(site, request):
+    """The one inside and the one outside, both registered."""
+    number = len(list(site.folder.iterdir()))  # longer names are too long for sndfile
+    places = {"inside": (site.guest, GUEST, (26000, 26099)), "outside": (site.world.internet, FAR, (27000, 27099))}
+    made = [Softphone(site.folder / f"{who}{number}", where, address, who, REGISTRAR, request.param, ports) for who, (where, address, ports) in places.items()]
+    for phone in made:
+        phone.register()
+    yield made
+    for phone in made:
+        phone.stop()
+
+
+def call(one, other):
+    """They hang up when all is said. Whether it came to a call."""
+    one.say("dial", f"sip:{other.name}@{REGISTRAR}")
+    if one.hears("CALL_ESTABLISHED", "CALL_CLOSED")["type"] == "CALL_CLOSED":
+        return False
+    for phone in (one, other):
+        phone.hears("CALL_CLOSED")
+    return True
+
+
+def expect_both_to_hear(one, other):
+    assert call(one, other)
+    for phone, friend in ((one, other), (other, one)):
+        share, ordered = understood(phone.heard(), friend.samples)
+        assert share > 0.8 and ordered, (phone.name, share, ordered)
+
+
+@pytest.mark.parametrize("phones", ["udp", "tcp"], indirect=True)
+def test_phones_call_each_other_and_hear_what_is_said(site, phones):
+    inside, outside = phones
+    expect_both_to_hear(inside, outside)
+    expect_both_to_hear(outside, inside)
+    wait_for(lambda: not site.gateway.table("alg", "expectations"), 3, "the doors to close")
+
+
+@pytest.fixture
+def off(site):
+    change(site.gateway, ("set", "alg.sip.mode", "off"))
+    yield
+    change(site.gateway, ("set", "alg.sip.mode", "fix"))
+
+
+@pytest.mark.parametrize("phones", ["tcp"], indirect=True)
+def test_without_the_alg_nobody_can_call_the_phone_inside(site, off, phones):
+    inside, outside = phones
+    assert not call(outside, inside)
