@@ -23,7 +23,7 @@ static struct pinhole_request wish(uint32_t flow, uint32_t token, uint32_t port)
 		.kind = PINHOLE_TCP_LISTEN,
 		.guest_ip_be = GUEST,
 		.guest_port = port,
-		.control_peer_ip_be = PEER};
+		.peer = {.control_ip_be = PEER}};
 }
 
 /* A wish of another kind, by another ALG. */
@@ -41,6 +41,15 @@ static enum pinhole_refusal ask(struct pinholes *p, const struct pinhole_request
 {
 	uint32_t ref;
 	return pinhole_open(p, r, now, &ref);
+}
+
+/* Armed for the peer that there is: whether that is news. */
+static bool arm(struct pinholes *p, uint32_t ref, uint64_t now)
+{
+	const struct pinhole_peer peer = {.control_ip_be = PEER};
+	bool news;
+	cr_assert_eq(pinhole_arm(p, ref, &peer, now, &news), PINHOLE_GRANTED);
+	return news;
 }
 
 Test(pinhole, an_honest_wish_is_granted_to_the_flows_guest_for_its_peer)
@@ -78,9 +87,14 @@ Test(pinhole, the_peer_is_the_control_connections_peer)
 {
 	struct pinholes *p = fresh();
 	struct pinhole_request r = wish(FLOW, 1, 2000);
-	r.peer_ip_be = PEER + 1;
+	r.peer.named = true;
+	r.peer.ip_be = PEER + 1;
+	r.peer.outside = r.peer.latch = true;
 	cr_assert_eq(ask(p, &r, 0), PINHOLE_BAD_PEER);
-	r.peer_ip_be = PEER;
+	r.peer.ip_be = 0;
+	cr_assert_eq(ask(p, &r, 0), PINHOLE_GRANTED, "nobody is named");
+	pinhole_close(p, pinhole_find(p, FLOW, 1));
+	r.peer.ip_be = PEER;
 	cr_assert_eq(ask(p, &r, 0), PINHOLE_GRANTED);
 	free(p);
 }
@@ -90,7 +104,7 @@ Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 	static const uint32_t kinds[] = {PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR,
 		PINHOLE_KINDS, 32, UINT32_MAX};
 	static const uint8_t granted[ALGS_COUNT] = {
-		[ALGS_FTP] = 1, [ALGS_TFTP] = 2, [ALGS_RCMD] = 1, [ALGS_RTSP] = 6};
+		[ALGS_FTP] = 1, [ALGS_TFTP] = 2, [ALGS_RCMD] = 1, [ALGS_RTSP] = 6, [ALGS_SIP] = 7};
 	for (int alg = 0; alg < ALGS_COUNT; alg++)
 		for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 			struct pinholes *p = fresh();
@@ -185,7 +199,7 @@ Test(pinhole, what_waits_and_what_is_there_are_limited_for_each_flow)
 			wish_of(ALGS_RTSP, PINHOLE_UDP_ONE, i + 1, 20000 + 2 * i);
 		cr_assert_eq(pinhole_open(p, &r, i * second / 10, &ref), PINHOLE_GRANTED);
 		if (i >= rule->pending - 1U)
-			cr_assert(pinhole_use(p, ref));
+			cr_assert(pinhole_use(p, ref, PEER, true));
 	}
 	struct pinhole_request r = wish_of(ALGS_RTSP, PINHOLE_UDP_ONE, 1000, 3000);
 	cr_assert_eq(ask(p, &r, 100 * second), PINHOLE_FLOW_QUOTA);
@@ -234,20 +248,20 @@ Test(pinhole, datagrams_are_admitted_by_endpoint_and_peer)
 	cr_assert_eq(p->datagram, 2);
 	const struct sock_address even = {GUEST, 2000}, odd = {GUEST, 2001}, next = {GUEST, 2002},
 				  behind = {GUEST, 2003}, other = {GUEST + 1, 2000};
-	cr_assert_eq(pinhole_admits(p, &even, PEER), of_pair);
-	cr_assert_eq(pinhole_admits(p, &odd, PEER), of_pair);
-	cr_assert_eq(pinhole_admits(p, &next, PEER), of_one);
-	cr_assert_eq(pinhole_admits(p, &behind, PEER), PINHOLE_NONE);
-	cr_assert_eq(pinhole_admits(p, &other, PEER), PINHOLE_NONE);
-	cr_assert_eq(pinhole_admits(p, &even, PEER + 1), PINHOLE_NONE);
-	cr_assert(pinhole_use(p, of_pair));
-	cr_assert_not(pinhole_use(p, of_pair));
-	cr_assert_eq(pinhole_admits(p, &odd, PEER), of_pair, "not for one datagram only");
+	cr_assert_eq(pinhole_admits(p, &even, PEER, true), of_pair);
+	cr_assert_eq(pinhole_admits(p, &odd, PEER, true), of_pair);
+	cr_assert_eq(pinhole_admits(p, &next, PEER, true), of_one);
+	cr_assert_eq(pinhole_admits(p, &behind, PEER, true), PINHOLE_NONE);
+	cr_assert_eq(pinhole_admits(p, &other, PEER, true), PINHOLE_NONE);
+	cr_assert_eq(pinhole_admits(p, &even, PEER + 1, true), PINHOLE_NONE);
+	cr_assert(pinhole_use(p, of_pair, PEER, true));
+	cr_assert_not(pinhole_use(p, of_pair, PEER, true));
+	cr_assert_eq(pinhole_admits(p, &odd, PEER, true), of_pair, "not for one datagram only");
 	cr_assert_eq(pinhole_expired(p, 1000 * second), of_one, "what is used has no clock");
 	pinhole_close(p, of_one);
 	cr_assert_eq(pinhole_expired(p, 1000 * second), PINHOLE_NONE);
 	pinhole_close(p, of_pair);
-	cr_assert_eq(pinhole_admits(p, &even, PEER), PINHOLE_NONE);
+	cr_assert_eq(pinhole_admits(p, &even, PEER, true), PINHOLE_NONE);
 	cr_assert_eq(p->datagram, 0);
 	free(p);
 }
@@ -260,11 +274,11 @@ Test(pinhole, a_latent_one_lets_nobody_in_and_is_armed_once)
 	uint32_t ref;
 	r.latent = true;
 	cr_assert_eq(pinhole_open(p, &r, 0, &ref), PINHOLE_GRANTED);
-	cr_assert_eq(pinhole_admits(p, &guest, PEER), PINHOLE_NONE);
+	cr_assert_eq(pinhole_admits(p, &guest, PEER, true), PINHOLE_NONE);
 	cr_assert_eq(p->entry[ref].expires_ns, 60 * second);
-	cr_assert(pinhole_arm(p, ref, 50 * second));
-	cr_assert_eq(pinhole_admits(p, &guest, PEER), ref);
-	cr_assert_not(pinhole_arm(p, ref, 100 * second));
+	cr_assert(arm(p, ref, 50 * second));
+	cr_assert_eq(pinhole_admits(p, &guest, PEER, true), ref);
+	cr_assert_not(arm(p, ref, 100 * second));
 	cr_assert_eq(p->entry[ref].expires_ns, 110 * second);
 	cr_assert_eq(pinhole_expired(p, 109 * second), PINHOLE_NONE);
 	cr_assert_eq(pinhole_expired(p, 110 * second), ref);
@@ -283,7 +297,7 @@ Test(pinhole, what_is_pretended_is_judged_and_leaves_nothing)
 	cr_assert_eq(p->count[ALGS_FTP].granted, 3);
 	cr_assert_eq(p->count[ALGS_FTP].refused, 1);
 	r.guest_port = 2000;
-	for (int i = 0; i < PINHOLE_RATE - 4; i++)
+	for (int i = 0; i < pinhole_share(PINHOLE_COMMON)->rate - 4; i++)
 		pinhole_pretend(p, &r, 0);
 	cr_assert_eq(pinhole_pretend(p, &r, 0), PINHOLE_TOO_FAST);
 	free(p);
@@ -328,8 +342,8 @@ Test(pinhole, a_storm_is_stopped_by_the_rate_and_reconnecting_does_not_help)
 		if (why == PINHOLE_GRANTED)
 			pinhole_close(p, pinhole_of_flow(p, i));
 	}
-	cr_assert_eq(granted, PINHOLE_RATE);
-	cr_assert_eq(fast, 1000 - PINHOLE_RATE);
+	cr_assert_eq(granted, pinhole_share(PINHOLE_COMMON)->rate);
+	cr_assert_eq(fast, 1000 - pinhole_share(PINHOLE_COMMON)->rate);
 	const struct pinhole_request later = wish(5000, 1, 2000);
 	cr_assert_eq(ask(p, &later, second + second / 40), PINHOLE_GRANTED, "one token has grown");
 	cr_assert_eq(ask(p, &later, second + second / 40), PINHOLE_TOO_FAST);
@@ -339,7 +353,7 @@ Test(pinhole, a_storm_is_stopped_by_the_rate_and_reconnecting_does_not_help)
 Test(pinhole, a_guest_holds_at_most_its_quota)
 {
 	struct pinholes *p = fresh();
-	for (uint32_t i = 0; i < PINHOLE_GUEST_MAX; i++) {
+	for (uint32_t i = 0; i < pinhole_share(PINHOLE_COMMON)->most; i++) {
 		const struct pinhole_request r = wish(i, 1, 2000);
 		cr_assert_eq(ask(p, &r, i * second), PINHOLE_GRANTED);
 	}

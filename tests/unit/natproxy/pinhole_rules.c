@@ -11,7 +11,7 @@ Test(pinhole_rules, no_row_is_wider_than_the_safety_rules)
 		const char *name = algs_name(alg);
 		cr_assert_leq(rule->life_ms, 60000, "%s", name);
 		cr_assert_leq(rule->pending, rule->total, "%s", name);
-		cr_assert_lt(rule->total, PINHOLE_GUEST_MAX, "%s", name);
+		cr_assert_lt(rule->total, pinhole_share(rule->account)->most, "%s", name);
 		cr_assert_eq(!rule->kinds, !rule->total, "%s", name);
 		cr_assert_eq(!rule->kinds, !rule->life_ms, "%s", name);
 		cr_assert(!rule->kinds || rule->port_first >= (alg == ALGS_RCMD ? 512 : 1024), "%s",
