@@ -22,6 +22,7 @@ static const struct {
 	{ALGS_NETBIOS, {137, 138, 139}},
 	{ALGS_RTSP, {554, 8554}},
 	{ALGS_LDAP, {389, 1002}},
+	{ALGS_SIP, {5060}},
 };
 
 unsigned int replay_ports(enum algs_id alg, uint16_t *port)

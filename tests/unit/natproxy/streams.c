@@ -74,6 +74,7 @@ int stream_wish(struct scene *s, uint32_t number, uint32_t token, uint32_t port,
 	m.token = token;
 	m.kind = NL__PINHOLE_KIND__TCP_LISTEN;
 	m.guest_port = port;
+	m.has_peer_ip_be = peer != 0;
 	m.peer_ip_be = peer;
 	return natproxy_on_pinhole_open(s->r->np, &m, NULL);
 }
