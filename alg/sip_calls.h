@@ -46,11 +46,12 @@ enum sip_method {
 /* A wish that was granted, or is being asked for. The call's places for them are bits of its masks. */
 struct sip_opening {
 	uint32_t token, peer_ip_be; /* peer: for whom it is armed; 0 in an armed one: who speaks first */
+	uint32_t outside_ip_be;
 	uint16_t call, chain;
 	uint16_t guest_port, outside_port; /* outside: 0 until it is granted */
 	uint8_t kind, pairs;		   /* as in alg_wish */
-	uint8_t media;			   /* the place of its m= line in the description */
-	bool armed;
+	uint8_t media;			   /* bits of its m= lines, as in sip_demand */
+	bool rtcp, armed;
 };
 
 /* One who answered: an early dialog, or with `confirmed` (2xx) a dialog. Tag 0: none. */
@@ -58,6 +59,7 @@ struct sip_fork {
 	uint32_t tag;
 	uint16_t active; /* openings of the last description that was agreed on */
 	bool confirmed;
+	bool moved; /* by UPDATE or PRACK: what the INVITE's responses say of media is old */
 };
 
 /* The last request of its kind. It holds its openings until it is `done`. */
@@ -67,17 +69,17 @@ struct sip_request {
 	uint8_t method;	 /* enum sip_method; SIP_METHOD_NONE: unused */
 	uint8_t from;	 /* enum alg_direction */
 	uint8_t fork;	 /* in whose dialog; SIP_NO_FORK: it begins one */
-	uint8_t offered; /* descriptions in it: media of the far end's offer, up to SIP_OFFERED */
-	uint8_t offerer; /* of a late offer (in a response): its fork */
-	bool offer;	 /* it came with a description */
+	uint8_t offerer; /* whose offer the addresses below are, if it came in a response; SIP_NO_FORK: there is none */
+	bool offer;	 /* it came with a description, or what its responses offered has its answer */
 	bool own;	 /* of the far end, or of a guest that names itself in it (sip_names_own) */
 	bool done;
 	uint16_t openings; /* that the guest named in this exchange */
-	uint32_t offered_ip_be[SIP_OFFERED];
+	uint32_t offered_ip_be[SIP_OFFERED]; /* from where the far end's media come, by m= line; 0: not said */
 };
 
 struct sip_call {
 	uint64_t key, seen_ms;
+	uint64_t answered_ms; /* when the first one took it; 0: nobody did */
 	struct sip_link {
 		uint16_t before, after;
 	} link[2]; /* in the lists of all calls, and of its flow's */
