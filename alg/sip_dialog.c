@@ -506,8 +506,8 @@ static int twin(const struct sip_talk *t, const struct sip_opening *o, uint32_t 
 	return -1;
 }
 
-/* One more for another peer: -1 as long as it is not granted. */
-static int wish_twin(struct sip_talk *t, const struct sip_opening *o, uint32_t peer_ip_be)
+/* One more of the same port, for another peer. */
+static void wish_twin(struct sip_talk *t, const struct sip_opening *o, uint32_t peer_ip_be)
 {
 	const struct sip_demand d = {.kind = (enum alg_kind)o->kind,
 		.pairs = o->pairs,
@@ -515,16 +515,17 @@ static int wish_twin(struct sip_talk *t, const struct sip_opening *o, uint32_t p
 		.rtcp = o->rtcp,
 		.port = o->guest_port};
 	wish(t, &d, peer_ip_be, false);
-	return -1;
 }
 
 static void arm(struct sip_talk *t, struct sip_opening *o, uint32_t peer_ip_be)
 {
 	o->armed = true;
 	o->peer_ip_be = peer_ip_be;
-	alg_act_add(t->a, ALG_ARM, o->token);
-	t->a->act[t->a->act_count - 1].media = true;
-	t->a->act[t->a->act_count - 1].peer_ip_be = peer_ip_be;
+	if (t->a->act_count < ALG_ACTS)
+		t->a->act[t->a->act_count++] = (struct alg_act){.what = ALG_ARM,
+			.media = true,
+			.token = o->token,
+			.peer_ip_be = peer_ip_be};
 }
 
 /* Lets media of the dialog in by the opening in this place, or by another one of the same port: its place, as a set. */
@@ -540,10 +541,11 @@ static uint16_t admit(struct sip_talk *t, int place, uint32_t named_be)
 		arm(t, o, peer_ip_be);
 		return bit(place);
 	}
-	int other = twin(t, o, peer_ip_be);
+	const int other = twin(t, o, peer_ip_be);
 	if (other < 0)
-		other = wish_twin(t, o, peer_ip_be);
-	t->kept |= other < 0 ? 0 : bit(other);
+		wish_twin(t, o, peer_ip_be);
+	else
+		t->kept |= bit(other);
 	return other < 0 ? 0 : bit(other);
 }
 
