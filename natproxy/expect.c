@@ -367,6 +367,25 @@ int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct
 	return 0;
 }
 
+int natproxy_on_pinhole_keep(struct natproxy *np, const Nl__PinholeKeep *m, struct chan_in *in)
+{
+	const uint32_t ref = named(np, m->flow, m->token);
+	if (ref)
+		pinhole_keep(&np->pinholes, ref, np->now_ns);
+	return 0;
+}
+
+int natproxy_on_flow_hold(struct natproxy *np, const Nl__FlowHold *m, struct chan_in *in)
+{
+	struct inspect_subject s;
+	if (!inspect_find(np, m->flow, &s) || s.observe)
+		return 0;
+	const uint32_t most = pinhole_rule(s.alg)->hold_ms;
+	const uint32_t ms = m->milliseconds < most ? m->milliseconds : most;
+	nat_hold(&np->nat, s.session, np->now_ns + (uint64_t)ms * MS_NS);
+	return 0;
+}
+
 void expect_ready(struct natproxy *np, uint32_t ref)
 {
 	for (int i = 0; i < ACCEPTS; i++) {

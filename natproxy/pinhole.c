@@ -280,6 +280,13 @@ bool pinhole_arm(struct pinholes *p, uint32_t ref, uint64_t now_ns)
 	return true; /* it ends later than it would have: soonest_ns is not too late */
 }
 
+void pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns)
+{
+	struct pinhole *e = &p->entry[ref];
+	if (!e->used)
+		e->expires_ns = now_ns + e->life_ns;
+}
+
 static bool is_open_to(const struct pinhole *e, uint32_t peer_ip_be)
 {
 	return !e->latent && e->peer_ip_be == peer_ip_be;

@@ -116,6 +116,8 @@ void pinhole_take_back(struct pinholes *p, uint32_t ref);
 void pinhole_close(struct pinholes *p, uint32_t ref);
 /* From now on, and for its lifetime, the peer may come in. Once for an entry; false: it was armed already. */
 bool pinhole_arm(struct pinholes *p, uint32_t ref, uint64_t now_ns);
+/* Its lifetime begins again, unless somebody used it: then it has no end. */
+void pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns);
 /* Whether a connection from this peer may come in; true at most once for each entry. */
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be);
 

@@ -22,6 +22,7 @@ struct pinhole_rule {
 	uint16_t port_first; /* lowest inside port; one below 1024 is for a flow from below 1024 */
 	uint16_t pending;    /* that nobody has used yet, a control flow */
 	uint16_t total;	     /* a control flow, at a time */
+	uint32_t hold_ms;    /* so long its flows may be held open while nobody speaks; 0: they are not */
 	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */
 };
 
