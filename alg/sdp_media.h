@@ -43,7 +43,7 @@ struct sdp_session {
 
 /*
  * false: it is no description (sdp_valid), has more than SDP_MEDIA m= lines, or one that is not understood. Lines of
- * other kinds that are not understood say nothing. One walk over the body.
+ * other kinds that are not understood say nothing; of several a=rtcp in one section the first counts.
  */
 bool sdp_read(struct text body, struct sdp_session *s);
 
@@ -53,7 +53,7 @@ bool sdp_read(struct text body, struct sdp_session *s);
  */
 struct sdp_place {
 	enum sdp_place_kind { SDP_ORIGIN, SDP_CONNECTION, SDP_RTCP, SDP_CANDIDATE } kind;
-	struct text host, port; /* port: of a candidate, else empty */
+	struct text host, port; /* port: of a=rtcp and candidates, else empty */
 	uint32_t ip_be, number;
 	bool stream; /* of a candidate: TCP, else UDP */
 };
