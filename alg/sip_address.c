@@ -206,8 +206,10 @@ static enum uri read_uri(struct text uri, struct sip_place *place, struct text *
 	struct text scheme;
 	*place = (struct sip_place){.part = SIP_PART_HOST};
 	*behind = (struct text){uri.end, uri.end};
+	if (text_is(&uri, "*"))
+		return URI_OTHER;
 	if (!take_scheme(&uri, &scheme))
-		return text_is(&uri, "*") ? URI_OTHER : URI_BROKEN;
+		return URI_BROKEN;
 	if (!text_is(&scheme, "SIP") && !text_is(&scheme, "SIPS"))
 		return URI_OTHER;
 	const uint8_t *at = text_left(&uri) ? memchr(uri.p, '@', text_left(&uri)) : NULL;

@@ -146,6 +146,7 @@ Test(sip_address, addresses_end_where_the_grammar_does)
 	expect(sip_next_address, "<sip:10.0.0.1>>, <sip:10.0.0.2>", "H10.0.0.1");
 	expect(sip_next_address, "<sip:10.0.0.1>;a;;b, <sip:10.0.0.2>", "H10.0.0.1");
 	expect(sip_next_address, "<sip:10.0.0.1> <sip:10.0.0.2>", "H10.0.0.1");
+	expect(sip_next_address, "Bob*, <sip:10.0.0.1>", "");
 	expect(sip_next_address, ",<sip:10.0.0.2>", "");
 	expect(sip_next_address, "<sip>,<:10.0.0.1>,<>,<sip:10.0.0.2>", "");
 }
