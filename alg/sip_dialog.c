@@ -196,6 +196,13 @@ static bool is_own(const struct sip_talk *t)
 	}
 }
 
+/* Whether its description, where it has one, is an offer. */
+static bool offers(enum sip_method method)
+{
+	return method == SIP_METHOD_INVITE || method == SIP_METHOD_UPDATE ||
+	       method == SIP_METHOD_PRACK || method == SIP_METHOD_INFO;
+}
+
 /* The record of this request, which a retransmission has already; NULL: it is an old one. */
 static struct sip_request *note_request(struct sip_talk *t)
 {
@@ -214,7 +221,7 @@ static struct sip_request *note_request(struct sip_talk *t)
 		.from = (uint8_t)t->from,
 		.fork = t->fork,
 		.offerer = SIP_NO_FORK,
-		.offer = t->sessions,
+		.offer = t->sessions && offers(t->method),
 		.own = is_own(t),
 	};
 	if (invite && t->fork != SIP_NO_FORK)
@@ -311,7 +318,7 @@ static void look_at_response(struct sip_talk *t)
 	const bool joins = r->fork == SIP_NO_FORK && r->method == SIP_METHOD_INVITE &&
 			   status > 100 && status < 300;
 	t->fork = joins ? add_fork(t) : find_fork(t);
-	if (r->fork != SIP_NO_FORK && r->fork != t->fork)
+	if (joins ? t->fork == SIP_NO_FORK : r->fork != SIP_NO_FORK && r->fork != t->fork)
 		return;
 	t->request = r;
 	t->role = response_role(t);
@@ -674,11 +681,12 @@ static void collect(struct sip_talk *t)
 		sip_calls_drop(calls(t), c);
 }
 
-/* Lifetimes of what is left begin again. */
+/* Lifetimes of what was there before begin again. */
 static void keep(struct sip_talk *t)
 {
+	const uint16_t kept = t->kept & (uint16_t)~t->fresh;
 	for (int place = 0; place < SIP_CALL_OPENINGS; place++) {
-		const struct sip_opening *o = t->kept & bit(place) ? at(t, place) : NULL;
+		const struct sip_opening *o = kept & bit(place) ? at(t, place) : NULL;
 		bool acted = !o;
 		for (unsigned int i = 0; i < t->a->act_count && !acted; i++)
 			acted = t->a->act[i].token == o->token;
@@ -725,15 +733,16 @@ void sip_dialog_granted(struct sip_talk *t, const struct alg_grant *grants)
 	int place;
 	for (unsigned int i = 0; i < w->count; i++) {
 		struct sip_call *c = sip_calls_of_token(calls(t), t->f, w->token[i], &place);
-		if (c && grants) {
-			struct sip_opening *o = sip_calls_opening(calls(t), c, place);
-			o->outside_ip_be = grants[i].outside_ip_be;
-			o->outside_port = grants[i].outside_port;
-		} else if (c) {
+		if (!c)
+			continue;
+		if (!grants) {
 			sip_calls_close(calls(t), c, place);
-		} else if (grants) {
-			alg_act_add(t->a, ALG_CLOSE, w->token[i]);
+			continue;
 		}
+		struct sip_opening *o = sip_calls_opening(calls(t), c, place);
+		o->outside_ip_be = grants[i].outside_ip_be;
+		o->outside_port = grants[i].outside_port;
+		t->fresh |= bit(place);
 	}
 	w->count = 0;
 	t->settled = true;
