@@ -182,8 +182,8 @@ static bool make_room(struct sip_calls *t, const struct alg_flow *f)
 	uint16_t ref = *guest_bucket(t, f->guest_ip_be);
 	while (ref && t->guest[ref].ip_be != f->guest_ip_be)
 		ref = t->guest[ref].chain;
-	const bool enough = flow->calls >= SIP_FLOW_CALLS ||
-			    (ref && t->guest[ref].calls >= SIP_GUEST_CALLS);
+	const bool enough =
+		flow->calls >= SIP_FLOW_CALLS || (ref && t->guest[ref].calls >= SIP_GUEST_CALLS);
 	if (!enough && (t->free_call || t->fresh_call < SIP_CALLS))
 		return true;
 	const uint16_t old = spare(t, enough ? flow->list : t->list, f->now_ms);
@@ -310,8 +310,8 @@ struct sip_call *sip_calls_of_token(
 	struct sip_calls *t, const struct alg_flow *f, uint32_t token, int *place)
 {
 	uint16_t ref = *token_bucket(t, f->id, token);
-	while (ref && (t->opening[ref].token != token ||
-			      t->call[t->opening[ref].call].flow != f->id))
+	while (ref &&
+		(t->opening[ref].token != token || t->call[t->opening[ref].call].flow != f->id))
 		ref = t->opening[ref].chain;
 	if (!ref)
 		return NULL;

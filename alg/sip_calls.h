@@ -45,7 +45,8 @@ enum sip_method {
 
 /* A wish that was granted, or is being asked for. The call's places for them are bits of its masks. */
 struct sip_opening {
-	uint32_t token, peer_ip_be; /* peer: for whom it is armed; 0 in an armed one: who speaks first */
+	uint32_t token,
+		peer_ip_be; /* peer: for whom it is armed; 0 in an armed one: who speaks first */
 	uint32_t outside_ip_be;
 	uint16_t call, chain;
 	uint16_t guest_port, outside_port; /* outside: 0 until it is granted */
@@ -66,15 +67,16 @@ struct sip_fork {
 struct sip_request {
 	uint64_t branch;
 	uint32_t cseq;
-	uint8_t method;	 /* enum sip_method; SIP_METHOD_NONE: unused */
-	uint8_t from;	 /* enum alg_direction */
-	uint8_t fork;	 /* in whose dialog; SIP_NO_FORK: it begins one */
+	uint8_t method; /* enum sip_method; SIP_METHOD_NONE: unused */
+	uint8_t from;	/* enum alg_direction */
+	uint8_t fork;	/* in whose dialog; SIP_NO_FORK: it begins one */
 	uint8_t offerer; /* whose offer the addresses below are, if it came in a response; SIP_NO_FORK: there is none */
-	bool offer;	 /* it came with a description, or what its responses offered has its answer */
-	bool own;	 /* of the far end, or of a guest that names itself in it (sip_names_own) */
+	bool offer; /* it came with a description, or what its responses offered has its answer */
+	bool own;   /* of the far end, or of a guest that names itself in it (sip_names_own) */
 	bool done;
 	uint16_t openings; /* that the guest named in this exchange */
-	uint32_t offered_ip_be[SIP_OFFERED]; /* from where the far end's media come, by m= line; 0: not said */
+	uint32_t offered_ip_be
+		[SIP_OFFERED]; /* from where the far end's media come, by m= line; 0: not said */
 };
 
 struct sip_call {
@@ -89,7 +91,8 @@ struct sip_call {
 	bool busy;	/* has openings */
 	uint16_t opening[SIP_CALL_OPENINGS]; /* 0: none */
 	struct sip_fork fork[SIP_CALL_FORKS];
-	struct sip_request request[SIP_CALL_REQUESTS]; /* the first two: INVITEs by enum alg_direction */
+	struct sip_request
+		request[SIP_CALL_REQUESTS]; /* the first two: INVITEs by enum alg_direction */
 };
 
 struct sip_calls {
@@ -120,14 +123,14 @@ uint32_t sip_calls_tag(const struct sip_calls *t, struct text tag);
 uint64_t sip_calls_branch(const struct sip_calls *t, struct text branch);
 
 /* The call that `caller` began under this tag (empty: without one), NULL if there is none. It is the flow's newest then. */
-struct sip_call *sip_calls_find(struct sip_calls *t, const struct alg_flow *f, enum alg_direction caller,
-	struct text call_id, struct text tag);
+struct sip_call *sip_calls_find(struct sip_calls *t, const struct alg_flow *f,
+	enum alg_direction caller, struct text call_id, struct text tag);
 /*
  * The same, or a new one. Where there is no room the oldest one is forgotten that has no openings, or else is silent
  * (SIP_SILENT_MS): of this flow's, where the flow or its guest has had its share, otherwise of all. NULL: there is none such.
  */
-struct sip_call *sip_calls_take(struct sip_calls *t, const struct alg_flow *f, enum alg_direction caller,
-	struct text call_id, struct text tag);
+struct sip_call *sip_calls_take(struct sip_calls *t, const struct alg_flow *f,
+	enum alg_direction caller, struct text call_id, struct text tag);
 /* Forgets it and its openings. */
 void sip_calls_drop(struct sip_calls *t, struct sip_call *c);
 

@@ -34,7 +34,8 @@ struct sip_talk {
 	bool ready;
 	/* sip_dialog.c's own */
 	struct sip_call *call;
-	struct sip_request *request; /* this one, or the one that is answered; NULL: none that counts */
+	struct sip_request
+		*request; /* this one, or the one that is answered; NULL: none that counts */
 	enum sip_role { SIP_SAYS_NOTHING, SIP_OFFERS, SIP_ANSWERS } role;
 	enum sip_method method;
 	uint8_t fork;	 /* in whose dialog; SIP_NO_FORK: in none yet */

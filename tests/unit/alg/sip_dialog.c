@@ -3,9 +3,9 @@
  */
 #include "sip_talk.h"
 
-#define ONE   "198.51.100.21" /* where media come from */
-#define TWO   "198.51.100.22"
-#define THREE "198.51.100.23"
+#define ONE		"198.51.100.21" /* where media come from */
+#define TWO		"198.51.100.22"
+#define THREE		"198.51.100.23"
 #define LATENT(n, port) "wish " #n " " #port " latent " PEER
 
 static struct harness *begin(void)
@@ -293,7 +293,8 @@ Test(sip_dialog, fax_takes_the_place_of_audio_when_it_is_agreed_on)
 	expect_told(&c, LATENT(2, 5010));
 	cr_expect_eq(h->wish[1].kind, ALG_UDP_ONE);
 	expect_heard(&c, ALG_GUEST, "m=image 40002 udptl t38");
-	reply(&c, ALG_OUTSIDE, 200, "INVITE", 2, "x", talk_sdp_of(TWO, "m=image 6010 udptl t38\r\n"));
+	reply(&c, ALG_OUTSIDE, 200, "INVITE", 2, "x",
+		talk_sdp_of(TWO, "m=image 6010 udptl t38\r\n"));
 	expect_told(&c, "arm 2 " TWO "; close 1");
 	harness_free(h);
 }
@@ -437,7 +438,8 @@ Test(sip_dialog, more_forks_than_there_is_room_for_take_the_place_of_early_ones)
 	}
 	const struct sip_call *there = &harness_calls()->call[1];
 	for (unsigned int i = 0; i < SIP_CALL_FORKS; i++)
-		cr_expect(there->fork[i].tag && there->fork[i].confirmed == (i < SIP_CALL_FORKS - 1));
+		cr_expect(
+			there->fork[i].tag && there->fork[i].confirmed == (i < SIP_CALL_FORKS - 1));
 	harness_free(h);
 }
 
@@ -709,7 +711,8 @@ Test(sip_dialog, an_attended_transfer_ends_the_call_that_is_replaced_and_no_othe
 	talk_established(&a, "x", 5004, ONE);
 	b.wishes = h->wishes, b.acts = h->acts;
 	talk_established(&b, "y", 5010, TWO);
-	a.more = "Refer-To: <sip:b@example.com?Replaces=2%40pc%3Bto-tag%3Dy%3Bfrom-tag%3Dbegan>\r\n";
+	a.more =
+		"Refer-To: <sip:b@example.com?Replaces=2%40pc%3Bto-tag%3Dy%3Bfrom-tag%3Dbegan>\r\n";
 	ask(&a, ALG_GUEST, "REFER", 2, "x", NULL);
 	expect_heard(&a, ALG_GUEST, "?Replaces=2%40pc%3Bto-tag%3Dy%3Bfrom-tag%3Dbegan>\r\n");
 	reply(&a, ALG_OUTSIDE, 202, "REFER", 2, "x", NULL);
@@ -730,7 +733,8 @@ Test(sip_dialog, an_attended_transfer_ends_the_call_that_is_replaced_and_no_othe
 Test(sip_dialog, a_dialog_that_began_before_we_looked_goes_on)
 {
 	struct harness *h = begin();
-	struct call c = talk_call(h, ALG_GUEST, "1@pc"), d = talk_call(h, ALG_OUTSIDE, "2@provider");
+	struct call c = talk_call(h, ALG_GUEST, "1@pc"),
+		    d = talk_call(h, ALG_OUTSIDE, "2@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 9, "x", talk_sdp(ONE, 6000));
 	reply(&c, ALG_GUEST, 200, "INVITE", 9, "x", talk_sdp(GUEST, 5004));
 	expect_told(&c, "wish 1 5004 open " ONE);

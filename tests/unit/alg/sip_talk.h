@@ -19,12 +19,12 @@ struct call {
 	struct harness *h;
 	enum alg_direction caller;
 	const char *id, *tag;
-	const char *branch;  /* NULL: one that follows from sender, method and number */
-	const char *via;     /* of the guest, NULL: its own address */
-	const char *contact; /* likewise */
-	const char *more;    /* header lines of the next message */
-	uint32_t wishes, acts; /* that were told */
-	char said[2][TALK_BYTES]; /* the last message of each side, as it went in, */
+	const char *branch;	   /* NULL: one that follows from sender, method and number */
+	const char *via;	   /* of the guest, NULL: its own address */
+	const char *contact;	   /* likewise */
+	const char *more;	   /* header lines of the next message */
+	uint32_t wishes, acts;	   /* that were told */
+	char said[2][TALK_BYTES];  /* the last message of each side, as it went in, */
 	char heard[2][TALK_BYTES]; /* and as it came out */
 };
 
@@ -46,9 +46,8 @@ static inline const char *talk_sdp_of(const char *address, const char *media)
 	static char sdp[8][1024];
 	static unsigned int turn;
 	char *s = sdp[turn++ % 8];
-	snprintf(s, sizeof(sdp[0]),
-		"v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n%s", address, address,
-		media);
+	snprintf(s, sizeof(sdp[0]), "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n%s",
+		address, address, media);
 	return s;
 }
 
@@ -161,8 +160,8 @@ static inline void talk_told(struct call *c, int line, const char *expected)
 	cr_assert_str_eq((c)->heard[from], (c)->said[from], "\n%s", (c)->heard[from])
 
 /* The guest calls and is answered: INVITE 1, 200 and ACK of `fork` with media at `address`. */
-static inline void talk_established(struct call *c, const char *fork, unsigned int port,
-	const char *address)
+static inline void talk_established(
+	struct call *c, const char *fork, unsigned int port, const char *address)
 {
 	ask(c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, port));
 	reply(c, ALG_OUTSIDE, 200, "INVITE", 1, fork, talk_sdp(address, 6000));
