@@ -59,6 +59,9 @@ static inline struct alg_flow harness_client(
 	};
 }
 
+/* Numbers of flows that are there: of one process. */
+static bool harness_flows[SIP_FLOWS];
+
 /* Megabytes that each of some ten thousand flows would otherwise have cleared for it. */
 static struct harness *harness_spare;
 
@@ -99,7 +102,12 @@ static inline struct harness *harness_new(
 	h->mode = mode;
 	if (protocol->transports != (ALGS_TCP | ALGS_UDP))
 		view.stream = protocol->transports == ALGS_TCP;
-	view.sip = view.sip ? view.sip : harness_calls();
+	if (!view.sip) {
+		view.sip = harness_calls();
+		while (harness_flows[view.id])
+			view.id++;
+	}
+	harness_flows[view.id] = true;
 	stream_begin(&h->flow, protocol, &view, 0);
 	return h;
 }
@@ -109,6 +117,7 @@ static inline void harness_free(struct harness *h)
 	stream_end(h->pool, &h->flow);
 	cr_assert_eq(h->pool->small_count, STREAM_SMALL_COUNT, "a small buffer is lost");
 	cr_assert_eq(h->pool->large_count, STREAM_LARGE_COUNT, "a large buffer is lost");
+	harness_flows[h->flow.view.id] = false;
 	harness_reset(h);
 	free(harness_spare ? harness_spare->pool : NULL);
 	free(harness_spare);
