@@ -9,7 +9,7 @@
  * pinholes for as long as they are used. So room is found, or not, by a look at two heads.
  *
  * Tags, branches and Call-IDs are kept as keyed hashes: nobody can choose one that hits another, nor fill a bucket.
- * References count from 1; 0 is none, so that zeroed memory is an empty table.
+ * References count from 1; 0 is none. What was never taken is not looked at, and need not be zeroed.
  */
 #include "sip_calls.h"
 
@@ -23,6 +23,7 @@ enum { ALL, OWN };
 
 void sip_calls_init(struct sip_calls *t, const struct hash_key *key)
 {
+	memset(t, 0, offsetof(struct sip_calls, call));
 	t->key = *key;
 }
 

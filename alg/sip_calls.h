@@ -115,7 +115,7 @@ struct sip_calls {
 	struct sip_opening opening[SIP_OPENINGS + 1];
 };
 
-/* Memory must be zeroed; pages of it that are not needed stay untouched. */
+/* Whatever *t was, it is empty then; pages of it that are not needed stay untouched. */
 void sip_calls_init(struct sip_calls *t, const struct hash_key *key);
 
 /* What stands for a tag, never 0; and for a branch. */
