@@ -11,8 +11,9 @@ void expect_ready(struct natproxy *np, uint32_t ref);
  * nothing where there are no doors. */
 bool expect_admits(
 	const struct natproxy *np, const struct flow *f, const struct sock_address *peer);
-/* A datagram flow has a session with this far end now, whoever began: doors made for it are used. */
-void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer);
+/* A datagram flow has a session with this far end now: doors made for it are used. `came`: it was the
+ * far end that spoke. */
+void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer, bool came);
 /* A UDP flow is over: so are the doors that were used and have no other flow. */
 void expect_flow_over(struct natproxy *np, const struct flow *f);
 /* Closes the doors of a control flow, known by alg's number for it. */

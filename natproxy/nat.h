@@ -57,7 +57,7 @@ struct nat_session {
 				computer or shown as the gateway: its own address; else 0 */
 	uint64_t created_wall_ms, used_ns;
 	uint64_t aged_ns;      /* since when it is idle, as the time-out counts: its last use, or the last look at one that is held */
-	uint64_t held_ns;      /* it does not end by being idle before that; 0: it is not held */
+	uint64_t held_ns;      /* it does not end by being idle before that (hold.c); 0: never said */
 	uint64_t to_guest_bytes, from_guest_bytes;
 	uint32_t guest_ref;
 	/* references, NAT_NONE ends a list */

@@ -127,7 +127,7 @@ Test(dns, many_records_change_or_none)
 	many(&in, 96, 300, OUTSIDE);
 	many(&out, 96, 0, INSIDE);
 	expect_becomes(ALG_OUTSIDE);
-	many(&in, 200, 300, OUTSIDE);
+	many(&in, 300, 300, OUTSIDE);
 	expect_stays(ALG_OUTSIDE);
 }
 

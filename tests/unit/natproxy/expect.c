@@ -160,7 +160,7 @@ Test(expect, the_operator_sees_what_became_of_a_door)
 	door_arm(r, 1);
 	expect_row(r, "udp-pair", "waiting", true);
 	cr_assert(rig_has_line(
-		r, "The ALG expectation 1 was armed: the far end agreed. Expiration 60 seconds"));
+		r, "The ALG expectation 1 was armed: the far end agreed. Peer 127.0.0.1, expiration 60 seconds"));
 	door_guest_begins(r, DATA, RTP, 0);
 	door_guest_sends(r, DATA, door_port_of(door_far_end(1)));
 	expect_row(r, "udp-pair", "used", false);

@@ -78,6 +78,7 @@ static int wish(struct scene *s, uint32_t flow, uint32_t token, uint32_t port, u
 	m.token = token;
 	m.kind = NL__PINHOLE_KIND__TCP_LISTEN;
 	m.guest_port = port;
+	m.has_peer_ip_be = peer != 0;
 	m.peer_ip_be = peer;
 	return natproxy_on_pinhole_open(s->r->np, &m, NULL);
 }
