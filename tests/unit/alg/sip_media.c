@@ -160,6 +160,8 @@ Test(sip_media, several_lines)
 		"m=image 5004 tcp t38\r\n",
 		"pair 5004/1 of 1, one 5006/0 of 4, listen 5004/0 of 8");
 	expect_demands("m=audio 5004 RTP/SAVP 0\r\nm=audio 5004 RTP/AVP 0\r\n", "pair 5004/1 of 3");
+	expect_demands("m=audio 5006 RTP/AVP 0\r\nm=audio 5004 RTP/AVP 0\r\n",
+		"pair 5006/1 of 1, pair 5004/1 of 2");
 	expect_demands("m=audio 5004 RTP/SAVP 0\r\na=rtcp:6000\r\nm=audio 5004 RTP/AVP "
 		       "0\r\na=rtcp:6000\r\n",
 		"one 5004/0 of 3, one 6000/0 of 3 rtcp");
@@ -299,6 +301,15 @@ Test(sip_media, lines_of_others_beside_the_guests)
 			   "m=audio 5006 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\nc=IN IP4 10.0.0.6\r\n",
 		OUTSIDE "m=audio 15004 RTP/AVP 0\r\n"
 			"m=audio 5006 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\nc=IN IP4 10.0.0.6\r\n");
+}
+
+/* The number of a port is the guest's only where the address is. */
+Test(sip_media, the_same_port_at_another_address)
+{
+	expect_edit(INSIDE
+		"m=audio 5004 RTP/AVP 0\r\nm=video 5004 RTP/AVP 31\r\nc=IN IP4 192.0.2.1\r\n",
+		OUTSIDE
+		"m=audio 15004 RTP/AVP 0\r\nm=video 5004 RTP/AVP 31\r\nc=IN IP4 192.0.2.1\r\n");
 }
 
 /* o= and a session's c= of a guest that found its public address out, and of one that does not want to be edited. */
