@@ -30,7 +30,7 @@ struct reader {
 	struct sdp_session *s;
 	struct connection session, media;
 	bool session_active; /* a=setup before the first m= */
-	bool rtcp_alone;     /* a=rtcp of this section names no address */
+	bool rtcp_alone;     /* the last a=rtcp names no address */
 };
 
 /* Takes what stands before the next slash, and the slash. */
@@ -178,7 +178,6 @@ static bool begin_media(struct reader *r, const struct sdp_line *line)
 		return false;
 	s->media[s->media_count++].active = r->session_active;
 	r->media = (struct connection){.there = false};
-	r->rtcp_alone = false;
 	return true;
 }
 

@@ -327,6 +327,7 @@ Test(sdp_media, the_line_that_something_belongs_to)
 	struct sdp_place place;
 	for (unsigned int i = 0; sdp_next_place(&rest, &place); i++)
 		cr_expect_eq(sdp_media_at(&s, place.host), at[i], "%u", i);
+	cr_expect_eq(sdp_media_at(&s, s.media[1].port), 1);
 	s.media_count = 0;
 	cr_expect_eq(sdp_media_at(&s, s.body), 0);
 }

@@ -160,6 +160,8 @@ Test(sip_media, several_lines)
 		"m=image 5004 tcp t38\r\n",
 		"pair 5004/1 of 1, one 5006/0 of 4, listen 5004/0 of 8");
 	expect_demands("m=audio 5004 RTP/SAVP 0\r\nm=audio 5004 RTP/AVP 0\r\n", "pair 5004/1 of 3");
+	expect_demands("m=audio 5006 RTP/AVP 0\r\nm=audio 5004 RTP/AVP 0\r\n",
+		"pair 5006/1 of 1, pair 5004/1 of 2");
 	expect_demands("m=audio 5004 RTP/SAVP 0\r\na=rtcp:6000\r\nm=audio 5004 RTP/AVP "
 		       "0\r\na=rtcp:6000\r\n",
 		"one 5004/0 of 3, one 6000/0 of 3 rtcp");
@@ -299,6 +301,15 @@ Test(sip_media, lines_of_others_beside_the_guests)
 			   "m=audio 5006 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\nc=IN IP4 10.0.0.6\r\n",
 		OUTSIDE "m=audio 15004 RTP/AVP 0\r\n"
 			"m=audio 5006 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\nc=IN IP4 10.0.0.6\r\n");
+}
+
+/* The number of a port is the guest's only where the address is. */
+Test(sip_media, the_same_port_at_another_address)
+{
+	expect_edit(INSIDE
+		"m=audio 5004 RTP/AVP 0\r\nm=video 5004 RTP/AVP 31\r\nc=IN IP4 192.0.2.1\r\n",
+		OUTSIDE
+		"m=audio 15004 RTP/AVP 0\r\nm=video 5004 RTP/AVP 31\r\nc=IN IP4 192.0.2.1\r\n");
 }
 
 /* o= and a session's c= of a guest that found its public address out, and of one that does not want to be edited. */
@@ -508,4 +519,101 @@ Test(sip_media, more_edits_than_an_answer_holds, .timeout = 5)
 	cr_expect(sip_media_edit(&e, &s, &f, &d));
 	cr_expect_not(splice_end(&e));
 	cr_expect_eq(a.edit_count, 0);
+}
+
+/* ---- descriptions as they were seen (tests/vectors/sip_media) ---- */
+
+static const char *load(const char *name)
+{
+	static char body[8192];
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s.sdp", VECTOR_DIRECTORY, name);
+	FILE *file = fopen(path, "rb");
+	cr_assert(file, "%s", path);
+	body[fread(body, 1, sizeof(body) - 1, file)] = '\0';
+	fclose(file);
+	return body;
+}
+
+/* What is left of a description, and how many edits it took, if this is the guest's address. */
+static const char *edited(const char *body, const char *guest, char *demands, unsigned int *edits)
+{
+	static struct alg_answer a;
+	const struct sdp_session s = read_body(body);
+	struct alg_flow f = view();
+	struct sip_demands d = {0};
+	const char *why;
+	f.guest_ip_be = inet_addr(guest);
+	cr_assert(sip_media_demands(&s, &f, &d, &why), "%s", body);
+	grant_all(&d);
+	a.edit_count = 0;
+	struct splice e = splice_of(&a, (const uint8_t *)body);
+	cr_assert(sip_media_edit(&e, &s, &f, &d) && splice_end(&e), "%s", body);
+	*edits = a.edit_count;
+	demands[0] = '\0';
+	for (unsigned int i = 0; i < d.count; i++)
+		sprintf(demands + strlen(demands), "%s%u", i ? " " : "", d.demand[i].port);
+	return apply(&a, body);
+}
+
+Test(sip_media, descriptions_as_they_were_seen)
+{
+	const struct {
+		const char *name, *guest, *demands;
+		unsigned int edits;
+	} all[] = {
+		{"own-sipp-audio-video", "10.77.1.10", "6000 6002 40005", 6},
+		{"own-sipp-answer", "10.77.1.20", "6000", 3},
+		{"own-sipp-rejected", "10.77.1.10", "6000", 3},
+		{"own-sipp-t38", "10.77.1.20", "40010", 3},
+		{"x-lite", "200.57.7.204", "8000", 3},
+		{"nero-cut", "192.168.1.2", "", 2},
+		{"rfc4566", "10.47.16.5", "", 0},
+		{"rfc3264-hold", "10.0.0.5", "", 0},
+		{"rfc4145", "192.0.2.2", "54111", 4},
+		{"rfc8839", "203.0.113.141", "", 0},
+		{"browser", "192.168.0.10", "54609 60065", 9},
+		{"two-profiles", "192.168.0.20", "2228 2230", 5},
+	};
+	char body[8192], demands[256];
+	unsigned int edits;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		strcpy(body, load(all[i].name));
+		cr_expect_str_eq(edited(body, "192.0.2.99", demands, &edits), body);
+		cr_expect_eq(edits, 0, "%s: of somebody else", all[i].name);
+		const char *out = edited(body, all[i].guest, demands, &edits);
+		cr_expect_str_eq(demands, all[i].demands, "%s: %s", all[i].name, demands);
+		cr_expect_eq(edits, all[i].edits, "%s: %u edits", all[i].name, edits);
+		strcpy(body, out);
+		edited(body, all[i].guest, demands, &edits);
+		cr_expect_eq(edits, 0, "%s: once more", all[i].name);
+	}
+}
+
+/* Its candidates with them; the one that STUN found names the inside address as its base. */
+Test(sip_media, a_browsers_description)
+{
+	static char as[8192];
+	char demands[256];
+	unsigned int edits;
+	const char *body = load("browser");
+	const struct {
+		const char *from, *to;
+	} changes[] = {
+		{"m=audio 54609 ", "m=audio 64609 "},
+		{"c=IN IP4 192.168.0.10", "c=IN IP4 203.0.113.7"},
+		{"a=rtcp:60065 IN IP4 192.168.0.10", "a=rtcp:4529 IN IP4 203.0.113.7"},
+		{"2122194687 192.168.0.10 54609", "2122194687 203.0.113.7 64609"},
+		{"2122194687 192.168.0.10 60065", "2122194687 203.0.113.7 4529"},
+		{"c=IN IP4 192.168.0.10", "c=IN IP4 203.0.113.7"},
+	};
+	strcpy(as, body);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		char behind[8192], *at = strstr(as, changes[i].from);
+		cr_assert(at, "%s", changes[i].from);
+		strcpy(behind, at + strlen(changes[i].from));
+		strcpy(at, changes[i].to);
+		strcat(at, behind);
+	}
+	cr_expect_str_eq(edited(body, "192.168.0.10", demands, &edits), as);
 }
