@@ -336,6 +336,17 @@ Test(sip_names, other_ports_stay_where_the_guest_has_an_address_of_its_own)
 		"Contact: <sip:192.168.30.10>");
 }
 
+Test(sip_names, a_static_address_that_the_flow_does_not_have_is_none)
+{
+	static struct maps maps;
+	struct talk t = talk_of();
+	maps_clear(&maps);
+	cr_assert(maps_add(&maps, t.f.guest_ip_be, inet_addr("203.0.113.8"), 0));
+	t.f.maps = &maps;
+	expect_line(&t, ALG_GUEST, request, "Contact: <sip:192.168.30.10:7000>",
+		"Contact: <sip:203.0.113.7:40000>");
+}
+
 Test(sip_names, another_port_of_the_guest_is_reached_by_its_flow)
 {
 	struct talk t = talk_of();
@@ -466,6 +477,14 @@ Test(sip_names, servers_on_one_host_are_told_apart)
 		"Record-Route: <sip:203.0.113.7:5080;lr>\r\nVia: SIP/2.0/UDP 203.0.113.7:5080",
 		"Route: <sip:192.168.30.10;lr>,<sip:192.168.30.10:5080;lr>\r\n"
 		"Record-Route: <sip:203.0.113.7:5080;lr>\r\nVia: SIP/2.0/UDP 203.0.113.7:5080");
+}
+
+Test(sip_names, a_server_that_is_public_keeps_what_is_behind_it)
+{
+	struct talk t = talk_of();
+	expect_line(&t, ALG_GUEST, request,
+		"Via: SIP/2.0/UDP 203.0.113.7:40000, SIP/2.0/UDP 192.168.30.10:5080",
+		"Via: SIP/2.0/UDP 203.0.113.7:40000, SIP/2.0/UDP 192.168.30.10:5080");
 }
 
 Test(sip_names, maddr_comes_back)
