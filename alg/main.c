@@ -21,6 +21,7 @@
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
+#include "sip_calls.h"
 #include "stats.h"
 #include "stream.h"
 #include "table.h"
@@ -49,15 +50,16 @@ struct alg {
 	bool lost; /* of what one step led to, natproxy did not take everything */
 	uint32_t segment_max;
 	struct maps maps;
-	struct sip_calls *sip; /* every flow's calls */
 	bool dns_v6, sip_multipart, sip_latch;
 	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
 	struct flow flow[FLOWS];
 	struct stream_pool pool;
+	struct sip_calls sip;
 	struct stream_out out;
 };
+_Static_assert(FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
 
 static uint16_t *bucket_of(struct alg *self, uint32_t number)
 {
@@ -366,7 +368,7 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.vrf = maps_vrf(&self->maps, m->vrf),
 		.id = (uint16_t)(f - self->flow),
 		.maps = &self->maps,
-		.sip = self->sip,
+		.sip = &self->sip,
 	};
 	set_switches(self, &view);
 	stream_begin(&f->stream, table_rows[row], &view,
@@ -480,10 +482,13 @@ static void refresh_flows(struct alg *self, const struct maps *before)
 static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 {
 	struct alg *self = opaque;
+	struct hash_key key;
 	self->actor = a;
 	self->generation = boot->generation;
-	if (read_hub(self, boot->hub))
+	if (read_hub(self, boot->hub) || boot->entropy.len < sizeof(key))
 		return -EINVAL;
+	memcpy(&key, boot->entropy.data, sizeof(key));
+	sip_calls_init(&self->sip, &key);
 	self->segment_max = boot->hub->alg->segment_max;
 	stream_pool_init(&self->pool);
 	memset(self->bucket, 0xff, sizeof(self->bucket));

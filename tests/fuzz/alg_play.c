@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "maps.h"
+#include "sip_calls.h"
 #include "stream.h"
 
 enum {
@@ -17,10 +18,11 @@ enum {
 };
 
 struct play {
+	struct sip_calls sip;
 	struct stream_flow flow;
 	uint8_t in[2][ROOM], out[2][ROOM];
 	uint64_t in_bytes[2], passed[2], out_bytes[2];
-	uint32_t wishes, acts;
+	uint32_t wishes, acts, hold_ms;
 	uint64_t trace; /* of wishes and acts, in their order */
 	bool gave_up;
 };
@@ -68,7 +70,7 @@ static void check_wish(const struct play *p, const struct alg_wish *w)
 		abort();
 	if (w->kind == ALG_UDP_PAIR && w->guest_port & 1)
 		abort();
-	if (w->peer_ip_be != p->flow.view.peer_ip_be)
+	if (w->peer_ip_be != p->flow.view.peer_ip_be && p->flow.protocol->alg != ALGS_SIP)
 		abort();
 }
 
@@ -77,6 +79,7 @@ static void take(struct play *p, const struct stream_out *out)
 	for (unsigned int i = 0; i < out->act_count; i++)
 		note(p, (uint64_t)out->act[i].what << 32 | out->act[i].token);
 	p->acts += out->act_count;
+	p->hold_ms = out->hold_ms > p->hold_ms ? out->hold_ms : p->hold_ms;
 	if (out->verdict)
 		take_verdict(p, out);
 	for (unsigned int i = 0; i < out->wish_count; i++) {
@@ -143,8 +146,12 @@ static void begin(struct play *p, const struct alg_protocol *protocol, uint8_t m
 		.peer_port = 50001,
 		.stream = both ? !(mode & ALG_PLAY_DATAGRAMS) : protocol->transports == ALGS_TCP,
 		.guest_serves = mode & ALG_PLAY_SERVES,
-		.maps = &maps};
+		.sip_multipart = true,
+		.maps = &maps,
+		.sip = &p->sip};
 	memset(p->in_bytes, 0, sizeof(*p) - offsetof(struct play, in_bytes));
+	if (protocol->alg == ALGS_SIP)
+		sip_calls_init(&p->sip, &(const struct hash_key){1, 2});
 	stream_begin(&p->flow, protocol, &view, 0);
 }
 
@@ -158,7 +165,8 @@ static void end(struct play *p)
 static void compare(void)
 {
 	if (whole.wishes != pieces.wishes || whole.acts != pieces.acts ||
-		whole.trace != pieces.trace || whole.gave_up != pieces.gave_up)
+		whole.trace != pieces.trace || whole.gave_up != pieces.gave_up ||
+		whole.hold_ms != pieces.hold_ms)
 		abort();
 	for (int way = 0; way < 2; way++)
 		if (whole.out_bytes[way] != pieces.out_bytes[way] ||
