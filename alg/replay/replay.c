@@ -116,6 +116,7 @@ static struct replay_flow *add(struct replay *r, const struct alg_flow *view, in
 	clear_way(&f->way[1]);
 	stream_begin(&f->stream, table_rows[row], view, 0);
 	f->stream.view.id = (uint16_t)(f - r->table);
+	f->stream.view.sip = &r->sip;
 	return f;
 }
 
@@ -140,7 +141,6 @@ static bool view_of(const struct replay *r, const struct packet *p, enum alg_dir
 		.dns_v6 = r->set.dns_v6,
 		.sip_multipart = true,
 		.maps = &r->set.maps,
-		.sip = &r->sip,
 	};
 	maps_outside(view, view->guest_ip_be, &view->outside_ip_be);
 	return true;
