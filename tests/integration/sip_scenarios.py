@@ -192,7 +192,7 @@ def messages(a, b):
              ([hear("NOTIFY"), a.answer(200)], [b.ask("NOTIFY", "one\n", "Event: presence\nSubscription-State: active\n", kind="text/plain"), hear(200)])]
     for method, kind, headers in (("MESSAGE", "text/plain", ""), ("PUBLISH", "application/pidf+xml", "Event: presence\nExpires: 60\n"), ("OPTIONS", "", ""), ("INFO", "text/plain", "Info-Package: x\n")):
         steps.append(([a.ask(method, kind and "at [local_ip]\n", headers, kind=kind), hear(200)], [hear(method), b.answer(200)]))
-    return joined(*steps, at("end"))
+    return joined(*steps)
 
 
 def cancelled(a, b):
