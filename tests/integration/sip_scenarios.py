@@ -123,10 +123,10 @@ def early(a, b):
     """Media before the answer, a reliable provisional one (RFC 3262), and media that move by UPDATE (RFC 3311)."""
     return joined(([a.ask("INVITE", audio(a), "Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", headers="RAck: 1 1 INVITE\n"), hear(200), tell("audio 0")],
                    [b.called(), b.answer(183, "Session Progress", audio(b), "Require: 100rel\nRSeq: 1\n", first=True), hear("PRACK"), b.answer(200)]),
-                  ([a.ask("UPDATE", audio(a, 1, version=2)), hear(200), tell("audio 1")],
+                  ([a.ask("UPDATE", audio(a, 1, version=2)), hear(200)],
                    [hear("UPDATE"), b.answer(200, body=audio(b, 1, version=2)),
                     say(f"SIP/2.0 200 OK\nVia: [$via]\nFrom: [$their]\nTo: [$mine];tag={TAG}\n[last_Call-ID:]\nCSeq: 1 INVITE\nContact: {b.me}\nContent-Length: 0\n")]),
-                  ([hear(200), a.ask("ACK", number=1), tell("audio 1")], [hear("ACK")]), ended(a, b))
+                  ([hear(200), a.ask("ACK", number=1)], [hear("ACK")]), at("audio 1"), ended(a, b))
 
 
 def offered_late(a, b):
@@ -137,7 +137,7 @@ def offered_late(a, b):
 
 def prack_offer(a, b):
     """The 183 has the offer and the PRACK the answer (RFC 3262 5)."""
-    return joined(([a.ask("INVITE", headers="Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", audio(a), "RAck: 1 1 INVITE\n"), hear(200), tell("audio 0"), hear(200), a.ask("ACK", number=1)],
+    return joined(([a.ask("INVITE", headers="Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", audio(a), "RAck: 1 1 INVITE\n"), hear(200), hear(200), a.ask("ACK", number=1), tell("audio 0")],
                    [b.called(), b.answer(183, "Session Progress", audio(b), "Require: 100rel\nRSeq: 1\n", first=True), hear("PRACK"), b.answer(200),
                     say(f"SIP/2.0 200 OK\nVia: [$via]\nFrom: [$their]\nTo: [$mine];tag={TAG}\n[last_Call-ID:]\nCSeq: 1 INVITE\nContact: {b.me}\nContent-Length: 0\n"), hear("ACK")]), ended(a, b))
 
@@ -192,7 +192,7 @@ def messages(a, b):
              ([hear("NOTIFY"), a.answer(200)], [b.ask("NOTIFY", "one\n", "Event: presence\nSubscription-State: active\n", kind="text/plain"), hear(200)])]
     for method, kind, headers in (("MESSAGE", "text/plain", ""), ("PUBLISH", "application/pidf+xml", "Event: presence\nExpires: 60\n"), ("OPTIONS", "", ""), ("INFO", "text/plain", "Info-Package: x\n")):
         steps.append(([a.ask(method, kind and "at [local_ip]\n", headers, kind=kind), hear(200)], [hear(method), b.answer(200)]))
-    return joined(*steps, at("end"))
+    return joined(*steps)
 
 
 def cancelled(a, b):

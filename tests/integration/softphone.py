@@ -70,7 +70,8 @@ def understood(heard, said):
 
 
 class Softphone:
-    def __init__(self, folder, where, address, name, registrar, transport, ports):
+    def __init__(self, folder, where, interface, address, name, registrar, transport, ports):
+        """interface: whose first address is the one that it says in descriptions."""
         folder.mkdir()
         self.folder, self.where, self.name, self.samples, self.text = folder, where, name, voice(name), b""
         with wave.open(str(folder / "voice.wav"), "wb") as file:
@@ -80,7 +81,7 @@ class Softphone:
         (folder / "accounts").touch()  # it registers when it is told, so that the answer is not missed
         self.account = ACCOUNT.format(name=name, registrar=registrar, transport=transport)
         self.output = open(folder / "output", "w+")
-        self.process = where.start("baresip", "-4", "-f", folder, stdout=self.output, stdin=-3)
+        self.process = where.start("baresip", "-4", "-n", interface, "-f", folder, stdout=self.output, stdin=-3)
         self.control = None
 
     def register(self):

@@ -128,7 +128,7 @@ class Call:
 
 
 # Of a message this is nobody's to change, whatever it says.
-KEPT = re.compile(rb"^(?:Call-ID|Replaces|X-Other|User-Agent|Authorization|Proxy-Authorization): .*\r\n|Replaces=[^>]*|(?<=text/plain\r\n\r\n)[^\r]*|(?<=;branch=)[^\r;]*", re.M)
+KEPT = re.compile(rb"^(?:Call-ID|Replaces|X-Other|User-Agent|Authorization|Proxy-Authorization): .*\r\n|Replaces=[^>]*|(?<=text/plain\r\n\r\n)[^\r]*|^at [\d.]+|(?<=;branch=)[^\r;]*", re.M)
 
 
 def lines_that_name(address, message):

@@ -37,8 +37,8 @@ def site(world, spawn):
 def phones(site, request):
     """The one inside and the one outside, both registered."""
     number = len(list(site.folder.iterdir()))  # longer names are too long for sndfile
-    places = {"inside": (site.guest, GUEST, (26000, 26099)), "outside": (site.world.internet, FAR, (27000, 27099))}
-    made = [Softphone(site.folder / f"{who}{number}", where, address, who, REGISTRAR, request.param, ports) for who, (where, address, ports) in places.items()]
+    places = {"inside": (site.guest, "eth0", GUEST, (26000, 26099)), "outside": (site.world.internet, "i0", FAR, (27000, 27099))}
+    made = [Softphone(site.folder / f"{who}{number}", *place, who, REGISTRAR, request.param, ports) for who, (*place, ports) in places.items()]
     for phone in made:
         phone.register()
     yield made

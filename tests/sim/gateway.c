@@ -214,16 +214,24 @@ static Nl__Dhcp *make_dhcp(void)
 	return &dhcp;
 }
 
+static void make_switch(Nl__AlgSwitch *alg, uint32_t *port)
+{
+	nl__alg_switch__init(alg);
+	alg->has_enable = alg->enable = alg->has_mode = true;
+	alg->mode = NL__ALG_SWITCH__MODE__fix;
+	alg->n_ports = 1;
+	alg->ports = port;
+}
+
 static Nl__Alg *make_alg(void)
 {
 	static Nl__Alg alg = NL__ALG__INIT;
-	static Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT;
-	static uint32_t ports[] = {21};
-	ftp.has_enable = ftp.enable = ftp.has_mode = true;
-	ftp.mode = NL__ALG_SWITCH__MODE__fix;
-	ftp.n_ports = 1;
-	ftp.ports = ports;
+	static Nl__AlgSwitch ftp, sip;
+	static uint32_t ftp_port = 21, sip_port = 5060;
+	make_switch(&ftp, &ftp_port);
+	make_switch(&sip, &sip_port);
 	alg.ftp = &ftp;
+	alg.sip = &sip;
 	alg.has_segment_max = true;
 	alg.segment_max = 18432;
 	return &alg;
