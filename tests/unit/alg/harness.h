@@ -31,7 +31,7 @@ struct harness {
 	struct way way[2];
 	struct alg_wish wish[HARNESS_WISHES]; /* all that were made */
 	struct alg_act act[HARNESS_ACTS];     /* all that were done to them */
-	uint32_t wishes, acts, messages;
+	uint32_t wishes, acts, messages, edits;
 	uint32_t answered; /* of the wishes, the first so many */
 	struct alg_grant grant[HARNESS_WISHES]; /* of those; port 0: refused */
 	uint32_t hold_ms, notes;		/* the last one; how many */
@@ -143,6 +143,7 @@ static inline void harness_verdict(struct harness *h, const struct stream_out *o
 		memcpy(w->out + w->out_bytes, e->edit.text, e->edit.bytes);
 		w->out_bytes += e->edit.bytes;
 		w->passed += e->edit.old_bytes;
+		h->edits++;
 	}
 	harness_raw(w, out->until);
 }
