@@ -522,26 +522,28 @@ Test(sip_names, own)
 {
 	static const struct {
 		const char *lines;
-		bool own;
+		bool own, via;
 	} cases[] = {
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true},
-		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000",
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true, true},
+		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000", true,
 			true},
 		{"Contact: <sip:192.168.30.10>\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nVia: "
 		 "SIP/2.0/UDP x",
-			true},
-		{"Via: SIP/2.0/UDP 192.168.30.10", false},
-		{"Contact: <sip:192.168.30.10>", false},
+			true, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10", false, true},
+		{"Contact: <sip:192.168.30.10>", false, false},
 		{"Via: SIP/2.0/UDP x\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nContact: "
 		 "<sip:192.168.30.10>",
-			false},
+			false, false},
 		{"Via: SIP/2.0/UDP x, SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>",
+			false, false},
+		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false,
 			false},
-		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false},
+		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false, false},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false,
+			true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false, true},
 	};
 	const struct alg_flow f = flow_of(false, false);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -549,5 +551,6 @@ Test(sip_names, own)
 		const char *t = with(request, cases[i].lines);
 		cr_assert(sip_read((const uint8_t *)t, strlen(t), true, &m));
 		cr_expect_eq(sip_names_own(&f, &m), cases[i].own, "%s", t);
+		cr_expect_eq(sip_names_own_via(&f, &m), cases[i].via, "%s", t);
 	}
 }
