@@ -19,7 +19,9 @@ struct sip_said {
 
 /* How the guest names itself in a flow, as far as it was rewritten. Zeroed at the beginning. */
 struct sip_names {
-	struct sip_said via, contact, route /* and Path */, other /* From, To and others of people */;
+	struct sip_said via, contact;
+	struct sip_said route; /* Route, Record-Route, Path, Service-Route */
+	struct sip_said other; /* From, To and others of people */
 };
 
 /*
@@ -29,8 +31,9 @@ struct sip_names {
  */
 void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_flow *f,
 	enum alg_direction from, const struct sip_message *m);
-/* Whether the guest stands in the topmost Via and as the host of a Contact by its own address, inside or outside: without both of
- * them nothing is opened for a request of its own. */
+/* Whether the guest stands in the topmost Via, by its own address, inside or outside: that is where the answer goes. */
+bool sip_names_own_via(const struct alg_flow *f, const struct sip_message *m);
+/* The same, and as the host of a Contact: without both of them nothing is opened for a request that begins a dialog. */
 bool sip_names_own(const struct alg_flow *f, const struct sip_message *m);
 /* Whether this host, which sip_next_address took of a Contact in a message from outside, is the guest of this flow. */
 bool sip_names_is_guest(const struct alg_flow *f, const struct sip_place *place);

@@ -445,6 +445,7 @@ Test(sip_names, words_of_others_are_not_taken_for_the_guests)
 	pass(&t, ALG_GUEST,
 		with("SIP/2.0 200 OK\r\nCSeq: 1 REGISTER", "Contact: <sip:a@203.0.113.7:9>"));
 	pass(&t, ALG_GUEST, with(response, "Via: SIP/2.0/UDP 192.168.30.10:7777"));
+	pass(&t, ALG_GUEST, with(response, "Via: SIP/2.0/UDP host;maddr=192.168.30.10"));
 	pass(&t, ALG_GUEST, with(response, "To: <sip:a@203.0.113.7>"));
 	pass(&t, ALG_GUEST,
 		with("BYE a:b SIP/2.0\r\nTo: <a:b>;tag=1", "From: <sip:a@203.0.113.7>"));
@@ -518,30 +519,41 @@ Test(sip_names, fragments_are_edited_and_teach_nothing)
 	cr_expect_eq(memcmp(&before, &t.names, sizeof(before)), 0);
 }
 
+Test(sip_names, who_is_not_translated_is_left_alone)
+{
+	struct talk t = talk_of();
+	t.f.outside_ip_be = t.f.guest_ip_be;
+	t.f.guest_port = t.f.outside_port;
+	expect(&t, ALG_GUEST, invite, invite);
+	expect(&t, ALG_OUTSIDE, invite, invite);
+}
+
 Test(sip_names, own)
 {
 	static const struct {
 		const char *lines;
-		bool own;
+		bool own, via;
 	} cases[] = {
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true},
-		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000",
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true, true},
+		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000", true,
 			true},
 		{"Contact: <sip:192.168.30.10>\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nVia: "
 		 "SIP/2.0/UDP x",
-			true},
-		{"Via: SIP/2.0/UDP 192.168.30.10", false},
-		{"Contact: <sip:192.168.30.10>", false},
+			true, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10", false, true},
+		{"Contact: <sip:192.168.30.10>", false, false},
 		{"Via: SIP/2.0/UDP x\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nContact: "
 		 "<sip:192.168.30.10>",
-			false},
+			false, false},
 		{"Via: SIP/2.0/UDP x, SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>",
+			false, false},
+		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false,
 			false},
-		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false},
+		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false, false},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false,
+			true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false, true},
 	};
 	const struct alg_flow f = flow_of(false, false);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -549,5 +561,6 @@ Test(sip_names, own)
 		const char *t = with(request, cases[i].lines);
 		cr_assert(sip_read((const uint8_t *)t, strlen(t), true, &m));
 		cr_expect_eq(sip_names_own(&f, &m), cases[i].own, "%s", t);
+		cr_expect_eq(sip_names_own_via(&f, &m), cases[i].via, "%s", t);
 	}
 }
