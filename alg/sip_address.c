@@ -259,9 +259,8 @@ static bool begin_address(struct sip_scan *scan, struct sip_place *place)
 	const enum uri is = read_uri(uri, place, &behind);
 	if (is == URI_BROKEN)
 		return finish(scan);
-	const bool bracket = text_left(&scan->rest) && *scan->rest.p == '>';
-	scan->state = bracket ? HOST : TAIL;
-	scan->rest.p = bracket ? behind.p : scan->rest.p;
+	scan->state = text_left(&scan->rest) && *scan->rest.p == '>' ? HOST : TAIL;
+	scan->rest.p = behind.p;
 	return is == URI_ADDRESS;
 }
 

@@ -257,7 +257,22 @@ static bool is_own(const struct alg_flow *f, const struct sip_place *p)
 	return p->ip_be == f->guest_ip_be || p->ip_be == f->outside_ip_be;
 }
 
-static bool has_own(const struct alg_flow *f, struct text contact)
+bool sip_names_own_via(const struct alg_flow *f, const struct sip_message *m)
+{
+	struct text lines = m->h.lines;
+	struct sip_line line;
+	struct sip_place place;
+	while (sip_next_line(&lines, &line)) {
+		if (line.field != SIP_VIA)
+			continue;
+		struct sip_scan scan = sip_scan_of(line.value);
+		return sip_next_via(&scan, &place) && place.part == SIP_PART_SENT_BY &&
+		       place.first && is_own(f, &place);
+	}
+	return false;
+}
+
+static bool is_own_contact(const struct alg_flow *f, struct text contact)
 {
 	struct sip_scan scan = sip_scan_of(contact);
 	struct sip_place place;
@@ -267,27 +282,12 @@ static bool has_own(const struct alg_flow *f, struct text contact)
 	return false;
 }
 
-/* Whether the topmost Via of this value is the guest's. */
-static bool begins_own(const struct alg_flow *f, struct text via)
-{
-	struct sip_scan scan = sip_scan_of(via);
-	struct sip_place place;
-	return sip_next_via(&scan, &place) && place.part == SIP_PART_SENT_BY && place.first &&
-	       is_own(f, &place);
-}
-
 bool sip_names_own(const struct alg_flow *f, const struct sip_message *m)
 {
 	struct text lines = m->h.lines;
 	struct sip_line line;
-	bool via = false, contact = false;
-	for (bool top = true; sip_next_line(&lines, &line);) {
-		if (line.field == SIP_VIA) {
-			via |= top && begins_own(f, line.value);
-			top = false;
-		} else if (line.field == SIP_CONTACT) {
-			contact |= has_own(f, line.value);
-		}
-	}
-	return via && contact;
+	bool contact = false;
+	while (!contact && sip_next_line(&lines, &line))
+		contact = line.field == SIP_CONTACT && is_own_contact(f, line.value);
+	return contact && sip_names_own_via(f, m);
 }

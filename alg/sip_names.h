@@ -29,8 +29,9 @@ struct sip_names {
  */
 void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_flow *f,
 	enum alg_direction from, const struct sip_message *m);
-/* Whether the guest stands in the topmost Via and as the host of a Contact by its own address, inside or outside: without both of
- * them nothing is opened for a request of its own. */
+/* Whether the guest stands in the topmost Via, by its own address, inside or outside: that is where the answer goes. */
+bool sip_names_own_via(const struct alg_flow *f, const struct sip_message *m);
+/* The same, and as the host of a Contact: without both of them nothing is opened for a request that begins a dialog. */
 bool sip_names_own(const struct alg_flow *f, const struct sip_message *m);
 /* Whether this host, which sip_next_address took of a Contact in a message from outside, is the guest of this flow. */
 bool sip_names_is_guest(const struct alg_flow *f, const struct sip_place *place);

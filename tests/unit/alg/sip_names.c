@@ -336,6 +336,17 @@ Test(sip_names, other_ports_stay_where_the_guest_has_an_address_of_its_own)
 		"Contact: <sip:192.168.30.10>");
 }
 
+Test(sip_names, a_static_address_that_the_flow_does_not_have_is_none)
+{
+	static struct maps maps;
+	struct talk t = talk_of();
+	maps_clear(&maps);
+	cr_assert(maps_add(&maps, t.f.guest_ip_be, inet_addr("203.0.113.8"), 0));
+	t.f.maps = &maps;
+	expect_line(&t, ALG_GUEST, request, "Contact: <sip:192.168.30.10:7000>",
+		"Contact: <sip:203.0.113.7:40000>");
+}
+
 Test(sip_names, another_port_of_the_guest_is_reached_by_its_flow)
 {
 	struct talk t = talk_of();
@@ -468,6 +479,14 @@ Test(sip_names, servers_on_one_host_are_told_apart)
 		"Record-Route: <sip:203.0.113.7:5080;lr>\r\nVia: SIP/2.0/UDP 203.0.113.7:5080");
 }
 
+Test(sip_names, a_server_that_is_public_keeps_what_is_behind_it)
+{
+	struct talk t = talk_of();
+	expect_line(&t, ALG_GUEST, request,
+		"Via: SIP/2.0/UDP 203.0.113.7:40000, SIP/2.0/UDP 192.168.30.10:5080",
+		"Via: SIP/2.0/UDP 203.0.113.7:40000, SIP/2.0/UDP 192.168.30.10:5080");
+}
+
 Test(sip_names, maddr_comes_back)
 {
 	struct talk t = talk_of();
@@ -503,26 +522,28 @@ Test(sip_names, own)
 {
 	static const struct {
 		const char *lines;
-		bool own;
+		bool own, via;
 	} cases[] = {
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true},
-		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000",
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>", true, true},
+		{"v: SIP/2.0/UDP 203.0.113.7:40000\r\nm: <sip:a@host>, sip:203.0.113.7:40000", true,
 			true},
 		{"Contact: <sip:192.168.30.10>\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nVia: "
 		 "SIP/2.0/UDP x",
-			true},
-		{"Via: SIP/2.0/UDP 192.168.30.10", false},
-		{"Contact: <sip:192.168.30.10>", false},
+			true, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10", false, true},
+		{"Contact: <sip:192.168.30.10>", false, false},
 		{"Via: SIP/2.0/UDP x\r\nVia: SIP/2.0/UDP 192.168.30.10\r\nContact: "
 		 "<sip:192.168.30.10>",
-			false},
+			false, false},
 		{"Via: SIP/2.0/UDP x, SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.10>",
+			false, false},
+		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false,
 			false},
-		{"Via: SIP/2.0/UDP x;maddr=192.168.30.10\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false},
-		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false},
+		{"Via: SIP/2.0/UDP 192.168.30.11\r\nContact: <sip:192.168.30.10>", false, false},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:192.168.30.11>", false, true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: <sip:x;maddr=192.168.30.10>", false,
+			true},
+		{"Via: SIP/2.0/UDP 192.168.30.10\r\nContact: *", false, true},
 	};
 	const struct alg_flow f = flow_of(false, false);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -530,5 +551,6 @@ Test(sip_names, own)
 		const char *t = with(request, cases[i].lines);
 		cr_assert(sip_read((const uint8_t *)t, strlen(t), true, &m));
 		cr_expect_eq(sip_names_own(&f, &m), cases[i].own, "%s", t);
+		cr_expect_eq(sip_names_own_via(&f, &m), cases[i].via, "%s", t);
 	}
 }
