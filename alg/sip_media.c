@@ -144,18 +144,24 @@ bool sip_media_serves(const struct sip_demand *have, struct sip_demand *want)
 	return true;
 }
 
+static const struct alg_grant *find_grant(
+	const struct sip_demands *all, const struct sip_demand *want)
+{
+	for (unsigned int i = 0; i < all->count; i++)
+		if (same(&all->demand[i], want) && all->demand[i].grant.outside_port)
+			return &all->demand[i].grant;
+	return NULL;
+}
+
 /* Gives the demands of one description their grants from all of a message; *ip_be: what they share. */
 static bool take_grants(struct sip_demands *own, const struct sip_demands *all, uint32_t *ip_be)
 {
 	for (unsigned int i = 0; i < own->count; i++) {
-		struct sip_demand *want = &own->demand[i];
-		bool found = false;
-		for (unsigned int k = 0; k < all->count && !found; k++)
-			found = all->demand[k].grant.outside_port &&
-				sip_media_serves(&all->demand[k], want);
-		if (!found || (i && want->grant.outside_ip_be != *ip_be))
+		const struct alg_grant *grant = find_grant(all, &own->demand[i]);
+		if (!grant || (i && grant->outside_ip_be != *ip_be))
 			return false;
-		*ip_be = want->grant.outside_ip_be;
+		own->demand[i].grant = *grant;
+		*ip_be = grant->outside_ip_be;
 	}
 	return true;
 }

@@ -52,8 +52,8 @@ bool sip_media_demands(const struct sdp_session *s, const struct alg_flow *f, st
 
 /*
  * The edits of a description of which the demands are among `d`, with their grants. All or nothing: false, and no edit made, where
- * sip_media_demands would have refused it or a port that it names has no grant, or where grants differ in their address
- * (one c= may be several m= lines').
+ * sip_media_demands refused it, where one of its demands has no grant (outside_port 0), or where their grants differ in their
+ * address (one c= may be several m= lines').
  *
  *   m=           the outside port of lines received at the guest's address
  *   o= c= a=rtcp the guest's address, which becomes the grants' (without a demand: flow->outside_ip_be)

@@ -428,6 +428,24 @@ Test(sip_media, each_description_takes_its_own_grants)
 	cr_expect_str_eq(apply(&a, body), OUTSIDE "m=image 15010 udptl t38\r\n");
 }
 
+/* The second one names the first one's port for something else. */
+Test(sip_media, what_was_refused_is_not_edited)
+{
+	static struct alg_answer a;
+	static const char body[] = INSIDE "m=audio 5004 RTP/AVP 0\r\na=rtcp-mux\r\n";
+	const struct alg_flow f = view();
+	struct sip_demands d = {0};
+	const char *why;
+	struct sdp_session s = read_body(INSIDE "m=audio 5004 RTP/AVP 0\r\n");
+	cr_assert(sip_media_demands(&s, &f, &d, &why));
+	s = read_body(body);
+	cr_assert_not(sip_media_demands(&s, &f, &d, &why));
+	grant_all(&d);
+	a.edit_count = 0;
+	struct splice e = splice_of(&a, (const uint8_t *)body);
+	cr_expect(!sip_media_edit(&e, &s, &f, &d) && !a.edit_count);
+}
+
 /* A re-INVITE changes to T.38 at the port where audio was. */
 Test(sip_media, what_was_granted_for_another_demand)
 {
