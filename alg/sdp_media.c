@@ -55,7 +55,7 @@ static bool has_part(struct text t, const char *upper)
 
 static enum sdp_carrier carrier_of(struct text transport)
 {
-	struct text rest = transport, first = take_part(&rest), profile = rest;
+	struct text rest = transport, first = take_part(&rest), profile;
 	if (text_is(&first, "TCP"))
 		return has_part(rest, "MSRP") ? SDP_OTHER : SDP_TCP;
 	if (text_is(&first, "UDP"))

@@ -18,7 +18,7 @@
  *
  * Parts are found by their delimiters alone, so that what is in a part that is not meant may be any
  * bytes (ISUP). A multipart without its close ends where the body does that it is part of. Each body
- * is walked once for each multipart around it, which SIP_BODY_DEPTH bounds, as it does the recursion.
+ * is walked once for each multipart around it, of which there are SIP_BODY_DEPTH at most.
  */
 #include "sip_body.h"
 
@@ -41,16 +41,22 @@ static const char note_many[] = "a body was left alone: it has too many parts";
 /* What the header lines of a message or of a part say of its content. */
 struct entity {
 	struct text type, encoding, transfer, length, content;
-	unsigned int depth; /* multiparts around it */
+};
+
+/* A multipart of which the parts are looked at. */
+struct level {
+	struct entity whole;
+	struct text boundary, rest; /* rest: behind the last delimiter */
+	unsigned int before;	    /* bodies that were found before it */
+	bool closed;		    /* that delimiter was its close */
 };
 
 struct finder {
 	struct sip_bodies *b;
-	unsigned int parts;
+	struct level level[SIP_BODY_DEPTH]; /* each in a part of the one before */
+	unsigned int depth, parts;
 	bool multipart, full;
 };
-
-static void look(struct finder *f, const struct entity *e);
 
 static void take_note(struct finder *f, const char *note)
 {
@@ -174,44 +180,28 @@ static bool read_part(struct text part, struct entity *e)
 	return true;
 }
 
-static void add_length(struct finder *f, const struct entity *e)
+/* The length of a part is kept where bodies were found in it. */
+static void end_part(struct finder *f, const struct entity *e, unsigned int before)
 {
 	struct sip_body_length length = {.digits = e->length, .part = e->content};
-	if (header_digits(e->length, &length.value))
+	if (!f->full && f->b->count > before && header_digits(e->length, &length.value))
 		f->b->length[f->b->length_count++] = length;
 }
 
-static void look_into_part(struct finder *f, struct text part, unsigned int depth)
+static void begin_parts(struct finder *f, const struct entity *e, struct text parameters)
 {
-	struct entity e = {.depth = depth};
-	const unsigned int before = f->b->count;
-	if (f->parts++ == SIP_BODY_PARTS)
-		f->full = true;
-	else if (read_part(part, &e))
-		look(f, &e);
-	else
-		take_note(f, note_unclear);
-	if (!f->full && f->b->count > before)
-		add_length(f, &e);
-}
-
-static void look_into_parts(struct finder *f, const struct entity *e, struct text parameters)
-{
-	struct text rest = e->content, boundary, part;
-	enum delimiter last;
-	if (e->depth == SIP_BODY_DEPTH) {
+	struct level l = {.whole = *e, .rest = e->content, .before = f->b->count};
+	struct text preamble;
+	if (f->depth == SIP_BODY_DEPTH) {
 		take_note(f, note_deep);
 		return;
 	}
-	if (!find_boundary(parameters, &boundary) ||
-		take_part(&rest, &boundary, &part) != DELIMITER_NEXT) {
+	if (!find_boundary(parameters, &l.boundary) ||
+		take_part(&l.rest, &l.boundary, &preamble) != DELIMITER_NEXT) {
 		take_note(f, note_unclear);
 		return;
 	}
-	do {
-		last = take_part(&rest, &boundary, &part);
-		look_into_part(f, part, e->depth + 1);
-	} while (last == DELIMITER_NEXT && !f->full);
+	f->level[f->depth++] = l;
 }
 
 static bool is_encoded(const struct entity *e)
@@ -222,12 +212,14 @@ static bool is_encoded(const struct entity *e)
 	       !text_is(&e->transfer, "8BIT") && !text_is(&e->transfer, "BINARY");
 }
 
-static void add_body(struct finder *f, enum sip_body_kind kind, struct text content)
+static void add_body(struct finder *f, enum sip_body_kind kind, const struct entity *e)
 {
-	if (f->b->count == SIP_BODIES)
+	const unsigned int before = f->b->count;
+	if (before == SIP_BODIES)
 		f->full = true;
 	else
-		f->b->body[f->b->count++] = (struct sip_body){kind, content};
+		f->b->body[f->b->count++] = (struct sip_body){kind, e->content};
+	end_part(f, e, before);
 }
 
 static void look(struct finder *f, const struct entity *e)
@@ -241,9 +233,28 @@ static void look(struct finder *f, const struct entity *e)
 	else if (is_encoded(e))
 		take_note(f, note_encoded);
 	else if (type == TYPE_MULTIPART)
-		look_into_parts(f, e, parameters);
+		begin_parts(f, e, parameters);
 	else
-		add_body(f, type == TYPE_SDP ? SIP_BODY_SDP : SIP_BODY_FRAGMENT, e->content);
+		add_body(f, type == TYPE_SDP ? SIP_BODY_SDP : SIP_BODY_FRAGMENT, e);
+}
+
+static void look_at_next_part(struct finder *f)
+{
+	struct level *l = &f->level[f->depth - 1];
+	struct entity e = {.type = {NULL, NULL}};
+	struct text part;
+	if (l->closed) {
+		f->depth--;
+		end_part(f, &l->whole, l->before);
+		return;
+	}
+	l->closed = take_part(&l->rest, &l->boundary, &part) == DELIMITER_CLOSE;
+	if (f->parts++ == SIP_BODY_PARTS)
+		f->full = true;
+	else if (read_part(part, &e))
+		look(f, &e);
+	else
+		take_note(f, note_unclear);
 }
 
 /* Takes name = value; a scheme before the first one is none. */
@@ -305,6 +316,8 @@ unsigned int sip_bodies_find(const struct sip_message *m, bool multipart, struct
 	if (!text_left(&m->h.body))
 		return 0;
 	look(&f, &e);
+	while (f.depth && !f.full)
+		look_at_next_part(&f);
 	if (f.full)
 		clear(b, note_many);
 	if (b->count && is_digested(m))

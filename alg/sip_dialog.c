@@ -29,7 +29,6 @@
 
 #include <string.h>
 
-#include "sip_address.h"
 #include "sip_hold.h"
 #include "sip_names.h"
 #include "sip_offer.h"
@@ -161,23 +160,6 @@ static struct sip_request *place_for(struct sip_talk *t)
 	return &c->request[2 + c->turn++ % OTHERS];
 }
 
-/* Whether the guest's address is where the far end answers to. */
-static bool own_via(const struct sip_talk *t)
-{
-	struct text lines = t->m->h.lines;
-	struct sip_line line;
-	struct sip_place place;
-	while (sip_next_line(&lines, &line)) {
-		if (line.field != SIP_VIA)
-			continue;
-		struct sip_scan scan = sip_scan_of(line.value);
-		return sip_next_via(&scan, &place) && place.part == SIP_PART_SENT_BY &&
-		       place.first &&
-		       (place.ip_be == t->f->guest_ip_be || place.ip_be == t->f->outside_ip_be);
-	}
-	return false;
-}
-
 /* PRACK, ACK and INFO have no Contact: their dialog has begun by one that had. */
 static bool is_own(const struct sip_talk *t)
 {
@@ -186,7 +168,7 @@ static bool is_own(const struct sip_talk *t)
 	switch ((int)t->method) {
 	case SIP_METHOD_INVITE:
 	case SIP_METHOD_UPDATE: return sip_names_own(t->f, t->m);
-	default: return own_via(t);
+	default: return sip_names_own_via(t->f, t->m);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "sip_hold.h"
 
 #include "sip_address.h"
+#include "sip_names.h"
 
 enum { DIGITS = 9 };
 
@@ -83,7 +84,7 @@ static bool is_guest(const struct alg_flow *f, struct text contact)
 	struct sip_place place;
 	while (sip_next_address(&scan, &place))
 		if (place.part == SIP_PART_HOST)
-			return place.ip_be == f->outside_ip_be || place.ip_be == f->guest_ip_be;
+			return sip_names_is_guest(f, &place);
 	return false;
 }
 

@@ -8,8 +8,8 @@
 enum { SIP_HOLD_SECONDS_MAX = 86400 };
 
 /*
- * What a 2xx grants, in seconds, at most SIP_HOLD_SECONDS_MAX: the longest expires= of a Contact that is the guest's, by its outside
- * address or its own, else Expires. 0: nothing.
+ * What a 2xx grants, in seconds, at most SIP_HOLD_SECONDS_MAX: the longest expires= of a Contact that is the guest's
+ * (sip_names_is_guest), else Expires. 0: nothing.
  */
 uint32_t sip_hold_seconds(const struct alg_flow *f, const struct sip_message *m);
 

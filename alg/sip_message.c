@@ -405,12 +405,12 @@ static bool is_stun(const uint8_t *p, size_t n)
 
 bool sip_is_keepalive(const uint8_t *p, size_t n)
 {
-	size_t ends = 0, zeros = 0;
-	while (ends < n && (p[ends] == '\r' || p[ends] == '\n'))
-		ends++;
+	size_t blanks = 0, zeros = 0;
+	while (blanks < n && memchr("\r\n \t", p[blanks], 4))
+		blanks++;
 	while (zeros < n && !p[zeros])
 		zeros++;
-	return ends == n || zeros == n || is_stun(p, n);
+	return blanks == n || zeros == n || is_stun(p, n);
 }
 
 bool sip_read_fragment(struct text body, struct sip_message *m)

@@ -57,7 +57,7 @@ size_t sip_frame(const uint8_t *p, size_t n, size_t seen);
  * without bytes behind it, and where it says nothing with the datagram (RFC 3261 18.3).
  */
 bool sip_read(const uint8_t *p, size_t n, bool stream, struct sip_message *m);
-/* Whether a datagram is none of SIP's but belongs there: line ends, zeros, STUN (RFC 5626 4.4). */
+/* Whether a datagram is none of SIP's but belongs there: line ends and other white space, zeros, STUN (RFC 5626 4.4). */
 bool sip_is_keepalive(const uint8_t *p, size_t n);
 
 /* Takes the next header line; false at the end. lines: begin with m->h.lines, or with those of a fragment. */

@@ -121,7 +121,7 @@ static void answer(struct play *p, const struct stream_out *made, uint8_t mode)
 
 static void run(struct play *p, enum alg_direction from, uint8_t mode)
 {
-	struct stream_out out;
+	static struct stream_out out; /* so long that to clear it would be most of the work */
 	do {
 		stream_step(&pool, &p->flow, from, &out);
 		take(p, &out);

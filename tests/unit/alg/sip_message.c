@@ -254,6 +254,8 @@ Test(sip_message, keepalives)
 	uint8_t wrong[sizeof(stun)];
 	cr_expect(sip_is_keepalive((const uint8_t *)"\r\n\r\n", 4));
 	cr_expect(sip_is_keepalive((const uint8_t *)"\n", 1));
+	cr_expect(sip_is_keepalive((const uint8_t *)"    \t", 5), "as SIPPS sends them");
+	cr_expect_not(sip_is_keepalive((const uint8_t *)"    x", 5));
 	cr_expect(sip_is_keepalive((const uint8_t *)"\0\0\0\0", 4));
 	cr_expect(sip_is_keepalive(stun, sizeof(stun)));
 	cr_expect_not(sip_is_keepalive(stun, sizeof(stun) - 1));
