@@ -70,14 +70,14 @@ class Call:
     """Both phones of a scenario, and what of it was seen."""
 
     def __init__(self, site, name, way, transport, there=THERE):
-        self.site, self.way, self.transport, self.there = site, way, TRANSPORTS[transport], there
+        self.site, self.way, self.transport, self.protocol, self.there = site, way, TRANSPORTS[transport], transport.lower(), there
         self.inside, self.outside = (SERVER, STATIC) if way == "static" else (GUEST, OUTSIDE)
         self.roles = ("caller", "callee") if way == "out" else ("callee", "caller")  # the guest's, the far end's
         a, b = Side("caller"), Side("callee")
         before = registered(a, b) if way == "registered" else ([], [])
         self.steps = dict(zip(("caller", "callee"), joined(before, SCENARIOS[name](a, b))))
         self.places = dict(zip(self.roles, ((site.guest, self.inside), (site.world.internet, there))))
-        self.phones, self.media, self.arrived, self.seen = {}, {}, [], []
+        self.phones, self.media, self.arrived, self.flow = {}, {}, [], None
 
     def begin(self):
         """Who waits for the other's first message is there first."""
@@ -93,15 +93,14 @@ class Call:
     def all_came(self):
         return all(len(one.said("sent")) <= len(other.said("received")) for one, other in ((self.caller, self.callee), (self.callee, self.caller)))
 
-    def play(self, look=lambda at: None):
-        """look: called with the name of each place where the caller waits."""
+    def play(self):
         try:
             self.begin()
             while at := self.caller.at():
                 wait_for(self.all_came, 3, "what was sent")
                 if at == "media":
                     self.arrived.append(self.exchange())
-                self.seen.append(look(at))
+                self.flow = self.flow or next((row for row in self.site.gateway.table("nat", "table") if self.is_flow(row)), None)
                 self.caller.goes_on()
             results = [phone.result() for phone in (self.caller, self.callee)]
             assert [code for code, _ in results] == [0, 0], (results, self.caller.talk()[-3:], self.callee.talk()[-3:])
@@ -127,6 +126,10 @@ class Call:
         assert len(sent) == len(came)
         return list(zip(sent, came))
 
+    def is_flow(self, row):
+        """Of natlockctl nat table: what this call goes by."""
+        return row["source"].startswith(f"{self.inside}:") and row["destination"] == f"{self.there}:{PORT}" and row["proto"] == self.protocol
+
     def unchanged(self):
         return all(sent == came for way in ("outwards", "inwards") for sent, came in self.pairs(way))
 
@@ -150,8 +153,11 @@ def nameless(call, message):
 
 def rewritten_right(call):
     """Outwards no inside address is left, and inwards the guest hears what it said itself; all else is as it was sent."""
+    outside_port = int(call.flow["outside"].partition(":")[2])
     for sent, came in call.pairs("outwards"):
         assert not lines_that_name(call.inside, came), came.decode()
+        named = re.search(rb"%b(?::(\d+))?" % call.outside.encode(), header(b"Contact", came)) if b"\nContact: " in came else None
+        assert not named or int(named.group(1) or PORT) == outside_port, came.decode()
     for way in ("outwards", "inwards"):
         for sent, came in call.pairs(way):
             assert nameless(call, came) == nameless(call, sent), (sent.decode(), came.decode())
