@@ -14,12 +14,12 @@ def receiving(description):
 
 
 class Media:
-    """The sockets of a role, in its namespace and at its address."""
+    """The sockets of a role, in its namespace and at its address, by the first port of each."""
 
     def __init__(self, where, address, role):
         self.at = {}
-        for which, port in [*((f"audio {n}", port) for n, port in enumerate(MEDIA[role])), ("fax", FAX[role])]:
-            self.at[which] = [open_socket(where, at=(address, port + n), timeout=1.5) for n in range(1 if which == "fax" else 2)]
+        for port, count in [*((port, 2) for port in MEDIA[role]), (FAX[role], 1)]:
+            self.at[port] = [open_socket(where, at=(address, port + n), timeout=1.5) for n in range(count)]
 
     def stop(self):
         for sockets in self.at.values():
@@ -51,9 +51,9 @@ def heard(sockets):
     return hashes, sources
 
 
-def arrive(sender, receiver, which, to, source):
-    """Whether all that is sent by one side's sockets comes to the other's, whole and from where it said that it would."""
+def arrive(sender, receiver, to, source):
+    """Whether all that one side's sockets send comes to the other's, whole and from where it said that it would. to, source: as told."""
     try:
-        return (sent(sender.at[which], to), source[:len(to)]) == heard(receiver.at[which])
+        return (sent(sender, to), source) == heard(receiver)
     except (TimeoutError, OSError):  # no route to it, or nobody is told
         return False

@@ -116,28 +116,28 @@ def ended(a, b):
 
 
 def basic(a, b):
-    return joined(began(a, b), at("audio 0"), ended(a, b))
+    return joined(began(a, b), at("media"), ended(a, b))
 
 
 def early(a, b):
     """Media before the answer, a reliable provisional one (RFC 3262), and media that move by UPDATE (RFC 3311)."""
-    return joined(([a.ask("INVITE", audio(a), "Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", headers="RAck: 1 1 INVITE\n"), hear(200), tell("audio 0")],
+    return joined(([a.ask("INVITE", audio(a), "Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", headers="RAck: 1 1 INVITE\n"), hear(200), tell("media")],
                    [b.called(), b.answer(183, "Session Progress", audio(b), "Require: 100rel\nRSeq: 1\n", first=True), hear("PRACK"), b.answer(200)]),
                   ([a.ask("UPDATE", audio(a, 1, version=2)), hear(200)],
                    [hear("UPDATE"), b.answer(200, body=audio(b, 1, version=2)),
                     say(f"SIP/2.0 200 OK\nVia: [$via]\nFrom: [$their]\nTo: [$mine];tag={TAG}\n[last_Call-ID:]\nCSeq: 1 INVITE\nContact: {b.me}\nContent-Length: 0\n")]),
-                  ([hear(200), a.ask("ACK", number=1)], [hear("ACK")]), at("audio 1"), ended(a, b))
+                  ([hear(200), a.ask("ACK", number=1)], [hear("ACK")]), at("media"), ended(a, b))
 
 
 def offered_late(a, b):
     """No offer in the INVITE: the 200 has it, and the ACK the answer."""
     return joined(([a.ask("INVITE", begins=True), hear(180), a.accepted(), a.ask("ACK", audio(a), number=a.number)],
-                   [b.called(), b.answer(180, "Ringing", first=True), b.answer(200, body=audio(b), first=True), hear("ACK")]), at("audio 0"), ended(a, b))
+                   [b.called(), b.answer(180, "Ringing", first=True), b.answer(200, body=audio(b), first=True), hear("ACK")]), at("media"), ended(a, b))
 
 
 def prack_offer(a, b):
     """The 183 has the offer and the PRACK the answer (RFC 3262 5)."""
-    return joined(([a.ask("INVITE", headers="Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", audio(a), "RAck: 1 1 INVITE\n"), hear(200), hear(200), a.ask("ACK", number=1), tell("audio 0")],
+    return joined(([a.ask("INVITE", headers="Supported: 100rel\n", begins=True), a.accepted(183), a.ask("PRACK", audio(a), "RAck: 1 1 INVITE\n"), hear(200), hear(200), a.ask("ACK", number=1), tell("media")],
                    [b.called(), b.answer(183, "Session Progress", audio(b), "Require: 100rel\nRSeq: 1\n", first=True), hear("PRACK"), b.answer(200),
                     say(f"SIP/2.0 200 OK\nVia: [$via]\nFrom: [$their]\nTo: [$mine];tag={TAG}\n[last_Call-ID:]\nCSeq: 1 INVITE\nContact: {b.me}\nContent-Length: 0\n"), hear("ACK")]), ended(a, b))
 
@@ -145,24 +145,37 @@ def prack_offer(a, b):
 def multipart(a, b):
     """The description is the second part; what the first one says of the same address is none of SIP's."""
     body = f"--one\nContent-Type: text/plain\n\nc=IN IP4 [local_ip]\n--one\nContent-Type: application/sdp\nContent-Disposition: session\n\n{audio(a)}--one--\n"
-    return joined(began(a, b, body, kind='multipart/mixed;boundary="one"'), at("audio 0"), ended(a, b))
+    return joined(began(a, b, body, kind='multipart/mixed;boundary="one"'), at("media"), ended(a, b))
 
 
 def t38(a, b):
     """The one who was called has heard a fax. It waits for a sign, as the caller is busy with the test."""
-    return joined(began(a, b), at("audio 0"), ([a.ask("INFO"), hear(200)], [hear("INFO"), b.answer(200)]), changed(b, a, fax(b), fax(a))[::-1], at("fax"), ended(a, b))
+    return joined(began(a, b), at("media"), ([a.ask("INFO"), hear(200)], [hear("INFO"), b.answer(200)]), changed(b, a, fax(b), fax(a))[::-1], at("media"), ended(a, b))
 
 
 def held(a, b):
     """Held and taken back, in the way of now and in the way of RFC 2543."""
-    return joined(began(a, b), at("audio 0"),
-                  changed(a, b, audio(a, version=2, more="a=sendonly\n"), audio(b, version=2, more="a=recvonly\n")), changed(a, b, audio(a, version=3), audio(b, version=3)), at("audio 0"),
-                  changed(a, b, audio(a, version=4, address="0.0.0.0"), audio(b, version=4)), changed(a, b, audio(a, version=5), audio(b, version=5)), at("audio 0"), ended(a, b))
+    return joined(began(a, b), at("media"),
+                  changed(a, b, audio(a, version=2, more="a=sendonly\n"), audio(b, version=2, more="a=recvonly\n")), changed(a, b, audio(a, version=3), audio(b, version=3)), at("media"),
+                  changed(a, b, audio(a, version=4, address="0.0.0.0"), audio(b, version=4)), changed(a, b, audio(a, version=5), audio(b, version=5)), at("media"), ended(a, b))
+
+
+def forked(a, b):
+    """Two phones answer, each with media of its own; the second one takes the call."""
+    other = f"To: [$mine];tag=other{TAG}"
+
+    def answer(status, reason, which, to):
+        return say(f"SIP/2.0 {status} {reason}\nVia: [$via]\nFrom: [$their]\n{to}\n[last_Call-ID:]\nCSeq: 1 INVITE\nContact: {b.me}\nContent-Type: application/sdp\nContent-Length: [len]\n\n{audio(b, which)}")
+
+    first = f"To: [$mine];tag={TAG}"
+    return joined(([a.ask("INVITE", audio(a), begins=True), a.accepted(183), a.accepted(183), tell("media"), a.ask("INFO"), hear(200)],
+                   [b.called(), answer(183, "Session Progress", 1, other), answer(183, "Session Progress", 0, first), hear("INFO"), b.answer(200)]),
+                  ([a.accepted(), a.ask("ACK", number=1)], [answer(200, "OK", 0, first), hear("ACK")]), at("media"), ended(a, b))
 
 
 def moved(a, b):
     """A re-INVITE names another port."""
-    return joined(began(a, b), at("audio 0"), changed(a, b, audio(a, 1, version=2), audio(b, 1, version=2)), at("audio 1"), ended(a, b))
+    return joined(began(a, b), at("media"), changed(a, b, audio(a, 1, version=2), audio(b, 1, version=2)), at("media"), ended(a, b))
 
 
 def replaces(side):
@@ -174,7 +187,7 @@ def referred(a, b):
     def notified(state, fragment):
         return ([hear("NOTIFY"), a.answer(200)], [b.ask("NOTIFY", fragment, f"Event: refer\nSubscription-State: {state}\n", kind="message/sipfrag;version=2.0"), hear(200)])
 
-    return joined(began(a, b), at("audio 0"),
+    return joined(began(a, b), at("media"),
                   ([a.ask("REFER", headers=f"Refer-To: {replaces(a)}\nReferred-By: {a.me}\n"), hear(202)], [hear("REFER"), b.answer(202, "Accepted")]),
                   notified("active;expires=60", "SIP/2.0 100 Trying\n"), notified("terminated;reason=noresource", f"SIP/2.0 200 OK\nContact: {b.me}\n"), ended(a, b))
 
@@ -183,7 +196,7 @@ def replaced(a, b):
     """A call that takes another's place (RFC 3891), with the names that proxies add (RFC 3325, 3327, 5806)."""
     headers = (f"Replaces: other@[local_ip];to-tag=1;from-tag=2\nP-Asserted-Identity: {a.me}\nP-Preferred-Identity: {a.me}\nRemote-Party-ID: {a.me};party=calling\n"
                f"Diversion: {a.me};reason=unconditional\nRecord-Route: <sip:[local_ip]:[local_port];lr>\nX-Other: [local_ip]\nUser-Agent: one/[local_ip]\n")
-    return joined(began(a, b, headers=headers), at("audio 0"), ended(a, b))
+    return joined(began(a, b, headers=headers), at("media"), ended(a, b))
 
 
 def messages(a, b):
@@ -192,7 +205,7 @@ def messages(a, b):
              ([hear("NOTIFY"), a.answer(200)], [b.ask("NOTIFY", "one\n", "Event: presence\nSubscription-State: active\n", kind="text/plain"), hear(200)])]
     for method, kind, headers in (("MESSAGE", "text/plain", ""), ("PUBLISH", "application/pidf+xml", "Event: presence\nExpires: 60\n"), ("OPTIONS", "", ""), ("INFO", "text/plain", "Info-Package: x\n")):
         steps.append(([a.ask(method, kind and "at [local_ip]\n", headers, kind=kind), hear(200)], [hear(method), b.answer(200)]))
-    return joined(*steps)
+    return joined(*steps[:2], at("subscribed"), *steps[2:])
 
 
 def cancelled(a, b):
@@ -207,8 +220,8 @@ def challenged(a, b):
     return joined(([a.ask("INVITE", audio(a), begins=True), hear(407, ("their", "To", REST), challenged=True),
                     a.ask("ACK", number=1, uri=a.dialled, branch="[branch-2]")],
                    [b.called(), b.answer(407, "Proxy Authentication Required", headers='Proxy-Authenticate: Digest realm="r",nonce="n",qop="auth",algorithm=MD5\n', first=True), hear("ACK")]),
-                  began(a, b, headers="[authentication username=u password=p]\n"), at("audio 0"), ended(a, b))
+                  began(a, b, headers="[authentication username=u password=p]\n"), at("media"), ended(a, b))
 
 
 SCENARIOS = {function.__name__: function for function in
-             (basic, early, offered_late, prack_offer, multipart, t38, held, moved, referred, replaced, messages, cancelled, challenged)}
+             (basic, early, offered_late, prack_offer, multipart, t38, held, moved, referred, replaced, messages, cancelled, challenged, forked)}

@@ -61,9 +61,9 @@ class Phone:
     def said(self, way):
         return [message for how, message in self.talk() if how == way]
 
-    def description(self):
-        """The last one that it was told."""
-        return [message for message in self.said("received") if b"\r\nm=" in message][-1].partition(b"v=0")[2]
+    def description(self, way):
+        """The last one that it sent or received."""
+        return [message for message in self.said(way) if b"\r\nm=" in message][-1].partition(b"v=0")[2]
 
     def stop(self):
         if self.twin:

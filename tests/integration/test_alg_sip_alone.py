@@ -209,6 +209,18 @@ def test_media_may_come_from_where_the_answer_said(site, talk, kind):
 
 
 @BOTH
+def test_phones_that_ring_at_once_may_each_send_media_to_the_same_port(site, talk, kind):
+    """The one that does not answer hears no more of it when the call ends."""
+    target = told(talk.carry(0, message(INVITE, kind, talk, sdp(GUEST), id="fork")))
+    for tag, address in (("2", THERE), ("3", OTHER)):
+        talk.carry(1, answers(kind, talk, 183, "fork", sdp(address)).replace(b";tag=2", f";tag={tag}".encode()))
+    assert comes_in(site, target) and comes_in(site, target, OTHER)
+    talk.carry(1, answers(kind, talk, 200, "fork", sdp(THERE)))
+    assert comes_in(site, target)
+    hang_up(site, kind, talk, "fork")
+
+
+@BOTH
 def test_a_registration_opens_nothing(site, talk, kind):
     before = site.row()
     talk.carry(0, message(f"REGISTER sip:{THERE} SIP/2.0", kind, talk, sdp(GUEST), cseq="1 REGISTER"))

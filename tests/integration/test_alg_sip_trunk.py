@@ -12,7 +12,7 @@ from packets import open_socket
 from talks import addressed, alg_row
 
 GUEST, THERE = "192.168.30.10", "198.18.2.38"
-CALLS, RATE, SAMPLE = 1000, 200, 10
+CALLS, RATE, SAMPLE = 1000, 400, 10
 FIRST = {GUEST: 30000, THERE: 40000}
 
 

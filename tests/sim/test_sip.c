@@ -83,6 +83,7 @@ static bool found_after(const char *method, uint32_t granted, uint32_t silence_s
 Test(sim, a_registered_phone_is_called_after_half_an_hour)
 {
 	cr_expect(found_after("REGISTER", 3600, 1800));
+	clock_sleep(3600 * SECOND);
 	gateway_at_rest();
 }
 
