@@ -240,6 +240,8 @@ void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_
 	struct kinds k = kinds_of(names, m);
 	struct text lines = m->h.lines;
 	struct sip_line line;
+	if (f->guest_ip_be == f->outside_ip_be && f->guest_port == f->outside_port)
+		return;
 	if (w.out || !text_is(&m->method, "REGISTER"))
 		edit_value(&w, &k.target, m->uri, sip_next_uri);
 	while (sip_next_line(&lines, &line))

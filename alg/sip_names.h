@@ -19,7 +19,9 @@ struct sip_said {
 
 /* How the guest names itself in a flow, as far as it was rewritten. Zeroed at the beginning. */
 struct sip_names {
-	struct sip_said via, contact, route /* and Path */, other /* From, To and others of people */;
+	struct sip_said via, contact;
+	struct sip_said route; /* Route, Record-Route, Path, Service-Route */
+	struct sip_said other; /* From, To and others of people */
 };
 
 /*

@@ -101,8 +101,8 @@ Test(header, a_nul_stands_behind_a_backslash_or_nowhere)
 		cr_expect_eq(header_read((const uint8_t *)escaped, sizeof(escaped) - 1, escapes, &h,
 				     &length),
 			escapes ? HEADER_WHOLE : HEADER_BAD);
-		cr_expect_eq(header_read((const uint8_t *)bare, sizeof(bare) - 1, escapes, &h,
-				     &length),
+		cr_expect_eq(
+			header_read((const uint8_t *)bare, sizeof(bare) - 1, escapes, &h, &length),
 			HEADER_BAD);
 	}
 }

@@ -445,6 +445,7 @@ Test(sip_names, words_of_others_are_not_taken_for_the_guests)
 	pass(&t, ALG_GUEST,
 		with("SIP/2.0 200 OK\r\nCSeq: 1 REGISTER", "Contact: <sip:a@203.0.113.7:9>"));
 	pass(&t, ALG_GUEST, with(response, "Via: SIP/2.0/UDP 192.168.30.10:7777"));
+	pass(&t, ALG_GUEST, with(response, "Via: SIP/2.0/UDP host;maddr=192.168.30.10"));
 	pass(&t, ALG_GUEST, with(response, "To: <sip:a@203.0.113.7>"));
 	pass(&t, ALG_GUEST,
 		with("BYE a:b SIP/2.0\r\nTo: <a:b>;tag=1", "From: <sip:a@203.0.113.7>"));
@@ -516,6 +517,15 @@ Test(sip_names, fragments_are_edited_and_teach_nothing)
 				"SIP/2.0 200 OK\r\nContact: <sip:a@203.0.113.7:40000>\r\n"
 				"Via: SIP/2.0/UDP 203.0.113.7:40000");
 	cr_expect_eq(memcmp(&before, &t.names, sizeof(before)), 0);
+}
+
+Test(sip_names, who_is_not_translated_is_left_alone)
+{
+	struct talk t = talk_of();
+	t.f.outside_ip_be = t.f.guest_ip_be;
+	t.f.guest_port = t.f.outside_port;
+	expect(&t, ALG_GUEST, invite, invite);
+	expect(&t, ALG_OUTSIDE, invite, invite);
 }
 
 Test(sip_names, own)

@@ -55,8 +55,8 @@ Test(sip_text, parameters)
 		{";a=\"b;\\\"\",", "a", "\"b;\\\"\"", ","}, {";a ,b", "a", "", " ,b"},
 		{";a\r\n =\r\n b>", "a", "b", ">"}, {";a=b=c?d", "a", "b=c", "?d"},
 		{";r=[::1]:5", "r", "[::1]:5", ""}, {";%6C%72;n", "%6C%72", "", ";n"}};
-	const char *none[] = {
-		"", "a", ";", "; ", ";;a", ";=a", ";a=", ";a=;b", ";a=\"b", ";\"a\"", ";<a>"};
+	const char *none[] = {"", "a", ";", "; ", ";;a", ";=a", ";a=", ";a=;b", ";a=\"b", ";\"a\"",
+		";<a>", ";\x7f"};
 	struct text name, value;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct text t = of(cases[i].t);
