@@ -14,6 +14,7 @@
  * A later verdict would let the bytes of a lost one go on without their edits.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "actor.h"
@@ -21,7 +22,7 @@
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
-#include "sip_calls.h"
+#include "sip_rows.h"
 #include "stats.h"
 #include "stream.h"
 #include "table.h"
@@ -514,11 +515,8 @@ static int alg_on_record(void *opaque, int edge, struct chan_in *in)
 	return edge == 0 ? alg_dispatch_super(self, in) : alg_dispatch_natproxy(self, in);
 }
 
-static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
+static uint64_t dump_stats(struct alg *self, uint64_t cursor)
 {
-	struct alg *self = opaque;
-	if (topic != NL__TOPIC__ALG_STATS)
-		return 0;
 	for (; cursor < ALGS_COUNT; cursor++) {
 		Nl__AlgRow row;
 		stats_row(&self->stats.alg[cursor], self->actor->name, &row);
@@ -526,6 +524,51 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 			return cursor;
 	}
 	return 0;
+}
+
+static bool say_call(struct alg *self, struct sip_call_row *c)
+{
+	const struct flow *f = &self->flow[c->flow];
+	const uint64_t now_ms = actor_now_ns(self->actor) / MS_NS;
+	char alg[16], state[16];
+	Nl__Address guest = NL__ADDRESS__INIT, peer = NL__ADDRESS__INIT;
+	Nl__CallRow row = NL__CALL_ROW__INIT;
+	snprintf(alg, sizeof(alg), "%s", table_rows[f->row]->name);
+	snprintf(state, sizeof(state), "%s", c->state);
+	guest.has_ip_be = guest.has_port = peer.has_ip_be = peer.has_port = true;
+	guest.ip_be = f->stream.view.guest_ip_be;
+	guest.port = f->stream.view.guest_port;
+	peer.ip_be = f->stream.view.peer_ip_be;
+	peer.port = f->stream.view.peer_port;
+	row.has_id = row.has_silent_ms = true;
+	row.id = c->id;
+	row.alg = alg;
+	row.guest = &guest;
+	row.peer = &peer;
+	row.state = state;
+	row.media = c->media[0] ? c->media : NULL;
+	row.has_answered_ms = c->answered_ms != 0;
+	row.answered_ms = now_ms - c->answered_ms;
+	row.silent_ms = now_ms - c->seen_ms;
+	row.process = self->actor->name;
+	return actor_row(self->actor, &row.base);
+}
+
+static uint64_t dump_calls(struct alg *self, uint64_t cursor)
+{
+	uint32_t next = cursor < SIP_CALLS ? (uint32_t)cursor : SIP_CALLS;
+	struct sip_call_row row;
+	for (; sip_calls_next(&self->sip, &next, &row); cursor = next)
+		if (!say_call(self, &row))
+			return cursor;
+	return 0;
+}
+
+static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
+{
+	if (topic == NL__TOPIC__CALLS)
+		return dump_calls(opaque, cursor);
+	return topic == NL__TOPIC__ALG_STATS ? dump_stats(opaque, cursor) : 0;
 }
 
 int main(void)

@@ -543,6 +543,19 @@ void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why)
 	}
 }
 
+void expect_configure(struct natproxy *np)
+{
+	uint32_t ref = PINHOLE_NONE;
+	while (!np->config.sip_latch && (ref = pinhole_next(&np->pinholes, ref))) {
+		const struct pinhole *p = &np->pinholes.entry[ref];
+		if (p->peer_ip_be || !p->latch)
+			continue;
+		log_end(np, p, "alg.sip_latch is false now");
+		tell_gone(np, p, false, false);
+		shut(np, ref);
+	}
+}
+
 void expect_timeout(struct natproxy *np)
 {
 	uint32_t ref;
