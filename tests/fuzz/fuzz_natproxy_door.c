@@ -157,6 +157,9 @@ static void wish(void)
 	m.peer_ip_be = how & 8 ? 0 : htonl(0x08080800U | take());
 	m.lifetime_ms = take() * 1000U;
 	m.has_latent = m.latent = (how & 16) != 0;
+	m.has_peer_ip_be = (how & 32) != 0;
+	m.has_pairs = (how & 64) != 0;
+	m.pairs = m.has_pairs ? take() % 6U : 0;
 	natproxy_on_pinhole_open(np, &m, NULL);
 }
 

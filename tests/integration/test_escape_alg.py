@@ -233,6 +233,69 @@ def test_a_hostile_alg_gets_datagrams_of_its_flows_peer_and_of_nobody_else(liars
     liars.whole()
 
 
+@pytest.fixture
+def trunk(liars):
+    """The same guest, and a server at SIP's port."""
+    server = liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, 5060)
+    guest = liars.left.start("/usr/bin/python3", "-c", MEDIA)
+    assert server.stdout.readline() == guest.stdout.readline() == "ready\n"
+    yield guest
+    for process in (server, guest):
+        process.kill()
+        process.wait()
+
+
+def test_a_hostile_alg_lets_in_for_a_call_who_is_outside_and_nobody_else(liars, trunk):
+    """SIP's flows may name another host for media: one outside. Floods of what costs nothing lead to nothing."""
+    def throw(source, port, *words):
+        liars.gateway.world.internet.run("/usr/bin/python3", "-c", THROW, source, outside, port, *words)
+
+    def row():
+        alg.hear()  # natproxy waits a second for a sign
+        return next(row for row in liars.gateway.table("alg", "expectations") if row["id"] == door["id"])
+
+    with HostileAlg(liars, [liars.left, liars.other], 8, 5060) as alg:
+        mine, other = sorted(alg.flows, key=lambda flow: alg.flows[flow].guest_ip_be != ip(liars.address[liars.left]))
+        inside = [liars.address[liars.other], liars.address[liars.left], "127.0.0.1", "169.254.169.254", "224.0.1.75", "255.255.255.255", "240.0.0.1", "0.0.0.1"]
+        assert {alg.wish(mine, 41000, kind=2, peer_ip_be=ip(peer)).why for peer in inside} == {"peer is no host outside that a guest may talk to"}
+        assert alg.wish(mine, 41000, kind=2, peer_ip_be=0).why == "nobody in particular is named, and alg.sip_latch is false"
+        assert {alg.wish(mine, 41000, kind=2, pairs=pairs, peer_ip_be=ip(SERVER2)).why for pairs in (5, 256, 2**31, 2**32 - 1)} == {"more pairs of ports than this protocol has"}
+        assert {alg.wish(mine, port, kind=2, pairs=4, peer_ip_be=ip(SERVER2)).why for port in (5054, 5060, 65530, 1718)} == {"inside port is privileged or a protected service"}
+        assert {alg.wish(mine, port, kind=1, peer_ip_be=ip(SERVER2)).why for port in (5060, 5061)} == {"inside port is privileged or a protected service"}
+        granted = alg.wish(mine, 41000, kind=2, token=5, latent=True, pairs=4, peer_ip_be=ip(SERVER2))
+        assert granted.granted and granted.outside_port % 2 == 0, granted
+        assert not alg.wish(other, 41002, kind=0, token=5, latent=True, peer_ip_be=ip(SERVER2)).why
+        alg.pass_on(mine)
+        alg.pass_on(other)
+        door = next(row for row in liars.gateway.table("alg", "expectations") if row["guest"] == f"{liars.address[liars.left]}:41000")
+        outside = door["outside"].split(":")[0]
+        assert door["state"] == "latent" and int(door["pairs"]) == 4, door
+        for peer in [*inside, "0.0.0.0"]:
+            alg.say("pinhole_arm", flow=mine, token=5, peer_ip_be=ip(peer))
+        for flow in [*(NOBODYS - set(alg.flows)), other]:
+            alg.say("pinhole_arm", flow=flow, token=5 if flow != other else 6, peer_ip_be=ip(SERVER))
+            alg.say("pinhole_keep", flow=flow, token=6)
+            alg.say("flow_hold", flow=flow if flow != other else 2**32 - 1, milliseconds=2**32 - 1)
+        assert row()["state"] == "latent" and row()["peer"].startswith(SERVER2), row()
+        throw(SERVER, granted.outside_port, "early")
+        for n in range(3000):
+            alg.say("pinhole_keep", flow=mine, token=5)
+            alg.say("flow_hold", flow=mine, milliseconds=n)
+            alg.hear()
+            alg.say("pinhole_arm", flow=mine, token=5, peer_ip_be=ip(SERVER if n % 2 else SERVER2))
+        alg.say("pinhole_arm", flow=mine, token=5, peer_ip_be=ip(SERVER))
+        wait_for(lambda: row()["state"] == "waiting" and row()["peer"].split(":")[0] == SERVER, 10, "the door to be armed for the other host")
+        assert alg.wish(mine, 41000, kind=2, token=5, peer_ip_be=ip(SERVER2)).why in ("token already in use", "this guest asks too fast"), "natproxy is there"
+        assert int(row()["expires_in_ms"]) <= 300000
+        throw(SERVER, granted.outside_port, "rtp")
+        assert trunk.stdout.readline() == f"41000 rtp {SERVER}\n"
+        wait_for(lambda: row()["state"] == "used", 5, "the door to be used")
+    wait_for(lambda: not liars.gateway.table("alg", "expectations"), 5, "the doors to be shut")
+    log = liars.gateway.log()
+    assert log.count("is held open. Protocol sip") == 1 and log.count(f"expectation {door['id']} was armed") <= 1100, "floods are a few lines"
+    liars.whole()
+
+
 def test_a_hostile_alg_edits_only_what_it_was_shown(liars, ftp):
     """Each lie about a flow's bytes costs alg its place; the flow goes on as the server wrote it."""
     for until, edits in (

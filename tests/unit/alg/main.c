@@ -33,7 +33,7 @@ static void start(size_t room)
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	Nl__AlgEdge edge = NL__ALG_EDGE__INIT;
 	static uint8_t entropy[32];
-	section.ftp = section.ldap = &on;
+	section.ftp = section.ldap = section.sip = &on;
 	hub.alg = &section;
 	boot.hub = &hub;
 	boot.entropy = (ProtobufCBinaryData){sizeof(entropy), entropy};
@@ -306,4 +306,66 @@ Test(main, a_flow_keeps_its_vrf_when_they_are_numbered_anew)
 	inspect((char[]){"ldap"}, NULL);
 	told[ALG_GUEST] = 0;
 	compare_costs(HUBS);
+}
+
+static const char registers[] = "REGISTER sip:example.com SIP/2.0\r\n"
+				"Via: SIP/2.0/TCP 192.168.30.10:50000;branch=z9hG4bK1\r\n"
+				"From: <sip:a@example.com>;tag=1\r\n"
+				"To: <sip:a@example.com>\r\n"
+				"Call-ID: r@192.168.30.10\r\n"
+				"CSeq: 1 REGISTER\r\n"
+				"Contact: <sip:a@192.168.30.10:50000;transport=tcp>\r\n"
+				"Expires: 3600\r\n"
+				"Content-Length: 0\r\n\r\n";
+static const char registered[] = "SIP/2.0 200 OK\r\n"
+				 "Via: SIP/2.0/TCP 203.0.113.7:0;branch=z9hG4bK1\r\n"
+				 "From: <sip:a@example.com>;tag=1\r\n"
+				 "To: <sip:a@example.com>;tag=2\r\n"
+				 "Call-ID: r@192.168.30.10\r\n"
+				 "CSeq: 1 REGISTER\r\n"
+				 "Contact: <sip:a@203.0.113.7:0;transport=tcp>;expires=1800\r\n"
+				 "Content-Length: 0\r\n\r\n";
+
+/* How often a message of this kind was said; the last one's hold. */
+static unsigned int heard_of(Nl__AlgToNatproxy__MsgCase kind, uint32_t *hold_ms)
+{
+	unsigned int n = 0;
+	for (Nl__AlgToNatproxy *m; (m = heard()); nl__alg_to_natproxy__free_unpacked(m, NULL)) {
+		n += m->msg_case == kind;
+		if (m->msg_case == NL__ALG_TO_NATPROXY__MSG_FLOW_HOLD)
+			*hold_ms = m->flow_hold->milliseconds;
+	}
+	return n;
+}
+
+Test(main, a_registration_has_its_flow_held)
+{
+	uint32_t hold_ms = 0;
+	start(QUEUE_BYTES - FIRST_BYTES);
+	inspect((char[]){"sip"}, NULL);
+	show(ALG_GUEST, registers);
+	cr_expect_eq(heard_of(NL__ALG_TO_NATPROXY__MSG_FLOW_HOLD, &hold_ms), 0);
+	show(ALG_OUTSIDE, registered);
+	cr_expect_eq(heard_of(NL__ALG_TO_NATPROXY__MSG_FLOW_HOLD, &hold_ms), 1);
+	cr_expect(hold_ms >= 1800000 && hold_ms < 2000000, "%u", hold_ms);
+}
+
+Test(main, switches_of_sip_reach_flows_that_are_there)
+{
+	Nl__AlgSwitch on = NL__ALG_SWITCH__INIT;
+	Nl__Alg section = NL__ALG__INIT;
+	Nl__Hub hub = NL__HUB__INIT;
+	Nl__ActorConfigure m = NL__ACTOR_CONFIGURE__INIT;
+	start(QUEUE_BYTES - FIRST_BYTES);
+	inspect((char[]){"sip"}, NULL);
+	const struct alg_flow *view = &find(&alg, FLOW)->stream.view;
+	cr_expect(!view->sip_latch && !view->sip_multipart);
+	cr_expect_eq(view->sip, &alg.sip);
+	section.sip = &on;
+	section.has_sip_latch = section.sip_latch = true;
+	section.has_sip_multipart = section.sip_multipart = true;
+	hub.alg = &section;
+	m.hub = &hub;
+	cr_assert_eq(alg_configure(&alg, &m), 0);
+	cr_expect(view->sip_latch && view->sip_multipart);
 }

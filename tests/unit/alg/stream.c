@@ -1,4 +1,6 @@
 /* stream.c with toy protocols: boundaries, holding, bounds, datagrams. */
+#include <signal.h>
+
 #include "harness.h"
 
 /* Messages end with '.'; "w" wishes for port 2000, "ww" twice; "b" breaks the rules; "d" is done; "c" closes, "a" arms;
@@ -396,4 +398,188 @@ Test(stream, nobody_asks_for_a_length_that_is_known)
 	harness_say(h, ALG_GUEST, "xx\311");
 	cr_expect(h->gave_up && h->violation && h->messages == 4, "longer than allowed");
 	harness_free(h);
+}
+
+/* What the parser of "told" was told: the tokens that are gone, and how often it ended. */
+static uint32_t gone_token;
+static unsigned int gones, ends;
+
+static void told_gone(void *state, const struct alg_flow *flow, uint32_t token)
+{
+	gone_token = token;
+	gones++;
+}
+
+static void told_end(void *state, const struct alg_flow *flow)
+{
+	ends++;
+}
+
+static const struct alg_protocol told = {"told", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame,
+	toy_message, toy_granted, told_gone, told_end};
+
+Test(stream, the_parser_hears_what_is_gone_and_when_all_is_over)
+{
+	struct harness *h = harness_new(&told, view, GRANT);
+	gones = ends = 0;
+	harness_say(h, ALG_GUEST, "w.");
+	stream_gone(&h->flow, 1);
+	cr_expect(gones == 1 && gone_token == 1);
+	cr_expect_eq(ends, 0);
+	harness_free(h);
+	cr_expect_eq(ends, 1);
+}
+
+Test(stream, what_is_gone_before_all_answers_are_there_was_refused)
+{
+	struct harness *h = harness_new(&told, view, LATER);
+	struct stream_out out;
+	gones = 0;
+	harness_say(h, ALG_GUEST, "wwx.");
+	stream_granted(h->pool, &h->flow, 1, &(struct alg_grant){1, 2000}, &out);
+	stream_gone(&h->flow, 1);
+	cr_expect_eq(gones, 0, "it is none of the parser's yet");
+	stream_granted(h->pool, &h->flow, 2, &(struct alg_grant){1, 2002}, &out);
+	cr_assert(out.act_count == 1 && out.act[0].what == ALG_CLOSE && out.act[0].token == 2);
+	cr_expect(out.verdict && out.edit_count == 0, "it goes on as it was");
+	harness_free(h);
+}
+
+/* Holds so long as its first byte says, notes 'n', and names another host for what it arms: 'm'. */
+static void speak(void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, struct alg_answer *a)
+{
+	if (p[0] >= '0' && p[0] <= '9')
+		a->hold_ms = 1000u * (p[0] - '0');
+	else if (p[0] == 'n')
+		a->note = "n";
+	else if (p[0] == 'm')
+		a->act[a->act_count++] = (struct alg_act){ALG_ARM, true, 7, 99};
+	else if (p[0] == 'k')
+		alg_act_add(a, ALG_KEEP, 7);
+}
+
+static const struct alg_protocol speaker = {"speak", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame, speak};
+
+Test(stream, holds_notes_and_hosts_are_told)
+{
+	struct harness *h = harness_new(&speaker, view, GRANT);
+	struct stream_out out;
+	cr_assert_eq(stream_feed(h->pool, &h->flow, ALG_GUEST, 0, (const uint8_t *)"3.9.5.n.n.m.k.",
+			     14, false),
+		0);
+	stream_step(h->pool, &h->flow, ALG_GUEST, &out);
+	cr_expect_eq(out.hold_ms, 9000, "the longest");
+	cr_expect_eq(out.notes, 2);
+	cr_expect_str_eq(out.note, "n");
+	cr_assert_eq(out.act_count, 2);
+	cr_expect(out.act[0].media && out.act[0].peer_ip_be == 99 && out.act[0].token == 7);
+	cr_expect(out.act[1].what == ALG_KEEP && !out.act[1].media);
+	stream_step(h->pool, &h->flow, ALG_GUEST, &out);
+	cr_expect(!out.hold_ms && !out.notes && !out.note);
+	harness_free(h);
+}
+
+/* Our own bugs, by the first byte of a message. */
+static void wrong(void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, struct alg_answer *a)
+{
+	static const struct alg_wish wishes[] = {
+		{.kind = ALG_UDP_PAIR, .guest_port = 2001, .token = 1},
+		{.kind = ALG_UDP_PAIR, .guest_port = 2000, .token = 1, .pairs = 5},
+		{.kind = ALG_UDP_PAIR, .guest_port = 65534, .token = 1, .pairs = 2},
+		{.kind = ALG_UDP_ONE, .guest_port = 2000, .token = 1, .pairs = 1},
+		{.kind = ALG_UDP_ONE, .guest_port = 2000},
+		{.kind = ALG_UDP_ONE, .token = 1},
+		{.kind = (enum alg_kind)3, .guest_port = 2000, .token = 1},
+	};
+	static const struct alg_act acts[] = {{ALG_CLOSE, true, 1, 0}, {ALG_KEEP, true, 1, 0},
+		{ALG_ARM, false, 0, 0}, {(enum alg_act_kind)3, false, 1, 0}};
+	const unsigned int i = p[0] - 'a';
+	if (i < 7) {
+		a->result = ALG_WISH;
+		a->wish[a->wish_count++] = wishes[i];
+	} else if (i < 11) {
+		a->act[a->act_count++] = acts[i - 7];
+	} else if (i == 11) {
+		a->result = ALG_WISH;
+		a->wish[0] = a->wish[1] = (struct alg_wish){.guest_port = 2000, .token = 1};
+		a->wish_count = 2;
+	} else {
+		a->act_count = ALG_ACTS + 1;
+	}
+}
+
+static const struct alg_protocol bug = {
+	"bug", ALGS_FTP, 0, ALGS_TCP, 1000, toy_frame, wrong, toy_granted};
+
+static void aborts(char which)
+{
+	struct harness *h = harness_new(&bug, view, LATER);
+	harness_say(h, ALG_GUEST, (char[]){which, '.', 0});
+}
+
+Test(stream_bugs, of_kind_a, .signal = SIGABRT)
+{
+	aborts('a');
+}
+
+Test(stream_bugs, of_kind_b, .signal = SIGABRT)
+{
+	aborts('b');
+}
+
+Test(stream_bugs, of_kind_c, .signal = SIGABRT)
+{
+	aborts('c');
+}
+
+Test(stream_bugs, of_kind_d, .signal = SIGABRT)
+{
+	aborts('d');
+}
+
+Test(stream_bugs, of_kind_e, .signal = SIGABRT)
+{
+	aborts('e');
+}
+
+Test(stream_bugs, of_kind_f, .signal = SIGABRT)
+{
+	aborts('f');
+}
+
+Test(stream_bugs, of_kind_g, .signal = SIGABRT)
+{
+	aborts('g');
+}
+
+Test(stream_bugs, of_kind_h, .signal = SIGABRT)
+{
+	aborts('h');
+}
+
+Test(stream_bugs, of_kind_i, .signal = SIGABRT)
+{
+	aborts('i');
+}
+
+Test(stream_bugs, of_kind_j, .signal = SIGABRT)
+{
+	aborts('j');
+}
+
+Test(stream_bugs, of_kind_k, .signal = SIGABRT)
+{
+	aborts('k');
+}
+
+Test(stream_bugs, of_kind_l, .signal = SIGABRT)
+{
+	aborts('l');
+}
+
+Test(stream_bugs, of_kind_m, .signal = SIGABRT)
+{
+	aborts('m');
 }
