@@ -1,5 +1,5 @@
 """What the SIP gateway leaves as it is, and what it does not open: messages said here, both ends compared byte by byte."""
-import re, socket
+import re
 import pytest
 from conftest import OUTSIDE, wait_for
 from packets import open_socket
