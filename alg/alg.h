@@ -54,7 +54,8 @@ struct sip_calls;
 
 /* What a parser may know of its flow. Addresses in network byte order, ports in host order. */
 struct alg_flow {
-	uint32_t guest_ip_be, outside_ip_be, peer_ip_be; /* outside: how the peer sees the guest */
+	/* outside: how the peer sees the guest; 0: not known (a UDP session that began without a route) */
+	uint32_t guest_ip_be, outside_ip_be, peer_ip_be;
 	uint16_t guest_port, outside_port, peer_port;
 	bool stream;	   /* TCP; else a message is a datagram */
 	bool guest_serves; /* the peer came to a port of the guest */

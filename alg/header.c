@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-enum block { BLOCK_SHORT, BLOCK_BAD, BLOCK_WHOLE };
-
 static bool is_space(uint8_t c)
 {
 	return c == ' ' || c == '\t';
@@ -48,39 +46,71 @@ static bool take_name(struct text *t, struct text *name)
 	return text_left(name) && text_char(t, ':');
 }
 
-/* A header line or the continuation of one; `first`: there is nothing to be continued. */
-static bool good_line(const uint8_t *p, size_t n, bool first)
+static bool good_bytes(struct text t, bool escapes)
 {
-	struct text t = text_without_end(p, n), name;
-	if (memchr(t.p, '\0', text_left(&t)) || memchr(t.p, '\r', text_left(&t)))
+	if (memchr(t.p, '\r', text_left(&t)))
+		return false;
+	for (const uint8_t *p = t.p; (p = memchr(p, '\0', (size_t)(t.end - p))); p++)
+		if (!escapes || p == t.p || p[-1] != '\\')
+			return false;
+	return true;
+}
+
+/* A header line or the continuation of one; `first`: there is nothing to be continued. */
+static bool good_line(struct text t, bool escapes, bool first)
+{
+	struct text name;
+	if (!good_bytes(t, escapes))
 		return false;
 	return is_space(*t.p) ? !first : take_name(&t, &name);
 }
 
-/* Start line and header lines; *length: with the empty line, or to the end of the bad one. */
-static enum block read_block(const uint8_t *p, size_t n, struct header *h, size_t *length)
+enum header_block header_read(
+	const uint8_t *p, size_t n, bool escapes, struct header *h, size_t *length)
 {
 	size_t at = text_line(p, n, 0), first = at;
 	h->start = text_without_end(p, at);
 	*length = at;
 	if (!at)
-		return BLOCK_SHORT;
+		return HEADER_SHORT;
 	for (unsigned int i = 0; i <= HEADER_LINES; i++) {
 		size_t line = text_line(p + at, n - at, 0);
 		if (!line)
-			return BLOCK_SHORT;
+			return HEADER_SHORT;
 		*length = at + line;
 		h->lines = text(p + first, at - first);
 		if (p[at] == '\n' || (p[at] == '\r' && line == 2))
-			return BLOCK_WHOLE;
-		if (!good_line(p + at, line, at == first))
-			return BLOCK_BAD;
+			return HEADER_WHOLE;
+		if (!good_line(text_without_end(p + at, line), escapes, at == first))
+			return HEADER_BAD;
 		at += line;
 	}
-	return BLOCK_BAD;
+	return HEADER_BAD;
 }
 
-static bool read_number(struct text t, uint32_t *value)
+/* Length of the first line with its end, which the last one may lack. */
+static size_t line_length(const struct text *t)
+{
+	const size_t n = text_line(t->p, text_left(t), 0);
+	return n ? n : text_left(t);
+}
+
+bool header_lines(struct text t, bool escapes, struct text *lines)
+{
+	*lines = (struct text){t.p, t.p};
+	for (unsigned int i = 0; text_left(&t); i++) {
+		const struct text line = text_without_end(t.p, line_length(&t));
+		if (!text_left(&line))
+			return true;
+		if (i == HEADER_LINES || !good_line(line, escapes, !i))
+			return false;
+		t.p += line_length(&t);
+		lines->end = t.p;
+	}
+	return true;
+}
+
+bool header_digits(struct text t, uint32_t *value)
 {
 	const uint8_t *p = t.p;
 	*value = 0;
@@ -99,7 +129,7 @@ static bool body_length(const struct header *h, uint32_t *bytes)
 	while (header_next(&lines, &line)) {
 		if (!text_is(&line.name, "CONTENT-LENGTH"))
 			continue;
-		if (found || !read_number(line.value, bytes))
+		if (found || !header_digits(line.value, bytes))
 			return false;
 		found = true;
 	}
@@ -111,17 +141,17 @@ size_t header_frame(const uint8_t *p, size_t n)
 	struct header h;
 	size_t length;
 	uint32_t body;
-	enum block block = read_block(p, n, &h, &length);
-	if (block == BLOCK_SHORT)
+	enum header_block block = header_read(p, n, false, &h, &length);
+	if (block == HEADER_SHORT)
 		return 0;
-	return block == BLOCK_WHOLE && body_length(&h, &body) ? length + body : length;
+	return block == HEADER_WHOLE && body_length(&h, &body) ? length + body : length;
 }
 
 bool header_split(const uint8_t *p, size_t n, struct header *h)
 {
 	size_t length;
 	uint32_t body;
-	if (read_block(p, n, h, &length) != BLOCK_WHOLE || !body_length(h, &body) ||
+	if (header_read(p, n, false, h, &length) != HEADER_WHOLE || !body_length(h, &body) ||
 		n - length != body)
 		return false;
 	h->body = text(p + length, body);
@@ -135,7 +165,7 @@ bool header_next(struct text *lines, struct header_line *line)
 		return false;
 	line->value.p = t.p;
 	do {
-		t.p += text_line(t.p, text_left(&t), 0);
+		t.p += line_length(&t);
 	} while (text_left(&t) && is_space(*t.p));
 	line->value.end = t.p;
 	line->value = header_trim(line->value);
@@ -160,5 +190,5 @@ bool header_find(const struct header *h, const char *upper, struct text *value)
 bool header_number(const struct header *h, const char *upper, uint32_t *value)
 {
 	struct text found;
-	return header_find(h, upper, &found) && read_number(found, value);
+	return header_find(h, upper, &found) && header_digits(found, value);
 }

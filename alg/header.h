@@ -24,6 +24,21 @@ struct header_line {
 	struct text name, value;
 };
 
+enum header_block {
+	HEADER_SHORT, /* the empty line is not there yet */
+	HEADER_BAD,   /* a line is none, or there are more than HEADER_LINES */
+	HEADER_WHOLE,
+};
+
+/*
+ * For protocols that count bodies in their own way: the start line and the header lines of what p[0..n) begins with, but not
+ * the body. *length: with the empty line, or to the end of the bad one. escapes: a NUL may stand behind a backslash.
+ */
+enum header_block header_read(
+	const uint8_t *p, size_t n, bool escapes, struct header *h, size_t *length);
+/* Header lines without a start line, up to an empty line or the end of t, which the last one may end with; false: it has others. */
+bool header_lines(struct text t, bool escapes, struct text *lines);
+
 /*
  * Length of the first message in p[0..n); 0 if its header is not there yet; more than n if its body
  * is not. What is no message is as long as what shows that: header_split refuses it.
@@ -42,6 +57,7 @@ bool header_find(const struct header *h, const char *upper, struct text *value);
 
 /* The same for a decimal number of 1..9 digits and nothing else. */
 bool header_number(const struct header *h, const char *upper, uint32_t *value);
+bool header_digits(struct text t, uint32_t *value);
 
 /* Takes white space, that of folded lines too, from both ends. */
 struct text header_trim(struct text t);

@@ -187,7 +187,7 @@ static bool other_side(const struct reader *r, uint32_t ip_be, uint32_t *other_b
 	const struct alg_flow *f = r->flow;
 	const bool outward = r->from == ALG_GUEST;
 	*other_be = outward ? f->outside_ip_be : f->guest_ip_be;
-	if (ip_be == (outward ? f->guest_ip_be : f->outside_ip_be))
+	if (f->outside_ip_be && ip_be == (outward ? f->guest_ip_be : f->outside_ip_be))
 		return true;
 	return outward ? maps_outside(f, ip_be, other_be) : maps_inside(f, ip_be, other_be);
 }

@@ -14,6 +14,7 @@
  * A later verdict would let the bytes of a lost one go on without their edits.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "actor.h"
@@ -21,6 +22,7 @@
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
+#include "sip_rows.h"
 #include "stats.h"
 #include "stream.h"
 #include "table.h"
@@ -30,6 +32,7 @@ enum {
 	BUCKETS = 2048,
 	NONE = 0xffff,
 	NOTE_NS = 1000000000,
+	MS_NS = 1000000,
 	WHY_BYTES = 64,
 };
 
@@ -48,14 +51,16 @@ struct alg {
 	bool lost; /* of what one step led to, natproxy did not take everything */
 	uint32_t segment_max;
 	struct maps maps;
-	bool dns_v6;
+	bool dns_v6, sip_multipart, sip_latch;
 	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
 	struct flow flow[FLOWS];
 	struct stream_pool pool;
+	struct sip_calls sip;
 	struct stream_out out;
 };
+_Static_assert(FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
 
 static uint16_t *bucket_of(struct alg *self, uint32_t number)
 {
@@ -93,12 +98,19 @@ static struct flow *add(struct alg *self, uint32_t number, uint8_t row)
 	return f;
 }
 
+/* What the parser is to take for now, which is when this record came. */
+static void now(const struct alg *self, struct flow *f)
+{
+	f->stream.view.now_ms = actor_now_ns(self->actor) / MS_NS;
+}
+
 static void forget(struct alg *self, struct flow *f)
 {
 	uint16_t i = (uint16_t)(f - self->flow), *link = bucket_of(self, f->number);
 	while (*link != i)
 		link = &self->flow[*link].next;
 	*link = f->next;
+	now(self, f);
 	stream_end(&self->pool, &f->stream);
 	stats_of(self, f)->open--;
 	f->used = false;
@@ -211,16 +223,29 @@ static void send_wish(struct alg *self, const struct flow *f, const struct alg_w
 	m.peer_ip_be = wish->peer_ip_be;
 	m.lifetime_ms = wish->lifetime_ms;
 	m.latent = wish->latent;
+	m.has_pairs = wish->kind == ALG_UDP_PAIR;
+	m.pairs = wish->pairs ? wish->pairs : 1;
 	sent(self, natproxy_send_pinhole_open(natproxy(self), &m, NULL, 0));
 }
 
-static void send_arm(struct alg *self, const struct flow *f, uint32_t token)
+static void send_arm(struct alg *self, const struct flow *f, const struct alg_act *act)
 {
 	Nl__PinholeArm m = NL__PINHOLE_ARM__INIT;
 	m.has_flow = m.has_token = true;
 	m.flow = f->number;
-	m.token = token;
+	m.token = act->token;
+	m.has_peer_ip_be = act->media;
+	m.peer_ip_be = act->peer_ip_be;
 	sent(self, natproxy_send_pinhole_arm(natproxy(self), &m, NULL, 0));
+}
+
+static void send_keep(struct alg *self, const struct flow *f, uint32_t token)
+{
+	Nl__PinholeKeep m = NL__PINHOLE_KEEP__INIT;
+	m.has_flow = m.has_token = true;
+	m.flow = f->number;
+	m.token = token;
+	sent(self, natproxy_send_pinhole_keep(natproxy(self), &m, NULL, 0));
 }
 
 static void send_close(struct alg *self, const struct flow *f, uint32_t token)
@@ -232,10 +257,20 @@ static void send_close(struct alg *self, const struct flow *f, uint32_t token)
 	sent(self, natproxy_send_pinhole_close(natproxy(self), &m, NULL, 0));
 }
 
+static void send_hold(struct alg *self, const struct flow *f, uint32_t milliseconds)
+{
+	Nl__FlowHold m = NL__FLOW_HOLD__INIT;
+	m.has_flow = m.has_milliseconds = true;
+	m.flow = f->number;
+	m.milliseconds = milliseconds;
+	sent(self, natproxy_send_flow_hold(natproxy(self), &m, NULL, 0));
+}
+
 static void send_act(struct alg *self, const struct flow *f, const struct alg_act *act)
 {
 	switch (act->what) {
-	case ALG_ARM: send_arm(self, f, act->token); break;
+	case ALG_ARM: send_arm(self, f, act); break;
+	case ALG_KEEP: send_keep(self, f, act->token); break;
 	case ALG_CLOSE: send_close(self, f, act->token); break;
 	}
 }
@@ -246,6 +281,9 @@ static bool send_out(struct alg *self, struct flow *f)
 	const struct stream_out *out = &self->out;
 	stats_of(self, f)->messages += out->messages;
 	stats_of(self, f)->edits += out->edit_count;
+	stats_of(self, f)->notes += out->notes;
+	if (out->note)
+		note(self, f, "left alone", out->note);
 	self->lost = false;
 	for (unsigned int i = 0; i < out->act_count && !self->lost; i++)
 		send_act(self, f, &out->act[i]);
@@ -253,6 +291,8 @@ static bool send_out(struct alg *self, struct flow *f)
 		send_verdict(self, f);
 	for (unsigned int i = 0; i < out->wish_count && !self->lost; i++)
 		send_wish(self, f, &out->wish[i]);
+	if (out->hold_ms && !self->lost)
+		send_hold(self, f, out->hold_ms);
 	if (out->give_up)
 		give_up(self, f, out->violation, out->why);
 	else if (self->lost)
@@ -289,6 +329,13 @@ int alg_on_alg_edge(struct alg *self, const Nl__AlgEdge *m, struct chan_in *in)
 	return 0;
 }
 
+static void set_switches(const struct alg *self, struct alg_flow *view)
+{
+	view->dns_v6 = self->dns_v6;
+	view->sip_multipart = self->sip_multipart;
+	view->sip_latch = self->sip_latch;
+}
+
 int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_in *in)
 {
 	if (!self->edge_ready)
@@ -320,9 +367,11 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.stream = m->stream,
 		.guest_serves = m->guest_serves,
 		.vrf = maps_vrf(&self->maps, m->vrf),
+		.id = (uint16_t)(f - self->flow),
 		.maps = &self->maps,
-		.dns_v6 = self->dns_v6,
+		.sip = &self->sip,
 	};
+	set_switches(self, &view);
 	stream_begin(&f->stream, table_rows[row], &view,
 		m->segment_max ? m->segment_max : self->segment_max);
 	return 0;
@@ -341,6 +390,7 @@ int alg_on_flow_bytes(struct alg *self, const Nl__FlowBytes *m, struct chan_in *
 	if (error == -EPROTO)
 		return error;
 	stats_of(self, f)->bytes += m->bytes.len;
+	now(self, f);
 	if (error) /* others hold the buffers: no fault of this flow */
 		give_up(self, f, false, "too much is waiting");
 	else
@@ -363,6 +413,7 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 		drop_count(&self->actor->drops, DROP_PINHOLE_REFUSED);
 		note(self, f, "pinhole refused", m->why ? m->why : "no reason given");
 	}
+	now(self, f);
 	stream_granted(
 		&self->pool, &f->stream, m->token, m->granted ? &grant : NULL, &self->out);
 	enum alg_direction from = self->out.direction;
@@ -374,10 +425,13 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 int alg_on_pinhole_gone(struct alg *self, const Nl__PinholeGone *m, struct chan_in *in)
 {
 	struct flow *f = self->edge_ready ? find(self, m->flow) : NULL;
-	if (f) {
-		stats_of(self, f)->used += m->used ? 1 : 0;
-		stats_of(self, f)->expired += m->expired ? 1 : 0;
-	}
+	if (!f)
+		return 0;
+	stats_of(self, f)->used += m->used ? 1 : 0;
+	stats_of(self, f)->expired += m->expired ? 1 : 0;
+	now(self, f);
+	if (!m->used)
+		stream_gone(&f->stream, m->token);
 	return 0;
 }
 
@@ -407,16 +461,21 @@ static int read_hub(struct alg *self, const Nl__Hub *hub)
 		return -EINVAL;
 	stats_configure(&self->stats, hub->alg);
 	self->dns_v6 = hub->alg->dns_v6;
+	self->sip_multipart = hub->alg->sip_multipart;
+	self->sip_latch = hub->alg->sip_latch;
 	read_maps(&self->maps, hub->nat);
 	return 0;
 }
 
-/* VRFs are numbered anew: each flow keeps the one that it has by name. */
-static void keep_vrfs(struct alg *self, const struct maps *before)
+/* What there is learns what is switched otherwise. VRFs are numbered anew: each flow keeps the one that it has by name. */
+static void refresh_flows(struct alg *self, const struct maps *before)
 {
 	for (size_t i = 0; i < FLOWS; i++) {
 		struct alg_flow *view = &self->flow[i].stream.view;
-		if (self->flow[i].used && view->vrf < before->vrf_count)
+		if (!self->flow[i].used)
+			continue;
+		set_switches(self, view);
+		if (view->vrf < before->vrf_count)
 			view->vrf = maps_vrf(&self->maps, before->vrf[view->vrf]);
 	}
 }
@@ -424,10 +483,13 @@ static void keep_vrfs(struct alg *self, const struct maps *before)
 static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 {
 	struct alg *self = opaque;
+	struct hash_key key;
 	self->actor = a;
 	self->generation = boot->generation;
-	if (read_hub(self, boot->hub))
+	if (read_hub(self, boot->hub) || boot->entropy.len < sizeof(key))
 		return -EINVAL;
+	memcpy(&key, boot->entropy.data, sizeof(key));
+	sip_calls_init(&self->sip, &key);
 	self->segment_max = boot->hub->alg->segment_max;
 	stream_pool_init(&self->pool);
 	memset(self->bucket, 0xff, sizeof(self->bucket));
@@ -436,14 +498,14 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 	return 0;
 }
 
-/* Flows under inspection go on as they began; segment_max is Boot's, as buffers are made for it. */
+/* segment_max is Boot's, as buffers are made for it. */
 static int alg_configure(void *opaque, const Nl__ActorConfigure *m)
 {
 	struct alg *self = opaque;
 	const struct maps before = self->maps;
 	const int error = read_hub(self, m->hub);
 	if (!error)
-		keep_vrfs(self, &before);
+		refresh_flows(self, &before);
 	return error;
 }
 
@@ -453,11 +515,8 @@ static int alg_on_record(void *opaque, int edge, struct chan_in *in)
 	return edge == 0 ? alg_dispatch_super(self, in) : alg_dispatch_natproxy(self, in);
 }
 
-static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
+static uint64_t dump_stats(struct alg *self, uint64_t cursor)
 {
-	struct alg *self = opaque;
-	if (topic != NL__TOPIC__ALG_STATS)
-		return 0;
 	for (; cursor < ALGS_COUNT; cursor++) {
 		Nl__AlgRow row;
 		stats_row(&self->stats.alg[cursor], self->actor->name, &row);
@@ -465,6 +524,51 @@ static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 			return cursor;
 	}
 	return 0;
+}
+
+static bool say_call(struct alg *self, struct sip_call_row *c)
+{
+	const struct flow *f = &self->flow[c->flow];
+	const uint64_t now_ms = actor_now_ns(self->actor) / MS_NS;
+	char alg[16], state[16];
+	Nl__Address guest = NL__ADDRESS__INIT, peer = NL__ADDRESS__INIT;
+	Nl__CallRow row = NL__CALL_ROW__INIT;
+	snprintf(alg, sizeof(alg), "%s", table_rows[f->row]->name);
+	snprintf(state, sizeof(state), "%s", c->state);
+	guest.has_ip_be = guest.has_port = peer.has_ip_be = peer.has_port = true;
+	guest.ip_be = f->stream.view.guest_ip_be;
+	guest.port = f->stream.view.guest_port;
+	peer.ip_be = f->stream.view.peer_ip_be;
+	peer.port = f->stream.view.peer_port;
+	row.has_id = row.has_silent_ms = true;
+	row.id = c->id;
+	row.alg = alg;
+	row.guest = &guest;
+	row.peer = &peer;
+	row.state = state;
+	row.media = c->media[0] ? c->media : NULL;
+	row.has_answered_ms = c->answered_ms != 0;
+	row.answered_ms = now_ms - c->answered_ms;
+	row.silent_ms = now_ms - c->seen_ms;
+	row.process = self->actor->name;
+	return actor_row(self->actor, &row.base);
+}
+
+static uint64_t dump_calls(struct alg *self, uint64_t cursor)
+{
+	uint32_t next = cursor < SIP_CALLS ? (uint32_t)cursor : SIP_CALLS;
+	struct sip_call_row row;
+	for (; sip_calls_next(&self->sip, &next, &row); cursor = next)
+		if (!say_call(self, &row))
+			return cursor;
+	return 0;
+}
+
+static uint64_t alg_dump(void *opaque, Nl__Topic topic, uint64_t cursor)
+{
+	if (topic == NL__TOPIC__CALLS)
+		return dump_calls(opaque, cursor);
+	return topic == NL__TOPIC__ALG_STATS ? dump_stats(opaque, cursor) : 0;
 }
 
 int main(void)

@@ -74,9 +74,10 @@ size_t netbios_name(const uint8_t *p, size_t n, size_t first, size_t at, struct 
 bool netbios_address(const struct alg_flow *f, enum alg_direction from, bool own, uint32_t ip_be,
 	uint32_t *translated_be)
 {
-	if (from == ALG_GUEST && ip_be == f->guest_ip_be)
+	const bool known = f->outside_ip_be != 0;
+	if (known && from == ALG_GUEST && ip_be == f->guest_ip_be)
 		*translated_be = f->outside_ip_be;
-	else if (from == ALG_OUTSIDE && own && ip_be == f->outside_ip_be)
+	else if (known && from == ALG_OUTSIDE && own && ip_be == f->outside_ip_be)
 		*translated_be = f->guest_ip_be;
 	else if (from == ALG_GUEST ? !maps_outside(f, ip_be, translated_be)
 				   : !maps_inside(f, ip_be, translated_be))
@@ -113,8 +114,8 @@ void netbios_edit_endpoint(const struct alg_flow *f, enum alg_direction from, co
 	const uint16_t other_port = outward ? f->outside_port : f->guest_port;
 	const uint32_t own_ip_be = outward ? f->guest_ip_be : f->outside_ip_be;
 	netbios_edit_address(f, from, port == own_port, p, at, a);
-	if (memcmp(p + at, &own_ip_be, sizeof(own_ip_be)) != 0 || port != own_port ||
-		port == other_port)
+	if (!f->outside_ip_be || memcmp(p + at, &own_ip_be, sizeof(own_ip_be)) != 0 ||
+		port != own_port || port == other_port)
 		return;
 	const uint8_t with[] = {(uint8_t)(other_port >> 8), (uint8_t)other_port};
 	replace(a, at + sizeof(uint32_t), with, sizeof(with));

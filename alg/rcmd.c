@@ -173,6 +173,8 @@ static void rcmd_granted(void *state, const struct alg_flow *f, enum alg_directi
 		done(a, "the server's connection will fail");
 		return;
 	}
+	if (port == g->outside_port)
+		return;
 	struct alg_edit *e = alg_edit_add(a, 0, text_left(&digits));
 	text_put_number(e->text, &e->bytes, g->outside_port);
 }

@@ -53,8 +53,7 @@ bool sdp_valid(struct text body)
 	return true;
 }
 
-/* Takes what stands before the next space, and the space. */
-static bool take_field(struct text *t, struct text *field)
+bool sdp_field(struct text *t, struct text *field)
 {
 	const uint8_t *space = text_left(t) ? memchr(t->p, ' ', text_left(t)) : NULL;
 	if (!space || space == t->p)
@@ -70,9 +69,9 @@ bool sdp_address(const struct sdp_line *line, struct text *span, uint32_t *ip_be
 	if (line->type != 'o' && line->type != 'c')
 		return false;
 	for (int i = 0; i < (line->type == 'o' ? 3 : 0); i++)
-		if (!take_field(&t, &field))
+		if (!sdp_field(&t, &field))
 			return false;
-	if (!take_field(&t, &field) || !text_is(&field, "IN") || !take_field(&t, &field) ||
+	if (!sdp_field(&t, &field) || !text_is(&field, "IN") || !sdp_field(&t, &field) ||
 		!text_is(&field, "IP4"))
 		return false;
 	span->p = t.p;
@@ -90,4 +89,11 @@ bool sdp_attribute(const struct sdp_line *line, const char *name, struct text *v
 		return false;
 	*value = (struct text){t.p + n + 1, t.end};
 	return true;
+}
+
+bool sdp_flag(const struct sdp_line *line, const char *name)
+{
+	const size_t n = strlen(name);
+	struct text t = line->value;
+	return line->type == 'a' && text_left(&t) == n && !memcmp(t.p, name, n);
 }

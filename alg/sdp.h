@@ -19,5 +19,9 @@ bool sdp_next(struct text *body, struct sdp_line *line);
 bool sdp_address(const struct sdp_line *line, struct text *span, uint32_t *ip_be);
 /* The value of an attribute (a=NAME:value, lower case); false: another line. */
 bool sdp_attribute(const struct sdp_line *line, const char *name, struct text *value);
+/* Whether it is this attribute and has no value (a=NAME, lower case). */
+bool sdp_flag(const struct sdp_line *line, const char *name);
+/* Takes what stands before the next space, at least one byte, and the space; false: *t is where it was. */
+bool sdp_field(struct text *t, struct text *field);
 
 #endif

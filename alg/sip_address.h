@@ -21,7 +21,7 @@ struct sip_place {
 		port; /* port: digits; empty where there is none, and stands where it would */
 	uint32_t ip_be;
 	uint16_t number; /* of the port, 0: there is none */
-	bool first;	 /* of a Via: the topmost one of this value */
+	bool first;	 /* SIP_PART_SENT_BY: of the topmost Via of this value */
 };
 
 /*
@@ -39,6 +39,9 @@ struct sip_scan {
 bool sip_next_via(struct sip_scan *scan, struct sip_place *place);
 bool sip_next_address(struct sip_scan *scan, struct sip_place *place);
 bool sip_next_uri(struct sip_scan *scan, struct sip_place *place);
+
+/* A parameter of the header field, not of the URI, behind the address that sip_next_address took last: expires of a Contact. */
+bool sip_address_parameter(const struct sip_scan *scan, const char *upper, struct text *value);
 
 static inline struct sip_scan sip_scan_of(struct text value)
 {

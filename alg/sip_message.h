@@ -22,7 +22,8 @@ enum sip_field {
 	SIP_CONTENT_ENCODING,
 	SIP_CREDENTIALS, /* Authorization, Proxy-Authorization */
 	SIP_ROUTES,	 /* Route, Record-Route, Path, Service-Route */
-	SIP_NAMED, /* Refer-To, Referred-By, P-Asserted-Identity and others that hold addresses of people */
+	SIP_REFER_TO,
+	SIP_NAMED, /* Referred-By, P-Asserted-Identity and others that hold addresses of people */
 };
 
 struct sip_line {
@@ -32,9 +33,10 @@ struct sip_line {
 
 struct sip_message {
 	struct header h;
-	bool request;
+	bool request;		 /* else a response, or a fragment without a start line */
+	bool fragment;		 /* sip_read_fragment's */
 	struct text method, uri; /* of a request */
-	uint32_t status;	 /* of a response: 100..699 */
+	uint32_t status;	 /* of a response: 100..699; else 0 */
 	/* empty (p == end) where they are absent, twice or broken; a message without the first three opens nothing */
 	struct text call_id, cseq_method, branch /* of the topmost Via */, from_tag, to_tag;
 	uint32_t cseq;
@@ -55,12 +57,15 @@ size_t sip_frame(const uint8_t *p, size_t n, size_t seen);
  * without bytes behind it, and where it says nothing with the datagram (RFC 3261 18.3).
  */
 bool sip_read(const uint8_t *p, size_t n, bool stream, struct sip_message *m);
-/* Whether a datagram is none of SIP's but belongs there: line ends, zeros, STUN (RFC 5626 4.4). */
+/* Whether a datagram is none of SIP's but belongs there: line ends and other white space, zeros, STUN (RFC 5626 4.4). */
 bool sip_is_keepalive(const uint8_t *p, size_t n);
 
 /* Takes the next header line; false at the end. lines: begin with m->h.lines, or with those of a fragment. */
 bool sip_next_line(struct text *lines, struct sip_line *line);
-/* A fragment (RFC 3420): the same lines, with or without a start line before them; false: it is none. */
+/*
+ * A fragment (RFC 3420): the same lines, with or without a start line before them, up to an empty line or the end; false: it is none.
+ * Its Content-Length is not compared with what is there.
+ */
 bool sip_read_fragment(struct text body, struct sip_message *m);
 
 #endif

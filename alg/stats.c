@@ -92,4 +92,6 @@ void stats_row(struct stats_alg *a, char *process, Nl__AlgRow *row)
 	row->violations = a->violations;
 	row->has_gave_up = true;
 	row->gave_up = a->gave_up;
+	row->has_left_alone = true;
+	row->left_alone = a->notes;
 }

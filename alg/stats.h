@@ -17,9 +17,9 @@ struct stats_alg {
 	/* as configured, for people; lists: "10 off, 0>20 observe" */
 	bool enabled, strict;
 	char name[16], mode[8], ports[STATS_TEXT_BYTES], lists[STATS_TEXT_BYTES];
-	/* so far; granted, refused, expired and used are wishes */
+	/* so far; granted, refused, expired and used are wishes; notes: what was left alone and told */
 	uint64_t flows, messages, edits, bytes, granted, refused, expired, used, violations,
-		gave_up;
+		gave_up, notes;
 	uint32_t open; /* flows that are under inspection now */
 };
 

@@ -75,6 +75,30 @@ void stream_end(struct stream_pool *p, struct stream_flow *f)
 		pool_give(p, f->side[i].buffer);
 		f->side[i].buffer = 0;
 	}
+	if (f->protocol->end)
+		f->protocol->end(f->state, &f->view);
+}
+
+/* It is one that its message waits for still: then that message gets none of its wishes. */
+static bool gone_too_soon(struct stream_wishes *w, uint32_t token)
+{
+	for (unsigned int i = 0; i < w->count; i++) {
+		if (w->wish[i].token != token)
+			continue;
+		w->refused = true;
+		w->wish[i].granted = false;
+		return true;
+	}
+	return false;
+}
+
+void stream_gone(struct stream_flow *f, uint32_t token)
+{
+	if (gone_too_soon(&f->side[ALG_GUEST].wishes, token) ||
+		gone_too_soon(&f->side[ALG_OUTSIDE].wishes, token))
+		return;
+	if (f->protocol->gone)
+		f->protocol->gone(f->state, &f->view, token);
 }
 
 /* Room for `bytes` in all, moving to a large buffer if need be. */
@@ -177,9 +201,56 @@ static void add_edits(
 	}
 }
 
-static void add_act(struct stream_out *out, enum alg_act_kind what, uint32_t token)
+/* Whether another peer is named only where somebody is let in. */
+static bool is_sound_act(const struct alg_act *act)
 {
-	out->act[out->act_count++] = (struct alg_act){what, token};
+	switch (act->what) {
+	case ALG_ARM: return act->token;
+	case ALG_KEEP:
+	case ALG_CLOSE: return act->token && !act->media;
+	}
+	return false;
+}
+
+static void add_acts(const struct alg_answer *a, struct stream_out *out)
+{
+	if (a->act_count > ALG_ACTS)
+		abort();
+	for (unsigned int i = 0; i < a->act_count; i++) {
+		if (!is_sound_act(&a->act[i]))
+			abort();
+		out->act[out->act_count++] = a->act[i];
+	}
+}
+
+static void add_words(const struct alg_answer *a, struct stream_out *out)
+{
+	if (a->hold_ms > out->hold_ms)
+		out->hold_ms = a->hold_ms;
+	out->notes += a->note != NULL;
+	out->note = a->note ? a->note : out->note;
+}
+
+/* The ports of a wish are all there, and those of pairs begin with an even one. */
+static bool is_sound_wish(const struct alg_wish *w)
+{
+	const unsigned int pairs = w->pairs ? w->pairs : 1;
+	switch (w->kind) {
+	case ALG_TCP_LISTEN:
+	case ALG_UDP_ONE: return w->token && w->guest_port && !w->pairs;
+	case ALG_UDP_PAIR:
+		return w->token && w->guest_port && !(w->guest_port & 1) && pairs <= ALG_PAIRS &&
+		       w->guest_port + 2 * pairs - 1 <= UINT16_MAX;
+	}
+	return false;
+}
+
+static bool has_token(const struct stream_wishes *w, unsigned int count, uint32_t token)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (w->wish[i].token == token)
+			return true;
+	return false;
 }
 
 /* A message was passed: the queue of datagrams moves up. */
@@ -198,7 +269,7 @@ static void wait_for(struct stream_flow *f, enum alg_direction from, uint32_t le
 		abort();
 	*w = (struct stream_wishes){.length = length, .count = a->wish_count};
 	for (unsigned int i = 0; i < a->wish_count; i++) {
-		if (!a->wish[i].token)
+		if (!is_sound_wish(&a->wish[i]) || has_token(w, i, a->wish[i].token))
 			abort();
 		w->wish[i].token = a->wish[i].token;
 		out->wish[out->wish_count++] = a->wish[i];
@@ -211,8 +282,8 @@ static bool settle(struct stream_flow *f, enum alg_direction from, uint32_t *pas
 {
 	struct stream_side *s = &f->side[from];
 	const struct alg_answer *a = &out->answer;
-	for (unsigned int i = 0; i < a->act_count; i++)
-		add_act(out, a->act[i].what, a->act[i].token);
+	add_acts(a, out);
+	add_words(a, out);
 	if (a->result == ALG_VIOLATION) {
 		give_up(out, true, a->why);
 		return false;
@@ -295,7 +366,8 @@ static void close_rest(const struct stream_wishes *w, struct stream_out *out)
 {
 	for (unsigned int i = 0; i < w->count; i++)
 		if (w->wish[i].granted)
-			add_act(out, ALG_CLOSE, w->wish[i].token);
+			out->act[out->act_count++] = (struct alg_act){
+				.what = ALG_CLOSE, .token = w->wish[i].token};
 }
 
 void stream_granted(struct stream_pool *p, struct stream_flow *f, uint32_t token,

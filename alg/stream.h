@@ -71,7 +71,7 @@ struct stream_edit {
 
 /* What one call led to; to be sent in this order. */
 struct stream_out {
-	unsigned int act_count; /* PinholeArm and PinholeClose */
+	unsigned int act_count; /* PinholeArm, PinholeKeep and PinholeClose */
 	bool verdict;		/* Verdict: all up to `until` may go on, with the edits */
 	enum alg_direction direction;
 	uint64_t until;
@@ -79,7 +79,9 @@ struct stream_out {
 	bool give_up, violation;	     /* GiveUp; violation: because the bytes were wrong */
 	const char *why;
 	bool more; /* call stream_step again */
-	unsigned int messages;
+	uint32_t hold_ms; /* FlowHold; 0: none */
+	unsigned int messages, notes;
+	const char *note; /* the last one, a constant; NULL: there is none */
 	struct alg_act act[STREAM_ACTS];
 	struct alg_wish wish[ALG_WISHES];
 	struct stream_edit edit[STREAM_EDITS];
@@ -91,8 +93,10 @@ void stream_pool_init(struct stream_pool *p);
 /* Starts a flow: *f is overwritten. message_max: the operator's bound, 0 = the protocol's own. */
 void stream_begin(struct stream_flow *f, const struct alg_protocol *protocol,
 	const struct alg_flow *view, uint32_t message_max);
-/* Gives its buffers back. */
+/* Gives its buffers back, and what the parser keeps outside its state. */
 void stream_end(struct stream_pool *p, struct stream_flow *f);
+/* A pinhole that was granted is no more. One that nobody has counts for nothing. */
+void stream_gone(struct stream_flow *f, uint32_t token);
 
 /*
  * Takes the next bytes of a direction: n at most STREAM_CHUNK_MAX, `at` the offset of the first. 0;

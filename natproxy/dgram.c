@@ -400,7 +400,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	if (is_new && !unlisted) {
 		session = session_open(np, f, &to, false);
 		if (session)
-			expect_met(np, f, &to);
+			expect_met(np, f, &to, false);
 	}
 	f->last_used = session;
 	if (session) {

@@ -1,7 +1,8 @@
 /*
  * Theory of operation. Everything is read through the cursor of ipc/wire, which returns zeros once
  * it has run out and says so at the end. A name is walked label by label; a pointer must lead to
- * before the place where the part that it ends began, so a walk ends after at most n / 2 of them.
+ * before the place where the part that it ends began, so a walk ends after at most n / 2 of them. What it
+ * leads to ends before that place, too: it was complete by then.
  * Names of records are only stepped over: the answer is kept for its question as a whole, so a
  * record about somebody else can be told to nobody who did not ask this upstream this question.
  *
@@ -171,13 +172,14 @@ static bool is_in_ttl(const struct dnsmsg_answer *a, size_t from, size_t to)
 static bool step_name(const uint8_t *bytes, struct wire_in *w, const struct dnsmsg_answer *a)
 {
 	struct wire_in name = *w;
-	size_t length = 0, low = (size_t)(w->p - bytes);
+	size_t length = 0, low = (size_t)(w->p - bytes), end = low;
 	bool left = false;
 	while (wire_ok(&name)) {
 		const size_t at = (size_t)(name.p - bytes);
 		const uint8_t label = wire_u8(&name);
 		const bool pointer = (label & POINTER) == POINTER;
-		if (left && is_in_ttl(a, at, at + 1U + (pointer ? 1U : label)))
+		const size_t behind = at + 1U + (pointer ? 1U : label);
+		if (left && (behind > end || is_in_ttl(a, at, behind)))
 			return false;
 		if (pointer) {
 			const size_t to = (size_t)(label & ~POINTER) << 8 | wire_u8(&name);
@@ -186,6 +188,7 @@ static bool step_name(const uint8_t *bytes, struct wire_in *w, const struct dnsm
 			left = true;
 			if (to >= low || to < DNSMSG_HEADER_BYTES)
 				return false;
+			end = low;
 			low = to;
 			name.p = bytes + to;
 			continue;

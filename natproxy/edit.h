@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-	EDIT_MAX = 64,		 /* edits a verdict */
+	EDIT_MAX = 128,		 /* edits a verdict */
 	EDIT_GROWTH_MAX = 16384, /* bytes that one verdict may add */
 };
 

@@ -11,6 +11,9 @@
  * from then on while the guest's flow and the control flow are both there. What goes through it is
  * an ordinary session and does not end with it.
  *
+ * Of media the far end names the peer, so alg may: what it names has to be a host outside with which
+ * the guest could begin itself, or the address by which other guests of the hub are seen there.
+ *
  * Every grant, refusal, use and expiry is a line in the security log. Where an ALG only observes,
  * its wishes are judged and answered as if they were granted, and nothing is opened.
  */
@@ -30,7 +33,8 @@
 
 enum {
 	IP_TEXT = 16,
-	KIND_TEXT = 16,
+	KIND_TEXT = 24,
+	PEER_TEXT = 24,
 	ACCEPTS = 8,
 	EXPIRED_A_TURN = 64,
 	MS_NS = 1000000,
@@ -91,19 +95,30 @@ static void log_used(struct natproxy *np, const struct pinhole *p, const struct 
 		log_ip(ip, peer->ip_be), peer->port);
 }
 
+/* Of an expectation that is open to whoever speaks first there is no address. */
+static const char *peer_said(char text[PEER_TEXT], uint32_t peer_ip_be)
+{
+	char ip[IP_TEXT];
+	snprintf(text, PEER_TEXT, "%s",
+		peer_ip_be ? log_ip(ip, peer_ip_be) : "whoever speaks first");
+	return text;
+}
+
 static void log_armed(struct natproxy *np, const struct pinhole *p)
 {
+	char peer[PEER_TEXT];
 	Nl__EventRow e = event_of(p, "expectation_armed", NULL);
 	natproxy_event(np, &e,
-		"SecureNAT: The ALG expectation %u was armed: the far end agreed. Expiration %u "
-		"seconds",
-		p->number, (unsigned int)(p->life_ns / MS_NS / 1000));
+		"SecureNAT: The ALG expectation %u was armed: the far end agreed. Peer %s, "
+		"expiration %u seconds",
+		p->number, peer_said(peer, p->peer_ip_be),
+		(unsigned int)(p->life_ns / MS_NS / 1000));
 }
 
 static void log_granted(
 	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
 {
-	char guest[IP_TEXT], outside[IP_TEXT], peer[IP_TEXT], kind[KIND_TEXT];
+	char guest[IP_TEXT], outside[IP_TEXT], peer[PEER_TEXT], kind[KIND_TEXT];
 	Nl__EventRow e = event_of(p, "expectation_created", NULL);
 	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation %u was created. Protocol %s%s, %s session %u, "
@@ -111,7 +126,7 @@ static void log_granted(
 		"peer %s, expiration %u seconds%s",
 		p->number, algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP",
 		p->parent, log_ip(guest, p->guest.ip_be), p->guest.port,
-		log_ip(outside, p->outside.ip_be), p->outside.port, log_ip(peer, p->peer_ip_be),
+		log_ip(outside, p->outside.ip_be), p->outside.port, peer_said(peer, p->peer_ip_be),
 		(unsigned int)((p->expires_ns - np->now_ns) / MS_NS / 1000),
 		p->latent ? ", not armed yet" : "");
 }
@@ -119,13 +134,13 @@ static void log_granted(
 static void log_pretended(
 	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
 {
-	char guest[IP_TEXT], peer[IP_TEXT], kind[KIND_TEXT];
+	char guest[IP_TEXT], peer[PEER_TEXT], kind[KIND_TEXT];
 	Nl__EventRow e = event_of(p, "expectation_observed", NULL);
 	natproxy_event(np, &e,
 		"SecureNAT: An ALG expectation would have been created. Protocol %s%s, %s session "
 		"%u, guest %s:%u, peer %s",
 		algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP", p->parent,
-		log_ip(guest, p->guest.ip_be), p->guest.port, log_ip(peer, p->peer_ip_be));
+		log_ip(guest, p->guest.ip_be), p->guest.port, peer_said(peer, p->peer_ip_be));
 }
 
 /* `outside` NULL: refused. */
@@ -160,6 +175,19 @@ static void tell_gone(struct natproxy *np, const struct pinhole *p, bool used, b
 	m.has_used = m.used = used;
 	m.has_expired = m.expired = expired;
 	np->shell.pinhole_gone(np->shell.context, &m);
+}
+
+/* What alg wants done with an expectation that there is. It stays as it was. */
+static void refuse_act(struct natproxy *np, uint32_t ref, enum pinhole_refusal why)
+{
+	const struct pinhole *p = &np->pinholes.entry[ref];
+	Nl__EventRow e = event_of(p, "expectation_refused", pinhole_refusal_text(why));
+	np->pinholes.count[p->alg].refused++;
+	drop_count(np->drops, DROP_PINHOLE_REFUSED);
+	if (sessionlog_may_refuse(np))
+		natproxy_event(np, &e,
+			"SecureNAT: A change of the ALG expectation %u was refused: %s. Protocol %s",
+			p->number, e.reason, algs_name((enum algs_id)p->alg));
 }
 
 static void refuse(struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m,
@@ -236,11 +264,12 @@ static enum pinhole_refusal open_reserve(
 	return reserve_open(np, &np->pinholes.entry[ref]);
 }
 
-/* Whether the guest's port, or its neighbour in a pair, is open to the outside by configuration. */
+/* Whether the guest's port, or one that is meant with it, is open to the outside by configuration. */
 static bool is_open_port(const struct natproxy *np, uint32_t guest_ip_be, const Nl__PinholeOpen *m)
 {
-	const uint64_t last =
-		(uint64_t)m->guest_port + (m->kind == NL__PINHOLE_KIND__UDP_PAIR ? 1 : 0);
+	const uint64_t pairs = m->has_pairs && m->pairs ? m->pairs : 1;
+	const uint64_t last = (uint64_t)m->guest_port +
+			      (m->kind == NL__PINHOLE_KIND__UDP_PAIR ? 2 * pairs - 1 : 0);
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		const struct publish *p = &np->publish[i];
 		if (p->used && p->to.ip_be == guest_ip_be && p->to.port >= m->guest_port &&
@@ -248,6 +277,29 @@ static bool is_open_port(const struct natproxy *np, uint32_t guest_ip_be, const 
 			return true;
 	}
 	return false;
+}
+
+/*
+ * A host outside with which a guest may begin, by whatever port: none of this computer's but the one by which the flow
+ * leaves, where other guests of the hub are to be found.
+ */
+static bool is_outside(const struct natproxy *np, const struct inspect_subject *s, uint32_t ip_be)
+{
+	const struct sock_address at = {ip_be, 0};
+	if (access_is_local(&np->access, ip_be))
+		return ip_be == s->outside.ip_be;
+	return access_check(&np->access, &at) == ACCESS_ALLOWED;
+}
+
+static struct pinhole_peer peer_of(
+	const struct natproxy *np, const struct inspect_subject *s, bool named, uint32_t ip_be)
+{
+	return (struct pinhole_peer){.control_ip_be = s->peer.ip_be,
+		.control_real_ip_be = s->real_ip_be,
+		.named = named,
+		.ip_be = ip_be,
+		.outside = is_outside(np, s, ip_be),
+		.latch = np->config.sip_latch};
 }
 
 static void pretend(struct natproxy *np, const struct inspect_subject *s,
@@ -260,7 +312,7 @@ static void pretend(struct natproxy *np, const struct inspect_subject *s,
 	}
 	const struct pinhole would_be = {.kind = (uint8_t)r->kind,
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
-		.peer_ip_be = r->control_peer_ip_be,
+		.peer_ip_be = r->peer.named ? r->peer.ip_be : r->peer.control_ip_be,
 		.parent = nat_session(&np->nat, s->session)->number};
 	const struct sock_address outside = {s->outside.ip_be, would_be.guest.port};
 	log_pretended(np, &would_be, s);
@@ -279,7 +331,6 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	struct pinhole *p = &np->pinholes.entry[ref];
 	p->parent = nat_session(&np->nat, s->session)->number;
 	p->outside.ip_be = s->outside.ip_be;
-	p->peer_ip_be = s->real_ip_be;
 	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : open_reserve(np, s, ref);
 	if (why != PINHOLE_GRANTED) {
 		pinhole_take_back(&np->pinholes, ref);
@@ -330,9 +381,9 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.guest_ip_be = s.guest.ip_be,
 		.guest_port = m->guest_port,
 		.control_port = s.guest.port,
+		.pairs = m->has_pairs ? m->pairs : 0,
 		.open = is_open_port(np, s.guest.ip_be, m),
-		.peer_ip_be = m->peer_ip_be,
-		.control_peer_ip_be = s.peer.ip_be,
+		.peer = peer_of(np, &s, m->has_peer_ip_be, m->peer_ip_be),
 		.life_ms = m->lifetime_ms,
 		.latent = m->has_latent && m->latent};
 	if (s.observe)
@@ -343,15 +394,29 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 }
 
 /* The door that alg names, or PINHOLE_NONE. */
-static uint32_t named(struct natproxy *np, uint32_t flow, uint32_t token)
+static uint32_t named(
+	struct natproxy *np, uint32_t flow, uint32_t token, struct inspect_subject *s)
 {
-	struct inspect_subject s;
-	return inspect_find(np, flow, &s) ? pinhole_find(&np->pinholes, flow, token) : PINHOLE_NONE;
+	return inspect_find(np, flow, s) ? pinhole_find(&np->pinholes, flow, token) : PINHOLE_NONE;
+}
+
+/* Flow and peer have a session: the doors for it are used. Ends because none is used twice. */
+static void meet(struct natproxy *np, const struct flow *f, const struct sock_address *peer,
+	bool came)
+{
+	uint32_t ref;
+	while ((ref = pinhole_admits(&np->pinholes, &f->guest, peer->ip_be, came)) &&
+		!np->pinholes.entry[ref].used) {
+		log_used(np, &np->pinholes.entry[ref], peer);
+		if (pinhole_use(&np->pinholes, ref, peer->ip_be, came))
+			tell_gone(np, &np->pinholes.entry[ref], true, false);
+	}
 }
 
 int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, struct chan_in *in)
 {
-	const uint32_t ref = named(np, m->flow, m->token);
+	struct inspect_subject s;
+	const uint32_t ref = named(np, m->flow, m->token, &s);
 	if (!ref)
 		return 0;
 	log_end(np, &np->pinholes.entry[ref], "withdrawn");
@@ -359,11 +424,49 @@ int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, st
 	return 0;
 }
 
+/* Guest and peer talk already: then the door is used, as if they had begun after it was opened. */
+static void meet_already(struct natproxy *np, uint32_t ref)
+{
+	const struct pinhole e = np->pinholes.entry[ref];
+	for (unsigned int i = 0; e.kind != PINHOLE_TCP_LISTEN && i < pinhole_ports(&e); i++) {
+		const struct sock_address inside = pinhole_inside(&e, i);
+		const struct flow *f = flow_at(np, &inside);
+		const uint32_t session =
+			f ? nat_find_address(&np->nat, f->id, e.peer_ip_be) : NAT_NONE;
+		if (session)
+			meet(np, f, &nat_session(&np->nat, session)->remote, false);
+	}
+}
+
 int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct chan_in *in)
 {
-	const uint32_t ref = named(np, m->flow, m->token);
-	if (ref && pinhole_arm(&np->pinholes, ref, np->now_ns))
-		log_armed(np, &np->pinholes.entry[ref]);
+	struct inspect_subject s;
+	bool news;
+	const uint32_t ref = named(np, m->flow, m->token, &s);
+	if (!ref)
+		return 0;
+	const struct pinhole_peer peer = peer_of(np, &s, m->has_peer_ip_be, m->peer_ip_be);
+	const enum pinhole_refusal why =
+		pinhole_arm(&np->pinholes, ref, &peer, np->now_ns, &news);
+	if (why != PINHOLE_GRANTED) {
+		refuse_act(np, ref, why);
+		return 0;
+	}
+	if (!news)
+		return 0;
+	log_armed(np, &np->pinholes.entry[ref]);
+	meet_already(np, ref);
+	return 0;
+}
+
+int natproxy_on_pinhole_keep(struct natproxy *np, const Nl__PinholeKeep *m, struct chan_in *in)
+{
+	struct inspect_subject s;
+	const uint32_t ref = named(np, m->flow, m->token, &s);
+	const enum pinhole_refusal why =
+		ref ? pinhole_keep(&np->pinholes, ref, np->now_ns) : PINHOLE_GRANTED;
+	if (why != PINHOLE_GRANTED)
+		refuse_act(np, ref, why);
 	return 0;
 }
 
@@ -384,6 +487,7 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 		}
 		log_used(np, p, &peer);
 		tell_gone(np, p, true, false);
+		tell_gone(np, p, false, false);
 		publish_announce(np, fd, &p->guest, &peer, 0);
 		shut(np, ref);
 		return;
@@ -393,20 +497,14 @@ void expect_ready(struct natproxy *np, uint32_t ref)
 bool expect_admits(const struct natproxy *np, const struct flow *f, const struct sock_address *peer)
 {
 	return np->pinholes.datagram && f->kind == FLOW_UDP &&
-	       pinhole_admits(&np->pinholes, &f->guest, peer->ip_be);
+	       pinhole_admits(&np->pinholes, &f->guest, peer->ip_be, true);
 }
 
-void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer)
+void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer, bool came)
 {
-	uint32_t ref;
 	f->awaited = false;
-	if (!expect_admits(np, f, peer))
-		return;
-	while ((ref = pinhole_admits(&np->pinholes, &f->guest, peer->ip_be)) &&
-		pinhole_use(&np->pinholes, ref)) {
-		log_used(np, &np->pinholes.entry[ref], peer);
-		tell_gone(np, &np->pinholes.entry[ref], true, false);
-	}
+	if (np->pinholes.datagram && f->kind == FLOW_UDP)
+		meet(np, f, peer, came);
 }
 
 /* Whether an entry was used and none of its ports has a flow any more. */
@@ -445,10 +543,23 @@ void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why)
 	}
 }
 
+void expect_configure(struct natproxy *np)
+{
+	uint32_t ref = PINHOLE_NONE;
+	while (!np->config.sip_latch && (ref = pinhole_next(&np->pinholes, ref))) {
+		const struct pinhole *p = &np->pinholes.entry[ref];
+		if (p->peer_ip_be || !p->latch)
+			continue;
+		log_end(np, p, "alg.sip_latch is false now");
+		tell_gone(np, p, false, false);
+		shut(np, ref);
+	}
+}
+
 void expect_timeout(struct natproxy *np)
 {
 	uint32_t ref;
-	/* what is left is due still: each costs a walk through the table */
+	/* what is left is due still */
 	for (int n = 0; n < EXPIRED_A_TURN && (ref = pinhole_expired(&np->pinholes, np->now_ns));
 		n++) {
 		const struct pinhole *p = &np->pinholes.entry[ref];

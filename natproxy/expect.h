@@ -11,12 +11,15 @@ void expect_ready(struct natproxy *np, uint32_t ref);
  * nothing where there are no doors. */
 bool expect_admits(
 	const struct natproxy *np, const struct flow *f, const struct sock_address *peer);
-/* A datagram flow has a session with this far end now, whoever began: doors made for it are used. */
-void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer);
+/* A datagram flow has a session with this far end now: doors made for it are used. `came`: it was the
+ * far end that spoke. */
+void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *peer, bool came);
 /* A UDP flow is over: so are the doors that were used and have no other flow. */
 void expect_flow_over(struct natproxy *np, const struct flow *f);
 /* Closes the doors of a control flow, known by alg's number for it. */
 void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why);
+/* The configuration changed: no door is open to whoever speaks first where alg.sip_latch is false. */
+void expect_configure(struct natproxy *np);
 /* Closes the doors whose time is over. */
 void expect_timeout(struct natproxy *np);
 

@@ -92,7 +92,7 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 	if (is_new) {
 		session = open_incoming(np, f, shown);
 		if (session)
-			expect_met(np, f, peer);
+			expect_met(np, f, peer, true);
 	}
 	/* no guest may begin with this computer, so what it may answer is noted */
 	if (session && (shown->ip_be != peer->ip_be || access_is_local(&np->access, peer->ip_be)))

@@ -7,7 +7,8 @@
  *
  * A number is a slot and how often it was taken, so that a word about a flow that is over is known
  * for what it is. Slots are few: a guest may have as many as it leaves free for others. A UDP
- * session of a guest that has had its share takes the place of the one that was silent longest.
+ * session of a guest that has had its share takes the place of the one that was silent longest, of
+ * those that nobody wants held if there are any.
  *
  * alg says with each verdict how far it has seen, so a message that lacks its end is no silence: a
  * flow that has waited for a sign longer than ALG_BUDGET_MS (alg is stuck, or its channel is full)
@@ -62,6 +63,17 @@ static bool holds_nothing(const struct natproxy *np, const struct inspection *in
 	return !way[NL__DIRECTION__GUEST].count && !way[NL__DIRECTION__OUTSIDE].count;
 }
 
+/* Whether `a` is to give way rather than `b`, if there is one: one that is held (hold.c) only where all are. */
+static bool gives_way(
+	const struct natproxy *np, const struct inspection *a, const struct inspection *b)
+{
+	if (!b)
+		return true;
+	const bool a_held = np->nat.session[a->session].held_ns > np->now_ns;
+	const bool b_held = np->nat.session[b->session].held_ns > np->now_ns;
+	return a_held == b_held ? a->used_ns < b->used_ns : b_held;
+}
+
 /* A free slot, or for a datagram session one that is made free. NULL: there is none for this guest. */
 static struct inspection *take_slot(struct natproxy *np, bool stream, uint32_t guest_ip_be)
 {
@@ -78,9 +90,9 @@ static struct inspection *take_slot(struct natproxy *np, bool stream, uint32_t g
 		held += mine;
 		if (stream || !holds_nothing(np, in))
 			continue;
-		if (mine && (!own || in->used_ns < own->used_ns))
+		if (mine && gives_way(np, in, own))
 			own = in;
-		if (!oldest || in->used_ns < oldest->used_ns)
+		if (gives_way(np, in, oldest))
 			oldest = in;
 	}
 	if (held < k.count - *k.used)
@@ -123,11 +135,9 @@ static struct sock_address outside_of(
 	return outside;
 }
 
-static int announce(struct natproxy *np, const struct inspection *in, const struct flow *f,
-	const struct want *want)
+static int announce(struct natproxy *np, const struct inspection *in, const struct want *want)
 {
 	const struct nat_session *s = nat_session(&np->nat, in->session);
-	const struct sock_address outside = outside_of(np, f, s);
 	char name[16], vrf[NATPROXY_VRF_BYTES];
 	Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
 	snprintf(name, sizeof(name), "%s", algs_name(want->alg));
@@ -144,8 +154,8 @@ static int announce(struct natproxy *np, const struct inspection *in, const stru
 	m.segment_max = np->config.segment_max;
 	m.guest_ip_be = s->guest.ip_be;
 	m.guest_port = s->guest.port;
-	m.outside_ip_be = outside.ip_be;
-	m.outside_port = outside.port;
+	m.outside_ip_be = in->outside.ip_be;
+	m.outside_port = in->outside.port;
 	m.peer_ip_be = s->remote.ip_be;
 	m.peer_port = s->remote.port;
 	m.vrf = *vrf ? vrf : NULL;
@@ -182,8 +192,9 @@ struct inspection *inspection_begin(
 		.flow = f->id,
 		.session = session,
 		.guest_ip_be = s->guest.ip_be,
+		.outside = outside_of(np, f, s),
 		.used_ns = np->now_ns};
-	if (announce(np, in, f, want))
+	if (announce(np, in, want))
 		return NULL;
 	in->used = true;
 	s->alg = (uint8_t)(want->alg + 1);
@@ -237,7 +248,7 @@ bool inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *
 		.guest = s->guest,
 		.peer = s->remote,
 		.real_ip_be = s->real_ip_be ? s->real_ip_be : s->remote.ip_be,
-		.outside = outside_of(np, f, s),
+		.outside = in->outside,
 		.device = source_device(outlet_of(np, s))};
 	return true;
 }

@@ -27,6 +27,7 @@ struct inspection {
 	uint32_t flow;	  /* id, ring.h */
 	uint32_t session; /* reference, nat.h */
 	uint32_t guest_ip_be;
+	struct sock_address outside; /* how the far end sees the guest, as alg was told */
 	uint64_t used_ns;    /* when alg was last shown something */
 	uint64_t granted_ns; /* since when alg owes what it makes of an answer to its wish; 0 no */
 	/* since when alg owes a sign that it saw what it was shown; 0 no */

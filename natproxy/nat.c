@@ -7,7 +7,8 @@
  *   address  bucket of keyed hash (flow, address): did this endpoint ever talk to that host?
  *            Entries of one address are equal for that question, so the first match ends the walk
  *   idle     per protocol, oldest use first: the timeout is constant per protocol, so the head
- *            expires first and neither a heap nor a scan is needed; touches are noted once a second
+ *            expires first and neither a heap nor a scan is needed; touches are noted once a second.
+ *            One that is held goes to the end again when its turn has come
  *   sibling  sessions of one flow, anchored in the flow
  *   incoming per guest, UDP sessions that a stranger began, oldest use first: who gives way to the next
  *
@@ -313,6 +314,7 @@ int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64
 		.remote = r->remote,
 		.created_wall_ms = wall_ms,
 		.used_ns = now_ns,
+		.aged_ns = now_ns,
 		.guest_ref = guest};
 	(r->incoming ? g->incomings : g->sessions)[r->protocol]++;
 	g->connecting += r->connecting;
@@ -358,14 +360,28 @@ void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outsi
 	s->outside = *outside;
 }
 
+static void age_anew(struct nat *n, uint32_t ref, uint64_t now_ns)
+{
+	struct nat_session *s = &n->session[ref];
+	idle_unlink(n, s);
+	s->aged_ns = now_ns;
+	idle_link(n, ref);
+}
+
+void nat_hold(struct nat *n, uint32_t ref, uint64_t until_ns)
+{
+	struct nat_session *s = &n->session[ref];
+	if (until_ns > s->held_ns)
+		s->held_ns = until_ns;
+}
+
 void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns)
 {
 	struct nat_session *s = &n->session[ref];
 	if (now_ns - s->used_ns < TOUCH_NS)
 		return;
-	idle_unlink(n, s);
 	s->used_ns = now_ns;
-	idle_link(n, ref);
+	age_anew(n, ref, now_ns);
 	if (s->incoming && s->protocol == NAT_UDP) {
 		incoming_unlink(n, s);
 		incoming_link(n, ref);
@@ -404,15 +420,27 @@ static uint64_t idle_end(const struct nat *n, enum nat_protocol p)
 {
 	const uint32_t ref = n->idle[p].first;
 	/* the last use may be as much younger than what was noted */
-	return ref ? n->session[ref].used_ns + TOUCH_NS + n->limits.idle_ns[p] : UINT64_MAX;
+	return ref ? n->session[ref].aged_ns + TOUCH_NS + n->limits.idle_ns[p] : UINT64_MAX;
 }
 
-uint32_t nat_expired(const struct nat *n, uint64_t now_ns)
+/* Ends because each that is held is as young as can be afterwards. */
+static uint32_t expired(struct nat *n, enum nat_protocol p, uint64_t now_ns)
 {
-	for (enum nat_protocol p = 0; p < NAT_PROTOCOLS; p++)
-		if (idle_end(n, p) <= now_ns)
-			return n->idle[p].first;
+	while (idle_end(n, p) <= now_ns) {
+		const uint32_t ref = n->idle[p].first;
+		if (n->session[ref].held_ns <= now_ns)
+			return ref;
+		age_anew(n, ref, now_ns);
+	}
 	return NAT_NONE;
+}
+
+uint32_t nat_expired(struct nat *n, uint64_t now_ns)
+{
+	uint32_t ref = NAT_NONE;
+	for (enum nat_protocol p = 0; !ref && p < NAT_PROTOCOLS; p++)
+		ref = expired(n, p, now_ns);
+	return ref;
 }
 
 uint64_t nat_deadline(const struct nat *n)

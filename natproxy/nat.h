@@ -56,6 +56,8 @@ struct nat_session {
 	uint32_t real_ip_be; /* of a far end that the guest may only answer, as it is on this
 				computer or shown as the gateway: its own address; else 0 */
 	uint64_t created_wall_ms, used_ns;
+	uint64_t aged_ns;      /* since when it is idle, as the time-out counts: its last use, or the last look at one that is held */
+	uint64_t held_ns;      /* it does not end by being idle before that (hold.c); 0: never said */
 	uint64_t to_guest_bytes, from_guest_bytes;
 	uint32_t guest_ref;
 	/* references, NAT_NONE ends a list */
@@ -115,6 +117,8 @@ int nat_open(struct nat *n, const struct nat_request *r, uint64_t now_ns, uint64
 void nat_close(struct nat *n, uint32_t ref, uint32_t *siblings);
 /* The far end answered. */
 void nat_connected(struct nat *n, uint32_t ref, const struct sock_address *outside);
+/* It does not end by being idle before until_ns; an earlier time than it is held to changes nothing. */
+void nat_hold(struct nat *n, uint32_t ref, uint64_t until_ns);
 /* Traffic: the session is young again. */
 void nat_touch(struct nat *n, uint32_t ref, uint64_t now_ns);
 
@@ -144,9 +148,9 @@ bool nat_admits(const struct nat *n, uint32_t guest_ip_be, uint32_t peer_ip_be, 
 uint32_t nat_find(const struct nat *n, uint32_t flow, const struct sock_address *remote);
 /* A session of this flow with this far address, whatever the port, or NAT_NONE. */
 uint32_t nat_find_address(const struct nat *n, uint32_t flow, uint32_t ip_be);
-/* A session idle for longer than its protocol allows, never for less and at most a second more, or
- * NAT_NONE; and when the next one will be (UINT64_MAX never). */
-uint32_t nat_expired(const struct nat *n, uint64_t now_ns);
+/* A session idle for longer than its protocol allows, never for less and at most a second more (one that was held: as much as its
+ * protocol allows beyond that), or NAT_NONE; and when the next one may be (UINT64_MAX never). */
+uint32_t nat_expired(struct nat *n, uint64_t now_ns);
 uint64_t nat_deadline(const struct nat *n);
 
 /* The first live session after `ref` (NAT_NONE: from the start), or NAT_NONE: for dumps. */

@@ -205,6 +205,7 @@ int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
 	if (error)
 		return error;
 	inspect_configure(np);
+	expect_configure(np);
 	forward_configure(np, hub->nat);
 	dns_configure(np, hub);
 	if (before && !np->config.enabled) {

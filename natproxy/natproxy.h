@@ -55,7 +55,7 @@ enum {
 	NATPROXY_DEVICE_BYTES = 16, /* as the kernel's IFNAMSIZ */
 	NATPROXY_INCOMING = 256,    /* accepted connections that the guest has not answered */
 	NATPROXY_ENDPOINT_BUCKETS = 16384,
-	NATPROXY_RESERVED = 2 * PINHOLE_HUB_MAX, /* a door leads to two ports at most */
+	NATPROXY_RESERVED = NATPROXY_FD_MAX, /* each has a descriptor */
 	NATPROXY_RESERVED_BUCKETS = 4096,
 	NATPROXY_LOWPORTS = 64,	    /* sockets of reserved ports; bits of a uint64_t */
 	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
@@ -236,6 +236,7 @@ struct natproxy_config {
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, shards;
 	uint32_t segment_max; /* of what is inspected, 0: as alg has it */
+	bool sip_latch;	      /* media may come from whoever speaks first */
 };
 
 struct icmp_counts { /* errors that were passed on, and that were not */

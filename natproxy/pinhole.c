@@ -1,13 +1,22 @@
 /*
- * Theory of operation. Entries live in one array with a free list; a bucket chain by control flow
- * finds those of a flow, and one by inside endpoint those for datagrams: both ports of a pair have
- * the same bucket, that of the even one, and so few may lead there that the chain is short. A guest that asks gets an entry in a small table with its count and a
- * token bucket; the entry outlives the guest's flows, so that reconnecting does not refill the
- * bucket, and is recycled once it would be full again anyway. The soonest end is remembered
- * (closing may leave it too early, never too late); only when it has come is the array scanned.
+ * Theory of operation. Entries live in one array with a free list; pinhole_index.c finds them. A
+ * guest that asks gets an entry in the small table of its account, with its count and a token bucket;
+ * that outlives the guest's flows, so that reconnecting does not refill the bucket, and is recycled
+ * once it would be full again anyway.
+ *
+ *   open ─▶ latent ──arm──▶ armed ──a session of guest and peer──▶ used
+ *             │ keep: life     ▲ │ keep, arm: life begins anew       │
+ *             │ begins anew,   │ │                                   │
+ *             ▼ to a bound     └─┼────── arm for another peer ───────┘
+ *           over ◀──────────── time
+ *
+ * The first who speaks to a port that is open to whoever does is its peer for good: armed again for
+ * whoever speaks first, which is what a repeated answer does, it stays that one's.
  */
 
 #include "pinhole.h"
+
+#include "pinhole_index.h"
 
 enum { SECOND_NS = 1000000000, MS_NS = 1000000, PRIVILEGED = 1024 };
 
@@ -16,108 +25,151 @@ void pinhole_init(struct pinholes *p, const struct hash_key *key)
 	p->key = *key;
 }
 
-static uint32_t *flow_head(struct pinholes *p, uint32_t flow)
+static struct pinhole_guests *guests_of(struct pinholes *p, enum algs_id alg)
 {
-	return &p->flow_bucket[hash_sip(&p->key, &flow, sizeof(flow)) & (PINHOLE_FLOW_BUCKETS - 1)];
+	return &p->guests[pinhole_rule(alg)->account];
 }
 
-static uint32_t flow_first(const struct pinholes *p, uint32_t flow)
+static const struct pinhole_share *share_of(enum algs_id alg)
 {
-	return p->flow_bucket[hash_sip(&p->key, &flow, sizeof(flow)) & (PINHOLE_FLOW_BUCKETS - 1)];
+	return pinhole_share((enum pinhole_account)pinhole_rule(alg)->account);
 }
 
-static uint32_t *guest_head(struct pinholes *p, uint32_t ip_be)
+static struct pinhole_guest *guest_of(struct pinholes *p, const struct pinhole *e)
 {
-	return &p->guest_bucket[hash_sip(&p->key, &ip_be, sizeof(ip_be)) &
-				(PINHOLE_GUEST_BUCKETS - 1)];
+	return &guests_of(p, (enum algs_id)e->alg)->guest[e->guest_ref];
 }
 
-static void guest_refill(struct pinhole_guest *g, uint64_t now_ns)
+static uint32_t *guest_head(const struct pinholes *p, struct pinhole_guests *all, uint32_t ip_be)
 {
-	const uint64_t earned = (now_ns - g->refilled_ns) / (SECOND_NS / PINHOLE_RATE);
+	return &all->bucket[hash_sip(&p->key, &ip_be, sizeof(ip_be)) & (PINHOLE_GUEST_BUCKETS - 1)];
+}
+
+static void guest_refill(
+	struct pinhole_guest *g, const struct pinhole_share *share, uint64_t now_ns)
+{
+	const uint64_t earned = (now_ns - g->refilled_ns) / (SECOND_NS / share->rate);
 	if (!earned)
 		return;
-	g->tokens = g->tokens + earned > PINHOLE_RATE ? PINHOLE_RATE : g->tokens + (uint32_t)earned;
+	g->tokens = g->tokens + earned > share->rate ? share->rate : g->tokens + (uint32_t)earned;
 	g->refilled_ns = now_ns;
 }
 
 /* An entry that holds nothing and would have a full bucket: forgetting it changes nothing. */
-static uint32_t guest_recycle(struct pinholes *p, uint64_t now_ns)
+static uint32_t guest_recycle(const struct pinholes *p, struct pinhole_guests *all, uint64_t now_ns)
 {
-	for (uint32_t ref = 1; ref <= p->guest_fresh; ref++) {
-		const struct pinhole_guest *g = &p->guest[ref];
+	for (uint32_t ref = 1; ref <= all->fresh; ref++) {
+		const struct pinhole_guest *g = &all->guest[ref];
 		if (g->open || now_ns - g->refilled_ns < SECOND_NS)
 			continue;
-		uint32_t *at = guest_head(p, g->ip_be);
+		uint32_t *at = guest_head(p, all, g->ip_be);
 		while (*at != ref)
-			at = &p->guest[*at].next;
+			at = &all->guest[*at].next;
 		*at = g->next;
 		return ref;
 	}
 	return 0;
 }
 
-static uint32_t guest_get(struct pinholes *p, uint32_t ip_be, uint64_t now_ns)
+static uint32_t guest_get(
+	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns)
 {
-	uint32_t ref = *guest_head(p, ip_be);
-	while (ref && p->guest[ref].ip_be != ip_be)
-		ref = p->guest[ref].next;
+	struct pinhole_guests *all = guests_of(p, r->alg);
+	uint32_t *head = guest_head(p, all, r->guest_ip_be), ref = *head;
+	while (ref && all->guest[ref].ip_be != r->guest_ip_be)
+		ref = all->guest[ref].next;
 	if (ref)
 		return ref;
-	ref = p->guest_fresh < PINHOLE_GUESTS ? ++p->guest_fresh : guest_recycle(p, now_ns);
+	ref = all->fresh < PINHOLE_GUESTS ? ++all->fresh : guest_recycle(p, all, now_ns);
 	if (!ref)
 		return 0;
-	uint32_t *head = guest_head(p, ip_be);
-	p->guest[ref] = (struct pinhole_guest){
-		.ip_be = ip_be, .next = *head, .tokens = PINHOLE_RATE, .refilled_ns = now_ns};
+	all->guest[ref] = (struct pinhole_guest){.ip_be = r->guest_ip_be,
+		.next = *head,
+		.tokens = share_of(r->alg)->rate,
+		.refilled_ns = now_ns};
 	*head = ref;
 	return ref;
 }
 
-static uint32_t port_hash(const struct pinholes *p, uint32_t ip_be, uint16_t port)
+/* Whether one more wish is not too fast; it costs a token. */
+static bool guest_charge(
+	struct pinhole_guest *g, const struct pinhole_share *share, uint64_t now_ns)
 {
-	const uint32_t words[2] = {ip_be, port & 0xfffeU};
-	return (uint32_t)hash_sip(&p->key, words, sizeof(words)) & (PINHOLE_PORT_BUCKETS - 1);
+	guest_refill(g, share, now_ns);
+	if (!g->tokens)
+		return false;
+	g->tokens--;
+	return true;
+}
+
+/* Ports from the one that is asked for on; 0: more than there may be. */
+static uint32_t ports_of(const struct pinhole_request *r, const struct pinhole_rule *rule)
+{
+	const uint32_t pairs = r->pairs ? r->pairs : 1;
+	if (r->kind != PINHOLE_UDP_PAIR)
+		return pairs == 1;
+	return pairs <= rule->pairs ? 2 * pairs : 0;
+}
+
+static bool is_any_denied(uint32_t port, uint32_t ports)
+{
+	for (uint32_t i = 0; i < ports; i++)
+		if (pinhole_port_denied(port + i))
+			return true;
+	return false;
 }
 
 static enum pinhole_refusal judge_port(
 	const struct pinhole_request *r, const struct pinhole_rule *rule)
 {
-	const bool pair = r->kind == PINHOLE_UDP_PAIR;
+	const uint32_t ports = ports_of(r, rule);
 	/* who speaks from no such port itself has none to wait at */
 	const bool low = r->guest_port < PRIVILEGED && r->control_port >= PRIVILEGED;
+	if (!ports)
+		return PINHOLE_TOO_MANY_PAIRS;
 	if (low || r->guest_port < rule->port_first || pinhole_port_denied(r->guest_port))
 		return PINHOLE_BAD_PORT;
-	if (pair && r->guest_port & 1)
+	if (r->kind == PINHOLE_UDP_PAIR && r->guest_port & 1)
 		return PINHOLE_ODD_PAIR;
-	if (pair && pinhole_port_denied(r->guest_port + 1))
+	if (is_any_denied(r->guest_port, ports))
 		return PINHOLE_BAD_PORT;
 	if (rule->own_port && r->guest_port != r->control_port)
 		return PINHOLE_NOT_OWN_PORT;
 	return r->open ? PINHOLE_OPEN_PORT : PINHOLE_GRANTED;
 }
 
+static enum pinhole_refusal judge_peer(
+	const struct pinhole_peer *peer, const struct pinhole_rule *rule)
+{
+	if (!peer->named || peer->ip_be == peer->control_ip_be)
+		return PINHOLE_GRANTED;
+	if (!rule->media_peer)
+		return peer->ip_be ? PINHOLE_BAD_PEER : PINHOLE_GRANTED;
+	if (!peer->ip_be)
+		return peer->latch ? PINHOLE_GRANTED : PINHOLE_NO_LATCH;
+	return peer->outside ? PINHOLE_GRANTED : PINHOLE_INSIDE_PEER;
+}
+
+/* Whether who speaks first is meant. */
+static bool is_latch(const struct pinhole_peer *peer, const struct pinhole_rule *rule)
+{
+	return rule->media_peer && peer->named && !peer->ip_be && peer->control_ip_be;
+}
+
 static bool flow_is_full(const struct pinholes *p, uint32_t flow, const struct pinhole_rule *rule)
 {
-	uint32_t pending = 0, total = 0;
-	for (uint32_t ref = flow_first(p, flow); ref; ref = p->entry[ref].flow_next) {
-		total += p->entry[ref].flow == flow;
-		pending += p->entry[ref].flow == flow && !p->entry[ref].used;
-	}
-	return pending >= rule->pending || total >= rule->total;
+	const struct pinhole_flow *f = pinhole_index_flow(p, flow);
+	return f && (f->pending >= rule->pending || f->total >= rule->total);
 }
 
 static bool port_is_full(const struct pinholes *p, const struct pinhole_request *r)
 {
-	const uint16_t port = (uint16_t)r->guest_port;
-	uint32_t n = 0;
-	if (r->kind == PINHOLE_TCP_LISTEN)
-		return false;
-	for (uint32_t ref = p->port_bucket[port_hash(p, r->guest_ip_be, port)]; ref;
-		ref = p->entry[ref].port_next)
-		n += p->entry[ref].guest.ip_be == r->guest_ip_be &&
-		     (p->entry[ref].guest.port | 1) == (port | 1);
-	return n >= PINHOLE_SAME_MAX;
+	const uint32_t ports = ports_of(r, pinhole_rule(r->alg));
+	for (uint32_t i = 0; r->kind != PINHOLE_TCP_LISTEN && i < ports; i += 2)
+		if (pinhole_index_same(p, r->guest_ip_be, (uint16_t)(r->guest_port + i)) >=
+			PINHOLE_SAME_MAX)
+			return true;
+	return false;
 }
 
 static enum pinhole_refusal judge(
@@ -129,8 +181,9 @@ static enum pinhole_refusal judge(
 	const enum pinhole_refusal port = judge_port(r, rule);
 	if (port != PINHOLE_GRANTED)
 		return port;
-	if (r->peer_ip_be && r->peer_ip_be != r->control_peer_ip_be)
-		return PINHOLE_BAD_PEER;
+	const enum pinhole_refusal peer = judge_peer(&r->peer, rule);
+	if (peer != PINHOLE_GRANTED)
+		return peer;
 	if (!r->token)
 		return PINHOLE_BAD_TOKEN;
 	if (pinhole_find(p, r->flow, r->token))
@@ -139,7 +192,7 @@ static enum pinhole_refusal judge(
 		return PINHOLE_FLOW_QUOTA;
 	if (port_is_full(p, r))
 		return PINHOLE_PORT_QUOTA;
-	if (g->open >= PINHOLE_GUEST_MAX)
+	if (g->open >= share_of(r->alg)->most)
 		return PINHOLE_GUEST_QUOTA;
 	if (!p->free && p->fresh >= PINHOLE_HUB_MAX)
 		return PINHOLE_HUB_QUOTA;
@@ -151,13 +204,11 @@ static enum pinhole_refusal judge_and_charge(
 	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns, uint32_t *guest)
 {
 	enum pinhole_refusal why = PINHOLE_GUEST_QUOTA;
-	*guest = guest_get(p, r->guest_ip_be, now_ns);
-	struct pinhole_guest *g = &p->guest[*guest];
-	if (*guest) {
-		guest_refill(g, now_ns);
-		why = g->tokens ? judge(p, r, g) : PINHOLE_TOO_FAST;
-		g->tokens -= g->tokens > 0;
-	}
+	*guest = guest_get(p, r, now_ns);
+	struct pinhole_guest *g = &guests_of(p, r->alg)->guest[*guest];
+	if (*guest)
+		why = guest_charge(g, share_of(r->alg), now_ns) ? judge(p, r, g)
+								: PINHOLE_TOO_FAST;
 	p->count[r->alg].refused += why != PINHOLE_GRANTED;
 	p->count[r->alg].granted += why == PINHOLE_GRANTED;
 	return why;
@@ -185,68 +236,42 @@ static uint64_t life_ns(const struct pinhole_rule *rule, uint32_t asked_ms)
 	return (uint64_t)ms * MS_NS;
 }
 
-static void note_end(struct pinholes *p, uint64_t at_ns)
+/* Who is named, or is meant where nobody is. */
+static uint32_t peer_of(const struct pinhole_peer *peer, const struct pinhole_rule *rule)
 {
-	if (at_ns < p->soonest_ns)
-		p->soonest_ns = at_ns;
-}
-
-static void link_entry(struct pinholes *p, uint32_t ref)
-{
-	struct pinhole *e = &p->entry[ref];
-	uint32_t *head = flow_head(p, e->flow);
-	e->flow_next = *head;
-	*head = ref;
-	if (e->kind == PINHOLE_TCP_LISTEN)
-		return;
-	head = &p->port_bucket[port_hash(p, e->guest.ip_be, e->guest.port)];
-	e->port_next = *head;
-	*head = ref;
-	p->datagram++;
-}
-
-static void unlink_entry(struct pinholes *p, uint32_t ref)
-{
-	const struct pinhole *e = &p->entry[ref];
-	uint32_t *at = flow_head(p, e->flow);
-	while (*at != ref)
-		at = &p->entry[*at].flow_next;
-	*at = e->flow_next;
-	if (e->kind == PINHOLE_TCP_LISTEN)
-		return;
-	at = &p->port_bucket[port_hash(p, e->guest.ip_be, e->guest.port)];
-	while (*at != ref)
-		at = &p->entry[*at].port_next;
-	*at = e->port_next;
-	p->datagram--;
+	const bool other = peer->named && peer->ip_be != peer->control_ip_be;
+	if (other && (peer->ip_be || is_latch(peer, rule)))
+		return peer->ip_be;
+	return peer->control_real_ip_be ? peer->control_real_ip_be : peer->control_ip_be;
 }
 
 enum pinhole_refusal pinhole_open(
 	struct pinholes *p, const struct pinhole_request *r, uint64_t now_ns, uint32_t *out)
 {
+	const struct pinhole_rule *rule = pinhole_rule(r->alg);
 	uint32_t guest;
 	const enum pinhole_refusal why = judge_and_charge(p, r, now_ns, &guest);
 	if (why != PINHOLE_GRANTED)
 		return why;
 	const uint32_t ref = entry_take(p);
-	const uint64_t life = life_ns(pinhole_rule(r->alg), r->life_ms);
+	const uint64_t life = life_ns(rule, r->life_ms);
 	p->entry[ref] = (struct pinhole){.flow = r->flow,
 		.token = r->token,
 		.number = ++p->last_number,
 		.alg = (uint8_t)r->alg,
 		.kind = (uint8_t)r->kind,
+		.pairs = (uint8_t)(ports_of(r, rule) / 2),
 		.latent = r->latent,
+		.latch = is_latch(&r->peer, rule),
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
-		.peer_ip_be = r->control_peer_ip_be,
+		.peer_ip_be = peer_of(&r->peer, rule),
 		.fd = -1,
 		.expires_ns = now_ns + life,
 		.life_ns = life,
+		.keep_ns = now_ns + (uint64_t)rule->keep_ms * MS_NS,
 		.guest_ref = guest};
-	link_entry(p, ref);
-	if (!p->live)
-		p->soonest_ns = UINT64_MAX;
-	note_end(p, now_ns + life);
-	p->guest[guest].open++;
+	pinhole_index_add(p, ref);
+	guest_of(p, &p->entry[ref])->open++;
 	p->live++;
 	*out = ref;
 	return PINHOLE_GRANTED;
@@ -263,116 +288,114 @@ void pinhole_take_back(struct pinholes *p, uint32_t ref)
 void pinhole_close(struct pinholes *p, uint32_t ref)
 {
 	struct pinhole *e = &p->entry[ref];
-	unlink_entry(p, ref);
-	p->guest[e->guest_ref].open--;
+	pinhole_index_remove(p, ref);
+	guest_of(p, e)->open--;
 	p->live--;
 	*e = (struct pinhole){.fd = -1, .free_next = p->free};
 	p->free = ref;
 }
 
-bool pinhole_arm(struct pinholes *p, uint32_t ref, uint64_t now_ns)
+static void live_anew(struct pinholes *p, uint32_t ref, uint64_t now_ns)
 {
-	struct pinhole *e = &p->entry[ref];
-	if (!e->latent)
-		return false;
-	e->latent = false;
-	e->expires_ns = now_ns + e->life_ns;
-	return true; /* it ends later than it would have: soonest_ns is not too late */
+	if (!p->entry[ref].used)
+		pinhole_index_ends(p, ref, now_ns + p->entry[ref].life_ns);
 }
 
-static bool is_open_to(const struct pinhole *e, uint32_t peer_ip_be)
+/* Another peer takes the place of the one that there is: whether it is another. */
+static bool replace(struct pinhole *e, const struct pinhole_peer *peer)
 {
-	return !e->latent && e->peer_ip_be == peer_ip_be;
+	const struct pinhole_rule *rule = pinhole_rule((enum algs_id)e->alg);
+	const bool latch = is_latch(peer, rule);
+	const uint32_t ip_be = peer_of(peer, rule);
+	if (!rule->media_peer || !peer->named || (latch && e->latch) ||
+		(!latch && !e->latch && ip_be == e->peer_ip_be))
+		return false;
+	e->latch = latch;
+	e->peer_ip_be = ip_be;
+	return true;
+}
+
+static bool is_replaced(struct pinhole e, const struct pinhole_peer *peer)
+{
+	return replace(&e, peer);
+}
+
+enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct pinhole_peer *peer,
+	uint64_t now_ns, bool *news)
+{
+	struct pinhole *e = &p->entry[ref];
+	const struct pinhole_rule *rule = pinhole_rule((enum algs_id)e->alg);
+	const enum pinhole_refusal why = judge_peer(peer, rule);
+	*news = false;
+	if (why != PINHOLE_GRANTED)
+		return why;
+	if (!e->latent && !rule->media_peer)
+		return PINHOLE_GRANTED;
+	/* the first time is paid for by the wish */
+	if (!e->latent && is_replaced(*e, peer) &&
+		!guest_charge(guest_of(p, e), share_of((enum algs_id)e->alg), now_ns))
+		return PINHOLE_TOO_FAST;
+	const bool other = replace(e, peer);
+	*news = other || e->latent;
+	if (other)
+		pinhole_index_used(p, ref, false);
+	e->latent = false;
+	live_anew(p, ref, now_ns);
+	return PINHOLE_GRANTED;
+}
+
+enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns)
+{
+	struct pinhole *e = &p->entry[ref];
+	if (!pinhole_rule((enum algs_id)e->alg)->keep_ms)
+		return PINHOLE_NOT_KEPT;
+	if (!e->latent || now_ns + e->life_ns <= e->keep_ns) {
+		live_anew(p, ref, now_ns);
+		return PINHOLE_GRANTED;
+	}
+	if (e->expires_ns >= e->keep_ns)
+		return PINHOLE_KEPT_ENOUGH;
+	pinhole_index_ends(p, ref, e->keep_ns);
+	return PINHOLE_GRANTED;
+}
+
+static bool is_open_to(const struct pinhole *e, uint32_t peer_ip_be, bool came)
+{
+	return !e->latent &&
+	       (e->peer_ip_be == peer_ip_be || (came && e->latch && !e->peer_ip_be));
 }
 
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be)
 {
-	return is_open_to(&p->entry[ref], peer_ip_be) && pinhole_use(p, ref);
+	const struct pinhole *e = &p->entry[ref];
+	return !e->used && is_open_to(e, peer_ip_be, true) && pinhole_use(p, ref, peer_ip_be, true);
 }
 
-bool pinhole_use(struct pinholes *p, uint32_t ref)
+bool pinhole_use(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be, bool came)
 {
 	struct pinhole *e = &p->entry[ref];
-	if (e->used)
-		return false;
-	e->used = true;
-	e->expires_ns = UINT64_MAX;
-	p->count[e->alg].used++;
-	return true;
+	const bool first = !e->met;
+	if (came && e->latch && !e->peer_ip_be)
+		e->peer_ip_be = peer_ip_be;
+	pinhole_index_used(p, ref, true);
+	pinhole_index_ends(p, ref, UINT64_MAX);
+	e->met = true;
+	p->count[e->alg].used += first;
+	return first;
 }
 
-static bool leads_to(const struct pinhole *e, const struct sock_address *guest)
-{
-	return e->guest.ip_be == guest->ip_be && guest->port >= e->guest.port &&
-	       guest->port - e->guest.port < (int)pinhole_ports(e);
-}
-
-uint32_t pinhole_at(const struct pinholes *p, const struct sock_address *guest, uint32_t ref)
-{
-	ref = ref ? p->entry[ref].port_next
-		  : p->port_bucket[port_hash(p, guest->ip_be, guest->port)];
-	while (ref && !leads_to(&p->entry[ref], guest))
-		ref = p->entry[ref].port_next;
-	return ref;
-}
-
-uint32_t pinhole_admits(
-	const struct pinholes *p, const struct sock_address *guest, uint32_t peer_ip_be)
+uint32_t pinhole_admits(const struct pinholes *p, const struct sock_address *guest,
+	uint32_t peer_ip_be, bool came)
 {
 	uint32_t ref = PINHOLE_NONE, used = PINHOLE_NONE;
 	while ((ref = pinhole_at(p, guest, ref))) {
-		if (!is_open_to(&p->entry[ref], peer_ip_be))
+		if (!is_open_to(&p->entry[ref], peer_ip_be, came))
 			continue;
 		if (!p->entry[ref].used)
 			return ref;
 		used = ref;
 	}
 	return used;
-}
-
-uint32_t pinhole_find(const struct pinholes *p, uint32_t flow, uint32_t token)
-{
-	uint32_t ref = flow_first(p, flow);
-	while (ref && (p->entry[ref].flow != flow || p->entry[ref].token != token))
-		ref = p->entry[ref].flow_next;
-	return ref;
-}
-
-uint32_t pinhole_of_flow(const struct pinholes *p, uint32_t flow)
-{
-	uint32_t ref = flow_first(p, flow);
-	while (ref && p->entry[ref].flow != flow)
-		ref = p->entry[ref].flow_next;
-	return ref;
-}
-
-uint32_t pinhole_expired(struct pinholes *p, uint64_t now_ns)
-{
-	if (!p->live || now_ns < p->soonest_ns)
-		return PINHOLE_NONE;
-	uint64_t soonest = UINT64_MAX;
-	uint32_t ref = PINHOLE_NONE;
-	while ((ref = pinhole_next(p, ref))) {
-		if (p->entry[ref].expires_ns <= now_ns)
-			return ref;
-		if (p->entry[ref].expires_ns < soonest)
-			soonest = p->entry[ref].expires_ns;
-	}
-	p->soonest_ns = soonest;
-	return PINHOLE_NONE;
-}
-
-uint64_t pinhole_deadline(const struct pinholes *p)
-{
-	return p->live ? p->soonest_ns : UINT64_MAX;
-}
-
-uint32_t pinhole_next(const struct pinholes *p, uint32_t ref)
-{
-	while (++ref <= p->fresh)
-		if (p->entry[ref].expires_ns)
-			return ref;
-	return PINHOLE_NONE;
 }
 
 const char *pinhole_refusal_text(enum pinhole_refusal why)
@@ -384,6 +407,9 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_ODD_PAIR] = "a pair of ports begins with an even one",
 		[PINHOLE_NOT_OWN_PORT] = "inside port is not the flow's own",
 		[PINHOLE_OPEN_PORT] = "inside port is open to the outside already",
+		[PINHOLE_TOO_MANY_PAIRS] = "more pairs of ports than this protocol has",
+		[PINHOLE_INSIDE_PEER] = "peer is no host outside that a guest may talk to",
+		[PINHOLE_NO_LATCH] = "nobody in particular is named, and alg.sip_latch is false",
 		[PINHOLE_BAD_PEER] = "peer is not the control connection's peer",
 		[PINHOLE_BAD_TOKEN] = "a token is not 0",
 		[PINHOLE_FLOW_QUOTA] = "this flow has as many pending as it may",
@@ -396,6 +422,8 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_NO_LOW_SOCKET] = "no outside port below 1024 to be had",
 		[PINHOLE_NO_PAIR] = "no outside pair of ports to be had",
 		[PINHOLE_NO_FLOW] = "its session is not under inspection",
+		[PINHOLE_NOT_KEPT] = "this protocol does not keep what nobody agreed to",
+		[PINHOLE_KEPT_ENOUGH] = "nobody agreed for as long as it may wait",
 	};
 	return text[why];
 }

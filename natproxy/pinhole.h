@@ -2,8 +2,8 @@
  * Expectations: doors that an ALG may ask for. alg can only ask; whatever it says, this file holds
  * the rules: the inside address is the control flow's guest (the message has no field for it), kind
  * and inside port are those of pinhole_rules.h, no open port of the guest's is among them, the peer
- * is the control flow's peer, few per flow, inside port, guest and hub, a rate, a short life, one
- * connection. Pure.
+ * is the control flow's peer or, of media, a host outside that the far end named, few per flow,
+ * inside port, guest and hub, a rate, a bounded life, one connection. Pure.
  */
 #ifndef NATLOCK_NATPROXY_PINHOLE_H
 #define NATLOCK_NATPROXY_PINHOLE_H
@@ -17,12 +17,11 @@
 
 enum {
 	PINHOLE_HUB_MAX = 8192,
-	PINHOLE_GUEST_MAX = 512,
 	PINHOLE_SAME_MAX = 16, /* that lead to one port of a guest, or to its neighbour in a pair */
-	PINHOLE_RATE = 50,     /* a second and guest, also the burst */
-	PINHOLE_GUESTS = 1024,
+	PINHOLE_GUESTS = 1024, /* of each account */
 	PINHOLE_GUEST_BUCKETS = 1024,
 	PINHOLE_FLOW_BUCKETS = 1024,
+	PINHOLE_TOKEN_BUCKETS = 8192,
 	PINHOLE_PORT_BUCKETS = 4096,
 	PINHOLE_NONE = 0, /* references are 1..PINHOLE_HUB_MAX */
 };
@@ -34,7 +33,10 @@ enum pinhole_refusal {
 	PINHOLE_ODD_PAIR,
 	PINHOLE_NOT_OWN_PORT,
 	PINHOLE_OPEN_PORT,
+	PINHOLE_TOO_MANY_PAIRS,
 	PINHOLE_BAD_PEER,
+	PINHOLE_INSIDE_PEER,
+	PINHOLE_NO_LATCH,
 	PINHOLE_BAD_TOKEN,
 	PINHOLE_FLOW_QUOTA,
 	PINHOLE_PORT_QUOTA,
@@ -46,6 +48,18 @@ enum pinhole_refusal {
 	PINHOLE_NO_LOW_SOCKET,
 	PINHOLE_NO_PAIR,
 	PINHOLE_NO_FLOW,
+	PINHOLE_NOT_KEPT,
+	PINHOLE_KEPT_ENOUGH,
+};
+
+/* Who is to come, as alg says it about an expectation that there is to be, or is. */
+struct pinhole_peer {
+	uint32_t control_ip_be; /* the control flow's, as the guest sees it */
+	uint32_t control_real_ip_be; /* its own, where the guest sees the gateway's; else 0 */
+	bool named;		/* `ip_be` was said; else it is the control flow's, or stays who it is */
+	uint32_t ip_be;		/* 0, of media: whoever speaks first */
+	bool outside;		/* it is a host outside with which a guest may begin */
+	bool latch;		/* who speaks first may be let in (alg.sip_latch) */
 };
 
 struct pinhole_request {
@@ -55,9 +69,9 @@ struct pinhole_request {
 	uint32_t guest_ip_be;
 	uint32_t guest_port;   /* as asked */
 	uint16_t control_port; /* from which the guest speaks in the control flow */
+	uint32_t pairs;	       /* as asked; 0: not */
 	bool open; /* the guest has an open port (forward.h) there, or beside it for a pair */
-	uint32_t peer_ip_be; /* as asked; 0 = the control flow's peer */
-	uint32_t control_peer_ip_be;
+	struct pinhole_peer peer;
 	uint32_t life_ms; /* as asked */
 	bool latent;	  /* nobody may come in yet */
 };
@@ -65,13 +79,25 @@ struct pinhole_request {
 struct pinhole {
 	uint32_t flow, token, number; /* number: for the operator, from 1 */
 	uint8_t alg, kind;	      /* enum algs_id, enum pinhole_kind */
-	bool latent, used;
+	uint8_t pairs;		      /* of a UDP_PAIR */
+	bool latent, used, met; /* met: it was used, if by another peer */
+	bool latch;		/* the peer is who speaks first; 0: nobody has */
 	struct sock_address guest, outside; /* of a pair the even ports */
 	uint32_t peer_ip_be;
 	int fd;			      /* the listener; -1 of other kinds */
 	uint64_t expires_ns, life_ns; /* UINT64_MAX: not by time */
+	uint64_t keep_ns;	      /* while it is latent, it ends then at the latest */
 	uint32_t guest_ref, parent;   /* parent: session number of the control flow */
-	uint32_t flow_next, port_next, free_next;
+	uint32_t free_next;
+	/* pinhole_index.c's */
+	uint32_t flow_ref, flow_next, flow_prev, token_next, heap_at;
+	uint32_t port_next[PINHOLE_PAIRS];
+};
+
+/* A control flow that has some. */
+struct pinhole_flow {
+	uint32_t flow, first, next;
+	uint32_t total, pending; /* pending: that nobody uses */
 };
 
 /* Of one ALG, since the process began. */
@@ -85,17 +111,24 @@ struct pinhole_guest {
 	uint64_t refilled_ns;
 };
 
+/* What guests have and ask for, in one account. */
+struct pinhole_guests {
+	uint32_t fresh;
+	uint32_t bucket[PINHOLE_GUEST_BUCKETS];
+	struct pinhole_guest guest[PINHOLE_GUESTS + 1];
+};
+
 struct pinholes {
 	struct hash_key key;
-	uint32_t live, fresh, free, last_number, guest_fresh;
+	uint32_t live, fresh, free, last_number;
 	uint32_t datagram; /* live ones for datagrams */
-	uint64_t soonest_ns;
 	struct pinhole_count count[ALGS_COUNT];
-	uint32_t flow_bucket[PINHOLE_FLOW_BUCKETS];
-	uint32_t
-		port_bucket[PINHOLE_PORT_BUCKETS]; /* those for datagrams, by guest and even port */
-	uint32_t guest_bucket[PINHOLE_GUEST_BUCKETS];
-	struct pinhole_guest guest[PINHOLE_GUESTS + 1];
+	struct pinhole_guests guests[PINHOLE_ACCOUNTS];
+	uint32_t flow_fresh, flow_free, ending; /* ending: those that end by time */
+	uint32_t flow_bucket[PINHOLE_FLOW_BUCKETS], token_bucket[PINHOLE_TOKEN_BUCKETS];
+	uint32_t port_bucket[PINHOLE_PORT_BUCKETS]; /* those for datagrams, by guest and even port */
+	uint32_t heap[PINHOLE_HUB_MAX + 1];	    /* from 1: references of those that end, soonest first */
+	struct pinhole_flow flow[PINHOLE_HUB_MAX + 1];
 	struct pinhole entry[PINHOLE_HUB_MAX + 1];
 };
 
@@ -114,15 +147,21 @@ enum pinhole_refusal pinhole_pretend(
 /* What was granted cannot be had: forgotten, and counted as refused. */
 void pinhole_take_back(struct pinholes *p, uint32_t ref);
 void pinhole_close(struct pinholes *p, uint32_t ref);
-/* From now on, and for its lifetime, the peer may come in. Once for an entry; false: it was armed already. */
-bool pinhole_arm(struct pinholes *p, uint32_t ref, uint64_t now_ns);
+/*
+ * From now on, and for its lifetime, the peer may come in. Media: and again, with another peer in the place of the one that there
+ * was, or with the same; then its life begins anew, and *news says whether the peer did. Of others once.
+ */
+enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct pinhole_peer *peer,
+	uint64_t now_ns, bool *news);
+/* Its lifetime begins again, unless it is used: then it has no end. */
+enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns);
 /* Whether a connection from this peer may come in; true at most once for each entry. */
 bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be);
 
 /* How many ports an entry leads to, and the i-th of them (0: the even one of a pair). */
 static inline unsigned int pinhole_ports(const struct pinhole *e)
 {
-	return e->kind == PINHOLE_UDP_PAIR ? 2 : 1;
+	return e->kind == PINHOLE_UDP_PAIR ? 2U * e->pairs : 1;
 }
 static inline struct sock_address pinhole_inside(const struct pinhole *e, unsigned int i)
 {
@@ -131,17 +170,18 @@ static inline struct sock_address pinhole_inside(const struct pinhole *e, unsign
 /* The next entry for datagrams after `ref` (PINHOLE_NONE: the first) that leads to this endpoint. */
 uint32_t pinhole_at(const struct pinholes *p, const struct sock_address *guest, uint32_t ref);
 /* An entry that lets datagrams from this peer in to this endpoint, one that is unused if possible; or
- * PINHOLE_NONE. */
-uint32_t pinhole_admits(
-	const struct pinholes *p, const struct sock_address *guest, uint32_t peer_ip_be);
-/* Datagrams go through it: true the first time. It lives until it is closed from now on. */
-bool pinhole_use(struct pinholes *p, uint32_t ref);
+ * PINHOLE_NONE. `came`: it is the peer that speaks, so that one that is open to whoever does lets it in too. */
+uint32_t pinhole_admits(const struct pinholes *p, const struct sock_address *guest,
+	uint32_t peer_ip_be, bool came);
+/* This peer's datagrams go through it, so it lives until it is closed, or armed for another: true the first time. `came`: the peer
+ * spoke, so that one that was open to whoever speaks first is its from now on. */
+bool pinhole_use(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be, bool came);
 
 /* The entry of this flow and token, or any of this flow; PINHOLE_NONE if there is none. */
 uint32_t pinhole_find(const struct pinholes *p, uint32_t flow, uint32_t token);
 uint32_t pinhole_of_flow(const struct pinholes *p, uint32_t flow);
 /* An entry whose time is over, or PINHOLE_NONE; and when the next one's will be. */
-uint32_t pinhole_expired(struct pinholes *p, uint64_t now_ns);
+uint32_t pinhole_expired(const struct pinholes *p, uint64_t now_ns);
 uint64_t pinhole_deadline(const struct pinholes *p);
 /* The first live entry after ref, for dumps. */
 uint32_t pinhole_next(const struct pinholes *p, uint32_t ref);

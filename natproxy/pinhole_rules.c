@@ -33,10 +33,26 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 		.life_ms = 30000},
 	/* RFC 2326 12.39: two wishes a SETUP, one SETUP a stream; a presentation has several of them. */
 	[ALGS_RTSP] = {.kinds = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.pairs = 1,
 		.port_first = PRIVILEGED,
 		.pending = 16,
 		.total = 64,
 		.life_ms = 60000},
+	/*
+	 * RFC 3264 5, RFC 3261 13: a trunk has thousands of calls in one flow, and each offers its ports before it knows who
+	 * is to send there. A phone may ring for minutes (18x, RFC 3261 13.3.1.1), and a registration is to be found for as
+	 * long as it was granted (RFC 3261 10.2.1.1).
+	 */
+	[ALGS_SIP] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.media_peer = true,
+		.pairs = PINHOLE_PAIRS,
+		.account = PINHOLE_CALLS,
+		.port_first = PRIVILEGED,
+		.pending = 2048,
+		.total = 4096,
+		.life_ms = 300000,
+		.keep_ms = 900000,
+		.hold_ms = 7200000},
 	/* dns, netbios and ldap only rewrite what is said. */
 };
 
@@ -56,6 +72,16 @@ static const struct {
 	{8080, 8080},
 	{10080, 10080},
 };
+
+static const struct pinhole_share shares[PINHOLE_ACCOUNTS] = {
+	[PINHOLE_COMMON] = {.most = 512, .rate = 50},
+	[PINHOLE_CALLS] = {.most = 4096, .rate = 500},
+};
+
+const struct pinhole_share *pinhole_share(enum pinhole_account account)
+{
+	return &shares[account];
+}
 
 const struct pinhole_rule *pinhole_rule(enum algs_id alg)
 {

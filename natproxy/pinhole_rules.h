@@ -12,21 +12,38 @@
 /*
  * TCP_LISTEN  one connection of the peer to the guest's port
  * UDP_ONE     the peer's datagrams, from whatever port of it, to the guest's port
- * UDP_PAIR    the same for an even port and the odd one behind it (RTP and RTCP, RFC 3550 11)
+ * UDP_PAIR    the same for an even port and the odd one behind it (RTP and RTCP, RFC 3550 11), or for several such pairs that
+ *             follow each other (RFC 4566 5.14)
  */
 enum pinhole_kind { PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR, PINHOLE_KINDS };
 
+enum { PINHOLE_PAIRS = 4 }; /* of one UDP_PAIR, at most */
+
+/* What a guest may have and ask for is counted apart for ALGs that carry many calls: neither kind uses up the other's. */
+enum pinhole_account { PINHOLE_COMMON, PINHOLE_CALLS, PINHOLE_ACCOUNTS };
+
+struct pinhole_share { /* of a guest, in an account */
+	uint16_t most; /* at a time */
+	uint16_t rate; /* wishes a second, also the burst */
+};
+
 struct pinhole_rule {
 	uint8_t kinds;	     /* bit set, 1 << enum pinhole_kind; 0: this ALG opens nothing */
+	bool media_peer;     /* the far end may name another host that is to come; else it is the flow's peer */
+	uint8_t pairs;	     /* neighbours of one UDP_PAIR */
+	uint8_t account;     /* enum pinhole_account */
 	bool own_port;	     /* the inside port must be the one from which the flow itself speaks */
 	uint16_t port_first; /* lowest inside port; one below 1024 is for a flow from below 1024 */
 	uint16_t pending;    /* that nobody has used yet, a control flow */
 	uint16_t total;	     /* a control flow, at a time */
+	uint32_t keep_ms;    /* so long after its opening its life may begin again while nobody has agreed; 0: it never does */
+	uint32_t hold_ms;    /* so long its flows may be held open while nobody speaks; 0: they are not */
 	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */
 };
 
 /* Never NULL. */
 const struct pinhole_rule *pinhole_rule(enum algs_id alg);
+const struct pinhole_share *pinhole_share(enum pinhole_account account);
 /* "TCP listener", "UDP port", "UDP pair": for people; and "tcp-listen", "udp", "udp-pair": for tables. */
 const char *pinhole_kind_text(enum pinhole_kind kind);
 const char *pinhole_kind_name(enum pinhole_kind kind);

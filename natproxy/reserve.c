@@ -10,6 +10,9 @@
  * mapping (RFC 4787 REQ-1) holds from the door on. A stranger's datagram is taken out and counted as
  * filtered; nobody is asked about it.
  *
+ * Pairs stand beside each other outside as they do inside, the even port first: what the far end is
+ * told is the first one only. So where one of a row has its outside port, the places of all are given.
+ *
  * Doors cost alg nothing to ask for and a socket each, so what waits here gets a quarter of all
  * descriptors at most, and none of those that flows leave for questions.
  */
@@ -135,48 +138,90 @@ static enum pinhole_refusal open_one(struct natproxy *np, const struct sock_addr
 	return PINHOLE_GRANTED;
 }
 
-/* One half of a pair is mapped: its neighbour must be free outside, on the right side of it. */
-static enum pinhole_refusal open_half(
-	struct natproxy *np, const struct sock_address *guest, uint16_t other_port)
+/* Neighbours inside, and the ports that they are to have outside. */
+struct row {
+	struct sock_address guest; /* the first, which is even */
+	unsigned int count;
+};
+
+static struct sock_address row_at(const struct row *row, unsigned int i)
 {
-	const uint16_t port = other_port ^ 1;
-	const bool fits = (port & 1) == (guest->port & 1) && !portpick_is_service(port);
-	const int fd = fits ? bind_at(np, guest, port) : -EADDRINUSE;
-	if (fd < 0)
-		return PINHOLE_NO_PAIR;
-	take(np, guest, fd);
-	return PINHOLE_GRANTED;
+	return (struct sock_address){row->guest.ip_be, (uint16_t)(row->guest.port + i)};
 }
 
-/* Both halves at a port, which is even as the guest's is, and the one behind it: true if they are to be had. */
-static bool bind_both(struct natproxy *np, const struct sock_address *even,
-	const struct sock_address *odd, uint16_t port)
+/* Whether a row may begin at this outside port. */
+static bool may_begin(const struct row *row, uint32_t first)
 {
-	if (portpick_is_service(port + 1))
-		return false;
-	const int first = bind_at(np, even, port);
-	const int second = first >= 0 ? bind_at(np, odd, port + 1) : -EADDRINUSE;
-	if (second < 0) {
-		if (first >= 0)
-			natproxy_close_fd(np, first, false);
-		return false;
+	bool may = first && !(first & 1) && first + row->count - 1 <= UINT16_MAX;
+	for (uint32_t i = 0; may && i < row->count; i++)
+		may = !portpick_is_service((uint16_t)(first + i));
+	return may;
+}
+
+/*
+ * The outside port of the first, as those that are mapped already have it: 0 none is. False: they are no neighbours on the right
+ * sides of each other.
+ */
+static bool first_of(struct natproxy *np, const struct row *row, uint32_t *first, unsigned int *there)
+{
+	*first = *there = 0;
+	for (unsigned int i = 0; i < row->count; i++) {
+		const struct sock_address inside = row_at(row, i);
+		const uint32_t port = mapped(np, &inside);
+		if (!port)
+			continue;
+		if (port < i || (*there && port - i != *first))
+			return false;
+		*first = port - i;
+		++*there;
 	}
-	take(np, even, first);
-	take(np, odd, second);
 	return true;
 }
 
-static enum pinhole_refusal open_pair(
-	struct natproxy *np, const struct sock_address *even, const struct sock_address *odd)
+static void let_go(struct natproxy *np, const int *fd, unsigned int count)
 {
-	const uint16_t first = mapped(np, even), second = mapped(np, odd);
-	if (first && second)
-		return !(first & 1) && second == first + 1 ? PINHOLE_GRANTED : PINHOLE_NO_PAIR;
-	if (first || second)
-		return open_half(np, first ? odd : even, first ? first : second);
+	for (unsigned int i = 0; i < count; i++)
+		if (fd[i] >= 0)
+			natproxy_close_fd(np, fd[i], false);
+}
+
+/* Those that are not mapped yet get their places in the row that begins at this outside port: all of them or none. */
+static bool bind_row(struct natproxy *np, const struct row *row, uint32_t first)
+{
+	int fd[2 * PINHOLE_PAIRS];
+	for (unsigned int i = 0; i < row->count; i++) {
+		const struct sock_address inside = row_at(row, i);
+		fd[i] = -1;
+		if (mapped(np, &inside))
+			continue;
+		fd[i] = bind_at(np, &inside, (uint16_t)(first + i));
+		if (fd[i] >= 0)
+			continue;
+		let_go(np, fd, i);
+		return false;
+	}
+	for (unsigned int i = 0; i < row->count; i++) {
+		const struct sock_address inside = row_at(row, i);
+		if (fd[i] >= 0)
+			take(np, &inside, fd[i]);
+	}
+	return true;
+}
+
+static enum pinhole_refusal open_row(struct natproxy *np, const struct row *row)
+{
+	uint32_t first;
+	unsigned int there;
+	if (!first_of(np, row, &first, &there))
+		return PINHOLE_NO_PAIR;
+	if (there == row->count)
+		return first & 1 ? PINHOLE_NO_PAIR : PINHOLE_GRANTED;
+	if (there)
+		return may_begin(row, first) && bind_row(np, row, first) ? PINHOLE_GRANTED
+									 : PINHOLE_NO_PAIR;
 	for (unsigned int n = 0; n < PORTPICK_TRIES; n++) {
-		const uint16_t port = source_port(np, NAT_UDP, even, n);
-		if (port && bind_both(np, even, odd, port))
+		const uint16_t port = source_port(np, NAT_UDP, &row->guest, n);
+		if (may_begin(row, port) && bind_row(np, row, port))
 			return PINHOLE_GRANTED;
 	}
 	return PINHOLE_NO_PAIR;
@@ -184,10 +229,10 @@ static enum pinhole_refusal open_pair(
 
 enum pinhole_refusal reserve_open(struct natproxy *np, struct pinhole *e)
 {
-	const struct sock_address first = pinhole_inside(e, 0), second = pinhole_inside(e, 1);
+	const struct row row = {pinhole_inside(e, 0), pinhole_ports(e)};
 	const enum pinhole_refusal why =
-		e->kind == PINHOLE_UDP_PAIR ? open_pair(np, &first, &second) : open_one(np, &first);
-	e->outside.port = mapped(np, &first);
+		e->kind == PINHOLE_UDP_PAIR ? open_row(np, &row) : open_one(np, &row.guest);
+	e->outside.port = mapped(np, &row.guest);
 	return why;
 }
 
@@ -253,7 +298,7 @@ static void discard_errors(struct natproxy *np, const struct reserve *r)
 static bool is_welcome(
 	struct natproxy *np, const struct reserve *r, const struct sock_address *peer)
 {
-	if (!np->draining && pinhole_admits(&np->pinholes, &r->guest, peer->ip_be))
+	if (!np->draining && pinhole_admits(&np->pinholes, &r->guest, peer->ip_be, true))
 		return !refuse_new(np, NAT_UDP, &r->guest, peer);
 	drop_count(np->drops, DROP_FILTERED);
 	return false;

@@ -10,7 +10,8 @@
 
 /*
  * Sees to it that each port of a door has an outside one: that of the guest's flow or of an earlier
- * door, or a new socket. Sets e->outside.port; of a pair the even one, with the odd one behind it.
+ * door, or a new socket. Sets e->outside.port; of pairs the first, which is even, with the
+ * others behind it.
  * PINHOLE_GRANTED, or why not: then nothing has changed.
  */
 enum pinhole_refusal reserve_open(struct natproxy *np, struct pinhole *e);

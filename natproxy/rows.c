@@ -173,7 +173,9 @@ uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__Expe
 	row->alg = text(space, 0, algs_name((enum algs_id)p->alg));
 	row->guest = address(space, 0, &p->guest);
 	row->outside = address(space, 1, &p->outside);
-	row->peer = address(space, 2, &peer);
+	row->peer = p->peer_ip_be ? address(space, 2, &peer) : NULL;
+	row->has_pairs = p->kind == PINHOLE_UDP_PAIR;
+	row->pairs = p->pairs;
 	row->kind = text(space, 1, pinhole_kind_name((enum pinhole_kind)p->kind));
 	row->state = text(space, 2, p->used ? "used" : p->latent ? "latent" : "waiting");
 	row->expires_in_ms = p->expires_ns > np->now_ns ? (p->expires_ns - np->now_ns) / MS_NS : 0;

@@ -22,6 +22,7 @@ static const struct {
 	{ALGS_NETBIOS, {137, 138, 139}},
 	{ALGS_RTSP, {554, 8554}},
 	{ALGS_LDAP, {389, 1002}},
+	{ALGS_SIP, {5060}},
 };
 
 unsigned int replay_ports(enum algs_id alg, uint16_t *port)
@@ -63,6 +64,7 @@ void replay_begin(struct replay *r, const struct replay_settings *set)
 	r->next_port = set->outside_port;
 	r->flow = NULL;
 	stream_pool_init(&r->pool);
+	sip_calls_init(&r->sip, &(const struct hash_key){0, 0}); /* no secret: the same each time */
 }
 
 static struct replay_flow *find(struct replay *r, const struct alg_flow *view)
@@ -100,6 +102,8 @@ static void clear_way(struct replay_way *w)
 	w->in = w->out = 0;
 }
 
+_Static_assert(REPLAY_FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
+
 static struct replay_flow *add(struct replay *r, const struct alg_flow *view, int row)
 {
 	struct replay_flow *f = oldest(r);
@@ -111,6 +115,8 @@ static struct replay_flow *add(struct replay *r, const struct alg_flow *view, in
 	clear_way(&f->way[0]);
 	clear_way(&f->way[1]);
 	stream_begin(&f->stream, table_rows[row], view, 0);
+	f->stream.view.id = (uint16_t)(f - r->table);
+	f->stream.view.sip = &r->sip;
 	return f;
 }
 
@@ -133,6 +139,7 @@ static bool view_of(const struct replay *r, const struct packet *p, enum alg_dir
 		.peer_port = out ? p->dst_port : p->src_port,
 		.stream = p->stream,
 		.dns_v6 = r->set.dns_v6,
+		.sip_multipart = true,
 		.maps = &r->set.maps,
 	};
 	maps_outside(view, view->guest_ip_be, &view->outside_ip_be);
@@ -235,7 +242,7 @@ bool replay_packet(struct replay *r, const struct packet *p)
 		r->flow = begin_flow(r, p, r->from, &view);
 	if (!r->flow)
 		return false;
-	r->flow->seen = r->packets;
+	r->flow->seen = r->flow->stream.view.now_ms = r->packets;
 	struct replay_way *w = &r->flow->way[r->from];
 	if (r->flow->raw && w->held) {
 		put(r, w->hold, w->held);
@@ -281,10 +288,13 @@ static void end_inspection(struct replay *r, struct replay_flow *f)
 	r->more = false;
 }
 
-static uint16_t next_port(struct replay *r)
+/* Of `pairs` neighbours the first one. */
+static uint16_t next_port(struct replay *r, unsigned int pairs)
 {
+	if (r->next_port + 2 * pairs - 1 > UINT16_MAX)
+		r->next_port = r->set.outside_port;
 	const uint16_t port = r->next_port;
-	r->next_port = port + 2 > UINT16_MAX ? r->set.outside_port : (uint16_t)(port + 2);
+	r->next_port = (uint16_t)(port + 2 * pairs);
 	return port;
 }
 
@@ -296,7 +306,7 @@ static struct alg_grant grant_of(
 	const bool talks =
 		wish->kind == ALG_UDP_ONE && !view->stream && wish->guest_port == view->guest_port;
 	if (r->set.outside_port && !talks)
-		grant.outside_port = next_port(r);
+		grant.outside_port = next_port(r, wish->pairs ? wish->pairs : 1);
 	return grant;
 }
 

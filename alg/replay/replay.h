@@ -14,6 +14,7 @@
 
 #include "maps.h"
 #include "packet.h"
+#include "sip_calls.h"
 #include "stream.h"
 
 enum {
@@ -95,6 +96,7 @@ struct replay {
 	uint32_t output_bytes, written;
 	uint8_t output[REPLAY_OUTPUT_BYTES];
 	struct stream_pool pool;
+	struct sip_calls sip;
 	uint32_t high; /* of the table: so many were ever used */
 	struct replay_flow table[REPLAY_FLOWS];
 };

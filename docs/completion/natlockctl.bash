@@ -32,7 +32,7 @@ _natlockctl()
 	'dhcp reserve') next='list add del';;
 	'dhcp export') next='kea dnsmasq';;
 	'dns') next='get set';;
-	'alg') next='enable disable expectations list stats test';;
+	'alg') next='calls enable disable expectations list stats test';;
 	'config') next='show diff unsaved test reload';;
 	'policy') next='show audit export';;
 	'log') next='follow';;

@@ -36,7 +36,7 @@ complete -c natlockctl -f -n '__natlockctl_typed "dhcp"' -a 'status get set enab
 complete -c natlockctl -f -n '__natlockctl_typed "dhcp reserve"' -a 'list add del'
 complete -c natlockctl -f -n '__natlockctl_typed "dhcp export"' -a 'kea dnsmasq'
 complete -c natlockctl -f -n '__natlockctl_typed "dns"' -a 'get set'
-complete -c natlockctl -f -n '__natlockctl_typed "alg"' -a 'enable disable expectations list stats test'
+complete -c natlockctl -f -n '__natlockctl_typed "alg"' -a 'calls enable disable expectations list stats test'
 complete -c natlockctl -f -n '__natlockctl_typed "config"' -a 'show diff unsaved test reload'
 complete -c natlockctl -f -n '__natlockctl_typed "policy"' -a 'show audit export'
 complete -c natlockctl -f -n '__natlockctl_typed "log"' -a 'follow'

@@ -85,12 +85,24 @@ static const struct column expectation_columns[] = {
 	{"ID", "id", NULL, CELL_PLAIN, false},
 	{"ALG", "alg", NULL, CELL_PLAIN, false},
 	{"KIND", "kind", NULL, CELL_PLAIN, false},
+	{"PAIRS", "pairs", NULL, CELL_PLAIN, true},
 	{"GUEST", "guest", NULL, CELL_PLAIN, false},
 	{"OUTSIDE", "outside", NULL, CELL_PLAIN, false},
 	{"PEER", "peer", NULL, CELL_PLAIN, false},
 	{"STATE", "state", NULL, CELL_PLAIN, false},
 	{"EXPIRES IN", "expires_in_ms", NULL, CELL_SPAN, false},
 	{"PARENT", "parent", NULL, CELL_PLAIN, false},
+	{0},
+};
+static const struct column call_columns[] = {
+	{"ID", "id", NULL, CELL_PLAIN, false},
+	{"ALG", "alg", NULL, CELL_PLAIN, false},
+	{"GUEST", "guest", NULL, CELL_PLAIN, false},
+	{"PEER", "peer", NULL, CELL_PLAIN, false},
+	{"STATE", "state", NULL, CELL_PLAIN, false},
+	{"ANSWERED", "answered_ms", NULL, CELL_SPAN, false},
+	{"SILENT", "silent_ms", NULL, CELL_SPAN, false},
+	{"MEDIA", "media", NULL, CELL_PLAIN, false},
 	{0},
 };
 static const struct column drop_columns[] = {
@@ -112,6 +124,7 @@ static const struct column alg_columns[] = {
 	{"EXPIRED", "expired", NULL, CELL_PLAIN, false},
 	{"VIOLATIONS", "violations", NULL, CELL_PLAIN, false},
 	{"GAVE UP", "gave_up", NULL, CELL_PLAIN, false},
+	{"LEFT ALONE", "left_alone", NULL, CELL_PLAIN, false},
 	{0},
 };
 static const struct column alg_settings_columns[] = {
@@ -156,6 +169,7 @@ const struct column *columns_of(Nl__Topic topic)
 	case NL__TOPIC__ALG_STATS: return alg_columns;
 	case NL__TOPIC__EVENTS: return event_columns;
 	case NL__TOPIC__FORWARDS: return forward_columns;
+	case NL__TOPIC__CALLS: return call_columns;
 	case NL__TOPIC__STATUS:
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}

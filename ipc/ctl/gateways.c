@@ -38,6 +38,7 @@ static void merge(Nl__AlgRow *to, Nl__AlgRow *from)
 	ADD(expired);
 	ADD(violations);
 	ADD(gave_up);
+	ADD(left_alone);
 	ADD(to_guests);
 	ADD(to_outside);
 #undef ADD

@@ -19,6 +19,7 @@ const ProtobufCMessageDescriptor *rows_type(Nl__Topic topic)
 	case NL__TOPIC__ALG_STATS: return &nl__alg_row__descriptor;
 	case NL__TOPIC__EVENTS: return &nl__event_row__descriptor;
 	case NL__TOPIC__FORWARDS: return &nl__forward_row__descriptor;
+	case NL__TOPIC__CALLS: return &nl__call_row__descriptor;
 	case _NL__TOPIC_IS_INT_SIZE: break;
 	}
 	return NULL;

@@ -111,6 +111,8 @@ const struct verb verbs[] = {
 		JSON("dns.get"), .help = "the DNS forwarder's settings"},
 	{"dns set", TAKES("K=V...", 1, MANY), .kind = VERB_SET, .key = "dns", JSON("dns.set"),
 		.help = "change them, such as upstreams=9.9.9.9,1.1.1.1 cache=0"},
+	{"alg calls", .kind = VERB_TABLE, TOPIC(CALLS), JSON("alg.calls"), COUNTS("call", "calls"),
+		.help = "telephone calls that an application-level gateway serves"},
 	{"alg enable", TAKES("NAME", 1, 1), .kind = VERB_ALG, .value = "true", JSON("alg.enable"),
 		.help = "switch an application-level gateway on"},
 	{"alg disable", TAKES("NAME", 1, 1), .kind = VERB_ALG, .value = "false",

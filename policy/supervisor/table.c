@@ -41,6 +41,7 @@ static unsigned int holders(Nl__Topic topic)
 	case NL__TOPIC__FORWARDS:
 	case NL__TOPIC__EXPECTATIONS: return 1U << ACTOR_NATPROXY;
 	case NL__TOPIC__DHCP: return 1U << ACTOR_DHCPD;
+	case NL__TOPIC__CALLS: return 1U << ACTOR_ALG;
 	case NL__TOPIC__DROPS: return (1U << ACTOR_COUNT) - 1;
 	case NL__TOPIC__ALG_STATS: return 1U << ACTOR_ALG | 1U << ACTOR_NATPROXY;
 	case NL__TOPIC__HUBS: return 1U << ACTOR_BROKER | 1U << ACTOR_NATPROXY | 1U << ACTOR_DHCPD;
@@ -154,7 +155,7 @@ int operator_on_table_request(
 	struct hub *hub = supervisor_hub(s, m->hub);
 	struct rows rows = {0};
 
-	if (p->worker || (unsigned int)m->topic > NL__TOPIC__FORWARDS)
+	if (p->worker || (unsigned int)m->topic > NL__TOPIC__CALLS)
 		return -EPROTO;
 	if (!hub)
 		return answer_no_hub(p, m->hub);

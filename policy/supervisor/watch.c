@@ -218,6 +218,12 @@ static bool came_before_us(int status)
 	return status > 128 && status != 128 + SIGKILL;
 }
 
+/* It is dead, and its tracer has yet to hear of it: the timer asks again. */
+static bool is_unreaped(struct worker *w)
+{
+	return alive(w) && !ev_is_active(&w->exit_io);
+}
+
 static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct worker *w = io->data;
@@ -227,7 +233,7 @@ static void on_exit_fd(struct ev_loop *loop, struct ev_io *io, int events)
 
 	if (status == -EAGAIN) {
 		ev_io_stop(loop, io);
-		set_timer(w, WATCH_REAP_SECONDS);
+		set_timer(w, WATCH_REAP_MS / 1000.0);
 		return;
 	}
 	watch_end(w);
@@ -280,8 +286,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 
-	/* It is dead, and its tracer has yet to hear of it. */
-	if (alive(w) && !ev_is_active(&w->exit_io)) {
+	if (is_unreaped(w)) {
 		ev_io_start(loop, &w->exit_io);
 		return;
 	}
@@ -319,7 +324,7 @@ void watch_started(struct worker *w)
 
 void watch_closed(struct worker *w)
 {
-	if (w->state == WORKER_RUNNING)
+	if (w->state == WORKER_RUNNING && !is_unreaped(w))
 		set_timer(w, WATCH_END_SECONDS);
 }
 

@@ -16,7 +16,7 @@ enum {
 	WATCH_BOOT_SECONDS = 10,
 	WATCH_DRAIN_SECONDS = 3,
 	WATCH_END_SECONDS = 1,	    /* from the end of its channel to that of the process */
-	WATCH_REAP_SECONDS = 1,	    /* until a dead one is looked at again that somebody traces */
+	WATCH_REAP_MS = 20,	    /* until a dead one is looked at again that somebody traces */
 	WATCH_SUSPECT_SECONDS = 60, /* how long an accusation from below is remembered */
 };
 

@@ -6,7 +6,7 @@ The worker is stopped (SIGSTOP), its channels are copied (pidfd_getfd), its ring
 (/proc/PID/mem): what reaches the neighbour is what an attacker inside that worker could send, from the same sockets and the same
 memory. Numbers come from topology.def, ring_ops.def and the .proto files; the layout of a ring is ipc/ring.h's.
 """
-import array, ctypes, json, os, pathlib, random, re, signal, socket, struct, subprocess, sys, tempfile, time
+import array, ctypes, json, os, pathlib, random, re, select, signal, socket, struct, subprocess, sys, tempfile, time
 
 IPC = pathlib.Path(__file__).resolve().parents[2] / "ipc"
 _folder = tempfile.TemporaryDirectory(prefix="natlock-proto-")
@@ -202,6 +202,17 @@ class Place:
         if (peer, shard) not in self.copies:
             self.copies[peer, shard] = socket.socket(fileno=getfd(self.pid, self.number(peer, shard)))
         return self.copies[peer, shard]
+
+    def reaches(self, peer, shard=0):
+        """Whether somebody is at the other end: a broker has its channel to a new shard a little after that one serves. To be asked of one that runs."""
+        try:
+            copy = getfd(self.pid, self.number(peer, shard))
+        except OSError:  # it has gone, or has none yet
+            return False
+        with socket.socket(fileno=copy):
+            ends = select.poll()
+            ends.register(copy, 0)
+            return not ends.poll(0)
 
     def say(self, peer, data, descriptors=(), shard=0):
         """Whether the socket took it."""

@@ -1,7 +1,8 @@
 /*
  * A parser behind stream.c, for every ALG's fuzz target. The first byte says who serves, whether wishes are granted, which transport
- * (where there are two), and into how long pieces a stream is cut; then come {direction and length, bytes}. A stream is played whole and
- * in pieces: output, wishes and acts must be the same. What a wish may be is checked as natproxy would.
+ * (where there are two), and how a stream is cut; then come {direction and length, bytes}. A stream is played record by record and
+ * again with each cut in two where the bytes decide, for one first byte in eight the first 64 bytes at every place: output, wishes and
+ * acts must be the same. What a wish may be is checked as natproxy would.
  */
 #ifndef NATLOCK_TESTS_ALG_PLAY_H
 #define NATLOCK_TESTS_ALG_PLAY_H

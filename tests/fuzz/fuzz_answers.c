@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] & 0x80)
 		take_text();
 	else
-		take_table((Nl__Topic)(data[0] % (NL__TOPIC__FORWARDS + 1)));
+		take_table((Nl__Topic)(data[0] % (NL__TOPIC__CALLS + 1)));
 	close(peer);
 	close(ctl.client.chan.fd);
 	return 0;

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	topic = (Nl__Topic)(data[0] % (NL__TOPIC__FORWARDS + 1));
+	topic = (Nl__Topic)(data[0] % (NL__TOPIC__CALLS + 1));
 	for (size_t i = 0; i < verb_count && verb == NULL; i++)
 		if ((verbs[i].kind == VERB_TABLE || verbs[i].kind == VERB_STATUS ||
 			    verbs[i].kind == VERB_EVENTS) &&

@@ -39,7 +39,7 @@ def sessions(packets, port):
 
 
 def ftp(session, mode):
-    """fuzz_ftp, fuzz_ldap, fuzz_rtsp: role and answers, then {direction and length, bytes}."""
+    """fuzz_ftp, fuzz_ldap, fuzz_rtsp, fuzz_sip: role and answers, then {direction and length, bytes}."""
     out = bytes([mode])
     for client, data in session:
         for at in range(0, len(data), 100):
@@ -205,6 +205,10 @@ def main():
             save(out, path.parent.name, ftp(recording(path), mode))
     for path in sorted(VECTORS.glob("dns/*/*.session")):
         save_dns(out, recording(path), path.parent.name == "udp")
+    for path in sorted(VECTORS.glob("sip/*/*.session")):
+        for mode in (0, 1, 2, 3):
+            udp = path.parent.name == "udp"
+            save(out, "sip", datagrams(recording(path), mode | 4) if udp else ftp(recording(path), mode))
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))

@@ -5,14 +5,17 @@
 Everything a test sends stays inside them. Processes are ended by the pids that were started here. `--gateway kernel` puts
 kernel NAT in natlock's place: what fails there is the test's fault.
 """
-import json, os, pathlib, shutil, signal, socket, subprocess, tempfile, time
+import json, os, pathlib, re, shutil, signal, socket, subprocess, tempfile, time
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("NATLOCK_BIN", TOP / "build/stage/usr/local/bin"))
 PEER = TOP / "tests/integration/peer.py"
 ROUTER, SERVER, SERVER2, OUTSIDE, HUB = "198.18.1.1", "198.18.2.1", "198.18.2.2", "198.18.1.2", "192.168.30.1"
-PREFIX = f"nl-{os.getpid() % 10000}-"
+PREFIX = f"nl-p{os.getpid()}-"  # whose it is: clear_leftovers
+# These take longest and are begun first, so that no worker of xdist is left with one of them at the end.
+LONGEST = ["test_escape_liar", "test_tcp", "test_policy_use", "test_escape_inject", "test_conformance_tcp", "test_shards", "test_attach", "test_nat_rules",
+           "test_dhcp", "test_conformance_dhcp", "test_virtual_host_live", "test_recovery", "test_run_options", "test_virtual_host"]
 
 
 really_kill = os.kill
@@ -29,6 +32,32 @@ os.kill = kill
 
 def pytest_addoption(parser):
     parser.addoption("--gateway", default="natlock", choices=["natlock", "kernel"])
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput"):  # xdist's workers come later
+        clear_leftovers()
+
+
+def clear_leftovers():
+    """What is left of a run that was killed: namespaces that have the number of a process that is not there any more."""
+    folders = [pathlib.Path("/run/netns"), pathlib.Path("/etc/netns")]
+    for name in sorted({path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}):
+        owner = re.fullmatch(r"nl-p(\d+)-.+", name)
+        if not owner or os.path.exists(f"/proc/{owner[1]}"):
+            continue
+        for pid in sh("ip", "netns", "pids", name, check=False).stdout.split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        sh("ip", "netns", "del", name, check=False)
+        shutil.rmtree(folders[1] / name, ignore_errors=True)
 
 
 def sh(*command, check=True, **options):

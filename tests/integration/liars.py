@@ -112,6 +112,10 @@ class World:
         """The pids of a hub's workers, once all of them serve."""
         return wait_for(lambda: (pids := self.pids(hub)) and len(pids) == count and all(map(is_there, pids.values())) and pids, 15, f"all workers of {hub}")
 
+    def joined(self, worker, peer):
+        """The same, once that one's channel leads to a living peer."""
+        return wait_for(lambda: (pids := self.whole()) and Place(pids[worker], worker).reaches(peer) and pids, 15, f"{worker}'s channel to {peer}")
+
     def place(self, worker):
         return Place(self.whole()[worker], worker)
 
@@ -164,7 +168,7 @@ def replaced(world, worker, peer, lie):
     """Lies until the liar is gone. Of those with whom more would end than with the receiver it is believed the second time only: how often, and what was sent."""
     sent = blocked = 0
     for strike in (1, 2):
-        before = world.whole()
+        before = world.joined(worker, peer)
         with Place(before[worker], worker) as place:
             died = lie(place, before.get(peer, world.supervisor))
         sent, blocked = sent + place.sent, blocked + place.blocked

@@ -46,6 +46,20 @@ CASES = [
     ("ldap", "own-slapd-389-1002.pcap", (), 0, 0),
     ("ldap", "suricata-ldap-modify.pcap", (), 0, 0),
     ("ldap", "suricata-ldap-search.pcap", (), 0, 0),
+    ("sip", "http_on_sip_port.pcap", (), 0, 0),
+    ("sip", "invalid-content-length.pcap", (), 0, 0),
+    ("sip", "own-sipp-udp-multipart-prack-update-t38-refer.pcap", (), 39, 4, "sdp.connection_info.address", "10.77.1.10", OUTSIDE),
+    ("sip", "own-sipp-udp-multipart-prack-update-t38-refer.pcap", ("--guest", "10.77.1.20"), 31, 4, "sip.contact.host", "10.77.1.20", OUTSIDE),
+    ("sip", "sip-body-large.pcap", (), 0, 0),  # longer than a message may be
+    ("sip", "sip-junk-before-request.pcap", (), 2, 0),
+    ("sip", "sip-long-request-response-paths.pcap", (), 0, 0),
+    ("sip", "sip-tcp.pcap", (), 0, 0),
+    ("sip", "sip.pcap", (), 109, 4, "sdp.owner.address", "192.168.1.2", OUTSIDE),
+    ("sip", "sip_compact_form.pcap", (), 0, 0),
+    ("sip", "sip_header_multi_val.pcap", (), 0, 0),
+    ("sip", "sip_resp.pcap", (), 3, 0),
+    ("sip", "suricata-sip-options.pcap", (), 2, 0),
+    ("sip", "suricata-sip-sdp.pcap", (), 0, 0),
 ]
 SUMS = ["ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"]
 FIELDS = sorted({case[5] for case in CASES if len(case) > 5})
@@ -98,7 +112,7 @@ def captures(tmp_path_factory):
 
 def test_every_capture_is_played():
     there = {(path.parent.name, path.name) for path in CAPTURES.glob("*/*.pcap*")}
-    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap"}
+    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([*case[:2], *case[2]]))

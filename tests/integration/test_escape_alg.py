@@ -243,7 +243,7 @@ def test_a_hostile_alg_edits_only_what_it_was_shown(liars, ftp):
         (11, [(0, 6, b"x"), (3, 4, b"y")]),                         # overlapping
         (11, [(0, 0, b"A" * 16385)]),                               # more than may be added
         (11, [(0, 0, b"A" * 400)] * 60),                            # more in all
-        (11, [(0, 0, b"")] * 65),                                   # too many
+        (11, [(0, 0, b"")] * 129),                                  # too many
     ):
         with HostileAlg(liars, [liars.left], 0.01) as alg:
             flow = next(iter(alg.flows))

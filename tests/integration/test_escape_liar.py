@@ -92,7 +92,7 @@ def test_a_flood_to_the_supervisor_delays_nobody_and_fills_nothing(liars, flood)
         place.channel("super")
 
         def speak():
-            while time.monotonic() < end and is_there(place.pid):
+            while time.monotonic() < (end if place.sent > 500 else end + 10) and is_there(place.pid):
                 for record in records:
                     place.say("super", record) or time.sleep(0.0002)
 

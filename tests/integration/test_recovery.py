@@ -70,7 +70,8 @@ def test_each_death_is_in_the_security_log(gateway):
 def test_sigterm_leaves_nothing(gateway):
     rows = gateway.processes()
     pids = [row["pid"] for row in rows.values()]
-    spaces = {os.readlink(f"/proc/{pid}/ns/{kind}") for pid in pids for kind in ("user", "mnt", "pid", "ipc")} - {os.readlink(f"/proc/self/ns/{k}") for k in ("user", "mnt", "pid", "ipc")}
+    kept = [open(f"/proc/{pid}/ns/{kind}") for pid in pids for kind in ("user", "mnt", "pid", "ipc")]  # so that no other gets its number
+    spaces = {os.readlink(f"/proc/self/fd/{f.fileno()}") for f in kept} - {os.readlink(f"/proc/self/ns/{k}") for k in ("user", "mnt", "pid", "ipc")}
     spaces -= {os.readlink(f"/proc/{gateway.process.pid}/ns/mnt")}  # made by `ip netns exec`
     gateway.process.send_signal(signal.SIGTERM)
     assert gateway.process.wait(10) == 0
@@ -82,6 +83,8 @@ def test_sigterm_leaves_nothing(gateway):
                 held.add(os.readlink(folder / "ns" / kind))
             except OSError:
                 pass
+    for f in kept:
+        f.close()
     assert spaces and not spaces & held
     left = [p.name for p in (gateway.folder / "run").iterdir() if not p.name.startswith("uids-")]  # a lock that is empty and free
     assert left == [], left

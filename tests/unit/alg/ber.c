@@ -203,10 +203,10 @@ Test(ber, a_replacement_of_growing_length)
 Test(ber, more_edits_than_fit_are_none)
 {
 	for (unsigned int values = ALG_EDITS - 1; values <= ALG_EDITS; values++) {
-		uint8_t p[2 + 3 * ALG_EDITS] = {BER_SEQUENCE, (uint8_t)(3 * values)};
+		uint8_t p[3 + 3 * ALG_EDITS] = {BER_SEQUENCE, 0x81, (uint8_t)(3 * values)};
 		for (unsigned int i = 0; i < values; i++)
-			memcpy(p + 2 + 3 * i, "\x04\x01v", 3);
-		struct ber_walk w = begin(p, 2 + 3 * values);
+			memcpy(p + 3 + 3 * i, "\x04\x01v", 3);
+		struct ber_walk w = begin(p, 3 + 3 * values);
 		ber_enter(&w, BER_SEQUENCE);
 		while (ber_more(&w)) {
 			const struct ber e = ber_take_any(&w);

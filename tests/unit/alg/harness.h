@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "protocols.h"
+#include "sip_calls.h"
 #include "stream.h"
 
 enum { HARNESS_BYTES = 1 << 18, HARNESS_WISHES = 1024, HARNESS_ACTS = 1024 };
@@ -30,8 +31,11 @@ struct harness {
 	struct way way[2];
 	struct alg_wish wish[HARNESS_WISHES]; /* all that were made */
 	struct alg_act act[HARNESS_ACTS];     /* all that were done to them */
-	uint32_t wishes, acts, messages;
+	uint32_t wishes, acts, messages, edits;
 	uint32_t answered; /* of the wishes, the first so many */
+	struct alg_grant grant[HARNESS_WISHES]; /* of those; port 0: refused */
+	uint32_t hold_ms, notes;		/* the last one; how many */
+	const char *note;
 	bool gave_up, violation;
 	const char *why;
 };
@@ -55,8 +59,22 @@ static inline struct alg_flow harness_client(
 	};
 }
 
+/* Numbers of flows that are there: of one process. */
+static bool harness_flows[SIP_FLOWS];
+
 /* Megabytes that each of some ten thousand flows would otherwise have cleared for it. */
 static struct harness *harness_spare;
+
+/* Every flow's, as in the process. */
+static inline struct sip_calls *harness_calls(void)
+{
+	static struct sip_calls *calls;
+	if (!calls) {
+		calls = calloc(1, sizeof(*calls));
+		sip_calls_init(calls, &(const struct hash_key){1, 2});
+	}
+	return calls;
+}
 
 /* As a new one; the bytes beyond in_bytes and out_bytes are nobody's. */
 static inline void harness_reset(struct harness *h)
@@ -66,6 +84,8 @@ static inline void harness_reset(struct harness *h)
 	h->flow = (struct stream_flow){0};
 	memset(h->wish, 0, h->wishes * sizeof(h->wish[0]));
 	h->wishes = h->acts = h->answered = h->messages = 0;
+	h->hold_ms = h->notes = 0;
+	h->note = NULL;
 	h->gave_up = h->violation = false;
 	h->why = NULL;
 }
@@ -82,6 +102,12 @@ static inline struct harness *harness_new(
 	h->mode = mode;
 	if (protocol->transports != (ALGS_TCP | ALGS_UDP))
 		view.stream = protocol->transports == ALGS_TCP;
+	if (!view.sip) {
+		view.sip = harness_calls();
+		while (harness_flows[view.id])
+			view.id++;
+	}
+	harness_flows[view.id] = true;
 	stream_begin(&h->flow, protocol, &view, 0);
 	return h;
 }
@@ -91,6 +117,7 @@ static inline void harness_free(struct harness *h)
 	stream_end(h->pool, &h->flow);
 	cr_assert_eq(h->pool->small_count, STREAM_SMALL_COUNT, "a small buffer is lost");
 	cr_assert_eq(h->pool->large_count, STREAM_LARGE_COUNT, "a large buffer is lost");
+	harness_flows[h->flow.view.id] = false;
 	harness_reset(h);
 	free(harness_spare ? harness_spare->pool : NULL);
 	free(harness_spare);
@@ -116,6 +143,7 @@ static inline void harness_verdict(struct harness *h, const struct stream_out *o
 		memcpy(w->out + w->out_bytes, e->edit.text, e->edit.bytes);
 		w->out_bytes += e->edit.bytes;
 		w->passed += e->edit.old_bytes;
+		h->edits++;
 	}
 	harness_raw(w, out->until);
 }
@@ -135,6 +163,9 @@ static inline uint32_t harness_count(
 static inline void harness_out(struct harness *h, const struct stream_out *out)
 {
 	h->messages += out->messages;
+	h->notes += out->notes;
+	h->note = out->note ? out->note : h->note;
+	h->hold_ms = out->hold_ms ? out->hold_ms : h->hold_ms;
 	cr_assert(h->acts + out->act_count <= HARNESS_ACTS);
 	for (unsigned int i = 0; i < out->act_count; i++)
 		h->act[h->acts++] = out->act[i];
@@ -166,15 +197,28 @@ static inline void harness_step(struct harness *h, enum alg_direction from)
 	}
 }
 
-/* Answers the oldest wish that waits: of a grant the outside port is 40000 (a pair's, even) and its place among the wishes. */
+/* What natproxy grants: a port of the guest that is open already has the same outside port again, else it is 40000 (a pair's, even) and
+ * the place among the wishes. */
+static inline struct alg_grant harness_grant(const struct harness *h, uint32_t n)
+{
+	const struct alg_wish *w = &h->wish[n];
+	for (uint32_t i = 0; i < n; i++)
+		if (h->wish[i].kind == w->kind && h->wish[i].guest_port == w->guest_port &&
+			h->grant[i].outside_port &&
+			!harness_count(h, ALG_CLOSE, h->wish[i].token))
+			return h->grant[i];
+	const uint32_t place = w->kind == ALG_UDP_PAIR ? 2 * n : n + 1;
+	return (struct alg_grant){ip("203.0.113.7"), (uint16_t)(40000 + place)};
+}
+
+/* Answers the oldest wish that waits. */
 static inline void harness_answer(struct harness *h, bool granted)
 {
 	struct stream_out out;
 	const uint32_t n = h->answered++;
 	cr_assert_lt(n, h->wishes);
-	const uint32_t place = h->wish[n].kind == ALG_UDP_PAIR ? 2 * n : n + 1;
-	const struct alg_grant g = {ip("203.0.113.7"), (uint16_t)(40000 + place)};
-	stream_granted(h->pool, &h->flow, h->wish[n].token, granted ? &g : NULL, &out);
+	h->grant[n] = granted ? harness_grant(h, n) : (struct alg_grant){0};
+	stream_granted(h->pool, &h->flow, h->wish[n].token, granted ? &h->grant[n] : NULL, &out);
 	harness_out(h, &out);
 	harness_step(h, ALG_GUEST);
 	harness_step(h, ALG_OUTSIDE);

@@ -77,6 +77,55 @@ Test(header, lines_are_counted)
 	}
 }
 
+Test(header, blocks_are_read_without_their_bodies)
+{
+	static const char t[] = "S\r\nContent-Length: 7\r\nContent-Length: x\r\n\r\nabc";
+	const size_t end = strlen(t) - 3;
+	struct header h;
+	size_t length;
+	for (size_t n = 1; n <= strlen(t); n++)
+		cr_expect_eq(header_read((const uint8_t *)t, n, false, &h, &length),
+			n < end ? HEADER_SHORT : HEADER_WHOLE, "%zu", n);
+	cr_expect(length == end && is(h.start, "S") &&
+		  is(h.lines, "Content-Length: 7\r\nContent-Length: x\r\n"));
+	cr_expect_eq(header_read((const uint8_t *)"S\nA\nB", 5, false, &h, &length), HEADER_BAD);
+	cr_expect_eq(length, 4);
+}
+
+Test(header, a_nul_stands_behind_a_backslash_or_nowhere)
+{
+	static const char escaped[] = "S\nA: \\\0\n\n", bare[] = "S\nA: \0\n\n";
+	struct header h;
+	size_t length;
+	for (int escapes = 0; escapes < 2; escapes++) {
+		cr_expect_eq(header_read((const uint8_t *)escaped, sizeof(escaped) - 1, escapes, &h,
+				     &length),
+			escapes ? HEADER_WHOLE : HEADER_BAD);
+		cr_expect_eq(
+			header_read((const uint8_t *)bare, sizeof(bare) - 1, escapes, &h, &length),
+			HEADER_BAD);
+	}
+}
+
+Test(header, lines_without_a_start_line)
+{
+	static char many[4 * HEADER_LINES + 64];
+	struct text lines, value;
+	struct header h = {0};
+	cr_assert(header_lines(text("A: 1\r\nB: 2\n x", 13), false, &h.lines));
+	cr_expect(header_find(&h, "B", &value) && is(value, "2\n x"));
+	cr_assert(header_lines(text("A: 1\n\nB", 7), false, &lines) && is(lines, "A: 1\n"));
+	cr_assert(header_lines(text("", 0), false, &lines) && is(lines, ""));
+	cr_expect_not(header_lines(text("A: 1\nB", 6), false, &lines));
+	cr_expect_not(header_lines(text(" A: 1", 5), false, &lines));
+	for (int count = HEADER_LINES; count <= HEADER_LINES + 1; count++) {
+		size_t n = 0;
+		for (int i = 0; i < count; i++)
+			n += (size_t)sprintf(many + n, "a:\n");
+		cr_expect_eq(header_lines(text(many, n), false, &lines), count == HEADER_LINES);
+	}
+}
+
 Test(header, lines_are_found_whatever_they_look_like)
 {
 	struct header h;

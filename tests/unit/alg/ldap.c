@@ -168,6 +168,20 @@ Test(ldap, the_specifications_example)
 		shape(0, "ipAddress", "3758139584"), "the values of [MS-TAIL] 2.2.3 and 4.1.2");
 }
 
+Test(ldap, where_the_outside_address_is_not_known_nothing_becomes_it)
+{
+	struct alg_flow view = client_view();
+	view.outside_ip_be = 0;
+	expect(view, ALG_GUEST, shape(0, "ipAddress", GUEST_IP), shape(0, "ipAddress", GUEST_IP),
+		"the guest's");
+	expect(view, ALG_GUEST, shape(0, "ipAddress", MAPPED_IP), shape(0, "ipAddress", STATIC_IP),
+		"a mapped one");
+	view.guest_serves = true;
+	view.guest_port = 389;
+	expect(view, ALG_OUTSIDE, shape(0, "ipAddress", "0.0.0.0"),
+		shape(0, "ipAddress", "0.0.0.0"), "nobody's");
+}
+
 Test(ldap, static_mappings_hold_in_both_directions)
 {
 	expect_value("sipaddress", "840870080", "846266571");

@@ -32,9 +32,11 @@ static void start(size_t room)
 	Nl__Hub hub = NL__HUB__INIT;
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	Nl__AlgEdge edge = NL__ALG_EDGE__INIT;
+	static uint8_t entropy[32];
 	section.ftp = section.ldap = &on;
 	hub.alg = &section;
 	boot.hub = &hub;
+	boot.entropy = (ProtobufCBinaryData){sizeof(entropy), entropy};
 	actor = (struct actor){.ops = &ops, .self = &alg};
 	memset(&alg, 0, sizeof(alg));
 	cr_assert_eq(alg_boot(&alg, &actor, &boot), 0);

@@ -75,6 +75,17 @@ Test(netbios_datagram, what_comes_back_is_the_guests_where_both_address_and_port
 		}
 }
 
+Test(netbios_datagram, where_the_outside_address_is_not_known_nothing_becomes_it)
+{
+	struct alg_flow view = netbios_view(138, false);
+	view.outside_ip_be = 0;
+	struct harness *h = harness_new(&netbios_datagram_protocol, view, GRANT);
+	expect_as(h, ALG_GUEST, UNIQUE, GUEST_IP, 138, GUEST_IP, 138);
+	expect_as(h, ALG_GUEST, UNIQUE, INSIDE_IP, 138, MAPPED_IP, 138);
+	expect_as(h, ALG_OUTSIDE, UNIQUE, "0.0.0.0", 40000, "0.0.0.0", 40000);
+	end(h);
+}
+
 Test(netbios_datagram, a_guest_with_a_static_address_keeps_its_port)
 {
 	struct alg_flow view = netbios_view(138, true);

@@ -118,6 +118,16 @@ Test(netbios_name, what_a_guest_claims_is_its_outside_address)
 	}
 }
 
+Test(netbios_name, a_claim_stays_where_the_outside_address_is_not_known)
+{
+	struct alg_flow view = netbios_view(137, false);
+	view.outside_ip_be = 0;
+	struct harness *h = harness_new(&netbios_name_protocol, view, GRANT);
+	same(h, ALG_GUEST, claim(REGISTER, "GUEST", GUEST_IP), "its own");
+	same(h, ALG_OUTSIDE, answer(0xad80, "GUEST", "0.0.0.0"), "nobody's");
+	end(h);
+}
+
 Test(netbios_name, answers_to_a_claim_name_the_guest_again)
 {
 	const unsigned int kinds[] = {REGISTERED, REGISTERED | 6, RELEASED, 0xc580};

@@ -71,6 +71,17 @@ Test(rcmd, the_clients_number_becomes_the_outside_port)
 	opens(&rexec_protocol, client_view(), "512", 512);
 }
 
+Test(rcmd, a_number_that_is_the_outside_port_already_needs_no_edit)
+{
+	struct harness *h = harness_new(&rexec_protocol, client_view(), GRANT);
+	harness_send(h, ALG_GUEST, "40001", 6);
+	cr_expect_eq(h->wishes, 1);
+	cr_expect_eq(h->edits, 0);
+	cr_expect_not(h->gave_up);
+	harness_expect_untouched(h);
+	harness_free(h);
+}
+
 Test(rcmd, what_follows_the_number_goes_on)
 {
 	struct harness *h = harness_new(&rsh_protocol, client_view(), GRANT);

@@ -62,6 +62,28 @@ Test(sdp, attributes_have_names)
 	cr_expect_not(text_left(&body));
 }
 
+Test(sdp, attributes_without_a_value)
+{
+	struct text body =
+		of("a=rtcp-mux\r\na=rtcp-muxer\r\na=rtcp\r\na=rtcp-mux:x\r\nb=rtcp-mux\r\n");
+	struct sdp_line l;
+	cr_expect(sdp_next(&body, &l) && sdp_flag(&l, "rtcp-mux"));
+	while (sdp_next(&body, &l))
+		cr_expect_not(sdp_flag(&l, "rtcp-mux"));
+	cr_expect_not(text_left(&body));
+}
+
+Test(sdp, fields_end_with_a_space)
+{
+	struct text t = of("one two  three"), field;
+	cr_expect(sdp_field(&t, &field) && is(field, "one") && is(t, "two  three"));
+	cr_expect(sdp_field(&t, &field) && is(field, "two") && is(t, " three"));
+	cr_expect_not(sdp_field(&t, &field));
+	cr_expect(is(t, " three"));
+	t = of("three");
+	cr_expect(!sdp_field(&t, &field) && is(t, "three"));
+}
+
 Test(sdp, a_description_is_one_to_its_end)
 {
 	cr_expect(sdp_valid(of("v=0\r\no=x\r\n")));

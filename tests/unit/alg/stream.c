@@ -34,7 +34,7 @@ static void toy_message(void *state, const struct alg_flow *flow, enum alg_direc
 			a->wish[a->wish_count++] = (struct alg_wish){
 				.guest_port = 2000, .token = ++*token, .lifetime_ms = 1000};
 	} else {
-		if (n && (p[0] == 'c' || p[0] == 'a'))
+		if (n && (p[0] == 'c' || p[0] == 'a') && *(uint32_t *)state)
 			alg_act_add(a, p[0] == 'c' ? ALG_CLOSE : ALG_ARM, *(uint32_t *)state);
 		toy_edit(p, n, a);
 	}

@@ -8,7 +8,7 @@
 
 Test(columns, name_fields_that_exist)
 {
-	for (int topic = NL__TOPIC__STATUS; topic <= NL__TOPIC__FORWARDS; topic++) {
+	for (int topic = NL__TOPIC__STATUS; topic <= NL__TOPIC__CALLS; topic++) {
 		const ProtobufCMessageDescriptor *type = rows_type((Nl__Topic)topic);
 		const struct column *c = columns_of((Nl__Topic)topic);
 

@@ -49,11 +49,11 @@ Test(gateways, numbers_of_all_shards_are_added)
 	answer(&r);
 	cr_assert_eq(RUN(&r, "alg", "stats"), CTL_OK, "%s", r.err_text);
 	cr_expect_str_eq(r.out_text, "ALG  FLOWS  MESSAGES  BYTES  EDITS  GRANTED  REFUSED  USED  "
-				     "EXPIRED  VIOLATIONS  GAVE UP\n"
+				     "EXPIRED  VIOLATIONS  GAVE UP  LEFT ALONE\n"
 				     "ftp  -      7         2.0K   -      -        -        -     "
-				     "5        -           -\n"
+				     "5        -           -        -\n"
 				     "dns  -      100       -      -      -        -        -     "
-				     "-        -           -\n");
+				     "-        -           -        -\n");
 	cr_expect_str_eq(r.err_text, "2 gateways shown.\n");
 	rig_close(&r);
 }

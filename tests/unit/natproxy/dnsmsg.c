@@ -264,6 +264,18 @@ Test(dnsmsg, a_name_that_leads_through_a_ttl_is_not_kept)
 	cr_assert(judged(&m).keep, "the root in a class is strange but stays");
 }
 
+Test(dnsmsg, a_name_that_leads_forward_through_its_own_record_is_not_kept)
+{
+	struct message m = answer(0);
+	add(&m, 0, 1, 300, "\1\2\3\011", 4); /* 9: a label that ends in the next record's TTL */
+	const size_t second = m.n;
+	add_address(&m, 256);
+	cr_assert(judged(&m).keep);
+	cr_assert_eq(m.bytes[second + 9], 0, "the root, until the time is another");
+	m.bytes[second + 1] = (uint8_t)(second - 1);
+	cr_assert_not(judged(&m).keep);
+}
+
 Test(dnsmsg, more_records_than_are_counted_are_not_kept)
 {
 	struct message m = answer(0);

@@ -12,6 +12,7 @@ uint16_t door_guest_port = 40000;
 enum algs_id door_alg = ALGS_RTSP;
 bool door_observes;
 const char *door_device;
+uint32_t door_outside_be;
 
 bool __real_inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out);
 bool __wrap_inspect_find(struct natproxy *np, uint32_t number, struct inspect_subject *out);
@@ -21,6 +22,7 @@ bool __wrap_inspect_find(struct natproxy *np, uint32_t number, struct inspect_su
 	out->alg = door_alg;
 	out->observe = door_observes;
 	out->device = door_device ? door_device : out->device;
+	out->outside.ip_be = door_outside_be ? door_outside_be : out->outside.ip_be;
 	return found;
 }
 
@@ -83,6 +85,48 @@ void door_arm(struct rig *r, uint32_t token)
 	m.flow = number;
 	m.token = token;
 	cr_assert_eq(natproxy_on_pinhole_arm(r->np, &m, NULL), 0);
+}
+
+void door_arm_for(struct rig *r, uint32_t token, uint32_t peer_ip_be)
+{
+	Nl__PinholeArm m = NL__PINHOLE_ARM__INIT;
+	m.flow = number;
+	m.token = token;
+	m.has_peer_ip_be = true;
+	m.peer_ip_be = peer_ip_be;
+	cr_assert_eq(natproxy_on_pinhole_arm(r->np, &m, NULL), 0);
+}
+
+void door_keep(struct rig *r, uint32_t token)
+{
+	Nl__PinholeKeep m = NL__PINHOLE_KEEP__INIT;
+	m.flow = number;
+	m.token = token;
+	cr_assert_eq(natproxy_on_pinhole_keep(r->np, &m, NULL), 0);
+}
+
+void door_hold(struct rig *r, uint32_t milliseconds)
+{
+	Nl__FlowHold m = NL__FLOW_HOLD__INIT;
+	m.flow = number;
+	m.milliseconds = milliseconds;
+	cr_assert_eq(natproxy_on_flow_hold(r->np, &m, NULL), 0);
+}
+
+bool door_wish_for(
+	struct rig *r, uint32_t token, uint32_t port, uint32_t pairs, uint32_t peer_ip_be)
+{
+	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
+	m.flow = number;
+	m.token = token;
+	m.kind = NL__PINHOLE_KIND__UDP_PAIR;
+	m.guest_port = port;
+	m.has_pairs = pairs != 0;
+	m.pairs = pairs;
+	m.has_peer_ip_be = m.has_latent = true;
+	m.peer_ip_be = peer_ip_be;
+	cr_assert_eq(natproxy_on_pinhole_open(r->np, &m, NULL), 0);
+	return r->answer.granted;
 }
 
 /* A far end's socket at 127.0.0.`last`: 1 is the control connection's peer. */

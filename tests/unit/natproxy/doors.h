@@ -12,6 +12,7 @@ enum { CONTROL = 0x30007, DATA = 0x40008, RTP = 41000 };
 extern uint16_t door_guest_port; /* from which it begins; at first 40000 */
 extern enum algs_id door_alg; /* whose the control connection is; at first RTSP */
 extern bool door_observes;
+extern uint32_t door_outside_be; /* how its peer sees the guest; 0: as it is */
 extern const char *door_device; /* by which its peer speaks; NULL: as it is */
 
 /* A core with a control connection to 127.0.0.1, inspected, from the guest's port 40000. */
@@ -20,6 +21,11 @@ struct rig *door_controlled(struct rig_options o);
 bool door_wish(struct rig *r, uint32_t token, Nl__PinholeKind kind, uint32_t port, bool latent);
 void door_close(struct rig *r, uint32_t token);
 void door_arm(struct rig *r, uint32_t token);
+void door_arm_for(struct rig *r, uint32_t token, uint32_t peer_ip_be);
+void door_keep(struct rig *r, uint32_t token);
+void door_hold(struct rig *r, uint32_t milliseconds);
+/* One that says who is to come, and so many pairs. */
+bool door_wish_for(struct rig *r, uint32_t token, uint32_t port, uint32_t pairs, uint32_t peer_ip_be);
 
 /* A far end's UDP socket at 127.0.0.`last`: 1 is the control connection's peer; its port; and what it sends. */
 int door_far_end(uint8_t last);

@@ -9,6 +9,7 @@
 
 #include "chan.h"
 #include "doors.h"
+#include "expect.h"
 
 Test(expect, strangers_are_filtered_before_and_after_the_flow_begins)
 {
@@ -145,7 +146,7 @@ static void expect_row(struct rig *r, const char *kind, const char *state, bool 
 	Nl__ExpectationRow row;
 	struct natproxy_row_space space;
 	cr_assert(natproxy_expectation_row(r->np, 0, &row, &space));
-	cr_assert_str_eq(row.alg, "rtsp");
+	cr_assert_str_eq(row.alg, algs_name((enum algs_id)r->np->pinholes.entry[1].alg));
 	cr_assert_str_eq(row.kind, kind);
 	cr_assert_str_eq(row.state, state);
 	cr_assert_eq(row.has_expires_in_ms, expires);
@@ -160,7 +161,7 @@ Test(expect, the_operator_sees_what_became_of_a_door)
 	door_arm(r, 1);
 	expect_row(r, "udp-pair", "waiting", true);
 	cr_assert(rig_has_line(
-		r, "The ALG expectation 1 was armed: the far end agreed. Expiration 60 seconds"));
+		r, "The ALG expectation 1 was armed: the far end agreed. Peer 127.0.0.1, expiration 60 seconds"));
 	door_guest_begins(r, DATA, RTP, 0);
 	door_guest_sends(r, DATA, door_port_of(door_far_end(1)));
 	expect_row(r, "udp-pair", "used", false);
@@ -198,21 +199,10 @@ Test(expect, who_door_observes_is_answered_and_opens_nothing)
 
 Test(expect, a_port_that_is_open_to_the_outside_gets_no_door)
 {
-	static Nl__Publish p;
-	static Nl__Endpoint at, to;
 	uint16_t port;
 	close(rig_udp(&port));
-	nl__publish__init(&p);
-	nl__endpoint__init(&at);
-	nl__endpoint__init(&to);
-	p.proto = NL__PUBLISH__PROTO__udp;
-	p.listen = &at;
-	p.to = &to;
-	at.ip_be = rig_loopback();
-	at.port = port;
-	to.ip_be = rig_guest_ip();
-	to.port = RTP + 1;
-	struct rig *r = door_controlled((struct rig_options){.publish = &p});
+	struct rig *r = door_controlled((struct rig_options){
+		.publish = rig_publish(NL__PUBLISH__PROTO__udp, port, RTP + 1)});
 	cr_assert_not(door_wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP + 1, false));
 	cr_assert_not(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, false));
 	cr_assert(rig_has_line(
@@ -265,5 +255,175 @@ Test(expect, rcmds_door_for_a_low_port_is_a_reserved_one)
 		door_close(r, token);
 	}
 	cr_assert_not(door_wish(r, 9, NL__PINHOLE_KIND__TCP_LISTEN, 511, false));
+	rig_free(r);
+}
+
+static uint32_t loopback(uint8_t last)
+{
+	return htonl((INADDR_LOOPBACK & 0xffffff00) + last);
+}
+
+/* SIP's: the guest is seen as 127.0.0.2 outside, so that a far end there can be one that a message named. */
+static struct rig *call_controlled(struct rig_options o)
+{
+	door_alg = ALGS_SIP;
+	door_outside_be = loopback(2);
+	return door_controlled(o);
+}
+
+Test(expect, media_come_from_who_was_named_and_from_nobody_else)
+{
+	struct rig *r = call_controlled((struct rig_options){.strict = true});
+	const int named = door_far_end(2), peer = door_far_end(1);
+	struct ring_desc d;
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	const uint32_t outside = r->answer.outside_port;
+	door_throw_at(named, outside, "early");
+	cr_assert(rig_quiet(r, 10), "it is latent");
+	door_arm_for(r, 1, loopback(2));
+	cr_assert(rig_has_line(r, "was armed: the far end agreed. Peer 127.0.0.2"));
+	door_throw_at(peer, outside, "signalling's own");
+	cr_assert(rig_quiet(r, 10));
+	door_throw_at(named, outside, "media");
+	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d));
+	door_guest_begins(r, DATA, RTP, d.pair.token);
+	cr_assert(door_guest_hears(r, DATA, "media"));
+	cr_assert_eq(r->gone_used, 1);
+	expect_row(r, "udp-pair", "used", false);
+	rig_free(r);
+}
+
+Test(expect, a_peer_that_no_far_end_may_name_is_refused_and_told)
+{
+	struct rig *r = call_controlled((struct rig_options){0});
+	static const char *const peers[] = {"0.0.0.0", "224.0.1.1", "255.255.255.255", "240.0.0.1",
+		"127.0.0.3", "169.254.169.254", "0.1.2.3", "192.168.30.1", "192.168.30.77",
+		"192.168.30.255", "10.9.9.9"};
+	r->np->access.own_ip_be[0] = inet_addr("10.9.9.9");
+	r->np->access.own_count = 1;
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	for (uint32_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		cr_assert_not(door_wish_for(r, 2, 45000, 0, inet_addr(peers[i])), "%s", peers[i]);
+		door_arm_for(r, 1, inet_addr(peers[i]));
+		expect_row(r, "udp-pair", "latent", true);
+		cr_assert_eq(r->drops.count[DROP_PINHOLE_REFUSED], 2 * (i + 1));
+	}
+	cr_assert(rig_has_line(r, "nobody in particular is named, and alg.sip_latch is false"));
+	cr_assert(rig_has_line(r, "peer is no host outside that a guest may talk to"));
+	cr_assert(rig_has_line(r, "A change of the ALG expectation 1 was refused: "));
+	cr_assert_eq(r->np->pinholes.count[ALGS_SIP].refused,
+		2 * sizeof(peers) / sizeof(peers[0]));
+	cr_assert(door_wish_for(r, 3, 45000, 0, inet_addr("198.51.100.77")));
+	door_arm_for(r, 1, inet_addr("198.51.100.77"));
+	expect_row(r, "udp-pair", "waiting", true);
+	door_alg = ALGS_RTSP;
+	r->np->refusals_until_ns = 0; /* this line is wanted too */
+	cr_assert_not(door_wish_for(r, 4, 46000, 0, inet_addr("198.51.100.77")));
+	cr_assert(rig_has_line(r, "peer is not the control connection's peer"));
+	rig_free(r);
+}
+
+Test(expect, who_speaks_first_is_let_in_where_the_operator_wants_it)
+{
+	struct rig *r = call_controlled((struct rig_options){.strict = true});
+	const int first = door_far_end(9), second = door_far_end(8);
+	struct ring_desc d;
+	r->np->config.sip_latch = true;
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	const uint32_t outside = r->answer.outside_port;
+	door_throw_at(second, outside, "early");
+	cr_assert(rig_quiet(r, 10), "it is latent");
+	door_arm_for(r, 1, 0);
+	cr_assert(rig_has_line(r, "Peer whoever speaks first"));
+	door_guest_begins(r, DATA, RTP, 0);
+	door_guest_sends(r, DATA, 9);
+	cr_assert_eq(r->gone_used, 0, "the guest's own word binds nobody");
+	door_throw_at(first, outside, "media");
+	cr_assert(door_guest_hears(r, DATA, "media"));
+	cr_assert_eq(r->gone_used, 1);
+	door_arm_for(r, 1, 0);
+	door_throw_at(second, outside, "late");
+	cr_assert_not(rig_await(r, RING_NATPROXY_DGRAM_DATA, &d));
+	rig_free(r);
+}
+
+Test(expect, a_latch_that_nobody_used_closes_when_the_operator_changes_his_mind)
+{
+	struct rig *r = call_controlled((struct rig_options){0});
+	r->np->config.sip_latch = true;
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	door_arm_for(r, 1, 0);
+	expect_configure(r->np);
+	cr_assert_eq(r->np->pinholes.live, 1);
+	r->np->config.sip_latch = false;
+	expect_configure(r->np);
+	cr_assert_eq(r->np->pinholes.live, 0);
+	cr_assert_eq(r->np->reserves, 0);
+	rig_free(r);
+}
+
+Test(expect, a_guest_that_talks_to_its_peer_already_has_used_the_door)
+{
+	struct rig *r = call_controlled((struct rig_options){.strict = true});
+	const int peer = door_far_end(1);
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	door_guest_begins(r, DATA, RTP, 0);
+	door_guest_sends(r, DATA, door_port_of(peer));
+	cr_assert_eq(r->gone_used, 0);
+	door_arm_for(r, 1, loopback(1));
+	cr_assert_eq(r->gone_used, 1);
+	expect_row(r, "udp-pair", "used", false);
+	rig_free(r);
+}
+
+Test(expect, what_rings_is_kept_and_what_nobody_asked_for_is_ignored)
+{
+	struct rig *r = call_controlled((struct rig_options){0});
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_PAIR, RTP, true));
+	r->skew_ns += 200ULL * 1000000000;
+	rig_turn(r);
+	door_keep(r, 1);
+	door_keep(r, 2);
+	door_arm_for(r, 3, loopback(1));
+	r->skew_ns += 200ULL * 1000000000;
+	rig_turn(r);
+	expect_timeout(r->np);
+	cr_assert_eq(r->np->pinholes.live, 1);
+	cr_assert_eq(r->drops.count[DROP_PINHOLE_REFUSED], 0);
+	door_alg = ALGS_RTSP;
+	rig_free(r);
+}
+
+Test(expect, the_session_of_a_registration_outlives_its_time_out)
+{
+	struct rig *r = call_controlled((struct rig_options){0});
+	const struct nat_session *s = &r->np->nat.session[1];
+	door_hold(r, 3600 * 1000);
+	cr_assert_eq(s->held_ns, r->np->now_ns + 3600ULL * 1000000000);
+	cr_assert(rig_has_line(r, "session 1 is held open. Protocol sip, guest "));
+	door_hold(r, UINT32_MAX);
+	cr_assert_eq(s->held_ns, r->np->now_ns + 7200ULL * 1000000000, "2 hours and no more");
+	r->skew_ns += 7100ULL * 1000000000;
+	rig_turn(r);
+	natproxy_timeout(r->np);
+	cr_assert_eq(r->np->nat.live, 1);
+	r->skew_ns += 60000ULL * 1000000000;
+	rig_turn(r);
+	natproxy_timeout(r->np);
+	cr_assert_eq(r->np->nat.live, 0);
+	rig_free(r);
+}
+
+Test(expect, no_other_algs_session_is_held)
+{
+	struct rig *r = door_controlled((struct rig_options){0});
+	door_hold(r, 3600 * 1000);
+	cr_assert_eq(r->np->nat.session[1].held_ns, 0);
+	cr_assert(rig_has_line(r, "is not held open: this protocol's sessions are not held"));
+	cr_assert_eq(r->drops.count[DROP_PINHOLE_REFUSED], 1);
+	door_alg = ALGS_SIP;
+	door_observes = true;
+	door_hold(r, 3600 * 1000);
+	cr_assert_eq(r->np->nat.session[1].held_ns, 0, "who only observes holds nothing");
 	rig_free(r);
 }

@@ -14,8 +14,7 @@
 
 enum { LOW_PORT = 80, TO_PORT = 8080 };
 
-static Nl__Endpoint at, to;
-static Nl__Publish rule, *rules[] = {&rule};
+static Nl__Publish *rules[1];
 static Nl__Nat nat;
 
 /* A rig with one published port that is not open: asked for. */
@@ -23,16 +22,7 @@ static struct rig *wanting(Nl__Publish__Proto proto)
 {
 	rig_network();
 	nl__nat__init(&nat);
-	nl__publish__init(&rule);
-	nl__endpoint__init(&at);
-	nl__endpoint__init(&to);
-	rule.proto = proto;
-	rule.listen = &at;
-	rule.to = &to;
-	at.ip_be = htonl(INADDR_LOOPBACK);
-	at.port = LOW_PORT;
-	to.ip_be = rig_guest_ip();
-	to.port = TO_PORT;
+	rules[0] = rig_publish(proto, LOW_PORT, TO_PORT);
 	nat.n_publish = 1;
 	nat.publish = rules;
 	struct rig *r = rig_new(&(struct rig_options){0});

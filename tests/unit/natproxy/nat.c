@@ -261,3 +261,35 @@ Test(nat, too_many_guests_are_refused_and_entries_return)
 	cr_assert_eq(open_one(n, NAT_UDP, 1, 99999, 1, 0, &siblings, &ref), 0);
 	free(n);
 }
+
+Test(nat, a_session_that_is_held_does_not_end_before)
+{
+	struct nat *n = table(10, 10);
+	uint32_t siblings = 0, held, other;
+	open_one(n, NAT_UDP, 9, 1, 1, 0, &siblings, &held);
+	open_one(n, NAT_UDP, 9, 1, 2, second, &siblings, &other);
+	nat_hold(n, held, 3600 * second);
+	nat_hold(n, held, 60 * second); /* what is shorter changes nothing */
+	cr_assert_eq(nat_expired(n, 601 * second), NAT_NONE);
+	cr_assert_eq(nat_deadline(n), 602 * second, "the other one's");
+	cr_assert_eq(nat_expired(n, 602 * second), other);
+	nat_close(n, other, &siblings);
+	for (uint64_t at = 1000; at < 3600; at += 100)
+		cr_assert_eq(nat_expired(n, at * second), NAT_NONE, "at %llu",
+			(unsigned long long)at);
+	cr_assert_eq(nat_session(n, held)->used_ns, 0, "nobody spoke");
+	cr_assert_leq(nat_deadline(n), (3600 + 601) * second);
+	cr_assert_eq(nat_expired(n, (3600 + 601) * second), held);
+	nat_close(n, held, &siblings);
+	free(n);
+}
+
+Test(nat, a_held_session_is_the_guests_as_any_other)
+{
+	struct nat *n = table(1, 1);
+	uint32_t siblings = 0, ref;
+	open_one(n, NAT_UDP, 9, 1, 1, 0, &siblings, &ref);
+	nat_hold(n, ref, 3600 * second);
+	cr_assert_eq(open_one(n, NAT_UDP, 9, 1, 2, 0, &siblings, &ref), -EDQUOT);
+	free(n);
+}

@@ -9,9 +9,15 @@ Test(pinhole_rules, no_row_is_wider_than_the_safety_rules)
 	for (int alg = 0; alg < ALGS_COUNT; alg++) {
 		const struct pinhole_rule *rule = pinhole_rule(alg);
 		const char *name = algs_name(alg);
-		cr_assert_leq(rule->life_ms, 60000, "%s", name);
+		const bool calls = rule->account == PINHOLE_CALLS;
+		cr_assert_leq(rule->life_ms, calls ? 300000 : 60000, "%s", name);
+		cr_assert_eq(rule->media_peer || rule->keep_ms || rule->hold_ms, calls, "%s", name);
+		cr_assert_leq(rule->keep_ms, 900000, "%s", name);
+		cr_assert_leq(rule->hold_ms, 7200000, "%s", name);
+		cr_assert_leq(rule->pairs, calls ? PINHOLE_PAIRS : 1, "%s", name);
+		cr_assert_eq(rule->pairs != 0, (rule->kinds & 1 << PINHOLE_UDP_PAIR) != 0, "%s", name);
 		cr_assert_leq(rule->pending, rule->total, "%s", name);
-		cr_assert_lt(rule->total, PINHOLE_GUEST_MAX, "%s", name);
+		cr_assert_leq(rule->total, pinhole_share(rule->account)->most, "%s", name);
 		cr_assert_eq(!rule->kinds, !rule->total, "%s", name);
 		cr_assert_eq(!rule->kinds, !rule->life_ms, "%s", name);
 		cr_assert(!rule->kinds || rule->port_first >= (alg == ALGS_RCMD ? 512 : 1024), "%s",
@@ -21,6 +27,8 @@ Test(pinhole_rules, no_row_is_wider_than_the_safety_rules)
 	cr_assert_not(pinhole_rule(ALGS_DNS)->kinds);
 	cr_assert_not(pinhole_rule(ALGS_NETBIOS)->kinds);
 	cr_assert_not(pinhole_rule(ALGS_LDAP)->kinds);
+	cr_assert_eq(pinhole_share(PINHOLE_COMMON)->most, 512);
+	cr_assert_eq(pinhole_share(PINHOLE_COMMON)->rate, 50);
 }
 
 Test(pinhole_rules, services_are_denied_and_their_neighbours_are_not)

@@ -12,27 +12,9 @@
 
 enum { FLOW = 0x40001, TO_PORT = 80 };
 
-static Nl__Endpoint listen_at, send_to_guest;
-
-static const Nl__Publish *rule_for(Nl__Publish__Proto proto, uint16_t port)
-{
-	static Nl__Publish p;
-	nl__publish__init(&p);
-	nl__endpoint__init(&listen_at);
-	nl__endpoint__init(&send_to_guest);
-	p.proto = proto;
-	p.listen = &listen_at;
-	p.to = &send_to_guest;
-	listen_at.ip_be = htonl(INADDR_LOOPBACK);
-	listen_at.port = port;
-	send_to_guest.ip_be = rig_guest_ip();
-	send_to_guest.port = TO_PORT;
-	return &p;
-}
-
 static struct rig *published(Nl__Publish__Proto proto, uint16_t port)
 {
-	return rig_new(&(struct rig_options){.publish = rule_for(proto, port)});
+	return rig_new(&(struct rig_options){.publish = rig_publish(proto, port, TO_PORT)});
 }
 
 static uint16_t free_port(int type)
@@ -210,7 +192,7 @@ Test(publish, who_fills_a_port_leaves_the_guest_its_own_connections)
 	uint16_t outside;
 	struct ring_desc d;
 	r = rig_new(&(struct rig_options){
-		.publish = rule_for(NL__PUBLISH__PROTO__tcp, port), .tcp_limit = 8});
+		.publish = rig_publish(NL__PUBLISH__PROTO__tcp, port, TO_PORT), .tcp_limit = 8});
 	uint32_t got = 0;
 	while (gets_in(r, port, 1, FLOW + got))
 		got++;
@@ -248,7 +230,7 @@ Test(publish, a_peer_that_a_list_forbids_is_reset)
 	nat.has_destination_list = true;
 	nat.destination_list = 7;
 	struct rig *r = rig_new(&(struct rig_options){
-		.publish = rule_for(NL__PUBLISH__PROTO__tcp, port), .nat = &nat});
+		.publish = rig_publish(NL__PUBLISH__PROTO__tcp, port, TO_PORT), .nat = &nat});
 	const int fd = to_port(SOCK_STREAM, port);
 	cr_assert(rig_quiet(r, 20));
 	cr_assert_eq(read(fd, &byte, 1), -1);

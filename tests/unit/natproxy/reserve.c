@@ -252,3 +252,49 @@ Test(reserve, doors_leave_three_quarters_of_the_descriptors_to_others)
 	cr_assert_geq(door_flow_of(r, DATA)->fd, 0);
 	rig_free(r);
 }
+
+Test(reserve, pairs_are_one_row_outside_and_what_is_mapped_gives_the_places)
+{
+	door_alg = ALGS_SIP;
+	struct rig *r = door_controlled((struct rig_options){.strict = true});
+	cr_assert(door_wish_for(r, 1, RTP - 1, 4, rig_loopback()) == false, "an odd one begins no pair");
+	cr_assert(door_wish_for(r, 1, RTP, 4, rig_loopback()));
+	cr_assert_eq(r->answer.outside_port, RTP);
+	cr_assert_eq(r->np->reserves, 8);
+	door_close(r, 1);
+	cr_assert_eq(r->np->reserves, 0);
+	const int taken = door_far_end(1);
+	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(RTP + 5)};
+	const int other = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(other, (const struct sockaddr *)&any, sizeof(any)), 0);
+	cr_assert(door_wish_for(r, 2, RTP, 4, rig_loopback()));
+	cr_assert_neq(r->answer.outside_port, RTP, "the sixth is somebody else's");
+	cr_assert_eq(r->answer.outside_port & 1, 0);
+	cr_assert_eq(r->np->reserves, 8);
+	const uint32_t first = r->answer.outside_port;
+	cr_assert(door_wish_for(r, 3, RTP + 2, 2, rig_loopback()));
+	cr_assert_eq(r->answer.outside_port, first + 2, "those that are there keep their ports");
+	cr_assert(door_wish_for(r, 4, RTP + 6, 2, rig_loopback()));
+	cr_assert_eq(r->answer.outside_port, first + 6);
+	cr_assert_eq(r->np->reserves, 10);
+	close(taken);
+	close(other);
+	rig_free(r);
+}
+
+Test(reserve, a_row_that_cannot_be_whole_leaves_nothing)
+{
+	door_alg = ALGS_SIP;
+	struct rig *r = door_controlled((struct rig_options){.strict = true});
+	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(RTP + 3)};
+	const int other = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert(door_wish_for(r, 1, RTP, 1, rig_loopback()));
+	cr_assert_eq(bind(other, (const struct sockaddr *)&any, sizeof(any)), 0);
+	const uint32_t open = r->np->sockets_open;
+	cr_assert_not(door_wish_for(r, 2, RTP, 2, rig_loopback()), "its place is taken");
+	cr_assert(rig_has_line(r, "no outside pair of ports to be had"));
+	cr_assert_eq(r->np->sockets_open, open);
+	cr_assert_eq(r->np->reserves, 2);
+	close(other);
+	rig_free(r);
+}

@@ -304,6 +304,23 @@ bool rig_network(void)
 	return true;
 }
 
+Nl__Publish *rig_publish(Nl__Publish__Proto proto, uint16_t listen_port, uint16_t to)
+{
+	static Nl__Publish rule;
+	static Nl__Endpoint from, inside;
+	nl__publish__init(&rule);
+	nl__endpoint__init(&from);
+	nl__endpoint__init(&inside);
+	rule.proto = proto;
+	rule.listen = &from;
+	rule.to = &inside;
+	from.ip_be = rig_loopback();
+	from.port = listen_port;
+	inside.ip_be = rig_guest_ip();
+	inside.port = to;
+	return &rule;
+}
+
 struct rig *rig_new(const struct rig_options *o)
 {
 	rig_network();

@@ -74,6 +74,9 @@ struct rig_options {
  */
 bool rig_network(void);
 
+/* A published port of 127.0.0.1 that leads to the guest's port `to`, for the options; the next call
+ * overwrites it. */
+Nl__Publish *rig_publish(Nl__Publish__Proto proto, uint16_t listen_port, uint16_t to);
 /* A started core; free with rig_free. */
 struct rig *rig_new(const struct rig_options *o);
 void rig_free(struct rig *r);
