@@ -23,7 +23,7 @@
  *
  * Several may answer one INVITE (forking): each is a fork with its own set. Media of another address to the same port of the
  * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end 32 seconds after the first one was
- * answered with 2xx (RFC 3261 13.2.2.4), which the next message of the call finds.
+ * answered with 2xx (RFC 3261 13.2.2.4), which the next message of the call finds, and with the last one that was.
  */
 #include "sip_dialog.h"
 
@@ -368,6 +368,17 @@ static void on_success(struct sip_talk *t)
 	hold(t, CALL_SECONDS);
 }
 
+/* With the last dialog that was agreed on those end that never were. */
+static void on_end(struct sip_call *c, uint8_t fork)
+{
+	drop_fork(c, fork);
+	for (int i = 0; i < SIP_CALL_FORKS; i++)
+		if (c->fork[i].tag && c->fork[i].confirmed)
+			return;
+	if (c->answered_ms)
+		drop_early(c);
+}
+
 static void on_response(struct sip_talk *t)
 {
 	const struct sip_request *r = t->request;
@@ -377,7 +388,7 @@ static void on_response(struct sip_talk *t)
 	if (status < 200)
 		return;
 	if (r->method == SIP_METHOD_BYE && status != 401 && status != 407)
-		drop_fork(t->call, r->fork);
+		on_end(t->call, r->fork);
 	else if (status < 300)
 		on_success(t);
 	else
