@@ -22,8 +22,8 @@
  * alike and open nothing. A new offer is a request with a higher CSeq; what is older than the last one is nothing.
  *
  * Several may answer one INVITE (forking): each is a fork with its own set. Media of another address to the same port of the
- * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end with the last one that was answered, or 32
- * seconds after the first 2xx (RFC 3261 13.2.2.4), which the next message of the call finds.
+ * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end 32 seconds after the first one was
+ * answered with 2xx (RFC 3261 13.2.2.4), which the next message of the call finds, and with the last one that was.
  */
 #include "sip_dialog.h"
 
@@ -368,15 +368,15 @@ static void on_success(struct sip_talk *t)
 	hold(t, CALL_SECONDS);
 }
 
-/* With the last dialog the call is over, also for those who only rang. */
-static void on_bye(struct sip_talk *t)
+/* With the last dialog that was agreed on those end that never were. */
+static void on_end(struct sip_call *c, uint8_t fork)
 {
-	bool others = false;
-	drop_fork(t->call, t->request->fork);
+	drop_fork(c, fork);
 	for (int i = 0; i < SIP_CALL_FORKS; i++)
-		others |= t->call->fork[i].confirmed;
-	if (!others)
-		drop_early(t->call);
+		if (c->fork[i].tag && c->fork[i].confirmed)
+			return;
+	if (c->answered_ms)
+		drop_early(c);
 }
 
 static void on_response(struct sip_talk *t)
@@ -388,7 +388,7 @@ static void on_response(struct sip_talk *t)
 	if (status < 200)
 		return;
 	if (r->method == SIP_METHOD_BYE && status != 401 && status != 407)
-		on_bye(t);
+		on_end(t->call, r->fork);
 	else if (status < 300)
 		on_success(t);
 	else

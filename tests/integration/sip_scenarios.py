@@ -179,7 +179,7 @@ def moved(a, b):
 
 
 def replaces(side):
-    return f"<sip:third@[local_ip]:[local_port]?Replaces=other%40[local_ip]%3Bto-tag%3D1%3Bfrom-tag%3D2>"
+    return "<sip:third@[local_ip]:[local_port]?Replaces=other%40[local_ip]%3Bto-tag%3D1%3Bfrom-tag%3D2>"
 
 
 def referred(a, b):

@@ -3,11 +3,10 @@ import hashlib, json, random, socket, struct, time, wave
 from conftest import wait_for
 from packets import open_socket
 
-CONTROL = 4444
 FRAME, FRAMES = 160, 40  # 20 ms, as many samples; what is said before a phone hangs up
 ACCOUNT = "<sip:{name}@{registrar};transport={transport}>;auth_pass=none;regint=60;answermode=auto;audio_codecs=PCMU/8000/1;catchall=yes"
 CONFIG = """
-sip_listen {address}:5060
+sip_listen {address}:{port}
 ctrl_tcp_listen 127.0.0.1:{control}
 module_path /usr/lib/baresip/modules
 module g711.so
@@ -70,25 +69,25 @@ def understood(heard, said):
 
 
 class Softphone:
-    def __init__(self, folder, where, interface, address, name, registrar, transport, ports):
+    def __init__(self, folder, where, interface, address, port, name, registrar, transport, ports):
         """interface: whose first address is the one that it says in descriptions."""
         folder.mkdir()
-        self.folder, self.where, self.name, self.samples, self.text = folder, where, name, voice(name), b""
+        self.folder, self.where, self.name, self.registrar, self.port, self.samples, self.text = folder, where, name, registrar, port, voice(name), b""
         with wave.open(str(folder / "voice.wav"), "wb") as file:
             file.setparams((1, 2, 8000, 0, "NONE", ""))
             file.writeframes(self.samples)
-        (folder / "config").write_text(CONFIG.format(address=address, control=CONTROL, folder=folder, ports=ports))
+        (folder / "config").write_text(CONFIG.format(address=address, port=port, control=port + 1000, folder=folder, ports=ports))
         (folder / "accounts").touch()  # it registers when it is told, so that the answer is not missed
         self.account = ACCOUNT.format(name=name, registrar=registrar, transport=transport)
         self.output = open(folder / "output", "w+")
-        self.process = where.start("baresip", "-4", "-n", interface, "-f", folder, stdout=self.output, stdin=-3)
+        self.process = where.start("baresip", "-4", "-s", "-n", interface, "-f", folder, stdout=self.output, stdin=-3)
         self.control = None
 
     def register(self):
         def tried():
             s = open_socket(self.where, socket.SOCK_STREAM)
             try:
-                s.connect(("127.0.0.1", CONTROL))
+                s.connect(("127.0.0.1", self.port + 1000))
                 return s
             except ConnectionRefusedError:
                 s.close()
@@ -118,6 +117,10 @@ class Softphone:
         """What it decoded, of its last call."""
         return max(self.folder.glob("dump-*-dec.wav")).read_bytes()[44:]
 
+    def trace(self):
+        """Every message that it sent and received."""
+        return (self.folder / "output").read_text()
+
     def stop(self):
         if self.control:
             self.control.close()
@@ -127,6 +130,7 @@ class Softphone:
 
 
 def proxy(folder, where, address):
+    folder.mkdir()
     (folder / "kamailio.cfg").write_text(PROXY.format(address=address))
     process = where.start("kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-Y", folder, "-P", folder / "pid", "-m", 16, "-M", 4, stdout=open(folder / "output", "w"))
     wait_for(lambda: where.run("ss", "-lunH", f"src {address}:5060").stdout or process.poll() is not None, 5, "kamailio")

@@ -15,7 +15,7 @@ from operator_client import change
 from sip_media import Media, arrive, receiving
 from sip_scenarios import FAX, MEDIA, SCENARIOS, Side, joined, registered
 from sipp import PORT, Phone
-from talks import addressed, alg_row
+from talks import addressed
 
 GUEST, SERVER, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.87", "198.18.2.35"
 ELSEWHERE = {"off": "198.18.2.36", "observe": "198.18.2.37"}  # a flow stays what it was when it began

@@ -9,6 +9,7 @@ from softphone import Softphone, proxy, understood
 from talks import addressed
 
 GUEST, BESIDE, REGISTRAR, FAR = "192.168.30.10", "192.168.30.11", "198.18.2.41", ROUTER  # baresip sends its media from its interface's first address
+PROXY, STATIC = "192.168.30.12", "198.18.1.88"  # a proxy inside
 
 
 class Site:
@@ -16,16 +17,25 @@ class Site:
         self.world, self.guest, self.beside, self.folder = world, spawn.guest("phone"), spawn.guest("phone2"), world.folder / "phones"
         self.folder.mkdir()
         world.internet.run("ip", "addr", "add", f"{REGISTRAR}/32", "dev", "lo")
+        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
         self.gateway = spawn.gateway("alg-sip-phones", guest=self.guest, config=f"""
-hubs: {{default: {{attach: ["netns:{self.guest.name}", "netns:{self.beside.name}"], nat: {{host_loopback: allow}}}}}}
+hubs:
+  default:
+    attach: ["netns:{self.guest.name}", "netns:{self.beside.name}"]
+    nat:
+      host_loopback: allow
+      static: [{{inside: {PROXY}, outside: {STATIC}, ports: [5060]}}]
+    alg: {{sip: {{ports: [5060, 5070, 5080]}}}}
 """)
         addressed(self.guest, GUEST)
-        addressed(self.beside, BESIDE)
-        self.proxy = proxy(self.folder, world.internet, REGISTRAR)
+        addressed(self.beside, BESIDE, PROXY)
+        self.proxies = [proxy(world.folder / "proxy-outside", world.internet, REGISTRAR), proxy(world.folder / "proxy-inside", self.beside, PROXY)]
 
     def close(self):
-        self.proxy.terminate()
-        self.proxy.wait(5)
+        for one in self.proxies:
+            one.terminate()
+            one.wait(5)
+        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
         self.world.internet.run("ip", "addr", "del", f"{REGISTRAR}/32", "dev", "lo")
 
 
@@ -41,11 +51,13 @@ def phones(site, request):
     """Two of them, registered: (transport, who)."""
     transport, *names = request.param
     number = len(list(site.folder.iterdir()))  # longer names are too long for sndfile
-    places = {"inside": (site.guest, "eth0", GUEST, (26000, 26099)), "outside": (site.world.internet, "i0", FAR, (27000, 27099)), "beside": (site.beside, "eth0", BESIDE, (28000, 28099))}
+    outside = site.world.internet, "i0", FAR
+    places = {"inside": (site.guest, "eth0", GUEST, 5060, REGISTRAR, (26000, 26099)), "beside": (site.beside, "eth0", BESIDE, 5060, REGISTRAR, (28000, 28099)),
+              "outside": (*outside, 5060, REGISTRAR, (27000, 27099)), "left": (*outside, 5070, STATIC, (27100, 27199)), "right": (*outside, 5080, STATIC, (27200, 27299))}
     made = []
     for name in names:
-        *place, ports = places[name]
-        made.append(Softphone(site.folder / f"{name}{number}", *place, name, REGISTRAR, transport, ports))
+        *place, registrar, ports = places[name]
+        made.append(Softphone(site.folder / f"{name}{number}", *place, name, registrar, transport, ports))
     for phone in made:
         phone.register()
     yield made
@@ -55,7 +67,7 @@ def phones(site, request):
 
 def call(one, other):
     """They hang up when all is said. Whether it came to a call."""
-    one.say("dial", f"sip:{other.name}@{REGISTRAR}")
+    one.say("dial", f"sip:{other.name}@{other.registrar}")
     if one.hears("CALL_ESTABLISHED", "CALL_CLOSED")["type"] == "CALL_CLOSED":
         return False
     for phone in (one, other):
@@ -78,6 +90,14 @@ def test_phones_call_each_other_and_hear_what_is_said(site, phones):
     expect_both_to_hear(one, other)
     expect_both_to_hear(other, one)
     wait_for(lambda: not site.gateway.table("alg", "expectations"), 3, "the doors to close")
+
+
+@pytest.mark.parametrize("phones", [("udp", "left", "right"), ("tcp", "left", "right")], indirect=True, ids="-".join)
+def test_phones_outside_call_each_other_by_a_proxy_inside(site, phones):
+    """It puts itself into Via and Record-Route by its inside address, and has to know itself again in Route."""
+    expect_both_to_hear(*phones)
+    for phone in phones:
+        assert PROXY not in phone.trace(), phone.trace()
 
 
 @pytest.fixture

@@ -88,3 +88,5 @@ def test_a_thousand_calls_at_once(world, gateway):
         for phone in (caller, callee):
             phone.stop()
     wait_for(lambda: not gateway.table("alg", "expectations"), 5, "the doors to close")
+    row = alg_row(gateway, "sip")
+    assert int(row["granted"]) == CALLS and not int(row["refused"] or 0) + int(row["violations"] or 0) + int(row["gave_up"] or 0), row
