@@ -313,6 +313,24 @@ Test(sip_dialog, nobody_ends_a_call_of_which_he_does_not_know_the_tags)
 	harness_free(h);
 }
 
+Test(sip_dialog, one_dialog_does_not_answer_for_another)
+{
+	struct harness *h = begin();
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	talk_established(&c, "x", 5004, ONE);
+	reply(&c, ALG_OUTSIDE, 200, "INVITE", 1, "y", talk_sdp(TWO, 6000));
+	expect_told(&c, "wish 2 5004 open " TWO);
+	ask(&c, ALG_GUEST, "INVITE", 2, "x", talk_sdp(GUEST, 5010));
+	expect_told(&c, LATENT(3, 5010));
+	reply(&c, ALG_OUTSIDE, 200, "INVITE", 2, "y", talk_sdp(TWO, 6000));
+	ask(&c, ALG_GUEST, "BYE", 3, "x", NULL);
+	reply(&c, ALG_OUTSIDE, 200, "BYE", 3, "y", NULL);
+	expect_told(&c, "");
+	reply(&c, ALG_OUTSIDE, 200, "BYE", 3, "x", NULL);
+	expect_told(&c, "close 1; close 3");
+	harness_free(h);
+}
+
 /* A proxy brings the guest's own call back to it (RFC 3261 16.3, a spiral). */
 Test(sip_dialog, a_call_that_comes_back_is_another_one)
 {
