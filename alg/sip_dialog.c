@@ -22,8 +22,8 @@
  * alike and open nothing. A new offer is a request with a higher CSeq; what is older than the last one is nothing.
  *
  * Several may answer one INVITE (forking): each is a fork with its own set. Media of another address to the same port of the
- * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end 32 seconds after the first one was
- * answered with 2xx (RFC 3261 13.2.2.4), which the next message of the call finds.
+ * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end with the last of those that were
+ * taken, or 32 seconds after the first 2xx (RFC 3261 13.2.2.4), which the next message of the call finds.
  */
 #include "sip_dialog.h"
 
@@ -340,6 +340,14 @@ static void drop_early(struct sip_call *c)
 			drop_fork(c, i);
 }
 
+static bool is_taken(const struct sip_call *c)
+{
+	bool any = false;
+	for (int i = 0; i < SIP_CALL_FORKS; i++)
+		any |= c->fork[i].confirmed;
+	return any;
+}
+
 static void on_failure(struct sip_talk *t)
 {
 	struct sip_request *r = t->request;
@@ -397,7 +405,7 @@ static void collect(struct sip_talk *t)
 	struct sip_call *c = t->call;
 	uint16_t needed = 0;
 	bool alive = false;
-	if (c->answered_ms && t->f->now_ms - c->answered_ms > EARLY_MS)
+	if (c->answered_ms && (t->f->now_ms - c->answered_ms > EARLY_MS || !is_taken(c)))
 		drop_early(c);
 	for (int i = 0; i < SIP_CALL_FORKS; i++) {
 		needed |= c->fork[i].active;
