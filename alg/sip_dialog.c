@@ -51,6 +51,11 @@ static bool there(struct text t)
 
 /* ---- who speaks ---- */
 
+static bool same_words(struct text a, struct text b)
+{
+	return text_left(&a) == text_left(&b) && !memcmp(a.p, b.p, text_left(&a));
+}
+
 /* Case counts (RFC 3261 7.1). */
 static enum sip_method method_of(struct text name)
 {
@@ -70,8 +75,7 @@ static enum sip_method method_of(struct text name)
 		{"PUBLISH", SIP_METHOD_PUBLISH},
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].name) == text_left(&name) &&
-			!memcmp(known[i].name, name.p, text_left(&name)))
+		if (same_words(text(known[i].name, strlen(known[i].name)), name))
 			return known[i].method;
 	return SIP_METHOD_OTHER;
 }
@@ -305,6 +309,8 @@ static void look(struct sip_talk *t)
 	const struct sip_message *m = t->m;
 	t->fork = SIP_NO_FORK;
 	if (!there(m->call_id) || !there(m->cseq_method) || !there(m->branch))
+		return;
+	if (m->request && !same_words(m->method, m->cseq_method))
 		return;
 	t->method = method_of(m->cseq_method);
 	find_call(t);

@@ -394,6 +394,18 @@ Test(sip_dialog, descriptions_of_other_methods_open_nothing)
 	}
 }
 
+Test(sip_dialog, a_request_whose_cseq_names_another_method_opens_nothing)
+{
+	struct harness *h = begin();
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	snprintf(c.said[ALG_GUEST], TALK_BYTES, "MESSAGE sip:b@example.com SIP/2.0\r\n");
+	talk_rest(&c, ALG_GUEST, ALG_GUEST, 1, "INVITE", NULL, talk_sdp(GUEST, 5004));
+	talk_send(&c, ALG_GUEST);
+	reply(&c, ALG_OUTSIDE, 200, "INVITE", 1, "x", talk_sdp(ONE, 6000));
+	expect_told(&c, "");
+	harness_free(h);
+}
+
 Test(sip_dialog, an_answer_that_nobody_asked_for_opens_nothing)
 {
 	struct harness *h = begin();
