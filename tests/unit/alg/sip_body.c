@@ -203,6 +203,7 @@ Test(sip_body, empty_parts_and_parts_without_an_end)
 	cr_expect(holds(0, SIP_BODY_SDP, "") && holds(1, SIP_BODY_SDP, ""));
 	cr_expect_null(found.note);
 	expect_sdp(MIXED, "--b\r\nc: application/sdp\r\n\r\n" SDP);
+	expect_sdp(MIXED, "--b\r\nc: application/sdp\r\n\r\n" SDP "\r\n--b");
 	cr_expect_eq(find(MIXED, "--b\r\nc: application/sdp\r\n\r\n" SDP "--bb--\r\n--b-"), 1);
 	cr_expect(holds(0, SIP_BODY_SDP, SDP "--bb--\r\n--b-"));
 }
@@ -242,6 +243,20 @@ Test(sip_body, parts_that_cannot_be_read)
 	expect_nothing(MIXED,
 		"--b\r\nc: text/plain\r\nc: application/sdp\r\n\r\n" SDP "\r\n--b--\r\n",
 		"cannot be read");
+}
+
+Test(sip_body, the_longest_boundary)
+{
+	char lines[256], body[512];
+	for (int n = 70; n <= 71; n++) {
+		snprintf(lines, sizeof(lines), "c: multipart/mixed;boundary=%0*d\r\n", n, 1);
+		snprintf(body, sizeof(body),
+			"--%0*d\r\nc: application/sdp\r\n\r\n" SDP "\r\n--%0*d--\r\n", n, 1, n, 1);
+		if (n == 70)
+			expect_sdp(lines, body);
+		else
+			expect_nothing(lines, body, "cannot be read");
+	}
 }
 
 /* The rest of the message is read all the same. */
