@@ -8,13 +8,13 @@
 #include "fuzz_natproxy.h"
 #include "natproxy_dispatch.h"
 
-enum { FLOWS = 4, DATAGRAM_FLOWS = 4, FIRST_PORT = 2000 };
+enum { FLOWS = 5, DATAGRAM_FLOWS = 4, FIRST_PORT = 2000 };
 
 static const struct {
 	uint32_t flow;
 	uint16_t guest_port, port;
 } control[FLOWS] = {{0x10003, 40000, 21}, {0x10004, 40001, 554}, {0x10005, 1022, 514},
-	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}};
+	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}, {0x10007, 40003, 5060}};
 enum { TFTP = 3 };
 
 static uint32_t guest_ip(void)
@@ -146,6 +146,23 @@ static void verdict(void)
 		natproxy_alg_lost(np);
 }
 
+/* Mostly somebody outside, sometimes somebody who is not. */
+static uint32_t named_peer(void)
+{
+	static const uint32_t others[] = {0, 0xc0a81e0b, 0xc0a81e01, 0x7f000001, 0xe0000001,
+		0xffffffff, 0xa9fe0001, 0x00000001};
+	const uint8_t which = take();
+	return htonl(which & 1 ? others[which >> 1 & 7] : 0x08080800U | which);
+}
+
+/* Whether it is the flow's own peer or, of a call, one that a far end may name. */
+static bool is_fit(const struct pinhole *p)
+{
+	if (p->peer_ip_be == peer_ip())
+		return true;
+	return p->alg == ALGS_SIP && (ntohl(p->peer_ip_be) & 0xffffff00) == 0x08080800U;
+}
+
 static void wish(void)
 {
 	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
@@ -154,7 +171,7 @@ static void wish(void)
 	m.token = take() % 8;
 	m.kind = how % 4;
 	m.guest_port = how & 4 ? FIRST_PORT + take() % 8U : (uint32_t)take() << 9 | take();
-	m.peer_ip_be = how & 8 ? 0 : htonl(0x08080800U | take());
+	m.peer_ip_be = how & 8 ? 0 : named_peer();
 	m.lifetime_ms = take() * 1000U;
 	m.has_latent = m.latent = (how & 16) != 0;
 	m.has_peer_ip_be = (how & 32) != 0;
@@ -167,13 +184,20 @@ static void close_or_arm(void)
 {
 	Nl__PinholeClose closed = NL__PINHOLE_CLOSE__INIT;
 	Nl__PinholeArm armed = NL__PINHOLE_ARM__INIT;
+	Nl__PinholeKeep kept = NL__PINHOLE_KEEP__INIT;
+	Nl__FlowHold held = NL__FLOW_HOLD__INIT;
 	const uint8_t how = take();
-	closed.flow = armed.flow = number();
-	closed.token = armed.token = how % 8;
-	if (how & 128)
-		natproxy_on_pinhole_close(np, &closed, NULL);
-	else
-		natproxy_on_pinhole_arm(np, &armed, NULL);
+	closed.flow = armed.flow = kept.flow = held.flow = number();
+	closed.token = armed.token = kept.token = how % 8;
+	armed.has_peer_ip_be = (how & 8) != 0;
+	armed.peer_ip_be = named_peer();
+	held.milliseconds = (uint32_t)take() << 16;
+	switch (how >> 6) {
+	case 0: natproxy_on_pinhole_close(np, &closed, NULL); return;
+	case 1: natproxy_on_pinhole_keep(np, &kept, NULL); return;
+	case 2: natproxy_on_flow_hold(np, &held, NULL); return;
+	default: natproxy_on_pinhole_arm(np, &armed, NULL);
+	}
 }
 
 /* Somebody is at one of the doors. */
@@ -216,8 +240,7 @@ static void check_doors(void)
 		const struct pinhole *p = &np->pinholes.entry[ref];
 		const struct pinhole_rule *rule = pinhole_rule((enum algs_id)p->alg);
 		if (!(rule->kinds & 1 << p->kind) || p->guest.ip_be != guest_ip() ||
-			p->peer_ip_be != peer_ip() || !p->token ||
-			pinhole_port_denied(p->guest.port))
+			!is_fit(p) || !p->token || pinhole_port_denied(p->guest.port))
 			abort();
 		if (p->guest.port < (p->alg == ALGS_RCMD ? 512 : 1024) ||
 			(p->kind == PINHOLE_UDP_PAIR && p->guest.port & 1) ||
@@ -228,6 +251,9 @@ static void check_doors(void)
 		if (p->kind != PINHOLE_TCP_LISTEN)
 			check_outside(p);
 	}
+	for (uint32_t i = 1; i <= np->nat.fresh; i++)
+		if (np->nat.session[i].held_ns > np->now_ns + 7200ULL * 1000000000)
+			abort();
 	uint32_t reserved = 0;
 	for (uint32_t i = 1; i <= np->reserve_fresh; i++) {
 		const struct reserve *r = &np->reserve[i];

@@ -701,26 +701,55 @@ Test(inspect_dgram, and_lists_do_not)
 	changed(observe_all_but_a_list, true);
 }
 
+/* The guest's session number i from a port of its own, judged at once: its reference. */
+static uint32_t open_judged(struct scene *s, uint32_t i)
+{
+	open_endpoint(s->r, FLOW + 1 + i, (uint16_t)(20000 + i));
+	struct ring_desc d = rig_payload(s->r, RING_NETSTACK_DGRAM_DATA, FLOW + 1 + i, 0, "x", 1);
+	d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = s->port, .ttl = 9};
+	rig_send(s->r, &d);
+	s->r->seen_bytes[0] = 0;
+	rig_turn(s->r);
+	Nl__Verdict m = NL__VERDICT__INIT;
+	m.flow = s->r->inspect.flow;
+	m.until = 1;
+	cr_assert_eq(natproxy_on_verdict(s->r->np, &m, NULL), 0);
+	return s->r->np->nat.fresh;
+}
+
 Test(inspect_dgram, whoever_opens_many_leaves_room_for_others)
 {
 	struct scene s = fixing();
 	enum { MANY = 800, SHARE = 384 };
-	for (uint32_t i = 0; i < MANY; i++) {
-		open_endpoint(s.r, FLOW + 1 + i, (uint16_t)(20000 + i));
-		struct ring_desc d =
-			rig_payload(s.r, RING_NETSTACK_DGRAM_DATA, FLOW + 1 + i, 0, "x", 1);
-		d.remote = (struct ring_remote){.ip_be = rig_loopback(), .port = s.port, .ttl = 9};
-		rig_send(s.r, &d);
-		s.r->seen_bytes[0] = 0;
-		rig_turn(s.r);
-		Nl__Verdict m = NL__VERDICT__INIT;
-		m.flow = s.r->inspect.flow;
-		m.until = 1;
-		cr_assert_eq(natproxy_on_verdict(s.r->np, &m, NULL), 0);
-	}
+	for (uint32_t i = 0; i < MANY; i++)
+		open_judged(&s, i);
 	cr_assert_eq(s.r->np->inspects, SHARE);
 	cr_assert_eq(s.r->inspected, MANY, "the oldest give way");
 	cr_assert_eq(s.r->ended, MANY - SHARE);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram, who_is_held_gives_way_when_all_are)
+{
+	struct scene s = fixing();
+	enum { HELD = 10, MANY = 800, SHARE = 384 };
+	struct nat *nat = &s.r->np->nat;
+	uint32_t held[HELD];
+	for (uint32_t i = 0; i < MANY; i++) {
+		const uint32_t ref = open_judged(&s, i);
+		if (i < HELD)
+			held[i] = ref;
+		if (i < HELD)
+			nat_hold(nat, ref, UINT64_MAX);
+	}
+	cr_assert_eq(s.r->np->inspects, SHARE);
+	for (uint32_t i = 0; i < HELD; i++)
+		cr_assert(nat->session[held[i]].inspect, "%u", i);
+	for (uint32_t ref = 1; ref <= nat->fresh; ref++)
+		nat_hold(nat, ref, UINT64_MAX);
+	open_judged(&s, MANY);
+	cr_assert_not(nat->session[held[0]].inspect, "the oldest of all");
+	cr_assert(nat->session[held[1]].inspect);
 	rig_free(s.r);
 }
 

@@ -298,3 +298,18 @@ Test(reserve, a_row_that_cannot_be_whole_leaves_nothing)
 	close(other);
 	rig_free(r);
 }
+
+Test(reserve, two_that_are_no_neighbours_outside_are_no_pair)
+{
+	struct rig *r = door_controlled((struct rig_options){.strict = true});
+	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(RTP + 1)};
+	const int other = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(other, (const struct sockaddr *)&any, sizeof(any)), 0);
+	cr_assert(door_wish(r, 1, NL__PINHOLE_KIND__UDP_ONE, RTP, false));
+	cr_assert(door_wish(r, 2, NL__PINHOLE_KIND__UDP_ONE, RTP + 1, false));
+	cr_assert_neq(r->answer.outside_port, RTP + 1);
+	cr_assert_not(door_wish(r, 3, NL__PINHOLE_KIND__UDP_PAIR, RTP, false));
+	cr_assert_eq(r->np->reserves, 2);
+	close(other);
+	rig_free(r);
+}
