@@ -22,8 +22,8 @@
  * alike and open nothing. A new offer is a request with a higher CSeq; what is older than the last one is nothing.
  *
  * Several may answer one INVITE (forking): each is a fork with its own set. Media of another address to the same port of the
- * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end 32 seconds after the first one was
- * answered with 2xx (RFC 3261 13.2.2.4), which the next message of the call finds, and with the last one that was.
+ * guest are a pinhole of their own, which natproxy gives the same outside port. Early dialogs end with the last of those that were
+ * taken, or 32 seconds after the first 2xx (RFC 3261 13.2.2.4), which the next message of the call finds.
  */
 #include "sip_dialog.h"
 
@@ -51,6 +51,11 @@ static bool there(struct text t)
 
 /* ---- who speaks ---- */
 
+static bool same_words(struct text a, struct text b)
+{
+	return text_left(&a) == text_left(&b) && !memcmp(a.p, b.p, text_left(&a));
+}
+
 /* Case counts (RFC 3261 7.1). */
 static enum sip_method method_of(struct text name)
 {
@@ -70,8 +75,7 @@ static enum sip_method method_of(struct text name)
 		{"PUBLISH", SIP_METHOD_PUBLISH},
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].name) == text_left(&name) &&
-			!memcmp(known[i].name, name.p, text_left(&name)))
+		if (same_words(text(known[i].name, strlen(known[i].name)), name))
 			return known[i].method;
 	return SIP_METHOD_OTHER;
 }
@@ -306,6 +310,8 @@ static void look(struct sip_talk *t)
 	t->fork = SIP_NO_FORK;
 	if (!there(m->call_id) || !there(m->cseq_method) || !there(m->branch))
 		return;
+	if (m->request && !same_words(m->method, m->cseq_method))
+		return;
 	t->method = method_of(m->cseq_method);
 	find_call(t);
 	if (m->request)
@@ -340,6 +346,14 @@ static void drop_early(struct sip_call *c)
 			drop_fork(c, i);
 }
 
+static bool is_taken(const struct sip_call *c)
+{
+	bool any = false;
+	for (int i = 0; i < SIP_CALL_FORKS; i++)
+		any |= c->fork[i].confirmed;
+	return any;
+}
+
 static void on_failure(struct sip_talk *t)
 {
 	struct sip_request *r = t->request;
@@ -368,17 +382,6 @@ static void on_success(struct sip_talk *t)
 	hold(t, CALL_SECONDS);
 }
 
-/* With the last dialog that was agreed on those end that never were. */
-static void on_end(struct sip_call *c, uint8_t fork)
-{
-	drop_fork(c, fork);
-	for (int i = 0; i < SIP_CALL_FORKS; i++)
-		if (c->fork[i].tag && c->fork[i].confirmed)
-			return;
-	if (c->answered_ms)
-		drop_early(c);
-}
-
 static void on_response(struct sip_talk *t)
 {
 	const struct sip_request *r = t->request;
@@ -388,7 +391,7 @@ static void on_response(struct sip_talk *t)
 	if (status < 200)
 		return;
 	if (r->method == SIP_METHOD_BYE && status != 401 && status != 407)
-		on_end(t->call, r->fork);
+		drop_fork(t->call, r->fork);
 	else if (status < 300)
 		on_success(t);
 	else
@@ -408,7 +411,7 @@ static void collect(struct sip_talk *t)
 	struct sip_call *c = t->call;
 	uint16_t needed = 0;
 	bool alive = false;
-	if (c->answered_ms && t->f->now_ms - c->answered_ms > EARLY_MS)
+	if (c->answered_ms && (t->f->now_ms - c->answered_ms > EARLY_MS || !is_taken(c)))
 		drop_early(c);
 	for (int i = 0; i < SIP_CALL_FORKS; i++) {
 		needed |= c->fork[i].active;

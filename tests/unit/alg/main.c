@@ -58,6 +58,7 @@ static void inspect(char *name, char *vrf)
 	m.outside_ip_be = inet_addr("203.0.113.7");
 	m.peer_ip_be = inet_addr("198.51.100.9");
 	m.guest_port = 50000;
+	m.outside_port = 40000;
 	cr_assert_eq(alg_on_flow_inspect(&alg, &m, NULL), 0);
 }
 
@@ -323,7 +324,7 @@ static const char registered[] = "SIP/2.0 200 OK\r\n"
 				 "To: <sip:a@example.com>;tag=2\r\n"
 				 "Call-ID: r@192.168.30.10\r\n"
 				 "CSeq: 1 REGISTER\r\n"
-				 "Contact: <sip:a@203.0.113.7:0;transport=tcp>;expires=1800\r\n"
+				 "Contact: <sip:a@203.0.113.7:40000;transport=tcp>;expires=1800\r\n"
 				 "Content-Length: 0\r\n\r\n";
 
 /* How often a message of this kind was said; the last one's hold. */
