@@ -5,6 +5,7 @@
 import pathlib, shutil
 import pytest
 from conftest import Gateway, Namespace, sh, wait_for
+from talks import addressed
 
 HOST, STATIC, FAR, BIND = "198.18.20.2", "198.18.20.50", "198.18.20.1", "198.18.21.1"
 PLAIN, FIXED, HUB = "192.168.30.10", "192.168.30.50", "192.168.30.1"
@@ -74,10 +75,7 @@ class Site:
         ports = ", ".join(f'"netns:{guest.name}"' for guest in (self.plain, self.fixed))
         self.gateway = Gateway(world, "dns-alg", CONFIG.format(ports=ports, fixed=FIXED, static=STATIC), guest=self.plain, where=self.host)
         for guest, address in ((self.plain, PLAIN), (self.fixed, FIXED)):
-            wait_for(lambda guest=guest: "eth0" in guest.run("ip", "-br", "link").stdout, 5, "the guest's interface")
-            guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
-            guest.run("ip", "link", "set", "eth0", "up")
-            guest.run("ip", "route", "replace", "default", "via", HUB)
+            addressed(guest, address)
         self.fixed.start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", f"--listen-address={FIXED}", "--bind-interfaces",
                          f"--host-record=srv.inside.test,{FIXED}", "--user=root", "--pid-file=", "--local-ttl=60")
         for where, server in ((self.internet, BIND), (self.fixed, FIXED)):

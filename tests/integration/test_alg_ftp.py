@@ -6,7 +6,9 @@ Each server has a port of its own; alg.ftp.ports names both. Files are compared 
 """
 import hashlib, os, pwd, random
 import pytest
+import sites
 from conftest import unpacked, wait_for
+from talks import addressed
 
 CLIENT, INSIDE, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.83", "198.18.2.21"
 PORTS = {"vsftpd": 21, "pure-ftpd": 2121}
@@ -68,11 +70,14 @@ class Servers:
             process.wait(5)
 
 
-class Site:
+class Site(sites.Site):
+    alg = "ftp"
+
     def __init__(self, world, spawn):
-        self.world, self.client, self.server = world, spawn.guest("fc"), spawn.guest("fs")
-        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
-        world.internet.run("ip", "addr", "add", f"{THERE}/32", "dev", "lo")
+        super().__init__(world)
+        self.client, self.server = spawn.guest("fc"), spawn.guest("fs")
+        self.own(world.gateway, "w0", STATIC)
+        self.own(world.internet, "lo", THERE)
         self.gateway = spawn.gateway("alg-ftp", guest=self.client, config=f"""
 hubs:
   default:
@@ -84,38 +89,16 @@ hubs:
       ftp: {{ports: {list(PORTS.values()) + RANGE_PORTS[:1]}}}
 """)
         for guest, address in ((self.client, CLIENT), (self.server, INSIDE)):
-            guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
-            guest.run("ip", "link", "set", "eth0", "up")
-            guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
+            addressed(guest, address)
         self.there = Servers(world.internet, THERE, world.folder / "ftp-there")
         self.here = Servers(self.server, INSIDE, world.folder / "ftp-here")
-
-    def stats(self):
-        row = [r for r in self.gateway.table("alg", "stats") if r["alg"] == "ftp"][0]
-        return {key: int(row[key] or 0) for key in ("granted", "edits", "violations", "gave_up")}
+        self.servers = [self.there, self.here]
 
     def granted(self):
         return self.stats()["granted"]
 
-    def close(self):
-        self.there.stop()
-        self.here.stop()
-        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
-        self.world.internet.run("ip", "addr", "del", f"{THERE}/32", "dev", "lo")
 
-
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def switched_off(site):
-    site.gateway.control("alg", "disable", "ftp")
-    yield
-    site.gateway.control("alg", "enable", "ftp")
+site, switched_off = sites.fixtures(Site)
 
 
 @pytest.fixture(scope="module")

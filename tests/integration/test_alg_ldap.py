@@ -6,20 +6,24 @@ nat.static says of .51, where nobody is, that it is 198.18.1.82. What is stored 
 """
 import hashlib
 import pytest
+import sites
 from conftest import OUTSIDE, SERVER, wait_for
 from directory import BASE, Client, Directory, number
 from operator_client import change
+from talks import addressed
 
 CALLER, INSIDE, ABSENT, UNKNOWN = "192.168.30.10", "192.168.30.50", "192.168.30.51", "192.168.30.77"
 STATIC, ABSENT_STATIC, ELSEWHERE = "198.18.1.81", "198.18.1.82", "192.0.2.9"
 PORTS = [389, 1002]
 
 
-class Site:
+class Site(sites.Site):
+    alg, counters = "ldap", ("edits", "violations", "gave_up")
+
     def __init__(self, world, spawn):
-        self.world, self.caller, self.server = world, spawn.guest("lc"), spawn.guest("ls")
-        for address in (STATIC, ABSENT_STATIC):
-            world.gateway.run("ip", "addr", "add", f"{address}/32", "dev", "w0")
+        super().__init__(world)
+        self.caller, self.server = spawn.guest("lc"), spawn.guest("ls")
+        self.own(world.gateway, "w0", STATIC, ABSENT_STATIC)
         self.gateway = spawn.gateway("ldap", guest=self.caller, config=f"""
 hubs:
   default:
@@ -30,35 +34,13 @@ hubs:
         - {{inside: {ABSENT}, outside: {ABSENT_STATIC}}}
 """)
         for guest, address in ((self.caller, CALLER), (self.server, INSIDE)):
-            guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
-            guest.run("ip", "link", "set", "eth0", "up")
-            guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
+            addressed(guest, address)
         self.there = Directory(world.internet, SERVER, world.folder / "ldap-there")
         self.here = Directory(self.server, INSIDE, world.folder / "ldap-here")
-
-    def stats(self):
-        row = [r for r in self.gateway.table("alg", "stats") if r["alg"] == "ldap"][0]
-        return {key: int(row[key] or 0) for key in ("edits", "violations", "gave_up")}
-
-    def close(self):
-        self.there.stop()
-        self.here.stop()
-        for address in (STATIC, ABSENT_STATIC):
-            self.world.gateway.run("ip", "addr", "del", f"{address}/32", "dev", "w0")
+        self.servers = [self.there, self.here]
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def switched_off(site):
-    site.gateway.control("alg", "disable", "ldap")
-    yield
-    site.gateway.control("alg", "enable", "ldap")
+site, switched_off = sites.fixtures(Site)
 
 
 def out(site, port=389, *options):

@@ -2,6 +2,7 @@
 import contextlib, hashlib, os, random, re, signal, socket
 import pytest
 from conftest import OUTSIDE, ROUTER, SERVER, wait_for
+from talks import addressed
 
 GUEST = "192.168.30.10"
 INSIDE, STATIC, INSIDE2, STATIC2 = "192.168.30.50", "198.18.1.7", "192.168.30.51", "198.18.1.8"
@@ -183,13 +184,6 @@ def test_datagrams_say_where_they_are_to_be_answered(gateway, outside, world, on
     source_port, header = int.from_bytes(data[DATAGRAM - 8 : DATAGRAM - 6], "big"), data[DATAGRAM:]
     assert header[0] in (0x10, 0x11) and b"\\MAILSLOT\\BROWSE" in header
     assert (socket.inet_ntoa(header[4:8]), int.from_bytes(header[8:10], "big")) == ((OUTSIDE, source_port) if on else (GUEST, 138))
-
-
-def addressed(guest, address):
-    wait_for(lambda: "eth0" in guest.run("ip", "-br", "link").stdout, 5, "the guest's interface")
-    guest.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
-    guest.run("ip", "link", "set", "eth0", "up")
-    guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 import hashlib, random
 import pytest
 from conftest import ROUTER, SERVER, SERVER2, wait_for
+from talks import addressed
 from debian import unpacked
 
 INSIDE, STATIC = "192.168.30.50", "198.18.1.7"
@@ -146,10 +147,7 @@ def inside(world, spawn, files):
     guest = spawn.guest("tftp")
     config = f"hubs:\n  default:\n    attach: [\"netns:{guest.name}\"]\n    nat:\n      static:\n        - {{inside: {INSIDE}, outside: {STATIC}, ports: [69]}}\n"
     gateway = spawn.gateway("tftp", guest=guest, config=config)
-    wait_for(lambda: "eth0" in guest.run("ip", "-br", "link").stdout, 5, "the guest's interface")
-    guest.run("ip", "addr", "add", f"{INSIDE}/24", "dev", "eth0")
-    guest.run("ip", "link", "set", "eth0", "up")
-    guest.run("ip", "route", "replace", "default", "via", "192.168.30.1")
+    addressed(guest, INSIDE)
     serve_hpa(guest, INSIDE, files)
     yield gateway
     world.gateway.run("ip", "addr", "del", f"{STATIC}/24", "dev", "w0")

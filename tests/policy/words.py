@@ -130,44 +130,27 @@ def check(root):
     return problems, checked
 
 
-def plant(root, edit, expected):
-    """Whether an edit of a copy of the sources is noticed, and was not there before."""
+def self_check(root):
+    """Whether what is planted in a copy of the sources is noticed, and was not there before."""
+    name = next((n for n, _ in workers(root) if (root / "policy" / f"{n}.policy").exists()), None)
+    if name is None:
+        print("self-check: no policy of a worker yet")
+        return False
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder)
         for part in ["policy", "ipc"] + [name for name, _ in workers(root)]:
             if (root / part).is_dir():
                 shutil.copytree(root / part, copy / part)
         before = set(check(copy)[0])
-        edit(copy)
-        told = [p for p in check(copy)[0] if p not in before and expected in p]
-        if not told:
-            print(f"self-check: nobody noticed: {expected}")
-        return bool(told)
-
-
-def self_check(root):
-    name = next((n for n, _ in workers(root) if (root / "policy" / f"{n}.policy").exists()), None)
-    if name is None:
-        print("self-check: no policy of a worker yet")
-        return False
-    policy = f"policy/{name}.policy"
-
-    def extra_word(copy):
         (copy / name / "planted.h").write_text("/* Reads. Syscalls: getppid */\n")
-
-    def extra_line(copy):
-        with (copy / policy).open("a") as f:
-            f.write("\nsysinfo * # exit: planted\n")
-
-    def unknown_function(copy):
-        with (copy / policy).open("a") as f:
-            f.write("\nexit_group * # planted_nowhere: planted\n")
-
-    def misspelt_word(copy):
-        (copy / name / "planted.h").write_text("/* Syscalls: recvmesg */\n")
-
-    return all([plant(root, extra_word, "getppid has no line"), plant(root, extra_line, "'Syscalls: sysinfo'"),
-                plant(root, unknown_function, "no function planted_nowhere"), plant(root, misspelt_word, "'recvmesg'")])
+        (copy / name / "misspelt.h").write_text("/* Syscalls: recvmesg */\n")
+        with (copy / f"policy/{name}.policy").open("a") as f:
+            f.write("\nsysinfo * # exit: planted\nexit_group * # planted_nowhere: planted\n")
+        told = [p for p in check(copy)[0] if p not in before]
+    missed = [e for e in ("getppid has no line", "'Syscalls: sysinfo'", "no function planted_nowhere", "'recvmesg'") if not any(e in p for p in told)]
+    for expected in missed:
+        print(f"self-check: nobody noticed: {expected}")
+    return not missed
 
 
 def main():
