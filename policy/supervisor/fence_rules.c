@@ -17,10 +17,11 @@
  *
  * TCP needs no memory: who may not send a SYN begins no connection, and everything else answers
  * somebody. UDP has no SYN, so two sets remember: `heard`, which local endpoint sent a datagram
- * to which port, and `mapped`, from which endpoints natproxy itself sends to the Internet,
- * because a hairpin (RFC 4787 REQ-9) goes from one of its sockets to another by this computer's
- * address. Connection tracking would know as much, but its first use in a table turns it on for
- * all packets of the computer.
+ * to which port, and `mapped`, from which endpoints natproxy itself sends, because a hairpin
+ * (RFC 4787 REQ-9) goes from one of its sockets to another by this computer's address. Two guests
+ * whose ports were told to each other (SIP) send nowhere else: what the first of them says is lost,
+ * but it is remembered who said it. Connection tracking would know as much, but its first use in a
+ * table turns it on for all packets of the computer.
  *
  * Root opened sockets that nobody else could (grant_echo.h, grant_reserved.h). By the raw one
  * natproxy could send redirects, or end connections of this computer by errors about them: errors
@@ -167,6 +168,14 @@ static void write_host(struct ruleset *r, bool some_allowed)
 	rule_load(r, &source_port, REGISTER_3);
 	rule_known(r, heard);
 	end(r, NF_ACCEPT, NULL);
+	ruleset_rule(r, in_host, "who asks for a hairpin");
+	family(r, true);
+	rule_field(r, &destination_first, false, &loopback_first);
+	protocol(r, IPPROTO_UDP);
+	rule_load(r, &source, REGISTER_1);
+	rule_load(r, &source_port, REGISTER_2);
+	rule_remember(r, mapped);
+	ruleset_rule_end(r);
 	ruleset_rule(r, in_host, "a hairpin");
 	family(r, true);
 	rule_field(r, &destination_first, false, &loopback_first);

@@ -437,14 +437,26 @@ Test(fence_rules, hairpins)
 	load(0);
 	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 6000, 5000), LOCAL), "nobody's mapping");
 	cr_expect(PASSES(UDP_TO("198.18.2.1", 3478, 6000)), "now one is");
-	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL), "the other is not");
+	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 5001, 6000), LOCAL), "another is not");
 	cr_expect(PASSES(UDP_TO("198.18.1.2", 6000, 5000), LOCAL));
-	cr_expect(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL), "but may be answered");
+	cr_expect(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL), "and may be answered");
 	cr_expect(PASSES(UDP_TO("198.18.2.1", 3478, 6000), .from = "127.0.0.1"));
 	cr_expect_not(PASSES(UDP_TO("127.0.0.1", 6000, 5000), LOCAL));
 	cr_expect_not(PASSES(UDP_TO("198.18.1.3", 6000, 5000), LOCAL));
 	cr_expect(PASSES(UDP_TO("198.18.2.1", 53, 7000)), "a question is no mapping");
 	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 7000, 5000), LOCAL));
+}
+
+/* Neither has sent to the Internet: each is found once it has asked for the other. */
+Test(fence_rules, hairpins_of_two_who_speak_to_nobody_else)
+{
+	load(0);
+	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 6000, 5000), LOCAL));
+	cr_expect(PASSES(UDP_TO("198.18.1.2", 5000, 6000), LOCAL));
+	cr_expect(PASSES(UDP_TO("198.18.1.2", 6000, 5000), LOCAL));
+	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 8000, 5000), LOCAL), "this computer's own");
+	cr_expect_not(PASSES(UDP_TO("127.0.0.1", 8000, 7000), LOCAL));
+	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 7000, 8000), LOCAL), "asked by loopback");
 }
 
 Test(fence_rules, a_hub_whose_guests_may_reach_this_computer)
