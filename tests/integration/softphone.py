@@ -1,5 +1,5 @@
 """baresip in a namespace, told what to do by its own control connection, and kamailio as registrar and proxy: for test_alg_sip_baresip.py."""
-import hashlib, json, random, socket, struct, time, wave
+import hashlib, json, random, socket, struct, subprocess, time, wave
 from conftest import wait_for
 from packets import open_socket
 
@@ -125,7 +125,11 @@ class Softphone:
         if self.control:
             self.control.close()
         self.process.terminate()
-        self.process.wait(5)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:  # it waits for answers to its BYE and REGISTER
+            self.process.kill()
+            self.process.wait(5)
         self.output.close()
 
 
