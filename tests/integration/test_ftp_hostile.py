@@ -51,12 +51,12 @@ def test_a_stranger_does_not_get_through_the_opening(ftp, gateway):
     assert got["arrived"] == "hello from the server"
 
 
-@pytest.fixture
 def doors(gateway):
     """Those of FTP: what others used is listed for as long as it serves."""
     return [row for row in gateway.table("alg", "expectations") if row["alg"] == "ftp"]
 
 
+@pytest.fixture
 def logged(gateway):
     """What the security log says of openings since the test began."""
     before = gateway.log().count("ALG expectation")
