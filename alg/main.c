@@ -98,7 +98,7 @@ static struct flow *add(struct alg *self, uint32_t number, uint8_t row)
 	return f;
 }
 
-/* What the parser is to take for now, which is when this record came. */
+/* The time that the parser sees: that of this record. */
 static void now(const struct alg *self, struct flow *f)
 {
 	f->stream.view.now_ms = actor_now_ns(self->actor) / MS_NS;

@@ -81,6 +81,9 @@ def test_a_thousand_calls_at_once(world, gateway):
         assert both_ways(world, gateway, caller, callee)
         doors = gateway.table("alg", "expectations")
         assert len(doors) >= CALLS and int(alg_row(gateway, "sip")["flows"]) == 1
+        calls = gateway.table("alg", "calls")
+        assert len(calls) == CALLS and {(row["alg"], row["state"]) for row in calls} == {("sip", "answered")}, calls[:3]
+        assert {re.match(r"(\d+)-\d+>", row["media"]).group(1) for row in calls} == {str(FIRST[GUEST] + 2 * n) for n in range(CALLS)}
         caller.goes_on()
         code, errors = caller.result()  # the callee waits for one more: its end would be the end of the connection
         assert code == 0, errors[-2000:]
@@ -89,5 +92,6 @@ def test_a_thousand_calls_at_once(world, gateway):
         for phone in (caller, callee):
             phone.stop()
     wait_for(lambda: not gateway.table("alg", "expectations"), 5, "the doors to close")
+    assert not gateway.table("alg", "calls")
     row = alg_row(gateway, "sip")
     assert int(row["granted"]) == CALLS and not int(row["refused"] or 0) + int(row["violations"] or 0) + int(row["gave_up"] or 0), row
