@@ -120,7 +120,7 @@ static bool read_received(struct text t, struct sip_place *place)
 			place->host = value;
 		} else if (text_is(&name, "RPORT") && !place->number) {
 			struct text digits = value;
-			if (!text_number(&digits, 65535, &number) || text_left(&digits))
+			if (!text_number(&digits, 65535, &number) || text_left(&digits) || !number)
 				continue;
 			place->number = (uint16_t)number;
 			place->port = value;

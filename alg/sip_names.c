@@ -72,10 +72,14 @@ static uint16_t reached(const struct alg_flow *f, bool fixed, uint16_t port)
 	return port || f->outside_port != SIP_PORT ? f->outside_port : 0;
 }
 
-/* Puts this address there, and this port (0: none). */
+/* Puts this address there, and this port (0: none); rport stands elsewhere than received. */
 static void put(struct splice *e, const struct sip_place *p, uint32_t ip_be, uint16_t port)
 {
-	if (!text_left(&p->port)) {
+	if (p->part == SIP_PART_RECEIVED) {
+		splice_address(e, p->host, ip_be, 0);
+		if (text_left(&p->port) && port != p->number)
+			splice_number(e, p->port, port);
+	} else if (!text_left(&p->port)) {
 		splice_address(e, p->host, ip_be, port);
 	} else if (!port) {
 		splice_address(e, (struct text){p->host.p, p->port.end}, ip_be, 0);

@@ -100,6 +100,8 @@ Test(sip_names, every_place_goes_out_as_the_outside_address)
 			"Via: SIP/2.0/UDP host;maddr=203.0.113.7;received=203.0.113.7;rport=40000"},
 		{"Via: SIP/2.0/UDP host;rport=7;received=192.168.30.10",
 			"Via: SIP/2.0/UDP host;rport=7;received=203.0.113.7"},
+		{"Via: SIP/2.0/UDP host;rport=00;received=192.168.30.10",
+			"Via: SIP/2.0/UDP host;rport=00;received=203.0.113.7"},
 		{"Contact: \"192.168.30.10\" <sip:192.168.30.10@192.168.30.10:5060;ob>;expires=60",
 			"Contact: \"192.168.30.10\" "
 			"<sip:192.168.30.10@203.0.113.7:40000;ob>;expires=60"},
