@@ -178,16 +178,20 @@ for word in sys.argv[4:]:
 """
 
 
-@pytest.fixture
-def media(liars):
-    """A guest that hears what comes to two ports of it, and a server at RTSP's port."""
-    server = liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, 554)
+def listener(liars, port):
+    """A guest that hears what comes to two ports of it, and a server at an ALG's port."""
+    server = liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, port)
     guest = liars.left.start("/usr/bin/python3", "-c", MEDIA)
     assert server.stdout.readline() == guest.stdout.readline() == "ready\n"
     yield guest
     for process in (server, guest):
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def media(liars):
+    yield from listener(liars, 554)
 
 
 def test_a_hostile_alg_gets_datagrams_of_its_flows_peer_and_of_nobody_else(liars, media):
@@ -236,14 +240,7 @@ def test_a_hostile_alg_gets_datagrams_of_its_flows_peer_and_of_nobody_else(liars
 
 @pytest.fixture
 def trunk(liars):
-    """The same guest, and a server at SIP's port."""
-    server = liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, 5060)
-    guest = liars.left.start("/usr/bin/python3", "-c", MEDIA)
-    assert server.stdout.readline() == guest.stdout.readline() == "ready\n"
-    yield guest
-    for process in (server, guest):
-        process.kill()
-        process.wait()
+    yield from listener(liars, 5060)
 
 
 def test_a_hostile_alg_lets_in_for_a_call_who_is_outside_and_nobody_else(liars, trunk):

@@ -3,21 +3,11 @@
  */
 #include "sip_talk.h"
 
-#define ONE		"198.51.100.21" /* where media come from */
-#define TWO		"198.51.100.22"
-#define THREE		"198.51.100.23"
-#define LATENT(n, port) "wish " #n " " #port " latent " PEER
-
-static struct harness *begin(void)
-{
-	return harness_new(&sip_protocol, talk_view(), GRANT);
-}
-
 /* ---- the plain call ---- */
 
 Test(sip_dialog, a_guest_calls_and_hangs_up)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	expect_told(&c, LATENT(1, 5004));
@@ -43,7 +33,7 @@ Test(sip_dialog, a_guest_calls_and_hangs_up)
 
 Test(sip_dialog, a_guest_is_called_and_the_far_end_hangs_up)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 7, NULL, talk_sdp(ONE, 6000));
 	reply(&c, ALG_GUEST, 100, "INVITE", 7, NULL, NULL);
@@ -63,7 +53,7 @@ Test(sip_dialog, a_guest_is_called_and_the_far_end_hangs_up)
 
 Test(sip_dialog, either_side_of_either_call_may_hang_up)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_OUTSIDE, "BYE", 1, "x", NULL);
@@ -81,7 +71,7 @@ Test(sip_dialog, either_side_of_either_call_may_hang_up)
 
 Test(sip_dialog, a_bye_that_is_asked_for_credentials_ends_nothing_yet)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_GUEST, "BYE", 2, "x", NULL);
@@ -97,7 +87,7 @@ Test(sip_dialog, a_bye_that_is_asked_for_credentials_ends_nothing_yet)
 
 Test(sip_dialog, the_far_end_offers_in_its_2xx_and_the_guest_answers_in_ack)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, NULL);
 	reply(&c, ALG_OUTSIDE, 200, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -117,7 +107,7 @@ Test(sip_dialog, the_far_end_offers_in_its_2xx_and_the_guest_answers_in_ack)
 
 Test(sip_dialog, the_guest_offers_in_its_2xx_and_the_far_end_answers_in_ack)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, NULL, NULL);
 	reply(&c, ALG_GUEST, 200, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
@@ -135,7 +125,7 @@ Test(sip_dialog, the_guest_offers_in_its_2xx_and_the_far_end_answers_in_ack)
 
 Test(sip_dialog, prack_answers_what_a_183_offered_and_offers_again)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, NULL);
 	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -155,7 +145,7 @@ Test(sip_dialog, prack_answers_what_a_183_offered_and_offers_again)
 
 Test(sip_dialog, prack_of_the_far_end_answers_the_guests_183)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, NULL, NULL);
 	reply(&c, ALG_GUEST, 183, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
@@ -171,7 +161,7 @@ Test(sip_dialog, prack_of_the_far_end_answers_the_guests_183)
 
 Test(sip_dialog, update_moves_media_before_the_call_is_answered)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -194,7 +184,7 @@ Test(sip_dialog, a_request_with_credentials_has_the_pinhole_of_the_first)
 {
 	static const unsigned int codes[] = {401, 407, 422, 302};
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		struct harness *h = begin();
+		struct harness *h = talk_begin();
 		struct call c = talk_call(h, ALG_GUEST, "1@pc");
 		ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 		expect_told(&c, LATENT(1, 5004));
@@ -216,7 +206,7 @@ Test(sip_dialog, a_refused_call_has_nothing_left)
 {
 	static const unsigned int codes[] = {486, 500, 603, 404};
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		struct harness *h = begin();
+		struct harness *h = talk_begin();
 		struct call c = talk_call(h, ALG_GUEST, "1@pc");
 		ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 		reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -229,7 +219,7 @@ Test(sip_dialog, a_refused_call_has_nothing_left)
 
 Test(sip_dialog, cancel_ends_with_the_487_that_follows)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 180, "INVITE", 1, "x", NULL);
@@ -252,7 +242,7 @@ Test(sip_dialog, cancel_ends_with_the_487_that_follows)
 
 Test(sip_dialog, an_error_after_the_call_was_answered_means_nothing)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	reply(&c, ALG_OUTSIDE, 486, "INVITE", 1, "x", NULL);
@@ -265,7 +255,7 @@ Test(sip_dialog, an_error_after_the_call_was_answered_means_nothing)
 
 Test(sip_dialog, a_response_counts_only_for_the_request_that_it_answers)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc"), d;
 	ask(&c, ALG_GUEST, "INVITE", 5, NULL, talk_sdp(GUEST, 5004));
 	expect_told(&c, LATENT(1, 5004));
@@ -292,7 +282,7 @@ Test(sip_dialog, a_response_counts_only_for_the_request_that_it_answers)
 
 Test(sip_dialog, nobody_ends_a_call_of_which_he_does_not_know_the_tags)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc"), d;
 	talk_established(&c, "x", 5004, ONE);
 	for (int caller = 0; caller < 2; caller++) {
@@ -315,7 +305,7 @@ Test(sip_dialog, nobody_ends_a_call_of_which_he_does_not_know_the_tags)
 
 Test(sip_dialog, one_dialog_does_not_answer_for_another)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	reply(&c, ALG_OUTSIDE, 200, "INVITE", 1, "y", talk_sdp(TWO, 6000));
@@ -334,7 +324,7 @@ Test(sip_dialog, one_dialog_does_not_answer_for_another)
 /* A proxy brings the guest's own call back to it (RFC 3261 16.3, a spiral). */
 Test(sip_dialog, a_call_that_comes_back_is_another_one)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc"), d = talk_call(h, ALG_OUTSIDE, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	ask(&d, ALG_OUTSIDE, "INVITE", 1, NULL, talk_sdp(OUTSIDE, 40000));
@@ -363,7 +353,7 @@ Test(sip_dialog, a_guest_that_is_not_named_as_itself_opens_nothing)
 		{PEER, PEER},
 	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct harness *h = begin();
+		struct harness *h = talk_begin();
 		struct call c = talk_call(h, ALG_GUEST, "1@pc");
 		c.via = others[i].via, c.contact = others[i].contact;
 		ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
@@ -383,7 +373,7 @@ Test(sip_dialog, descriptions_of_other_methods_open_nothing)
 	static const char *const methods[] = {"MESSAGE", "OPTIONS", "NOTIFY", "REFER", "REGISTER",
 		"SUBSCRIBE", "PUBLISH", "INVITATION", "CANCEL", "ACK", "BYE"};
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		struct harness *h = begin();
+		struct harness *h = talk_begin();
 		struct call c = talk_call(h, ALG_GUEST, "1@pc");
 		ask(&c, ALG_GUEST, methods[i], 1, NULL, talk_sdp(GUEST, 5004));
 		reply(&c, ALG_OUTSIDE, 200, methods[i], 1, "x", talk_sdp(ONE, 6000));
@@ -396,7 +386,7 @@ Test(sip_dialog, descriptions_of_other_methods_open_nothing)
 
 Test(sip_dialog, a_request_whose_cseq_names_another_method_opens_nothing)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	snprintf(c.said[ALG_GUEST], TALK_BYTES, "MESSAGE sip:b@example.com SIP/2.0\r\n");
 	talk_rest(&c, ALG_GUEST, ALG_GUEST, 1, "INVITE", NULL, talk_sdp(GUEST, 5004));
@@ -408,7 +398,7 @@ Test(sip_dialog, a_request_whose_cseq_names_another_method_opens_nothing)
 
 Test(sip_dialog, an_answer_that_nobody_asked_for_opens_nothing)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	reply(&c, ALG_GUEST, 200, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, NULL, talk_sdp(ONE, 6000));
@@ -423,7 +413,7 @@ Test(sip_dialog, an_answer_that_nobody_asked_for_opens_nothing)
 
 Test(sip_dialog, the_same_again_is_the_same)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	char first[TALK_BYTES];
 	for (int i = 0; i < 3; i++) {
@@ -458,7 +448,7 @@ Test(sip_dialog, the_same_again_is_the_same)
 
 Test(sip_dialog, an_old_request_that_comes_late_changes_nothing)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 407, "INVITE", 1, "p", NULL);
@@ -475,7 +465,7 @@ Test(sip_dialog, an_old_request_that_comes_late_changes_nothing)
 
 Test(sip_dialog, an_attended_transfer_ends_the_call_that_is_replaced_and_no_other)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call a = talk_call(h, ALG_GUEST, "1@pc"), b = talk_call(h, ALG_GUEST, "2@pc");
 	talk_established(&a, "x", 5004, ONE);
 	b.wishes = h->wishes, b.acts = h->acts;
@@ -501,7 +491,7 @@ Test(sip_dialog, an_attended_transfer_ends_the_call_that_is_replaced_and_no_othe
 
 Test(sip_dialog, a_dialog_that_began_before_we_looked_goes_on)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc"),
 		    d = talk_call(h, ALG_OUTSIDE, "2@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 9, "x", talk_sdp(ONE, 6000));
@@ -529,7 +519,7 @@ static void forget(struct harness *h)
 /* Each with media; one that ends ends alone, and gives its place to one that was refused. */
 Test(sip_dialog, a_trunk_has_thousands_of_calls)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	const struct sip_flow *flow = &harness_calls()->flow[h->flow.view.id];
 	char id[32];
 	for (unsigned int i = 0; i <= SIP_FLOW_CALLS; i++) {
@@ -563,7 +553,7 @@ static void answer_with(struct call *c, const char *method, unsigned int number,
 
 Test(sip_dialog, what_is_registered_is_held_as_long_as_was_granted)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "REGISTER", 1, NULL, NULL);
 	reply(&c, ALG_OUTSIDE, 401, "REGISTER", 1, "x", NULL);
@@ -595,7 +585,7 @@ Test(sip_dialog, what_is_registered_is_held_as_long_as_was_granted)
 
 Test(sip_dialog, a_call_is_held_until_its_session_should_have_been_refreshed)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));

@@ -3,19 +3,9 @@
  */
 #include "sip_talk.h"
 
-#define ONE		"198.51.100.21" /* where media come from */
-#define TWO		"198.51.100.22"
-#define THREE		"198.51.100.23"
-#define LATENT(n, port) "wish " #n " " #port " latent " PEER
-
-static struct harness *begin(void)
-{
-	return harness_new(&sip_protocol, talk_view(), GRANT);
-}
-
 Test(sip_offer, media_of_several_lines_are_armed_line_by_line)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL,
 		talk_sdp_of(GUEST, "m=audio 5004 RTP/AVP 0\r\nm=video 5006 RTP/AVP 31\r\n"
@@ -33,7 +23,7 @@ Test(sip_offer, media_of_several_lines_are_armed_line_by_line)
 
 Test(sip_offer, a_reinvite_to_another_port_keeps_the_old_one_until_its_2xx)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_GUEST, "INVITE", 2, "x", talk_sdp(GUEST, 5010));
@@ -47,7 +37,7 @@ Test(sip_offer, a_reinvite_to_another_port_keeps_the_old_one_until_its_2xx)
 
 Test(sip_offer, an_error_to_a_reinvite_closes_what_was_new)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_GUEST, "INVITE", 2, "x",
@@ -64,7 +54,7 @@ Test(sip_offer, an_error_to_a_reinvite_closes_what_was_new)
 
 Test(sip_offer, a_reinvite_to_the_same_port_opens_nothing_and_follows_the_far_end)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_GUEST, "INVITE", 2, "x", talk_sdp(GUEST, 5004));
@@ -77,7 +67,7 @@ Test(sip_offer, a_reinvite_to_the_same_port_opens_nothing_and_follows_the_far_en
 
 Test(sip_offer, the_far_end_moves_holds_and_resumes)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, "x", talk_sdp(TWO, 6000));
@@ -98,7 +88,7 @@ Test(sip_offer, the_far_end_moves_holds_and_resumes)
 
 Test(sip_offer, a_far_end_that_names_no_address_is_its_own)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, NULL,
 		"v=0\r\no=- 1 1 IN IP4 media.example.com\r\ns=-\r\nc=IN IP4 media.example.com\r\n"
@@ -110,7 +100,7 @@ Test(sip_offer, a_far_end_that_names_no_address_is_its_own)
 
 Test(sip_offer, fax_takes_the_place_of_audio_when_it_is_agreed_on)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@fax");
 	const char *fax = "m=image 5010 udptl t38\r\n";
 	talk_established(&c, "x", 5004, ONE);
@@ -128,7 +118,7 @@ Test(sip_offer, fax_takes_the_place_of_audio_when_it_is_agreed_on)
 
 Test(sip_offer, forks_have_pinholes_of_their_own_and_one_port)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -159,7 +149,7 @@ Test(sip_offer, forks_have_pinholes_of_their_own_and_one_port)
 
 Test(sip_offer, who_did_not_take_the_call_is_forgotten_after_a_while)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
 	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
@@ -176,7 +166,7 @@ Test(sip_offer, who_did_not_take_the_call_is_forgotten_after_a_while)
 
 Test(sip_offer, more_forks_than_there_is_room_for_take_the_place_of_early_ones)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	char fork[8];
 	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
@@ -210,7 +200,7 @@ Test(sip_offer, what_is_refused_leaves_the_description_as_it_was)
 
 Test(sip_offer, a_reinvite_whose_port_is_refused_leaves_the_call_its_own)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_OUTSIDE, "1@provider");
 	ask(&c, ALG_OUTSIDE, "INVITE", 1, NULL, talk_sdp(ONE, 6000));
 	reply(&c, ALG_GUEST, 200, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
@@ -224,7 +214,7 @@ Test(sip_offer, a_reinvite_whose_port_is_refused_leaves_the_call_its_own)
 
 Test(sip_offer, a_port_whose_pinhole_is_gone_is_wished_for_again)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	stream_gone(&h->flow, 1);
@@ -242,7 +232,7 @@ Test(sip_offer, a_port_whose_pinhole_is_gone_is_wished_for_again)
 
 Test(sip_offer, a_call_that_ends_while_natproxy_thinks_gets_nothing)
 {
-	struct harness *h = begin();
+	struct harness *h = talk_begin();
 	struct call c = talk_call(h, ALG_GUEST, "1@pc");
 	talk_established(&c, "x", 5004, ONE);
 	h->mode = LATER;

@@ -11,6 +11,12 @@
 #define GUEST	"192.168.30.10"
 #define OUTSIDE "203.0.113.7"
 #define PEER	"198.51.100.9"
+#define ONE	"198.51.100.21" /* where media come from */
+#define TWO	"198.51.100.22"
+#define THREE	"198.51.100.23"
+
+/* The n-th wish as expect_told has it: a pair at this port that waits for the far end. */
+#define LATENT(n, port) "wish " #n " " #port " latent " PEER
 
 enum { TALK_BYTES = 16384 };
 
@@ -33,6 +39,11 @@ static inline struct alg_flow talk_view(void)
 	struct alg_flow f = harness_client(5060, 41000, 5060);
 	f.now_ms = 5000000;
 	return f;
+}
+
+static inline struct harness *talk_begin(void)
+{
+	return harness_new(&sip_protocol, talk_view(), GRANT);
 }
 
 static inline struct call talk_call(struct harness *h, enum alg_direction caller, const char *id)
