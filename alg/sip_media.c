@@ -249,7 +249,7 @@ bool sip_media_edit(struct splice *splice, const struct sdp_session *s, const st
 	const char *why;
 	if (!sip_media_demands(s, f, &e.demands, &why) || !take_grants(&e.demands, d, &e.ip_be))
 		return false;
-	if (!is_ours(s, f))
+	if (!is_ours(s, f) || !e.ip_be)
 		return true;
 	for (unsigned int i = 0; i < s->media_count; i++)
 		edit_media(&e, &s->media[i]);

@@ -56,7 +56,7 @@ bool sip_media_demands(const struct sdp_session *s, const struct alg_flow *f, st
  * address (one c= may be several m= lines').
  *
  *   m=           the outside port of lines received at the guest's address
- *   o= c= a=rtcp the guest's address, which becomes the grants' (without a demand: flow->outside_ip_be)
+ *   o= c= a=rtcp the guest's address, which becomes the grants' (without a demand: flow->outside_ip_be; if that is 0, it stays)
  *   a=rtcp       the outside port of RTCP, where it is received at the guest's address
  *   a=candidate  address and port, where both are the guest's and a demand (UDP or TCP as the candidate) leads to the port
  *

@@ -22,7 +22,8 @@
  * responses, Route of requests) it is the guest's with any port. received and rport stay: that is
  * how a client learns that it is behind a NAT. The URI of a REGISTER stays too: it names a domain.
  *
- * A guest that learned its outside address, and says it, gets it back as it said it.
+ * A guest that learned its outside address, and says it, gets it back as it said it. Where nobody knows the outside address (a UDP
+ * session that began without a route) nothing is changed: 0.0.0.0 would be a lie that lasts as long as the session.
  *
  *        guest says      out                   in                guest hears
  *   Via  10.0.0.1:5060   203.0.113.7:40000     same, received=   10.0.0.1:5060, received=
@@ -146,7 +147,8 @@ static bool came_back(const struct alg_flow *f, bool fixed, const struct kind *k
 	else if (!k->reach && p->number == f->outside_port)
 		*port = f->guest_port;
 	else
-		return k->echoed || fixed || (!k->reach && !p->number);
+		return k->echoed || fixed ||
+		       (!k->reach && (!p->number || p->number == said->port));
 	return true;
 }
 
@@ -223,7 +225,8 @@ static void edit_line(
 	case SIP_TO:
 	case SIP_NAMED:
 		/* in a dialog it repeats what the other side called it at the beginning */
-		k->other.forgets = line->field == SIP_FROM && m->request && !text_left(&m->to_tag);
+		k->other.forgets = k->other.learns && line->field == SIP_FROM && m->request &&
+				   !text_left(&m->to_tag);
 		edit_value(w, &k->other, line->value, sip_next_address);
 		break;
 	case SIP_OTHER:
@@ -244,7 +247,7 @@ void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_
 	struct kinds k = kinds_of(names, m);
 	struct text lines = m->h.lines;
 	struct sip_line line;
-	if (f->guest_ip_be == f->outside_ip_be && f->guest_port == f->outside_port)
+	if (!f->outside_ip_be || (f->guest_ip_be == f->outside_ip_be && f->guest_port == f->outside_port))
 		return;
 	if (w.out || !text_is(&m->method, "REGISTER"))
 		edit_value(&w, &k.target, m->uri, sip_next_uri);
@@ -254,13 +257,13 @@ void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_
 
 bool sip_names_is_guest(const struct alg_flow *f, const struct sip_place *place)
 {
-	return place->part == SIP_PART_HOST && place->ip_be == f->outside_ip_be &&
+	return f->outside_ip_be && place->part == SIP_PART_HOST && place->ip_be == f->outside_ip_be &&
 	       (is_fixed(f) || meant(place->number) == f->outside_port);
 }
 
 static bool is_own(const struct alg_flow *f, const struct sip_place *p)
 {
-	return p->ip_be == f->guest_ip_be || p->ip_be == f->outside_ip_be;
+	return f->outside_ip_be && (p->ip_be == f->guest_ip_be || p->ip_be == f->outside_ip_be);
 }
 
 bool sip_names_own_via(const struct alg_flow *f, const struct sip_message *m)

@@ -27,11 +27,12 @@ struct sip_names {
 /*
  * Adds the edits of a message's start line and header lines. Those of a fragment (sip_read_fragment) too: e->message
  * is then the message that the fragment is in, and `names` the flow's, which a fragment changes nothing of. A message
- * that is looked at twice (before and behind a wish) gets the same edits twice.
+ * that is looked at twice (before and behind a wish) gets the same edits twice. None where the outside address is not known, or is the
+ * guest's own. Who drops the edits (splice_end) takes `names` back too.
  */
 void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_flow *f,
 	enum alg_direction from, const struct sip_message *m);
-/* Whether the guest stands in the topmost Via, by its own address, inside or outside: that is where the answer goes. */
+/* Whether the guest stands in the topmost Via, by its own address, inside or outside (which is known): that is where the answer goes. */
 bool sip_names_own_via(const struct alg_flow *f, const struct sip_message *m);
 /* The same, and as the host of a Contact: without both of them nothing is opened for a request that begins a dialog. */
 bool sip_names_own(const struct alg_flow *f, const struct sip_message *m);

@@ -340,6 +340,21 @@ Test(sip_media, hold_and_rejected_lines_keep_the_origin)
 	expect_edit(INSIDE, OUTSIDE);
 }
 
+/* A UDP session that began without a route. */
+Test(sip_media, an_outside_address_that_is_not_known_is_written_nowhere)
+{
+	static struct alg_answer a;
+	static const char body[] = INSIDE "m=audio 0 RTP/AVP 0\r\n";
+	const struct sdp_session s = read_body(body);
+	const struct sip_demands none = {0};
+	struct alg_flow f = view();
+	f.outside_ip_be = 0;
+	a.edit_count = 0;
+	struct splice e = splice_of(&a, (const uint8_t *)body);
+	cr_expect(sip_media_edit(&e, &s, &f, &none));
+	cr_expect_eq(a.edit_count, 0);
+}
+
 Test(sip_media, candidates_follow_a_default_that_is_inside)
 {
 	expect_edit(INSIDE "m=audio 5004 RTP/AVP 0\r\n"

@@ -521,6 +521,50 @@ Test(sip_names, fragments_are_edited_and_teach_nothing)
 	cr_expect_eq(memcmp(&before, &t.names, sizeof(before)), 0);
 }
 
+/* A request in a fragment is of somebody else, or of another time. */
+Test(sip_names, a_request_in_a_fragment_teaches_nothing)
+{
+	static const char message[] = "NOTIFY sip:x SIP/2.0\r\n\r\n"
+				      "INVITE sip:x SIP/2.0\r\nFrom: <sip:a@203.0.113.7>;tag=1";
+	struct talk t = talk_of();
+	struct sip_message m, fragment;
+	pass(&t, ALG_GUEST, invite);
+	const struct sip_names before = t.names;
+	cr_assert(sip_read((const uint8_t *)message, strlen(message), false, &m));
+	cr_assert(sip_read_fragment(m.h.body, &fragment));
+	struct splice e = splice_of(&t.answer, (const uint8_t *)message);
+	sip_names_edit(&e, &t.names, &t.f, ALG_GUEST, &fragment);
+	cr_expect_eq(memcmp(&before, &t.names, sizeof(before)), 0);
+}
+
+/* Connections of telephones come from other ports than those that they name. */
+Test(sip_names, a_name_with_another_port_comes_back)
+{
+	struct talk t = talk_of();
+	t.f.guest_port = 45000;
+	expect_line(&t, ALG_GUEST, request, "From: <sip:a@192.168.30.10:5060>;tag=1",
+		"From: <sip:a@203.0.113.7:5060>;tag=1");
+	expect_line(&t, ALG_OUTSIDE, request, "To: <sip:a@203.0.113.7:5060>;tag=1",
+		"To: <sip:a@192.168.30.10:5060>;tag=1");
+	expect_line(&t, ALG_OUTSIDE, request, "To: <sip:a@203.0.113.7:5061>;tag=1",
+		"To: <sip:a@203.0.113.7:5061>;tag=1");
+}
+
+/* A UDP session that began without a route. */
+Test(sip_names, an_outside_address_that_is_not_known_is_written_nowhere)
+{
+	struct talk t = talk_of();
+	struct sip_message m;
+	t.f.outside_ip_be = 0;
+	expect(&t, ALG_GUEST, invite, invite);
+	expect_line(&t, ALG_OUTSIDE, response, "Contact: <sip:a@0.0.0.0:40000>",
+		"Contact: <sip:a@0.0.0.0:40000>");
+	cr_assert(sip_read((const uint8_t *)invite, strlen(invite), false, &m));
+	cr_expect(!sip_names_own(&t.f, &m) && !sip_names_own_via(&t.f, &m), "nothing is opened");
+	const struct sip_place p = first_contact("<sip:a@0.0.0.0:40000>");
+	cr_expect_not(sip_names_is_guest(&t.f, &p));
+}
+
 Test(sip_names, who_is_not_translated_is_left_alone)
 {
 	struct talk t = talk_of();
