@@ -73,17 +73,20 @@ static void edit_fragments(struct splice *e, struct sip *s, const struct alg_flo
 			sip_names_edit(e, &s->names, f, from, &fragment);
 }
 
-/* Too many edits: then there is none. */
+/* Too many edits: then there is none, and the guest has said nothing. */
 static void edit(struct sip *s, const struct sip_talk *t, const struct content *c, const uint8_t *p)
 {
+	const struct sip_names before = s->names;
 	struct splice e = splice_of(t->a, p);
 	sip_names_edit(&e, &s->names, t->f, t->from, &c->m);
 	edit_fragments(&e, s, t->f, t->from, c);
 	for (unsigned int i = 0; i < c->sessions && t->from == ALG_GUEST && t->ready; i++)
 		sip_media_edit(&e, &c->session[i], t->f, &t->demands);
 	sip_body_lengths(&e, &c->m, &c->bodies);
-	if (!splice_end(&e))
-		t->a->note = "more addresses than can be edited";
+	if (splice_end(&e))
+		return;
+	s->names = before;
+	t->a->note = "more addresses than can be edited";
 }
 
 static struct sip_talk talk_of(struct sip *s, const struct alg_flow *f, enum alg_direction from,

@@ -175,6 +175,57 @@ Test(sip, more_addresses_than_can_be_edited_are_all_left_alone)
 	ask(&c, ALG_GUEST, "OPTIONS", 1, NULL, NULL);
 	expect_same(&c, ALG_GUEST);
 	cr_expect_eq(h->notes, 1);
+	/* what went out so is not the guest's outside name, and what names that is left alone */
+	snprintf(c.said[ALG_OUTSIDE], TALK_BYTES, "OPTIONS sip:c@" OUTSIDE ":41000 SIP/2.0\r\n");
+	talk_rest(&c, ALG_OUTSIDE, ALG_OUTSIDE, 1, "OPTIONS", NULL, NULL);
+	talk_send(&c, ALG_OUTSIDE);
+	expect_same(&c, ALG_OUTSIDE);
+	harness_free(h);
+}
+
+/* Old telephones put media into INFO (RFC 2976): a request of its own within a dialog. */
+Test(sip, media_of_the_guests_info)
+{
+	struct harness *h = begin(false);
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	talk_established(&c, "x", 5004, ONE);
+	ask(&c, ALG_GUEST, "INFO", 2, "x", talk_sdp(GUEST, 5008));
+	expect_told(&c, "wish 2 5008 latent " PEER);
+	expect_heard(&c, ALG_GUEST, "m=audio 40002 ");
+	expect_length(c.heard[ALG_GUEST]);
+	reply(&c, ALG_OUTSIDE, 200, "INFO", 2, "x", talk_sdp(TWO, 6008));
+	expect_told(&c, "arm 2 " TWO "; close 1");
+	harness_free(h);
+}
+
+Test(sip, media_of_the_far_ends_info)
+{
+	struct harness *h = begin(false);
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	talk_established(&c, "x", 5004, ONE);
+	ask(&c, ALG_OUTSIDE, "INFO", 1, "x", talk_sdp(TWO, 6008));
+	expect_same(&c, ALG_OUTSIDE);
+	expect_told(&c, "");
+	reply(&c, ALG_GUEST, 200, "INFO", 1, "x", talk_sdp(GUEST, 5008));
+	expect_told(&c, "wish 2 5008 open " TWO "; close 1");
+	expect_heard(&c, ALG_GUEST, "m=audio 40002 ");
+	expect_length(c.heard[ALG_GUEST]);
+	harness_free(h);
+}
+
+Test(sip, an_info_that_is_refused_or_of_no_dialog_changes_nothing)
+{
+	struct harness *h = begin(false);
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	ask(&c, ALG_GUEST, "INFO", 1, "x", talk_sdp(GUEST, 5008));
+	expect_told(&c, "");
+	talk_established(&c, "x", 5004, ONE);
+	ask(&c, ALG_GUEST, "INFO", 2, "x", talk_sdp(GUEST, 5008));
+	expect_told(&c, "wish 2 5008 latent " PEER);
+	reply(&c, ALG_OUTSIDE, 488, "INFO", 2, "x", NULL);
+	expect_told(&c, "close 2");
+	ask(&c, ALG_GUEST, "INFO", 3, "y", talk_sdp(GUEST, 5010));
+	expect_told(&c, "");
 	harness_free(h);
 }
 
