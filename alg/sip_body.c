@@ -43,18 +43,9 @@ struct entity {
 	struct text type, encoding, transfer, length, content;
 };
 
-/* A multipart of which the parts are looked at. */
-struct level {
-	struct entity whole;
-	struct text boundary, rest; /* rest: behind the last delimiter */
-	unsigned int before;	    /* bodies that were found before it */
-	bool closed;		    /* that delimiter was its close */
-};
-
 struct finder {
 	struct sip_bodies *b;
-	struct level level[SIP_BODY_DEPTH]; /* each in a part of the one before */
-	unsigned int depth, parts;
+	unsigned int depth, parts; /* depth: multiparts around what is looked at */
 	bool multipart, full;
 };
 
@@ -180,30 +171,6 @@ static bool read_part(struct text part, struct entity *e)
 	return true;
 }
 
-/* The length of a part is kept where bodies were found in it. */
-static void end_part(struct finder *f, const struct entity *e, unsigned int before)
-{
-	struct sip_body_length length = {.digits = e->length, .part = e->content};
-	if (!f->full && f->b->count > before && header_digits(e->length, &length.value))
-		f->b->length[f->b->length_count++] = length;
-}
-
-static void begin_parts(struct finder *f, const struct entity *e, struct text parameters)
-{
-	struct level l = {.whole = *e, .rest = e->content, .before = f->b->count};
-	struct text preamble;
-	if (f->depth == SIP_BODY_DEPTH) {
-		take_note(f, note_deep);
-		return;
-	}
-	if (!find_boundary(parameters, &l.boundary) ||
-		take_part(&l.rest, &l.boundary, &preamble) != DELIMITER_NEXT) {
-		take_note(f, note_unclear);
-		return;
-	}
-	f->level[f->depth++] = l;
-}
-
 static bool is_encoded(const struct entity *e)
 {
 	if (text_left(&e->encoding) && !text_is(&e->encoding, "IDENTITY"))
@@ -212,18 +179,53 @@ static bool is_encoded(const struct entity *e)
 	       !text_is(&e->transfer, "8BIT") && !text_is(&e->transfer, "BINARY");
 }
 
+static void look(struct finder *f, const struct entity *e);
+
+static void look_at_parts(struct finder *f, const struct text *boundary, struct text rest)
+{
+	struct text part;
+	enum delimiter end = take_part(&rest, boundary, &part); /* the preamble */
+	if (end != DELIMITER_NEXT)
+		take_note(f, note_unclear);
+	while (end == DELIMITER_NEXT && !f->full) {
+		struct entity e = {.type = {NULL, NULL}};
+		end = take_part(&rest, boundary, &part);
+		if (f->parts++ == SIP_BODY_PARTS)
+			f->full = true;
+		else if (read_part(part, &e))
+			look(f, &e);
+		else
+			take_note(f, note_unclear);
+	}
+}
+
+static void look_at_multipart(struct finder *f, const struct entity *e, struct text parameters)
+{
+	struct text boundary;
+	if (f->depth == SIP_BODY_DEPTH) {
+		take_note(f, note_deep);
+	} else if (!find_boundary(parameters, &boundary)) {
+		take_note(f, note_unclear);
+	} else {
+		f->depth++;
+		look_at_parts(f, &boundary, e->content);
+		f->depth--;
+	}
+}
+
 static void add_body(struct finder *f, enum sip_body_kind kind, const struct entity *e)
 {
-	const unsigned int before = f->b->count;
-	if (before == SIP_BODIES)
+	if (f->b->count == SIP_BODIES)
 		f->full = true;
 	else
 		f->b->body[f->b->count++] = (struct sip_body){kind, e->content};
-	end_part(f, e, before);
 }
 
+/* The length of a part is kept where bodies are found in it. Calls itself for parts, SIP_BODY_DEPTH deep at most. */
 static void look(struct finder *f, const struct entity *e)
 {
+	struct sip_body_length length = {.digits = e->length, .part = e->content};
+	const unsigned int before = f->b->count;
 	struct text parameters = e->type;
 	const enum type type = take_type(&parameters);
 	if (type == TYPE_OTHER || (type == TYPE_MULTIPART && !f->multipart))
@@ -233,28 +235,11 @@ static void look(struct finder *f, const struct entity *e)
 	else if (is_encoded(e))
 		take_note(f, note_encoded);
 	else if (type == TYPE_MULTIPART)
-		begin_parts(f, e, parameters);
+		look_at_multipart(f, e, parameters);
 	else
 		add_body(f, type == TYPE_SDP ? SIP_BODY_SDP : SIP_BODY_FRAGMENT, e);
-}
-
-static void look_at_next_part(struct finder *f)
-{
-	struct level *l = &f->level[f->depth - 1];
-	struct entity e = {.type = {NULL, NULL}};
-	struct text part;
-	if (l->closed) {
-		f->depth--;
-		end_part(f, &l->whole, l->before);
-		return;
-	}
-	l->closed = take_part(&l->rest, &l->boundary, &part) == DELIMITER_CLOSE;
-	if (f->parts++ == SIP_BODY_PARTS)
-		f->full = true;
-	else if (read_part(part, &e))
-		look(f, &e);
-	else
-		take_note(f, note_unclear);
+	if (f->b->count > before && header_digits(e->length, &length.value))
+		f->b->length[f->b->length_count++] = length;
 }
 
 /* Takes name = value; a scheme before the first one is none. */
@@ -316,8 +301,6 @@ unsigned int sip_bodies_find(const struct sip_message *m, bool multipart, struct
 	if (!text_left(&m->h.body))
 		return 0;
 	look(&f, &e);
-	while (f.depth && !f.full)
-		look_at_next_part(&f);
 	if (f.full)
 		clear(b, note_many);
 	if (b->count && is_digested(m))
@@ -332,7 +315,7 @@ static int64_t growth_in(const struct splice *e, struct text span)
 	for (unsigned int i = 0; i < e->answer->edit_count; i++) {
 		const struct alg_edit *edit = &e->answer->edit[i];
 		const uint8_t *at = e->message + edit->at;
-		if (at >= span.p && at <= span.end)
+		if (at >= span.p && at < span.end)
 			growth += (int64_t)edit->bytes - (int64_t)edit->old_bytes;
 	}
 	return growth;
