@@ -114,7 +114,7 @@ bool header_digits(struct text t, uint32_t *value)
 {
 	const uint8_t *p = t.p;
 	*value = 0;
-	for (; p < t.end && *p >= '0' && *p <= '9' && p - t.p < HEADER_BODY_DIGITS; p++)
+	for (; p < t.end && text_is_digit(*p) && p - t.p < HEADER_BODY_DIGITS; p++)
 		*value = *value * 10 + (uint32_t)(*p - '0');
 	return p == t.end && p > t.p;
 }

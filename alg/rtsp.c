@@ -105,8 +105,8 @@ struct demand {
 
 static bool is_word(uint8_t c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-' || c == '/' || c == '.';
+	return text_is_letter(c) || text_is_digit(c) || c == '_' || c == '-' || c == '/' ||
+	       c == '.';
 }
 
 /* How many bytes show that this is no start line; 0: none of them does, so far. The first `seen`
@@ -129,15 +129,6 @@ static size_t offence(const uint8_t *p, size_t n, size_t seen)
 	return 0;
 }
 
-/* Takes what stands before the next space, and the space. */
-static struct text take_word(struct text *t)
-{
-	const uint8_t *space = text_left(t) ? memchr(t->p, ' ', text_left(t)) : NULL;
-	const struct text word = {t->p, space ? space : t->end};
-	t->p = space ? space + 1 : t->end;
-	return word;
-}
-
 static bool is_version(const struct text *t)
 {
 	return text_left(t) == 8 && (!memcmp(t->p, "RTSP/1.0", 8) || !memcmp(t->p, "RTSP/2.0", 8));
@@ -145,7 +136,7 @@ static bool is_version(const struct text *t)
 
 static bool read_start(struct text line, struct start *s)
 {
-	const struct text first = take_word(&line);
+	const struct text first = text_until(&line, ' ');
 	*s = (struct start){.request = !is_version(&first), .uri = {line.p, line.p}};
 	if (!s->request) {
 		const uint8_t *digits = line.p;
@@ -153,7 +144,7 @@ static bool read_start(struct text line, struct start *s)
 		       s->status >= 100 && (!text_left(&line) || *line.p == ' ');
 	}
 	s->method = first;
-	s->uri = take_word(&line);
+	s->uri = text_until(&line, ' ');
 	return text_left(&s->method) && text_left(&s->uri) && is_version(&line);
 }
 

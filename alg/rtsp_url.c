@@ -14,8 +14,7 @@
 /* A character that would make another scheme of it. */
 static bool is_scheme_character(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '+' || c == '-' || c == '.';
+	return text_is_digit(c) || text_is_letter(c) || c == '+' || c == '-' || c == '.';
 }
 
 /* Whether what stands before `end`, and not before `begin`, is one of RTSP's schemes. */

@@ -55,11 +55,12 @@ bool sdp_valid(struct text body)
 
 bool sdp_field(struct text *t, struct text *field)
 {
-	const uint8_t *space = text_left(t) ? memchr(t->p, ' ', text_left(t)) : NULL;
-	if (!space || space == t->p)
+	struct text rest = *t;
+	const struct text before = text_until(&rest, ' ');
+	if (!text_left(&before) || before.end == t->end)
 		return false;
-	*field = (struct text){t->p, space};
-	t->p = space + 1;
+	*field = before;
+	*t = rest;
 	return true;
 }
 

@@ -33,20 +33,10 @@ struct reader {
 	bool rtcp_alone;     /* the last a=rtcp names no address */
 };
 
-/* Takes what stands before the next slash, and the slash. */
-static struct text take_part(struct text *t)
-{
-	struct text part = {t->p, t->p};
-	while (part.end < t->end && *part.end != '/')
-		part.end++;
-	t->p = part.end < t->end ? part.end + 1 : part.end;
-	return part;
-}
-
 static bool has_part(struct text t, const char *upper)
 {
 	while (text_left(&t)) {
-		struct text part = take_part(&t);
+		const struct text part = text_until(&t, '/');
 		if (text_is(&part, upper))
 			return true;
 	}
@@ -55,12 +45,13 @@ static bool has_part(struct text t, const char *upper)
 
 static enum sdp_carrier carrier_of(struct text transport)
 {
-	struct text rest = transport, first = take_part(&rest), profile;
+	struct text rest = transport;
+	const struct text first = text_until(&rest, '/');
 	if (text_is(&first, "TCP"))
 		return has_part(rest, "MSRP") ? SDP_OTHER : SDP_TCP;
 	if (text_is(&first, "UDP"))
 		return has_part(rest, "RTP") ? SDP_RTP : SDP_UDP;
-	profile = take_part(&rest);
+	const struct text profile = text_until(&rest, '/');
 	if (text_is(&first, "RTP") && text_left(&profile) && profile.end == transport.end)
 		return SDP_RTP;
 	return text_is(&transport, "UDPTL") ? SDP_UDP : SDP_OTHER;

@@ -35,14 +35,13 @@ static bool finish(struct sip_scan *scan)
 
 static bool is_host(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '-' || c == '.' || c == '_';
+	return text_is_digit(c) || text_is_letter(c) || c == '-' || c == '.' || c == '_';
 }
 
 static bool is_ip6(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f') ||
-	       c == ':' || c == '.';
+	return text_is_digit(c) || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f') || c == ':' ||
+	       c == '.';
 }
 
 static bool take_name(struct text *t, struct text *host)

@@ -266,26 +266,17 @@ static bool is_sender(uint32_t ip_be)
 	return first > 0 && first < 224;
 }
 
-static bool is_among(const struct sdp_session *theirs, uint8_t media, unsigned int i)
+bool sip_media_taken(
+	const struct sdp_session *theirs, uint8_t media, bool rtcp, uint32_t *peer_ip_be)
 {
-	return media >> i & 1 && !theirs->media[i].rejected;
-}
-
-uint32_t sip_media_peer(const struct sdp_session *theirs, uint8_t media, bool rtcp)
-{
+	*peer_ip_be = 0;
 	for (unsigned int i = 0; i < theirs->media_count; i++) {
 		const struct sdp_media *m = &theirs->media[i];
 		const uint32_t ip_be = rtcp ? m->rtcp_ip_be : m->ip_be;
-		if (is_among(theirs, media, i))
-			return is_sender(ip_be) ? ip_be : 0;
+		if (m->rejected || !(media >> i & 1))
+			continue;
+		*peer_ip_be = is_sender(ip_be) ? ip_be : 0;
+		return true;
 	}
-	return 0;
-}
-
-bool sip_media_taken(const struct sdp_session *theirs, uint8_t media)
-{
-	for (unsigned int i = 0; i < theirs->media_count; i++)
-		if (is_among(theirs, media, i))
-			return true;
 	return false;
 }

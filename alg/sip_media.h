@@ -4,7 +4,7 @@
  * state: which pinhole belongs to which call is the dialogue's business.
  *
  *   guest's description ── sip_media_demands ──▶ demands ── each gets its grant ──▶ sip_media_edit
- *   far end's           ── sip_media_peer(whose m= a demand is) ──▶ who may come in
+ *   far end's           ── sip_media_taken(whose m= a demand is) ──▶ who may come in
  */
 #ifndef NATLOCK_ALG_SIP_MEDIA_H
 #define NATLOCK_ALG_SIP_MEDIA_H
@@ -75,14 +75,12 @@ bool sip_media_edit(struct splice *e, const struct sdp_session *s, const struct 
 bool sip_media_serves(const struct sip_demand *have, struct sip_demand *want);
 
 /*
- * From where media come to a demand with these m= lines: the address that the far end's description, offer or answer, names in the first
- * of the same lines that it takes, for RTCP (`rtcp`) that of a=rtcp. 0: all are rejected, are not there, are on hold by
- * 0.0.0.0 or name no IPv4 address that anybody can send from (a host name, multicast). 0 must never be used as a peer's address, where it
- * means anybody.
+ * Whether the far end's description, offer or answer, takes one of these m= lines: it is there and not rejected. *peer_ip_be: from
+ * where media come then, the address that the first such line names, for RTCP (`rtcp`) that of a=rtcp. 0: none is taken, or it is on
+ * hold by 0.0.0.0 or names no IPv4 address that anybody can send from (a host name, multicast). 0 must never be used as a peer's
+ * address, where it means anybody.
  */
-uint32_t sip_media_peer(const struct sdp_session *theirs, uint8_t media, bool rtcp);
-
-/* Whether the far end's description takes one of these lines: it is there and not rejected, whatever address it names. */
-bool sip_media_taken(const struct sdp_session *theirs, uint8_t media);
+bool sip_media_taken(
+	const struct sdp_session *theirs, uint8_t media, bool rtcp, uint32_t *peer_ip_be);
 
 #endif

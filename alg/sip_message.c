@@ -91,12 +91,12 @@ static bool good_first(const uint8_t *begin, size_t at)
 static bool good_uri(const uint8_t *begin, size_t at)
 {
 	const uint8_t c = begin[at];
-	const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 	if (memchr(begin, ':', at < SCHEME_MAX ? at : SCHEME_MAX))
 		return c > ' ' && c != 127;
 	if (!at)
-		return letter;
-	return at < SCHEME_MAX && (letter || (c >= '0' && c <= '9') || (c && strchr("+-.:", c)));
+		return text_is_letter(c);
+	return at < SCHEME_MAX &&
+	       (text_is_letter(c) || text_is_digit(c) || (c && strchr("+-.:", c)));
 }
 
 static bool good_byte(const struct position *here, const uint8_t *p)
@@ -156,15 +156,6 @@ static size_t offence(const uint8_t *p, size_t n, size_t seen)
 	return i < n && !good_end(&here, p + end) ? i + 1 : 0;
 }
 
-/* Takes what stands before the next space, and the space. */
-static struct text take_word(struct text *t)
-{
-	const uint8_t *space = text_left(t) ? memchr(t->p, ' ', text_left(t)) : NULL;
-	const struct text word = {t->p, space ? space : t->end};
-	t->p = space ? space + 1 : t->end;
-	return word;
-}
-
 /* line: without its end. */
 static bool read_start(struct text line, struct sip_message *m)
 {
@@ -175,8 +166,8 @@ static bool read_start(struct text line, struct sip_message *m)
 	if (!good_end(&last, line.end))
 		return false;
 	m->request = last.word == WORD_VERSION;
-	m->method = take_word(&line);
-	m->uri = take_word(&line);
+	m->method = text_until(&line, ' ');
+	m->uri = text_until(&line, ' ');
 	if (m->request)
 		return true;
 	m->status = 0;
@@ -190,56 +181,49 @@ static bool read_start(struct text line, struct sip_message *m)
 
 static const struct {
 	const char *name;
+	char compact; /* 0: it has none */
 	enum sip_field field;
 } names[] = {
-	{"V", SIP_VIA},
-	{"VIA", SIP_VIA},
-	{"M", SIP_CONTACT},
-	{"CONTACT", SIP_CONTACT},
-	{"F", SIP_FROM},
-	{"FROM", SIP_FROM},
-	{"T", SIP_TO},
-	{"TO", SIP_TO},
-	{"I", SIP_CALL_ID},
-	{"CALL-ID", SIP_CALL_ID},
-	{"CSEQ", SIP_CSEQ},
-	{"EXPIRES", SIP_EXPIRES},
-	{"L", SIP_CONTENT_LENGTH},
-	{"CONTENT-LENGTH", SIP_CONTENT_LENGTH},
-	{"C", SIP_CONTENT_TYPE},
-	{"CONTENT-TYPE", SIP_CONTENT_TYPE},
-	{"E", SIP_CONTENT_ENCODING},
-	{"CONTENT-ENCODING", SIP_CONTENT_ENCODING},
-	{"AUTHORIZATION", SIP_CREDENTIALS},
-	{"PROXY-AUTHORIZATION", SIP_CREDENTIALS},
-	{"ROUTE", SIP_ROUTES},
-	{"RECORD-ROUTE", SIP_ROUTES},
-	{"PATH", SIP_ROUTES},
-	{"SERVICE-ROUTE", SIP_ROUTES},
-	{"R", SIP_REFER_TO},
-	{"REFER-TO", SIP_REFER_TO},
-	{"B", SIP_NAMED},
-	{"REFERRED-BY", SIP_NAMED},
-	{"REPLY-TO", SIP_NAMED},
-	{"P-ASSERTED-IDENTITY", SIP_NAMED},
-	{"P-PREFERRED-IDENTITY", SIP_NAMED},
-	{"P-ASSOCIATED-URI", SIP_NAMED},
-	{"P-CALLED-PARTY-ID", SIP_NAMED},
-	{"P-SERVED-USER", SIP_NAMED},
-	{"P-PROFILE-KEY", SIP_NAMED},
-	{"REMOTE-PARTY-ID", SIP_NAMED},
-	{"DIVERSION", SIP_NAMED},
-	{"HISTORY-INFO", SIP_NAMED},
-	{"CALL-INFO", SIP_NAMED},
-	{"ALERT-INFO", SIP_NAMED},
-	{"ERROR-INFO", SIP_NAMED},
-	{"GEOLOCATION", SIP_NAMED},
+	{"VIA", 'V', SIP_VIA},
+	{"CONTACT", 'M', SIP_CONTACT},
+	{"FROM", 'F', SIP_FROM},
+	{"TO", 'T', SIP_TO},
+	{"CALL-ID", 'I', SIP_CALL_ID},
+	{"CSEQ", 0, SIP_CSEQ},
+	{"EXPIRES", 0, SIP_EXPIRES},
+	{"CONTENT-LENGTH", 'L', SIP_CONTENT_LENGTH},
+	{"CONTENT-TYPE", 'C', SIP_CONTENT_TYPE},
+	{"CONTENT-ENCODING", 'E', SIP_CONTENT_ENCODING},
+	{"AUTHORIZATION", 0, SIP_CREDENTIALS},
+	{"PROXY-AUTHORIZATION", 0, SIP_CREDENTIALS},
+	{"ROUTE", 0, SIP_ROUTES},
+	{"RECORD-ROUTE", 0, SIP_ROUTES},
+	{"PATH", 0, SIP_ROUTES},
+	{"SERVICE-ROUTE", 0, SIP_ROUTES},
+	{"REFER-TO", 'R', SIP_REFER_TO},
+	{"REFERRED-BY", 'B', SIP_NAMED},
+	{"REPLY-TO", 0, SIP_NAMED},
+	{"P-ASSERTED-IDENTITY", 0, SIP_NAMED},
+	{"P-PREFERRED-IDENTITY", 0, SIP_NAMED},
+	{"P-ASSOCIATED-URI", 0, SIP_NAMED},
+	{"P-CALLED-PARTY-ID", 0, SIP_NAMED},
+	{"P-SERVED-USER", 0, SIP_NAMED},
+	{"P-PROFILE-KEY", 0, SIP_NAMED},
+	{"REMOTE-PARTY-ID", 0, SIP_NAMED},
+	{"DIVERSION", 0, SIP_NAMED},
+	{"HISTORY-INFO", 0, SIP_NAMED},
+	{"CALL-INFO", 0, SIP_NAMED},
+	{"ALERT-INFO", 0, SIP_NAMED},
+	{"ERROR-INFO", 0, SIP_NAMED},
+	{"GEOLOCATION", 0, SIP_NAMED},
 };
 
 static enum sip_field field_of(const struct text *name)
 {
+	const uint8_t first = *name->p & (uint8_t)~0x20;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if ((*name->p & ~0x20) == *names[i].name && text_is(name, names[i].name))
+		if (text_left(name) == 1 ? first == names[i].compact
+					 : first == *names[i].name && text_is(name, names[i].name))
 			return names[i].field;
 	return SIP_OTHER;
 }
@@ -254,16 +238,6 @@ bool sip_next_line(struct text *lines, struct sip_line *line)
 }
 
 /* ---- what the header lines say ---- */
-
-/* How often the lines came that may come once. */
-struct seen {
-	unsigned int call_id, cseq, from, to, expires, length, type, encoding, via;
-};
-
-static void keep(struct text *kept, unsigned int *count, struct text value)
-{
-	*kept = ++*count == 1 ? value : (struct text){value.p, value.p};
-}
 
 /* The parameters behind an address, with brackets or without. */
 static struct text behind_address(struct text t)
@@ -281,20 +255,18 @@ static struct text behind_address(struct text t)
 	return t;
 }
 
-static void keep_tag(struct text *tag, unsigned int *count, struct text value)
+/* Empty where there is none, or several. */
+static struct text only_parameter(struct text t, const char *upper)
 {
-	struct text found = {value.p, value.p};
-	if (!sip_parameter_find(behind_address(value), "TAG", &found))
-		found.end = found.p;
-	keep(tag, count, found);
+	struct text value;
+	return sip_parameter_find(t, upper, &value) ? value : (struct text){t.p, t.p};
 }
 
-static void read_branch(struct sip_message *m, struct text via)
+static struct text branch_of(struct text via)
 {
 	while (text_left(&via) && *via.p != ';' && *via.p != ',')
 		via.p++;
-	if (!sip_parameter_find(via, "BRANCH", &m->branch))
-		m->branch = (struct text){via.p, via.p};
+	return only_parameter(via, "BRANCH");
 }
 
 static void read_cseq(struct sip_message *m, struct text value)
@@ -317,28 +289,23 @@ static bool has_space(struct text t)
 	return text_left(&t);
 }
 
-static void read_line(struct sip_message *m, struct seen *seen, const struct sip_line *line)
+/* first: of its kind. What may come once and comes again counts as empty. */
+static void read_line(struct sip_message *m, bool first, const struct sip_line *line)
 {
-	const struct text value = line->value, none = {value.p, value.p};
+	const struct text none = {line->value.p, line->value.p}, value = first ? line->value : none;
 	switch (line->field) {
-	case SIP_VIA:
-		if (!seen->via++)
-			read_branch(m, value);
-		break;
-	case SIP_FROM: keep_tag(&m->from_tag, &seen->from, value); break;
-	case SIP_TO: keep_tag(&m->to_tag, &seen->to, value); break;
-	case SIP_CALL_ID: keep(&m->call_id, &seen->call_id, has_space(value) ? none : value); break;
-	case SIP_CSEQ:
-		read_cseq(m, value);
-		keep(&m->cseq_method, &seen->cseq, m->cseq_method);
-		break;
+	case SIP_VIA: m->branch = first ? branch_of(value) : m->branch; break;
+	case SIP_FROM: m->from_tag = only_parameter(behind_address(value), "TAG"); break;
+	case SIP_TO: m->to_tag = only_parameter(behind_address(value), "TAG"); break;
+	case SIP_CALL_ID: m->call_id = has_space(value) ? none : value; break;
+	case SIP_CSEQ: read_cseq(m, value); break;
 	case SIP_EXPIRES:
-		if (seen->expires++ || !sip_number(value, &m->expires))
+		if (!sip_number(value, &m->expires))
 			m->expires = UINT32_MAX;
 		break;
-	case SIP_CONTENT_LENGTH: keep(&m->length, &seen->length, value); break;
-	case SIP_CONTENT_TYPE: keep(&m->type, &seen->type, value); break;
-	case SIP_CONTENT_ENCODING: keep(&m->encoding, &seen->encoding, value); break;
+	case SIP_CONTENT_LENGTH: m->length = value; break;
+	case SIP_CONTENT_TYPE: m->type = value; break;
+	case SIP_CONTENT_ENCODING: m->encoding = value; break;
 	case SIP_OTHER:
 	case SIP_CONTACT:
 	case SIP_CREDENTIALS:
@@ -353,13 +320,15 @@ static bool read_lines(struct sip_message *m, uint32_t *body)
 {
 	struct text lines = m->h.lines;
 	struct sip_line line;
-	struct seen seen = {0};
+	bool seen[SIP_NAMED + 1] = {false}; /* by enum sip_field */
 	m->call_id = m->cseq_method = m->branch = m->from_tag = m->to_tag = m->length = m->type =
 		m->encoding = (struct text){lines.p, lines.p};
 	m->expires = UINT32_MAX;
-	while (sip_next_line(&lines, &line))
-		read_line(m, &seen, &line);
-	return !seen.length || header_digits(m->length, body);
+	while (sip_next_line(&lines, &line)) {
+		read_line(m, !seen[line.field], &line);
+		seen[line.field] = true;
+	}
+	return !seen[SIP_CONTENT_LENGTH] || header_digits(m->length, body);
 }
 
 /* ---- messages ---- */

@@ -147,8 +147,7 @@ static bool came_back(const struct alg_flow *f, bool fixed, const struct kind *k
 	else if (!k->reach && p->number == f->outside_port)
 		*port = f->guest_port;
 	else
-		return k->echoed || fixed ||
-		       (!k->reach && (!p->number || p->number == said->port));
+		return k->echoed || fixed || (!k->reach && (!p->number || p->number == said->port));
 	return true;
 }
 
@@ -247,7 +246,8 @@ void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_
 	struct kinds k = kinds_of(names, m);
 	struct text lines = m->h.lines;
 	struct sip_line line;
-	if (!f->outside_ip_be || (f->guest_ip_be == f->outside_ip_be && f->guest_port == f->outside_port))
+	if (!f->outside_ip_be ||
+		(f->guest_ip_be == f->outside_ip_be && f->guest_port == f->outside_port))
 		return;
 	if (w.out || !text_is(&m->method, "REGISTER"))
 		edit_value(&w, &k.target, m->uri, sip_next_uri);
@@ -257,7 +257,8 @@ void sip_names_edit(struct splice *e, struct sip_names *names, const struct alg_
 
 bool sip_names_is_guest(const struct alg_flow *f, const struct sip_place *place)
 {
-	return f->outside_ip_be && place->part == SIP_PART_HOST && place->ip_be == f->outside_ip_be &&
+	return f->outside_ip_be && place->part == SIP_PART_HOST &&
+	       place->ip_be == f->outside_ip_be &&
 	       (is_fixed(f) || meant(place->number) == f->outside_port);
 }
 

@@ -161,10 +161,8 @@ static bool taken(const struct sip_talk *t, uint8_t media, bool rtcp, uint32_t *
 {
 	bool any = false;
 	*named_be = 0;
-	for (unsigned int i = 0; i < t->sessions && !*named_be; i++) {
-		any |= sip_media_taken(&t->session[i], media);
-		*named_be = sip_media_peer(&t->session[i], media, rtcp);
-	}
+	for (unsigned int i = 0; i < t->sessions && !*named_be; i++)
+		any |= sip_media_taken(&t->session[i], media, rtcp, named_be);
 	return any;
 }
 

@@ -17,8 +17,7 @@
 
 bool sip_is_token(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c && strchr("-.!%*_+`'~", c));
+	return text_is_digit(c) || text_is_letter(c) || (c && strchr("-.!%*_+`'~", c));
 }
 
 bool sip_is_space(uint8_t c)
@@ -116,7 +115,7 @@ bool sip_number(struct text t, uint32_t *value)
 {
 	uint64_t v = 0;
 	const uint8_t *p = t.p;
-	for (; p < t.end && *p >= '0' && *p <= '9' && v < UINT32_MAX; p++)
+	for (; p < t.end && text_is_digit(*p) && v < UINT32_MAX; p++)
 		v = v * 10 + (uint64_t)(*p - '0');
 	if (p == t.p || p < t.end || v >= UINT32_MAX)
 		return false;

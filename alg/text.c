@@ -21,6 +21,14 @@ struct text text_without_end(const uint8_t *p, size_t n)
 	return text(p, n);
 }
 
+struct text text_until(struct text *t, uint8_t c)
+{
+	const uint8_t *at = text_left(t) ? memchr(t->p, c, text_left(t)) : NULL;
+	const struct text before = {t->p, at ? at : t->end};
+	t->p = at ? at + 1 : t->end;
+	return before;
+}
+
 bool text_char(struct text *t, uint8_t c)
 {
 	if (!text_left(t) || *t->p != c)
@@ -37,22 +45,12 @@ bool text_spaces(struct text *t)
 	return any;
 }
 
-static bool is_letter(uint8_t c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
 bool text_word(struct text *t, size_t max, struct text *word)
 {
 	const uint8_t *p = t->p;
-	while (p < t->end && (is_letter(*p) || is_digit(*p)))
+	while (p < t->end && (text_is_letter(*p) || text_is_digit(*p)))
 		p++;
-	if (p == t->p || !is_letter(*t->p) || (size_t)(p - t->p) > max)
+	if (p == t->p || !text_is_letter(*t->p) || (size_t)(p - t->p) > max)
 		return false;
 	*word = (struct text){t->p, p};
 	t->p = p;
@@ -63,7 +61,7 @@ bool text_number(struct text *t, unsigned int max, unsigned int *value)
 {
 	unsigned int v = 0;
 	const uint8_t *p = t->p;
-	while (p < t->end && is_digit(*p) && p - t->p < 6)
+	while (p < t->end && text_is_digit(*p) && p - t->p < 6)
 		v = v * 10 + (unsigned int)(*p++ - '0');
 	if (p == t->p || p - t->p > 5 || v > max)
 		return false;

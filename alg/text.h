@@ -20,11 +20,23 @@ static inline size_t text_left(const struct text *t)
 	return (size_t)(t->end - t->p);
 }
 
+static inline bool text_is_letter(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+static inline bool text_is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* Length of the first line with its LF, 0 if there is none yet. The first `seen` bytes hold no LF.
  */
 size_t text_line(const uint8_t *p, size_t n, size_t seen);
 /* The same bytes without the final LF or CR LF. */
 struct text text_without_end(const uint8_t *p, size_t n);
+
+/* Takes what stands before the next c, and c; all there is where there is none. */
+struct text text_until(struct text *t, uint8_t c);
 
 /* Each of these takes what it reads from *t; on false *t is where it was. */
 bool text_char(struct text *t, uint8_t c);

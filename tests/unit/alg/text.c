@@ -61,6 +61,21 @@ Test(text, addresses_have_four_octets)
 	}
 }
 
+Test(text, what_stands_before_a_byte)
+{
+	struct text t = of("a/bc//"), before = text_until(&t, '/');
+	cr_expect(text_is(&before, "A") && text_left(&t) == 4);
+	before = text_until(&t, '/');
+	cr_expect(text_is(&before, "BC"));
+	before = text_until(&t, '/');
+	cr_expect(!text_left(&before) && !text_left(&t));
+	t = of("ab");
+	before = text_until(&t, '/');
+	cr_expect(text_is(&before, "AB") && !text_left(&t));
+	before = text_until(&t, '/');
+	cr_expect_not(text_left(&before));
+}
+
 Test(text, words_are_bounded_and_start_with_a_letter)
 {
 	struct text w, t = of("xsha256 f");
