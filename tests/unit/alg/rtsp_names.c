@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edits.h"
 #include "rtsp_names.h"
 
 static struct alg_flow view(bool serves)
@@ -26,7 +27,6 @@ static void expect(struct alg_flow f, const char *message, const char *uri, cons
 	static struct alg_answer a;
 	static char out[4096];
 	struct header h;
-	size_t n = 0, at = 0;
 	struct text u = {NULL, NULL};
 	cr_assert(header_split((const uint8_t *)message, strlen(message), &h), "%s", message);
 	if (uri)
@@ -35,12 +35,7 @@ static void expect(struct alg_flow f, const char *message, const char *uri, cons
 	struct splice s = splice_of(&a, (const uint8_t *)message);
 	rtsp_names_edit(&s, &f, &h, u);
 	cr_assert(splice_end(&s), "%s", message);
-	for (unsigned int i = 0; i < a.edit_count; i++) {
-		n += (size_t)sprintf(out + n, "%.*s%.*s", (int)(a.edit[i].at - at), message + at,
-			(int)a.edit[i].bytes, a.edit[i].text);
-		at = a.edit[i].at + a.edit[i].old_bytes;
-	}
-	sprintf(out + n, "%s", message + at);
+	edits_apply(&a, message, strlen(message), out, sizeof(out));
 	cr_expect_str_eq(out, as);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edits.h"
 #include "sip_body.h"
 
 #define SDP   "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\n"
@@ -353,7 +354,6 @@ static const char *edited(const char *in, const char *what, uint32_t ip_be)
 {
 	static char out[8192];
 	struct sip_message m;
-	size_t n = 0, at = 0;
 	cr_assert(sip_read((const uint8_t *)in, strlen(in), false, &m), "%s", in);
 	sip_bodies_find(&m, true, &found);
 	answer.edit_count = 0;
@@ -367,13 +367,7 @@ static const char *edited(const char *in, const char *what, uint32_t ip_be)
 	}
 	sip_body_lengths(&e, &m, &found);
 	cr_assert(splice_end(&e));
-	for (unsigned int i = 0; i < answer.edit_count; i++) {
-		const struct alg_edit *edit = &answer.edit[i];
-		n += (size_t)sprintf(out + n, "%.*s%.*s", (int)(edit->at - at), in + at,
-			(int)edit->bytes, edit->text);
-		at = edit->at + edit->old_bytes;
-	}
-	sprintf(out + n, "%s", in + at);
+	edits_apply(&answer, in, strlen(in), out, sizeof(out));
 	return out;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edits.h"
 #include "maps.h"
 #include "sip_names.h"
 
@@ -33,22 +34,6 @@ static struct talk talk_of(void)
 	return (struct talk){.f = flow_of(false, false)};
 }
 
-static void apply(struct talk *t, const char *message, size_t n)
-{
-	size_t at = 0, out = 0;
-	for (unsigned int i = 0; i < t->answer.edit_count; i++) {
-		const struct alg_edit *e = &t->answer.edit[i];
-		cr_assert(e->at >= at && e->at + e->old_bytes <= n, "edits overlap");
-		memcpy(t->out + out, message + at, e->at - at);
-		out += e->at - at;
-		memcpy(t->out + out, e->text, e->bytes);
-		out += e->bytes;
-		at = e->at + e->old_bytes;
-	}
-	memcpy(t->out + out, message + at, n - at);
-	t->out[out + n - at] = '\0';
-}
-
 /* What becomes of a message. */
 static const char *pass(struct talk *t, enum alg_direction from, const char *message)
 {
@@ -59,7 +44,7 @@ static const char *pass(struct talk *t, enum alg_direction from, const char *mes
 	struct splice e = splice_of(&t->answer, (const uint8_t *)message);
 	sip_names_edit(&e, &t->names, &t->f, from, &m);
 	cr_assert(splice_end(&e));
-	apply(t, message, n);
+	edits_apply(&t->answer, message, n, t->out, sizeof(t->out));
 	return t->out;
 }
 
@@ -514,7 +499,7 @@ Test(sip_names, fragments_are_edited_and_teach_nothing)
 	struct splice e = splice_of(&t.answer, (const uint8_t *)message);
 	sip_names_edit(&e, &t.names, &t.f, ALG_GUEST, &fragment);
 	cr_assert(splice_end(&e));
-	apply(&t, message, strlen(message));
+	edits_apply(&t.answer, message, strlen(message), t.out, sizeof(t.out));
 	cr_expect_str_eq(t.out, "NOTIFY sip:x SIP/2.0\r\n\r\n"
 				"SIP/2.0 200 OK\r\nContact: <sip:a@203.0.113.7:40000>\r\n"
 				"Via: SIP/2.0/UDP 203.0.113.7:40000");

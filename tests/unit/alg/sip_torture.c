@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edits.h"
 #include "sip_names.h"
 
 enum { MESSAGE = 16384 };
@@ -112,20 +113,11 @@ static void edit(
 	const struct alg_flow f = flow_of();
 	struct splice e = splice_of(&answer, in->p);
 	struct sip_message m;
-	size_t at = 0;
 	answer = (struct alg_answer){0};
-	out->n = 0;
 	cr_assert(sip_read(in->p, in->n, false, &m), "%.*s", (int)in->n, in->p);
 	sip_names_edit(&e, names, &f, from, &m);
 	cr_assert(splice_end(&e));
-	for (unsigned int i = 0; i < answer.edit_count; i++) {
-		const struct alg_edit *one = &answer.edit[i];
-		cr_assert(one->at >= at && one->at + one->old_bytes <= in->n);
-		put(out, in->p + at, one->at - at);
-		put(out, one->text, one->bytes);
-		at = one->at + one->old_bytes;
-	}
-	put(out, in->p + at, in->n - at);
+	out->n = edits_apply(&answer, in->p, in->n, out->p, MESSAGE);
 }
 
 static void expect_same(const struct torture *t, const struct bytes *a, const struct bytes *b)
