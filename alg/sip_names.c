@@ -76,17 +76,14 @@ static uint16_t reached(const struct alg_flow *f, bool fixed, uint16_t port)
 /* Puts this address there, and this port (0: none); rport stands elsewhere than received. */
 static void put(struct splice *e, const struct sip_place *p, uint32_t ip_be, uint16_t port)
 {
-	if (p->part == SIP_PART_RECEIVED) {
-		splice_address(e, p->host, ip_be, 0);
-		if (text_left(&p->port) && port != p->number)
-			splice_number(e, p->port, port);
-	} else if (!text_left(&p->port)) {
+	const bool beside = p->part != SIP_PART_RECEIVED;
+	if (beside && !text_left(&p->port)) {
 		splice_address(e, p->host, ip_be, port);
-	} else if (!port) {
+	} else if (beside && !port) {
 		splice_address(e, (struct text){p->host.p, p->port.end}, ip_be, 0);
 	} else {
 		splice_address(e, p->host, ip_be, 0);
-		if (port != p->number)
+		if (text_left(&p->port) && port != p->number)
 			splice_number(e, p->port, port);
 	}
 }
