@@ -19,7 +19,8 @@
  * Coming in, the outside address is the guest's only where the guest said its inside one in a line
  * of that kind, and only with the port that was written then: guests share the outside address, and
  * that of another one is left alone. In what the far end only repeats (Via and Record-Route of
- * responses, Route of requests) it is the guest's with any port. received and rport stay: that is
+ * responses, Route of requests) it is the guest's with any port. A name without a port may be that of a guest beside this one: From of
+ * a request and To of a response, where the far end names itself, are the guest's only if that said so. received and rport stay: that is
  * how a client learns that it is behind a NAT. The URI of a REGISTER stays too: it names a domain.
  *
  * A guest that learned its outside address, and says it, gets it back as it said it. Where nobody knows the outside address (a UDP
@@ -41,6 +42,7 @@ struct kind {
 	bool learns;	/* what stands there are the guest's words */
 	bool forgets;	/* the same, where it says its outside address */
 	bool echoed;	/* whatever has the outside address there was said by the guest */
+	bool own; /* it names the guest: without a port, or with the one that was said, it is the guest */
 	bool list;	/* the first address of the guest counts, others keep their ports */
 	uint16_t first; /* the port of that one, as it is meant; 0: there was none yet */
 	bool outside;	/* the guest said its outside address in this message */
@@ -144,7 +146,7 @@ static bool came_back(const struct alg_flow *f, bool fixed, const struct kind *k
 	else if (!k->reach && p->number == f->outside_port)
 		*port = f->guest_port;
 	else
-		return k->echoed || fixed || (!k->reach && (!p->number || p->number == said->port));
+		return k->echoed || fixed || (k->own && (!p->number || p->number == said->port));
 	return true;
 }
 
@@ -188,7 +190,7 @@ static bool lists_others(const struct sip_message *m)
 }
 
 struct kinds {
-	struct kind via, contact, target, route, other;
+	struct kind via, contact, target, route, other, peer;
 };
 
 static struct kinds kinds_of(struct sip_names *names, const struct sip_message *m)
@@ -202,8 +204,22 @@ static struct kinds kinds_of(struct sip_names *names, const struct sip_message *
 		.target = {&names->contact, .reach = true},
 		.route = {&names->route, .reach = true, .list = true, .learns = own, .forgets = own,
 			.echoed = response},
-		.other = {&names->other, .learns = own, .echoed = response},
+		.other = {&names->other, .learns = own, .own = true},
+		.peer = {&names->peer, .learns = via, .forgets = via, .echoed = response},
 	};
+}
+
+/* From names who asks and To who is asked, in requests and responses alike. */
+static void edit_name(
+	struct work *w, struct kinds *k, const struct sip_message *m, const struct sip_line *line)
+{
+	const bool from = line->field == SIP_FROM, party = line->field != SIP_NAMED && !m->fragment;
+	const bool guest_asks = m->request == w->out;
+	k->other.echoed = party && !m->request;
+	/* in a dialog it repeats what the other side called it at the beginning */
+	k->other.forgets = party && from && m->request && !text_left(&m->to_tag);
+	edit_value(w, party && from != guest_asks ? &k->peer : &k->other, line->value,
+		sip_next_address);
 }
 
 static void edit_line(
@@ -219,12 +235,7 @@ static void edit_line(
 		break;
 	case SIP_FROM:
 	case SIP_TO:
-	case SIP_NAMED:
-		/* in a dialog it repeats what the other side called it at the beginning */
-		k->other.forgets = k->other.learns && line->field == SIP_FROM && m->request &&
-				   !text_left(&m->to_tag);
-		edit_value(w, &k->other, line->value, sip_next_address);
-		break;
+	case SIP_NAMED: edit_name(w, k, m, line); break;
 	case SIP_OTHER:
 	case SIP_CALL_ID:
 	case SIP_CSEQ:

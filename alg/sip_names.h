@@ -21,7 +21,8 @@ struct sip_said {
 struct sip_names {
 	struct sip_said via, contact;
 	struct sip_said route; /* Route, Record-Route, Path, Service-Route */
-	struct sip_said other; /* From, To and others of people */
+	struct sip_said other; /* From or To, where it names the guest, and others of people */
+	struct sip_said peer;  /* From or To, where it names the far end */
 };
 
 /*

@@ -169,8 +169,8 @@ Test(sip_names, what_is_no_address_of_the_guest_stays)
 		"Refer-To: <sip:a@b?Replaces=1%40192.168.30.10&Route=%3Csip:192.168.30.10%3E>",
 	};
 	struct talk t = talk_of();
-	t.names = (struct sip_names){
-		{true, true, 0}, {true, true, 0}, {true, true, 0}, {true, true, 0}};
+	t.names = (struct sip_names){{true, true, 0}, {true, true, 0}, {true, true, 0},
+		{true, true, 0}, {true, true, 0}};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		expect_kept(&t, with(request, lines[i]));
 		expect_kept(&t, with(response, lines[i]));
@@ -513,6 +513,31 @@ Test(sip_names, fragments_are_edited_and_teach_nothing)
 		"SIP/2.0 200 OK\r\nContact: <sip:a@203.0.113.7:40000>\r\n"
 		"Via: SIP/2.0/UDP 203.0.113.7:40000");
 	expect_fragment(public, public);
+}
+
+/* Both telephones have the same outside address. */
+Test(sip_names, another_guest_keeps_its_name)
+{
+	struct talk t = talk_of();
+	expect_line(&t, ALG_GUEST, request,
+		"From: <sip:a@192.168.30.10>;tag=1\r\nTo: <sip:b@203.0.113.7:40002>",
+		"From: <sip:a@203.0.113.7>;tag=1\r\nTo: <sip:b@203.0.113.7:40002>");
+	expect_line(&t, ALG_OUTSIDE, response,
+		"From: <sip:a@203.0.113.7>;tag=1\r\nTo: <sip:b@203.0.113.7:40002>;tag=2",
+		"From: <sip:a@192.168.30.10>;tag=1\r\nTo: <sip:b@203.0.113.7:40002>;tag=2");
+	static const char called[] = "From: <sip:b@203.0.113.7>;tag=3\r\nTo: <sip:a@203.0.113.7>",
+			  hears[] = "From: <sip:b@203.0.113.7>;tag=3\r\nTo: <sip:a@192.168.30.10>";
+	expect_line(&t, ALG_OUTSIDE, request, called, hears);
+	expect_line(&t, ALG_GUEST, response, hears, called);
+	/* who registers asks for itself, and hears that; then its call goes to somebody else again */
+	static const char registers[] = "REGISTER sip:example.com SIP/2.0";
+	expect_line(
+		&t, ALG_GUEST, registers, "To: <sip:a@192.168.30.10>", "To: <sip:a@203.0.113.7>");
+	expect_line(&t, ALG_OUTSIDE, response, "To: <sip:a@203.0.113.7>;tag=4",
+		"To: <sip:a@192.168.30.10>;tag=4");
+	expect_line(&t, ALG_OUTSIDE, request, called, hears);
+	expect_line(&t, ALG_OUTSIDE, request, "From: <sip:a@203.0.113.7:40000>;tag=1",
+		"From: <sip:a@192.168.30.10:5060>;tag=1");
 }
 
 /* Connections of telephones come from other ports than those that they name. */

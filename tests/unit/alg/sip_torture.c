@@ -245,8 +245,8 @@ Test(sip_torture, what_is_read_is_left_alone)
 		cr_expect_eq(sip_read(message.p, message.n, false, &m), all[i].reading == READ,
 			"%s", all[i].name);
 		for (int from = 0; all[i].reading == READ && from < 2; from++) {
-			struct sip_names names = {
-				{true, true, 0}, {true, true, 0}, {true, true, 0}, {true, true, 0}};
+			struct sip_names names = {{true, true, 0}, {true, true, 0}, {true, true, 0},
+				{true, true, 0}, {true, true, 0}};
 			edit(&message, &names, from, &got);
 			expect_same(&all[i], &got, &message);
 		}
