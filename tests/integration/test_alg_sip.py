@@ -12,7 +12,7 @@ import re
 import pytest
 from conftest import OUTSIDE, wait_for
 from operator_client import change
-from sip_media import Media, arrive, receiving
+from sip_media import Media, arrive, connected, listens, receiving
 from sip_scenarios import FAX, MEDIA, SCENARIOS, Side, joined, registered
 from sipp import PORT, Phone
 from talks import addressed
@@ -46,6 +46,7 @@ class Site:
             world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
         numbers = [port + n for role in MEDIA for port in MEDIA[role] for n in (0, 1)] + list(FAX.values())
         words = [f"2,{address},{port}" for address in (OUTSIDE, STATIC) for port in numbers] + [f"{kind},{OUTSIDE},{PORT}" for kind in (1, 2)]
+        words += [f"1,{address},{port}" for address in (OUTSIDE, STATIC) for port in FAX.values()]
         self.holder = world.gateway.start("/usr/bin/python3", "-c", HOLD, *words)
         assert self.holder.stdout.readline() == "ready\n"
         self.gateway = spawn.gateway("alg-sip", guest=self.guest, config=f"""
@@ -120,14 +121,20 @@ class Call:
             assert not errors and [len(phone.said(way)) for way in ("sent", "received")] == [text.count("<send>") + text.count("<send "), text.count("<recv ")], (role, errors, phone.talk()[-3:])
 
     def exchange(self):
-        """Whether media arrive, at the guest first, which has sent nothing yet from there; then at the far end."""
-        said, told, own = {}, {}, {}
+        """Whether media arrive, at the guest first, which has sent nothing yet from there; then at the far end. None: nobody is to begin there."""
+        said, told = {}, {}
         for role, other in (self.roles, self.roles[::-1]):
-            said[role] = receiving(self.phones[role].description("sent"))
+            said[role] = self.phones[role].description("sent")
             told[role] = receiving(self.phones[other].description("received"))  # where the other is to send to
-            own[role] = self.media[role].at[said[role][0][1]]
         guest, far = self.roles
+        if listens(said[guest]) is not None:
+            return self.connection(guest, far, said, told), self.connection(far, guest, said, told)
+        own = {role: self.media[role].at[receiving(said[role])[0][1]] for role in self.roles}
         return arrive(own[far], own[guest], told[guest], told[far]), arrive(own[guest], own[far], told[far], told[guest])
+
+    def connection(self, role, other, said, told):
+        port = receiving(said[role])[0][1]
+        return connected(self.media[role], self.media[other], port, told[role][0], told[other][0][0]) if listens(said[role]) else None
 
     def pairs(self, way):
         """(as it was sent, as it came), of messages to the outside or to the guest."""
@@ -204,7 +211,7 @@ CASES = [(name, way, transport) for name in SCENARIOS for way, transport in (("o
 def test_a_call(site, name, way, transport):
     before = doors(site)
     call = Call(site, name, way, transport).play()
-    assert all(all(both) for both in call.arrived), "media came whole, from and to where the descriptions said"
+    assert not any(False in both for both in call.arrived), "media came whole, from and to where the descriptions said"
     rewritten_right(call)
     wait_for(lambda: doors(site) <= before, 3, "the doors to close")
 
