@@ -16,12 +16,17 @@ static void setup(void)
 
 static void teardown(void)
 {
-	cr_assert_eq(w->error, 0);
-	cr_assert(world_at_rest(w));
 	world_free(w);
 }
 
 TestSuite(park, .init = setup, .fini = teardown);
+
+/* Every buffer is back where it came from. Each test ends with it: what is asserted after a test does not fail it. */
+static void expect_rest(void)
+{
+	cr_assert_eq(w->error, 0);
+	cr_assert(world_at_rest(w));
+}
 
 /* Somebody outside sends to a port of this guest: the flow. */
 static uint32_t incoming(uint32_t guest, uint16_t port)
@@ -88,6 +93,7 @@ Test(park, words_wait_for_arp_and_keep_their_order)
 	say(rtp, "four");
 	expect(3, 5004, "four");
 	cr_assert_eq(w->drops.count[DROP_GUEST_SILENT], 0);
+	expect_rest();
 }
 
 Test(park, a_guest_is_asked_for_three_times_and_given_up)
@@ -102,6 +108,7 @@ Test(park, a_guest_is_asked_for_three_times_and_given_up)
 	cr_assert_eq(w->drops.count[DROP_GUEST_SILENT], 1);
 	found(GUEST);
 	cr_assert_eq(world_count(w, UDP), 0);
+	expect_rest();
 }
 
 Test(park, the_newest_of_a_guest_are_kept)
@@ -117,6 +124,7 @@ Test(park, the_newest_of_a_guest_are_kept)
 		expect(i, 5060, words[6 - PARK_EACH + i]);
 	found(GUEST + 1);
 	expect(PARK_EACH, 5060, "other");
+	expect_rest();
 }
 
 Test(park, nobody_takes_all_the_places_for_good)
@@ -133,6 +141,7 @@ Test(park, nobody_takes_all_the_places_for_good)
 	cr_assert_eq(world_count(w, UDP), 2);
 	world_sleep(w, 4 * SECOND);
 	cr_assert_eq(w->drops.count[DROP_GUEST_SILENT], PARK_MAX - 1);
+	expect_rest();
 }
 
 Test(park, what_a_flow_left_behind_goes_with_it)
@@ -144,4 +153,5 @@ Test(park, what_a_flow_left_behind_goes_with_it)
 	found(GUEST);
 	cr_assert_eq(world_count(w, UDP), 0);
 	cr_assert_eq(w->drops.count[DROP_GUEST_SILENT], 1);
+	expect_rest();
 }
