@@ -123,6 +123,7 @@ struct guest *guest_learn(struct stack *s, uint32_t ip_be, const uint8_t mac[6],
 	}
 	guest_bind(s, g, mac, port);
 	flow_guest_found(s, g);
+	park_guest_found(s, g);
 	return g;
 }
 

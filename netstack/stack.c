@@ -48,6 +48,7 @@ void stack_poll(struct stack *s)
 		tcp_timer_fire(s, flow_of_tcp((struct tcp *)timer));
 	frag_poll(s);
 	arp_poll(s);
+	park_poll(s);
 	configure_poll(s);
 }
 
@@ -70,7 +71,8 @@ void stack_flush(struct stack *s)
 
 uint64_t stack_next_deadline(const struct stack *s)
 {
-	const uint64_t seldom[] = {frag_next_ns(s), arp_next_ns(s), configure_next_ns(s)};
+	const uint64_t seldom[] = {
+		frag_next_ns(s), arp_next_ns(s), park_next_ns(s), configure_next_ns(s)};
 	uint64_t next = wheel_next_ns(&s->wheel);
 	if (s->flows.ready_head || s->holds.limbo_head != s->holds.limbo_tail)
 		return s->now_ns + STACK_RETRY_NS < next ? s->now_ns + STACK_RETRY_NS : next;

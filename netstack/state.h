@@ -16,6 +16,7 @@
 #include "hold.h"
 #include "out.h"
 #include "packet.h"
+#include "park.h"
 #include "quote.h"
 #include "ring.h"
 #include "stack.h"
@@ -58,6 +59,7 @@ struct stack {
 	struct guest_table guests;
 	struct frag_table frags;
 	struct quote_table quotes;
+	struct park_table park;
 	struct hold_table holds;
 	struct sent_table sent;
 	struct flow_table flows;
@@ -168,6 +170,8 @@ void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote 
 /* udp.c */
 void udp_input(struct stack *s, struct packet *p, struct guest *g);
 void dgram_closed(struct stack *s, struct flow *f);
+/* A DGRAM_DATA of natproxy's to the flow's guest, whose MAC is known. Its buffers stay the caller's. */
+void dgram_download(struct stack *s, struct flow *f, const struct ring_desc *d);
 /*
  * A datagram's payload to natproxy on the flow of key, which is opened if need be. Takes the payload's buffers. each:
  * of a run that a link accepts, the bytes of each datagram; 0 = one datagram.

@@ -1,7 +1,7 @@
 /*
  * Theory of operation: a datagram flow is a guest's endpoint (address, port or echo identifier), whoever it talks to
  * (RFC 4787 REQ-1); natproxy owns mapping, filter and timeout and says when it is over. Nothing is kept here but
- * the way between the two, so a flow is small and a datagram crosses without being queued.
+ * the way between the two, so a flow is small and a datagram crosses without being queued; but see park.h.
  *
  * Runs of datagrams stay whole both ways: a guest's super-frame (UDP_SEGMENT) is one DGRAM_DATA, and what natproxy
  * received or put together as a run is one frame to the guest.
@@ -162,14 +162,11 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 }
 
 /* natproxy lends the segments of d: -EPROTO when it lent one of them before and never got it back. */
-static int dgram_take(struct stack *s, const struct ring_desc *d, uint32_t *bytes)
+static int dgram_take(struct stack *s, const struct ring_desc *d)
 {
-	*bytes = 0;
-	for (unsigned int i = 0; i < d->nseg; i++) {
+	for (unsigned int i = 0; i < d->nseg; i++)
 		if (hold_take_read(s, d->seg[i].id) < 0)
 			return -EPROTO;
-		*bytes += d->seg[i].len;
-	}
 	return 0;
 }
 
@@ -181,11 +178,19 @@ static uint8_t dgram_ttl(uint8_t came)
 	return came > 1 ? came - 1 : came;
 }
 
-static void dgram_download(
-	struct stack *s, struct flow *f, const struct ring_desc *d, uint32_t bytes)
+static uint32_t dgram_bytes(const struct ring_desc *d)
 {
-	struct guest *g = flow_guest(s, f);
+	uint32_t bytes = 0;
+	for (unsigned int i = 0; i < d->nseg; i++)
+		bytes += d->seg[i].len;
+	return bytes;
+}
+
+void dgram_download(struct stack *s, struct flow *f, const struct ring_desc *d)
+{
+	const struct guest *g = flow_guest(s, f);
 	bool udp = f->key.kind == FLOW_UDP;
+	uint32_t bytes = dgram_bytes(d);
 	struct ring_seg piece[RING_SEGS];
 	unsigned int n = d->nseg;
 	struct datagram out = {.ip = {.src_be = dgram_source(s, f, d->remote.ip_be),
@@ -198,10 +203,6 @@ static void dgram_download(
 		.each = d->hlen,
 		.field = udp ? 6 : 2};
 	struct wire_out w = wire_out(out.l4, sizeof(out.l4));
-	if (!g->known) {
-		arp_ask(s, g);
-		return;
-	}
 	f->as_gateway |= d->remote.ip_be == s->config.ip_be && d->remote.port != DNS_PORT;
 	memcpy(piece, d->seg, sizeof(piece));
 	if (s->config.strict && !hold_copy(s, piece, &n)) {
@@ -228,14 +229,17 @@ static void dgram_download(
 int stack_op_dgram_data(struct stack *s, const struct ring_desc *d)
 {
 	struct flow *f;
-	uint32_t bytes;
-	if (flow_of_id(s, d->flow, &f) < 0 || dgram_take(s, d, &bytes) < 0)
+	if (flow_of_id(s, d->flow, &f) < 0 || dgram_take(s, d) < 0)
 		return -EPROTO;
-	if (bytes > FRAG_PAYLOAD_MAX - UDP_HEADER_BYTES || (f && f->key.kind == FLOW_TCP) ||
-		(f && f->key.kind == FLOW_ECHO && d->hlen))
+	if (dgram_bytes(d) > FRAG_PAYLOAD_MAX - UDP_HEADER_BYTES ||
+		(f && f->key.kind == FLOW_TCP) || (f && f->key.kind == FLOW_ECHO && d->hlen))
 		return -EPROTO;
+	if (f && !flow_guest(s, f)->known) {
+		park_datagram(s, flow_guest(s, f), d);
+		return 0;
+	}
 	if (f)
-		dgram_download(s, f, d, bytes);
+		dgram_download(s, f, d);
 	for (unsigned int i = 0; i < d->nseg; i++)
 		hold_limbo(s, d->seg[i].id);
 	return 0;

@@ -18,8 +18,9 @@ def xml(steps):
     return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="own">\n{text}{saved and f"""<Reference variables="{saved}"/>"""}\n</scenario>\n'
 
 
-def say(text, repeat=False):
-    return f"<send{' retrans=' + quoteattr('500') if repeat else ''}><![CDATA[\n\n{text}\n]]></send>\n"
+def say(text):
+    """Once: nothing is lost on these links, and what is slow is not to be asked again."""
+    return f"<send><![CDATA[\n\n{text}\n]]></send>\n"
 
 
 def hear(what, *saved, optional=False, challenged=False):
@@ -41,9 +42,9 @@ def filled(headers, body, kind):
 class Side:
     """One end of a dialog. id: its Call-ID; not the one of a registration before it."""
 
-    def __init__(self, role, id="[call_id]"):
-        self.role, self.id, self.number = role, id, 0
-        self.me, self.dialled = f"<sip:{role}@[local_ip]:[local_port]>", "sip:callee@[remote_ip]:[remote_port]"
+    def __init__(self, role, id="[call_id]", dialled="sip:callee@[remote_ip]:[remote_port]"):
+        self.role, self.id, self.number, self.dialled = role, id, 0, dialled
+        self.me = f"<sip:{role}@[local_ip]:[local_port]>"
 
     def ask(self, method, body="", headers="", uri="[$uri]", to="[$their]", number=None, kind="application/sdp", branch="[branch]", begins=False):
         """A request of the dialog. begins: the first one, where the callee has a name only."""
@@ -53,7 +54,7 @@ class Side:
             uri, to = self.dialled, f"<{self.dialled}>"
         own = f'"Caller" {self.me};tag={TAG}' if self.role == "caller" else f"[$mine];tag={TAG}"
         return say(filled(f"{method} {uri} SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\nMax-Forwards: 70\nFrom: {own}\nTo: {to}\n"
-                          f"Call-ID: {self.id}\nCSeq: {number or self.number} {method}\nContact: {self.me}\n{headers}", body, kind), repeat=method != "ACK")
+                          f"Call-ID: {self.id}\nCSeq: {number or self.number} {method}\nContact: {self.me}\n{headers}", body, kind))
 
     def acknowledge(self):
         return self.ask("ACK", number=self.number)
@@ -83,6 +84,12 @@ def fax(side):
     return sdp(f"m=image {FAX[side.role]} udptl t38", version=3, more="a=T38FaxVersion:0\na=T38FaxUdpEC:t38UDPRedundancy\n")
 
 
+def fax_stream(side, listens):
+    """By TCP (RFC 4145): who does not listen connects, and names no port."""
+    port, setup = (FAX[side.role], "passive") if listens else (9, "active")
+    return sdp(f"m=image {port} TCP t38", version=3, more=f"a=setup:{setup}\na=connection:new\na=T38FaxVersion:0\n")
+
+
 def joined(*parts):
     return [sum((list(part[side]) for part in parts), []) for side in (0, 1)]
 
@@ -108,7 +115,7 @@ def registered(a, b):
     a.dialled = "[$uri]"
     return ([hear("REGISTER", ("mine", "To", REST), ("uri", "Contact", "sip:[^>]*")), a.answer(200, headers="Expires: 600\n", first=True)],
             [say(f"REGISTER sip:[remote_ip] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport\nMax-Forwards: 70\nFrom: {b.me};tag={TAG}\nTo: {b.me}\n"
-                 f"Call-ID: [call_id]\nCSeq: 1 REGISTER\nContact: {b.me};expires=600\nContent-Length: 0\n", repeat=True), hear(200)])
+                 f"Call-ID: [call_id]\nCSeq: 1 REGISTER\nContact: {b.me};expires=600\nContent-Length: 0\n"), hear(200)])
 
 
 def ended(a, b):
@@ -153,6 +160,21 @@ def t38(a, b):
     return joined(began(a, b), at("media"), ([a.ask("INFO"), hear(200)], [hear("INFO"), b.answer(200)]), changed(b, a, fax(b), fax(a))[::-1], at("media"), ended(a, b))
 
 
+def t38_listening(a, b):
+    """The same by TCP. The caller listens: a guest that calls, or who calls the guest, which then connects."""
+    return joined(began(a, b), at("media"), changed(a, b, fax_stream(a, True), fax_stream(b, False)), at("media"), ended(a, b))
+
+
+def t38_connecting(a, b):
+    """The caller connects to where the answer says."""
+    return joined(began(a, b), at("media"), changed(a, b, fax_stream(a, False), fax_stream(b, True)), at("media"), ended(a, b))
+
+
+def info(a, b):
+    """A description in INFO, by which old telephones move their media."""
+    return joined(began(a, b), at("media"), ([a.ask("INFO", audio(a, 1, version=2)), hear(200)], [hear("INFO"), b.answer(200, body=audio(b, 1, version=2))]), at("media"), ended(a, b))
+
+
 def held(a, b):
     """Held and taken back, in the way of now and in the way of RFC 2543."""
     return joined(began(a, b), at("media"),
@@ -192,6 +214,18 @@ def referred(a, b):
                   notified("active;expires=60", "SIP/2.0 100 Trying\n"), notified("terminated;reason=noresource", f"SIP/2.0 200 OK\nContact: {b.me}\n"), ended(a, b))
 
 
+def transferred(a, b):
+    """A blind transfer (RFC 5589 6): who is sent elsewhere has left when it calls there. That is the other one itself by another name, so that it needs no third sipp."""
+    to, third = Side("caller", "third///[call_id]", "[$target]"), Side("callee")
+    return joined(began(a, b), at("media"), ([a.ask("INFO"), hear(200)], [hear("INFO"), b.answer(200)]),
+                  ([hear("REFER", ("target", "Refer-To", "sip:[^>]*")), a.answer(202, "Accepted"), a.ask("NOTIFY", "SIP/2.0 100 Trying\n", "Event: refer\nSubscription-State: active;expires=60\n",
+                                                                                                      kind="message/sipfrag;version=2.0"), hear(200)],
+                   [b.ask("REFER", headers="Refer-To: <sip:third@[local_ip]:[local_port]>\nReferred-By: [$mine]\n"), hear(202), hear("NOTIFY"), b.answer(200)]),
+                  ended(b, a)[::-1],
+                  ([to.ask("INVITE", audio(a, 1), "Referred-By: <sip:callee@[remote_ip]>\n", begins=True), hear(180), to.accepted(), to.acknowledge()],
+                   [third.called(), third.answer(180, "Ringing", first=True), third.answer(200, body=audio(b, 1), first=True), hear("ACK")]), at("media"), ended(to, third))
+
+
 def replaced(a, b):
     """A call that takes another's place (RFC 3891), with the names that proxies add (RFC 3325, 3327, 5806)."""
     headers = (f"Replaces: other@[local_ip];to-tag=1;from-tag=2\nP-Asserted-Identity: {a.me}\nP-Preferred-Identity: {a.me}\nRemote-Party-ID: {a.me};party=calling\n"
@@ -224,4 +258,5 @@ def challenged(a, b):
 
 
 SCENARIOS = {function.__name__: function for function in
-             (basic, early, offered_late, prack_offer, multipart, t38, held, moved, referred, replaced, messages, cancelled, challenged, forked)}
+             (basic, early, offered_late, prack_offer, multipart, t38, t38_listening, t38_connecting, info, held, moved, referred, transferred, replaced, messages, cancelled, challenged,
+              forked)}

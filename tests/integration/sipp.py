@@ -22,7 +22,7 @@ class Phone:
         if tells:
             listening = listen(where, "127.0.0.1", TWIN)
         self.process = where.start("sipp", *([f"{to}:{PORT}"] if to else []), "-sf", folder / f"{self.name}.xml", "-i", address, "-p", PORT, "-t", transport, "-m", calls, "-nostdin",
-                                   "-recv_timeout", patience_ms, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words, *more,
+                                   "-recv_timeout", patience_ms, "-watchdog_interval", 3600000, "-trace_msg", "-message_file", self.messages, "-trace_err", "-error_file", self.errors, *words, *more,
                                    cwd=folder, stdout=self.output.open("w"))
         try:
             if tells:
@@ -51,12 +51,12 @@ class Phone:
         self.twin.sendall(self.told)
 
     def talk(self):
-        """[("sent" or "received", message)], from the beginning; what was repeated is there once."""
+        """[("sent" or "received", message)], from the beginning."""
         text, found, at = self.messages.read_bytes() if self.messages.exists() else b"", [], 0
         while header := TRACED.search(text, at):
             at = header.end() + int(header.group(2))
             found.append((header.group(1).decode(), text[header.end():at]))
-        return list(dict.fromkeys(found))
+        return found
 
     def said(self, way):
         return [message for how, message in self.talk() if how == way]

@@ -1,5 +1,5 @@
 """baresip in a namespace, told what to do by its own control connection, and kamailio as registrar and proxy: for test_alg_sip_baresip.py."""
-import hashlib, json, random, socket, struct, subprocess, time, wave
+import hashlib, json, random, re, socket, struct, time, wave
 from conftest import wait_for
 from packets import open_socket
 
@@ -119,17 +119,20 @@ class Softphone:
 
     def trace(self):
         """Every message that it sent and received."""
-        return (self.folder / "output").read_text()
+        return (self.folder / "output").read_bytes().decode()
+
+    def is_gone(self):
+        """It has ended, or the registrar has said yes to its leaving."""
+        return self.process.poll() is not None or re.search(r"\nSIP/2.0 200 OK\r\n.*REGISTER\r\n", self.trace().partition("ua: stop all")[2], re.S)
 
     def stop(self):
+        """It would wait for the answer to its last BYE as well, which nobody may be there to give."""
         if self.control:
             self.control.close()
         self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:  # it waits for answers to its BYE and REGISTER
-            self.process.kill()
-            self.process.wait(5)
+        wait_for(self.is_gone, 5, "the registrar's answer")
+        self.process.kill()
+        self.process.wait(5)
         self.output.close()
 
 

@@ -1,7 +1,8 @@
-"""What the SIP gateway leaves as it is, and what it does not open: messages said here, both ends compared byte by byte."""
+"""What the SIP gateway leaves as it is, what it does not open, and its settings: messages said here, both ends compared byte by byte."""
 import re
 import pytest
 from conftest import OUTSIDE, wait_for
+from operator_client import change
 from packets import open_socket
 from talks import Talk, addressed, alg_row, listen
 
@@ -132,8 +133,12 @@ def test_a_body_that_is_signed_or_cannot_be_read_is_left_and_said_so(site, talk,
     assert site.row()["granted"] == before["granted"]
 
 
-def test_the_operator_reads_what_was_left_alone(site):
-    assert re.search(r"alg sip, guest [\d.]+:\d+: left alone: ", site.gateway.text())
+@pytest.mark.parametrize("kind", ["UDP"])
+def test_the_operator_reads_what_was_left_alone(site, talk, kind):
+    """The same is not said again and again, so another test's line does as well."""
+    text, content, headers = BODIES["encrypted"]
+    talk.carry(0, message(INVITE, kind, talk, text, headers, content=content))
+    wait_for(lambda: re.search(r"alg sip, guest [\d.]+:\d+: left alone: ", site.gateway.text()), 2, "the line that says so")
 
 
 @BOTH
@@ -230,3 +235,73 @@ def test_a_registration_opens_nothing(site, talk, kind):
     talk.carry(0, message(f"REGISTER sip:{THERE} SIP/2.0", kind, talk, sdp(GUEST), cseq="1 REGISTER"))
     talk.carry(1, answers(kind, talk, 200, "1", cseq="1 REGISTER"))
     assert site.row()["granted"] == before[0]["granted"] and doors(site) == before[1]
+
+
+@pytest.fixture
+def setting(site, request):
+    """A key of alg with its value for one test, and with the one that it has by default."""
+    key, value, default = request.param
+    change(site.gateway, ("set", f"alg.{key}", value))
+    yield value
+    change(site.gateway, ("set", f"alg.{key}", default))
+
+
+def set_to(*cases):
+    return pytest.mark.parametrize("setting", cases, ids=["-".join(case[:2]) for case in cases], indirect=True)
+
+
+STRICT = set_to(("sip.strict", "true", "false"))
+
+
+@BOTH
+@STRICT
+def test_strict_ends_what_is_no_sip(site, setting, talk, kind):
+    def dropped():
+        return sum(int(row["count"]) for row in site.gateway.table("drops") if row["reason"] == "ALG_STRICT")
+
+    before = dropped()
+    if kind == "TCP":
+        talk.say(0, FOREIGN["HTTP"])
+        for end in talk.ends:
+            with pytest.raises(ConnectionResetError):
+                end.recv(100)
+    else:
+        talk.ends[0].sendto(FOREIGN["HTTP"], (THERE, 5060))
+    wait_for(lambda: dropped() == before + 1, 2, "the drop to be counted")
+    if kind == "UDP":
+        assert talk.carry(0, message(f"OPTIONS sip:b@{THERE} SIP/2.0", kind, talk, cseq="1 OPTIONS")).startswith(b"OPTIONS "), "nothing came before it"
+
+
+@BOTH
+@STRICT
+def test_strict_lets_calls_be(site, setting, talk, kind):
+    target = told(talk.carry(0, message(INVITE, kind, talk, sdp(GUEST), id="strict")))
+    talk.carry(1, answers(kind, talk, 200, "strict", sdp(THERE)))
+    assert comes_in(site, target)
+    hang_up(site, kind, talk, "strict")
+
+
+@BOTH
+@set_to(("sip_latch", "true", "false"), ("sip_latch", "false", "false"))
+def test_media_of_whom_nobody_named_come_in_by_a_latch_alone(site, setting, talk, kind):
+    """Then who is first is the only one."""
+    target = told(talk.carry(0, message(INVITE, kind, talk, sdp(GUEST), id="latch")))
+    assert not comes_in(site, target, OTHER), "nobody agreed yet"
+    talk.carry(1, answers(kind, talk, 200, "latch", sdp(THERE)))
+    assert comes_in(site, target, OTHER) == (setting == "true")
+    assert comes_in(site, target, THERE) == (setting == "false")
+    hang_up(site, kind, talk, "latch")
+
+
+@BOTH
+@set_to(("sip_multipart", "false", "true"), ("sip_multipart", "true", "true"))
+def test_bodies_of_several_parts_are_read_where_they_may_be(site, setting, talk, kind):
+    body = f"--one\r\nContent-Type: text/plain\r\n\r\nat {GUEST}\r\n--one\r\nContent-Type: application/sdp\r\n\r\n{sdp(GUEST)}\r\n--one--\r\n"
+    before, read = site.row(), setting == "true"
+    head, _, came = talk.carry(0, message(INVITE, kind, talk, body, content='multipart/mixed;boundary="one"', id="parts")).partition(b"\r\n\r\n")
+    assert not PRIVATE.search(head) and OUTSIDE.encode() in head, "its names are put right"
+    assert (came == body.encode()) == (not read)
+    talk.carry(1, answers(kind, talk, 200, "parts", sdp(THERE)))
+    assert comes_in(site, told(came) if read else (OUTSIDE, MEDIA)) == read
+    assert site.row()["granted"] - before["granted"] == len(doors(site)) == read
+    hang_up(site, kind, talk, "parts")

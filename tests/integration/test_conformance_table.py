@@ -5,7 +5,7 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = "tests/integration/"
 FILES = {"udp": HERE + "test_conformance_udp.py", "ip": HERE + "test_conformance_ip.py", "dgram": "tests/unit/natproxy/dgram.c", "nat": "tests/unit/natproxy/nat.c", "complain": "tests/unit/natproxy/complain.c",
-         "netstack-udp": "tests/unit/netstack/udp.c", **{name: f"tests/unit/netstack/{name}.c" for name in ("frag", "quote", "icmp", "ip4", "tcp_open")},
+         "netstack-udp": "tests/unit/netstack/udp.c", **{name: f"tests/unit/netstack/{name}.c" for name in ("frag", "quote", "icmp", "ip4", "tcp_open", "park")},
          "dhcp": HERE + "test_conformance_dhcp.py", **{name: f"tests/unit/dhcpd/{name}.c" for name in ("engine", "engine_changes", "lease", "codec", "rival", "settings")},
          "store": "tests/unit/supervisor/store.c", "steer": "tests/unit/broker/steer.c"}
 TABLES = {"ip": ("udp", "ip"), "dhcp": ("dhcp",)}  # docs/conformance-NAME.md, and the files whose tests are all in it

@@ -1,8 +1,10 @@
 """Published ports: a client on the Internet side reaches a kernel server in the guest."""
 import pytest
 from conftest import OUTSIDE, PEER, ROUTER, act, leased_address, serve, wait_for
+from packets import open_socket
 
-EMPTY, TAKEN, FREE = 7009, 7020, 7021
+EMPTY, TAKEN, FREE, UNHEARD = 7009, 7020, 7021, 7030
+SILENT = "192.168.30.77"
 PORTS = [("tcp", port) for port in (7001, 7002, 7003, 7004, 7005, 7008, EMPTY, TAKEN)] + [("udp", 7001), ("udp", TAKEN)]
 SOCKETS = "import socket, time\nheld = [socket.socket(type=t) for t in (1, 2)]\n[s.bind(('{}', {})) for s in held]\nheld[0].listen()\nprint('held', flush=True)\ntime.sleep(600)"
 
@@ -13,6 +15,7 @@ def server(world, spawn):
     assert holder.stdout.readline() == "held\n"
     guest = spawn.guest("pub")
     lines = "".join(f'        - {{proto: {proto}, listen: "{OUTSIDE}:{port}", to: "192.168.30.10:{port}"}}\n' for proto, port in PORTS)
+    lines += f'        - {{proto: udp, listen: "{OUTSIDE}:{UNHEARD}", to: "{SILENT}:{UNHEARD}"}}\n'
     gateway = spawn.gateway("publish", guest=guest, config=f'hubs:\n  default:\n    attach: ["netns:{guest.name}"]\n    nat:\n      publish:\n{lines}')
     assert leased_address(guest) == "192.168.30.10"
     serve(guest, "192.168.30.10")
@@ -30,6 +33,20 @@ def test_tcp_by_hash(world, server, command):
 def test_datagrams_by_hash(world, server):
     assert act(world.internet, "udp", 1, 1400, 9000, address=OUTSIDE)["ok"]
     assert act(world.internet, "udp_hash", 500, 900, address=OUTSIDE)["ok"]
+
+
+def test_the_first_datagrams_wait_until_it_is_known_where_the_guest_is(world, server):
+    """They are here before the guest has the address and says so itself."""
+    words = [b"first", b"second", b"third"]
+    with open_socket(world.internet) as outside:
+        for word in words:
+            outside.sendto(word, (OUTSIDE, UNHEARD))
+        wait_for(lambda: [r for r in server.table("nat", "table") if r["source"] == f"{SILENT}:{UNHEARD}"], 3, "the session")
+        server.guest.run("ip", "addr", "add", f"{SILENT}/32", "dev", "eth0")
+        with open_socket(server.guest, at=(SILENT, UNHEARD)) as inside:
+            inside.sendto(b"here", (ROUTER, outside.getsockname()[1]))
+            assert [inside.recv(100) for _ in words] == words
+            assert outside.recv(100) == b"here"
 
 
 def test_the_guest_sees_the_peers_own_address(world, server):
