@@ -1,7 +1,7 @@
 /*
  * Theory of operation. Each direction of an inspected session is a way:
  *
- *   datagram ─▶ ring of 8, bytes in chunks of a pool ───verdict───▶ socket, or own arena buffers
+ *   datagram ─▶ ring of 64, bytes in chunks of a pool ──verdict───▶ socket, or own arena buffers
  *                 └─▶ one FlowBytes each ─▶ alg           ▲
  *                             Verdict(until, edits) ──────┘
  *
@@ -10,11 +10,12 @@
  * an edit across the end of one, is a lie; an edit that only adds bytes between two of them belongs
  * to the former.
  *
- * A datagram that finds no room (its session holds eight, or more than alg could, or the pool is
- * short) means that alg cannot keep up: the session is given up, what is held leaves first. Where
- * the ALG is strict it is dropped instead: else who fills the ring would be rid of inspection. The
- * longer datagrams are, the sooner they find none, so that whoever fills the pool leaves room for
- * small ones.
+ * A datagram that finds its own ring full is dropped, as at any full queue: who says so much at once
+ * says it again, and a trunk that were given up for it would lose all its calls. One that finds no
+ * room for another reason (it is longer than alg could take, or others have used up the pool) goes
+ * on unread, and its session is given up, what is held first. Where the ALG is strict it is dropped
+ * too: else who fills the pool would be rid of inspection. The longer datagrams are, the sooner they
+ * find none, so that whoever fills the pool leaves room for small ones.
  */
 #include "inspect_dgram.h"
 
@@ -128,11 +129,17 @@ static void chunks_read(const struct inspect_pool *p, const struct inspect_held 
 	}
 }
 
+/* Whether as much of this direction waits as may. */
+static bool is_full(const struct inspect_way *way, uint32_t bytes)
+{
+	return way->count == DGRAM_HELD || way->bytes + bytes > DGRAM_HELD_BYTES;
+}
+
+/* Whether alg could take it, and the pool can. */
 static bool has_room(const struct natproxy *np, const struct inspect_way *way, uint32_t bytes)
 {
 	const uint32_t chunks = chunks_of(bytes);
-	return way->count < DGRAM_HELD && bytes <= INSPECTION_RECORD_BYTES &&
-	       way->bytes + bytes <= DGRAM_HELD_BYTES &&
+	return bytes <= INSPECTION_RECORD_BYTES &&
 	       (!chunks ||
 		       way->chunks + chunks <= chunks_left(&np->inspect->pool) / DGRAM_CHUNK_SHARE);
 }
@@ -276,13 +283,15 @@ static void take(struct natproxy *np, struct flow *f, uint32_t session, Nl__Dire
 {
 	const struct nat_session *s = nat_session(&np->nat, session);
 	struct inspection *in = s->inspect ? slot_of(np, session) : NULL;
-	if (in && has_room(np, way_of(np, in, direction), n)) {
-		hold(np, way_of(np, in, direction), np->inspect->arriving, n, run);
+	struct inspect_way *way = in ? way_of(np, in, direction) : NULL;
+	const bool room = in && has_room(np, way, n);
+	if (room && !is_full(way, n)) {
+		hold(np, way, np->inspect->arriving, n, run);
 		tell_or_wait(np, in, direction);
 		return;
 	}
-	if (in && in->strict) {
-		drop_count(np->drops, DROP_ALG_STRICT);
+	if (room || (in && in->strict)) {
+		drop_count(np->drops, room ? DROP_ALG_FULL : DROP_ALG_STRICT);
 		return;
 	}
 	if (in)

@@ -53,7 +53,7 @@ struct inspect_half {
 };
 
 enum {
-	DGRAM_HELD = 8,		  /* of one direction of a session; alg holds no more either */
+	DGRAM_HELD = 64,	  /* of one direction of a session; alg holds no more either */
 	DGRAM_HELD_BYTES = 65536, /* of all of them */
 	DGRAM_CHUNK_BYTES = 2048,
 	DGRAM_CHUNKS = 4096,   /* of all sessions: references are 1..DGRAM_CHUNKS */

@@ -177,21 +177,25 @@ Test(inspect_dgram, empty_ones_keep_their_place)
 	rig_free(s.r);
 }
 
-Test(inspect_dgram, what_finds_no_room_ends_inspection_and_nothing_is_lost)
+Test(inspect_dgram, what_finds_its_ring_full_is_dropped_and_inspection_goes_on)
 {
 	struct scene s = datagram_fixing();
 	char text[16];
-	for (int i = 0; i < 9; i++)
-		datagram_says(&s, "0123456789", (size_t)i + 1, 0);
-	for (int i = 0; i < 9; i++)
-		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), i + 1);
-	cr_assert_eq(s.r->ended, 1, "alg may forget it");
-	cr_assert_eq(s.r->np->inspects, 0);
-	cr_assert_eq(
-		scene_verdict(&s, NL__DIRECTION__GUEST, 1, NULL, 0), 0, "late words are ignored");
-	datagram_says(&s, "on", 2, 0);
-	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 2);
-	cr_assert_eq(s.r->inspected, 1, "never again");
+	for (int i = 0; i < DGRAM_HELD + 2; i++)
+		datagram_says(&s, i ? "0" : "first", i ? 1 : 5, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 2);
+	cr_assert_eq(s.r->records[0], DGRAM_HELD, "alg is shown none that is dropped");
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
+	datagram_says(&s, "again", 5, 0);
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 9 + DGRAM_HELD, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 5);
+	for (int i = 1; i < DGRAM_HELD; i++)
+		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 1);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 5);
+	cr_assert_str_eq(text, "again");
+	cr_assert_lt(scene_arrived(&s, text, sizeof(text)), 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 2);
+	cr_assert_eq(s.r->np->inspects, 1);
 	rig_free(s.r);
 }
 
@@ -200,13 +204,16 @@ Test(inspect_dgram, no_more_than_64_kib_of_a_direction_wait)
 	enum { EACH = 30000 };
 	struct scene s = datagram_fixing();
 	static char out[EACH], in[65536];
-	for (int i = 0; i < 2; i++)
-		datagram_says(&s, out, EACH, 0);
-	cr_assert_lt(scene_arrived(&s, in, sizeof(in)), 0);
-	datagram_says(&s, out, EACH, 0);
 	for (int i = 0; i < 3; i++)
+		datagram_says(&s, out, EACH, 0);
+	datagram_says(&s, out, 1, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 1);
+	cr_assert_eq(s.r->records[0], 3, "what is short finds room still");
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 2 * EACH + 1, NULL, 0), 0);
+	for (int i = 0; i < 2; i++)
 		cr_assert_eq(scene_arrived(&s, in, sizeof(in)), EACH);
-	cr_assert_eq(s.r->np->inspects, 0);
+	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 1);
+	cr_assert_eq(s.r->np->inspects, 1);
 	rig_free(s.r);
 }
 
@@ -249,7 +256,13 @@ Test(inspect_dgram, longer_than_alg_could_take_goes_by)
 	datagram_says(&s, out, sizeof(out), 0);
 	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 3);
 	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), sizeof(out));
+	cr_assert_eq(s.r->ended, 1, "alg may forget it");
 	cr_assert_eq(s.r->np->inspects, 0);
+	cr_assert_eq(
+		scene_verdict(&s, NL__DIRECTION__GUEST, 1, NULL, 0), 0, "late words are ignored");
+	datagram_says(&s, "on", 2, 0);
+	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 2);
+	cr_assert_eq(s.r->inspected, 1, "never again");
 	rig_free(s.r);
 }
 
