@@ -1,14 +1,14 @@
 /*
  * Theory of operation. Each direction of an inspected session is a way:
  *
- *   datagram ─▶ ring of 64, bytes in chunks of a pool ──verdict───▶ socket, or own arena buffers
+ *   datagram ─▶ ring of 256, bytes in chunks of a pool ─verdict───▶ socket, or own arena buffers
  *                 └─▶ one FlowBytes each ─▶ alg           ▲
  *                             Verdict(until, edits) ──────┘
  *
  * Offsets count bytes, as alg sees them. An empty datagram has none and nothing to be changed: it is
  * not shown, and leaves behind those that came before it. A verdict that ends inside a datagram, or
  * an edit across the end of one, is a lie; an edit that only adds bytes between two of them belongs
- * to the former.
+ * to the former. alg holds 64 at a time: the next are shown as it passes some on.
  *
  * A datagram that finds its own ring full is dropped, as at any full queue: who says so much at once
  * says it again, and a trunk that were given up for it would lose all its calls. One that finds no
@@ -168,13 +168,21 @@ static int show(struct natproxy *np, struct inspection *in, Nl__Direction direct
 	return inspection_show(np, in, &m);
 }
 
-/* Shows alg what it has not seen, as far as the channel takes it: 0 or an error. */
+/* Whether alg, which holds some already, may be shown one more. */
+static bool may_show(const struct inspect_way *way, uint32_t bytes)
+{
+	return way->told < DGRAM_SHOWN && way->told_bytes + bytes <= DGRAM_SHOWN_BYTES;
+}
+
+/* Shows alg what it has not seen, as far as it and the channel take it: 0 or an error. */
 static int tell(struct natproxy *np, struct inspection *in, Nl__Direction direction)
 {
 	struct inspect_way *way = way_of(np, in, direction);
 	uint8_t *bytes = np->inspect->shown;
 	for (; way->told < way->count; way->told++) {
 		const struct inspect_held *h = held_at(way, way->told);
+		if (!may_show(way, h->bytes))
+			return 0;
 		chunks_read(&np->inspect->pool, h, bytes);
 		const int r = h->bytes ? show(np, in, direction, way->at + way->told_bytes, bytes,
 						 h->bytes)
@@ -203,7 +211,7 @@ static struct inspect_held pop(struct natproxy *np, struct inspect_way *way)
 	const struct inspect_held h = way->held[way->first];
 	chunks_read(&np->inspect->pool, &h, np->inspect->leaving);
 	chunks_give(&np->inspect->pool, h.chunk);
-	way->first = (uint8_t)((way->first + 1) % DGRAM_HELD);
+	way->first = (uint16_t)((way->first + 1) % DGRAM_HELD);
 	way->count--;
 	way->at += h.bytes;
 	way->bytes -= h.bytes;
@@ -405,7 +413,8 @@ int inspect_dgram_verdict(struct natproxy *np, struct inspection *in, const Nl__
 		leave_first(np, in, m->direction, edits + done, n);
 		done += n;
 	}
-	leave_empty(np, in, m->direction);
+	if (!in->raw)
+		tell_or_wait(np, in, m->direction);
 	return 0;
 }
 

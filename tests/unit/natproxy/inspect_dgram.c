@@ -182,15 +182,19 @@ Test(inspect_dgram, what_finds_its_ring_full_is_dropped_and_inspection_goes_on)
 	struct scene s = datagram_fixing();
 	char text[16];
 	for (int i = 0; i < DGRAM_HELD + 2; i++)
-		datagram_says(&s, i ? "0" : "first", i ? 1 : 5, 0);
+		datagram_says(&s, "0", 1, 0);
 	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 2);
-	cr_assert_eq(s.r->records[0], DGRAM_HELD, "alg is shown none that is dropped");
-	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
-	datagram_says(&s, "again", 5, 0);
-	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 9 + DGRAM_HELD, NULL, 0), 0);
-	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 5);
-	for (int i = 1; i < DGRAM_HELD; i++)
+	cr_assert_eq(s.r->records[0], DGRAM_SHOWN);
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, DGRAM_SHOWN + 1, NULL, 0), -EPROTO,
+		"it was not shown so much");
+	for (uint64_t i = 1; i <= DGRAM_HELD; i++) {
+		cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, i, NULL, 0), 0);
 		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 1);
+		if (i == 1)
+			datagram_says(&s, "again", 5, 0);
+	}
+	cr_assert_eq(s.r->records[0], DGRAM_HELD + 1, "none that was dropped");
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, DGRAM_HELD + 5, NULL, 0), 0);
 	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 5);
 	cr_assert_str_eq(text, "again");
 	cr_assert_lt(scene_arrived(&s, text, sizeof(text)), 0);
@@ -199,20 +203,22 @@ Test(inspect_dgram, what_finds_its_ring_full_is_dropped_and_inspection_goes_on)
 	rig_free(s.r);
 }
 
-Test(inspect_dgram, no_more_than_64_kib_of_a_direction_wait)
+Test(inspect_dgram, no_more_than_256_kib_of_a_direction_wait_and_64_kib_in_alg)
 {
-	enum { EACH = 30000 };
+	enum { EACH = 30000, MANY = DGRAM_HELD_BYTES / EACH };
 	struct scene s = datagram_fixing();
 	static char out[EACH], in[65536];
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i <= MANY; i++)
 		datagram_says(&s, out, EACH, 0);
 	datagram_says(&s, out, 1, 0);
 	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 1);
-	cr_assert_eq(s.r->records[0], 3, "what is short finds room still");
-	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 2 * EACH + 1, NULL, 0), 0);
-	for (int i = 0; i < 2; i++)
+	cr_assert_eq(s.r->records[0], 2);
+	for (uint64_t i = 1; i <= MANY; i++) {
+		cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, i * EACH, NULL, 0), 0);
 		cr_assert_eq(scene_arrived(&s, in, sizeof(in)), EACH);
-	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 1);
+	}
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, MANY * EACH + 1, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 1, "what is short found room still");
 	cr_assert_eq(s.r->np->inspects, 1);
 	rig_free(s.r);
 }
