@@ -1,4 +1,4 @@
-"""A trunk: many calls of a guest at once over one TCP connection, or from one UDP port, each with media of its own, of which some are sent.
+"""A trunk: a thousand calls of a guest at once over one TCP connection, or hundreds from one UDP port, each with media of its own, of which some are sent.
 
 A call is set up by a sipp at each end, which take the ports of media from a file.
 """
@@ -68,24 +68,44 @@ def both_ways(world, gateway, caller, callee, calls):
     return True
 
 
-@pytest.mark.parametrize("transport, calls", [("t1", 1000), ("u1", 400)], ids=["tcp", "udp"])
-def test_a_thousand_calls_at_once(world, gateway, transport, calls):
+def trunk(world, gateway, transport, calls, caller_steps, callee_steps):
+    """The two ends of a trunk, all of whose calls stand."""
     folder = world.folder / f"trunk-{transport}"
     folder.mkdir()
-    before = alg_row(gateway, "sip")
-    caller_steps, callee_steps = steps()
     callee = Phone(folder, world.internet, THERE, transport, callee_steps, calls=calls + 1, patience_ms=20000, more=["-inf", ports(folder, THERE, calls)])
-    began_at = time.monotonic()
-    caller = Phone(folder, gateway.guest, GUEST, transport, caller_steps, THERE, tells=True, calls=calls, patience_ms=20000, more=["-inf", ports(folder, GUEST, calls), "-r", RATE, "-l", calls])
     try:
+        began_at = time.monotonic()
+        caller = Phone(folder, gateway.guest, GUEST, transport, caller_steps, THERE, tells=True, calls=calls, patience_ms=20000, more=["-inf", ports(folder, GUEST, calls), "-r", RATE, "-l", calls])
         caller.at(calls)
-        print(f"{calls} calls in {time.monotonic() - began_at:.2f} s")
-        assert both_ways(world, gateway, caller, callee, calls)
-        doors = gateway.table("alg", "expectations")
-        assert len(doors) >= calls
-        standing = gateway.table("alg", "calls")
-        assert len(standing) == calls and {(row["alg"], row["state"]) for row in standing} == {("sip", "answered")}, standing[:3]
-        assert {re.match(r"(\d+)-\d+>", row["media"]).group(1) for row in standing} == {str(FIRST[GUEST] + 2 * n) for n in range(calls)}
+    except BaseException:
+        callee.stop()
+        raise
+    print(f"{calls} calls in {time.monotonic() - began_at:.2f} s")
+    return caller, callee
+
+
+def all_stand(world, gateway, caller, callee, calls):
+    assert both_ways(world, gateway, caller, callee, calls)
+    assert len(gateway.table("alg", "expectations")) >= calls
+    standing = gateway.table("alg", "calls")
+    assert len(standing) == calls and {(row["alg"], row["state"]) for row in standing} == {("sip", "answered")}, standing[:3]
+    assert {re.match(r"(\d+)-\d+>", row["media"]).group(1) for row in standing} == {str(FIRST[GUEST] + 2 * n) for n in range(calls)}
+
+
+def counted(gateway, before):
+    """What `alg stats` counted since."""
+    return {key: int(value or 0) - int(before[key] or 0) for key, value in alg_row(gateway, "sip").items() if key in ("flows", "granted", "refused", "violations", "gave_up")}
+
+
+def right(calls):
+    return {"flows": 1, "granted": calls, "refused": 0, "violations": 0, "gave_up": 0}
+
+
+def test_a_thousand_calls_at_once(world, gateway):
+    before, calls = alg_row(gateway, "sip"), 1000
+    caller, callee = trunk(world, gateway, "t1", calls, *steps())
+    try:
+        all_stand(world, gateway, caller, callee, calls)
         caller.goes_on()
         code, errors = caller.result()  # the callee waits for one more: its end would be the end of the connection
         assert code == 0, errors[-2000:]
@@ -95,5 +115,19 @@ def test_a_thousand_calls_at_once(world, gateway, transport, calls):
             phone.stop()
     wait_for(lambda: not gateway.table("alg", "expectations"), 5, "the doors to close")
     assert not gateway.table("alg", "calls")
-    row = {key: int(value or 0) - int(before[key] or 0) for key, value in alg_row(gateway, "sip").items() if key in ("flows", "granted", "refused", "violations", "gave_up")}
-    assert row == {"flows": 1, "granted": calls, "refused": 0, "violations": 0, "gave_up": 0}
+    assert counted(gateway, before) == right(calls)
+
+
+def test_a_trunk_by_udp(world, gateway):
+    """More at a time than alg has read. It is lost by sipp's own socket if by any, so answers are said again; the calls are not ended."""
+    before, calls = alg_row(gateway, "sip"), 400
+    caller_steps, callee_steps = steps()
+    caller_steps = [step.replace('response="180"', 'response="180" optional="true"') for step in caller_steps]
+    callee_steps = [step.replace("<send>", '<send retrans="500">') if "SIP/2.0 200" in step and "m=audio" in step else step for step in callee_steps]
+    caller, callee = trunk(world, gateway, "u1", calls, caller_steps, callee_steps)
+    try:
+        all_stand(world, gateway, caller, callee, calls)
+    finally:
+        for phone in (caller, callee):
+            phone.stop()
+    assert counted(gateway, before) == right(calls)
