@@ -4,6 +4,7 @@
  */
 #include "load.h"
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ enum { SLOTS = 256, MESSAGE = 4096, BUFFER = 1 << 16, PATIENCE_MS = 1000, MEDIA 
 /* One side: what came in and is no whole message yet. */
 struct end {
 	int fd;
-	bool stream;
+	bool stream, broken;
 	struct sockaddr_in own, far;
 	size_t have;
 	char bytes[BUFFER + 1];
@@ -35,10 +36,9 @@ struct run {
 
 static void say(struct end *e, const char *message)
 {
-	if (sendto(e->fd, message, strlen(message), MSG_NOSIGNAL,
-		    e->stream ? NULL : (struct sockaddr *)&e->far,
-		    e->stream ? 0 : sizeof(e->far)) < 0)
-		load_die("sip: send");
+	const struct sockaddr *to = e->stream ? NULL : (const struct sockaddr *)&e->far;
+	if (sendto(e->fd, message, strlen(message), MSG_NOSIGNAL, to, to ? sizeof(e->far) : 0) < 0)
+		e->broken = e->stream; /* a datagram is lost, as others are */
 }
 
 /* Length of the first message that is whole; 0: there is none. */
@@ -54,12 +54,12 @@ static size_t whole(const struct end *e)
 	return n <= e->have ? n : 0;
 }
 
-/* Waits for more: false at the end, or when nothing came in time (wait_ms, -1: for ever). */
+/* Waits for more: false at the end, when nothing came in time (wait_ms, -1: for ever), or after something could not be said. */
 static bool hear(struct end *e, int wait_ms)
 {
 	struct pollfd ready = {e->fd, POLLIN, 0};
 	socklen_t n = sizeof(e->far);
-	if (poll(&ready, 1, wait_ms) <= 0)
+	if (e->broken || poll(&ready, 1, wait_ms) <= 0)
 		return false;
 	const ssize_t got =
 		e->stream ? read(e->fd, e->bytes + e->have, BUFFER - e->have)
@@ -148,21 +148,25 @@ void sip_serve_datagrams(const char *ip)
 	serve(&e);
 }
 
+/* A process for each connection: one that came to a halt in its gateway is not to hold up the next. */
 void sip_serve_streams(const char *ip)
 {
 	static struct end e;
 	const int listener = load_listen(load_address(ip, LOAD_PORT_SIP)), one = 1;
 	struct pollfd ready = {listener, POLLIN, 0};
+	signal(SIGCHLD, SIG_IGN);
 	e.stream = true;
+	e.own = load_address(ip, LOAD_PORT_SIP);
 	while (poll(&ready, 1, -1) >= 0) {
 		socklen_t n = sizeof(e.far);
-		e.own = load_address(ip, LOAD_PORT_SIP);
-		e.have = 0;
 		e.fd = accept(listener, (struct sockaddr *)&e.far, &n);
 		if (e.fd < 0)
 			continue;
 		setsockopt(e.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		serve(&e);
+		if (!fork()) {
+			serve(&e);
+			_exit(0);
+		}
 		close(e.fd);
 	}
 }
