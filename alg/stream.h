@@ -18,7 +18,7 @@ enum {
 	STREAM_LARGE_BYTES = ALG_MESSAGE_MAX + STREAM_CHUNK_MAX,
 	STREAM_LARGE_COUNT = 64,
 	STREAM_BUFFERS = STREAM_SMALL_COUNT + STREAM_LARGE_COUNT,
-	STREAM_DATAGRAMS = 8, /* that may wait in one direction */
+	STREAM_DATAGRAMS = 64,	      /* that may wait in one direction */
 	STREAM_EDITS = 2 * ALG_EDITS, /* in one verdict */
 	STREAM_ACTS = 2 * (ALG_ACTS + ALG_WISHES),
 };

@@ -190,20 +190,29 @@ static void refuse_act(struct natproxy *np, uint32_t ref, enum pinhole_refusal w
 			p->number, e.reason, algs_name((enum algs_id)p->alg));
 }
 
+static void log_refused(struct natproxy *np, const struct inspect_subject *s,
+	const Nl__PinholeOpen *m, enum pinhole_refusal why)
+{
+	char guest[IP_TEXT], kind[KIND_TEXT], advice[PINHOLE_ADVICE_BYTES];
+	char unsaid[SESSIONLOG_UNSAID_BYTES];
+	const struct pinhole none = {.parent = nat_session(&np->nat, s->session)->number};
+	Nl__EventRow e = event_of(&none, "expectation_refused", pinhole_refusal_text(why));
+	pinhole_refusal_advice(advice, s->alg, why);
+	sessionlog_tell_unsaid(np, &e, unsaid);
+	natproxy_event(np, &e,
+		"SecureNAT: The ALG expectation was refused: %s. Protocol %s%s, %s session %u, "
+		"guest %s:%u%s%s",
+		e.reason, algs_name(s->alg), kind_said(kind, (uint32_t)m->kind),
+		s->stream ? "TCP" : "UDP", e.session, log_ip(guest, s->guest.ip_be), m->guest_port,
+		*advice ? "." : "", advice);
+}
+
 static void refuse(struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m,
 	enum pinhole_refusal why)
 {
-	char guest[IP_TEXT], kind[KIND_TEXT];
-	const struct pinhole none = {.parent = nat_session(&np->nat, s->session)->number};
-	Nl__EventRow e = event_of(&none, "expectation_refused", pinhole_refusal_text(why));
 	drop_count(np->drops, DROP_PINHOLE_REFUSED);
 	if (sessionlog_may_refuse(np))
-		natproxy_event(np, &e,
-			"SecureNAT: The ALG expectation was refused: %s. Protocol %s%s, %s session "
-			"%u, guest %s:%u",
-			e.reason, algs_name(s->alg), kind_said(kind, (uint32_t)m->kind),
-			s->stream ? "TCP" : "UDP", e.session, log_ip(guest, s->guest.ip_be),
-			m->guest_port);
+		log_refused(np, s, m, why);
 	answer(np, m, NULL, why);
 }
 

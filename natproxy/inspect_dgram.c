@@ -1,20 +1,21 @@
 /*
  * Theory of operation. Each direction of an inspected session is a way:
  *
- *   datagram ─▶ ring of 8, bytes in chunks of a pool ───verdict───▶ socket, or own arena buffers
+ *   datagram ─▶ ring of 256, bytes in chunks of a pool ─verdict───▶ socket, or own arena buffers
  *                 └─▶ one FlowBytes each ─▶ alg           ▲
  *                             Verdict(until, edits) ──────┘
  *
  * Offsets count bytes, as alg sees them. An empty datagram has none and nothing to be changed: it is
  * not shown, and leaves behind those that came before it. A verdict that ends inside a datagram, or
  * an edit across the end of one, is a lie; an edit that only adds bytes between two of them belongs
- * to the former.
+ * to the former. alg holds 64 at a time: the next are shown as it passes some on.
  *
- * A datagram that finds no room (its session holds eight, or more than alg could, or the pool is
- * short) means that alg cannot keep up: the session is given up, what is held leaves first. Where
- * the ALG is strict it is dropped instead: else who fills the ring would be rid of inspection. The
- * longer datagrams are, the sooner they find none, so that whoever fills the pool leaves room for
- * small ones.
+ * A datagram that finds its own ring full is dropped, as at any full queue: who says so much at once
+ * says it again, and a trunk that were given up for it would lose all its calls. One that finds no
+ * room for another reason (it is longer than alg could take, or others have used up the pool) goes
+ * on unread, and its session is given up, what is held first. Where the ALG is strict it is dropped
+ * too: else who fills the pool would be rid of inspection. The longer datagrams are, the sooner they
+ * find none, so that whoever fills the pool leaves room for small ones.
  */
 #include "inspect_dgram.h"
 
@@ -128,11 +129,17 @@ static void chunks_read(const struct inspect_pool *p, const struct inspect_held 
 	}
 }
 
+/* Whether as much of this direction waits as may. */
+static bool is_full(const struct inspect_way *way, uint32_t bytes)
+{
+	return way->count == DGRAM_HELD || way->bytes + bytes > DGRAM_HELD_BYTES;
+}
+
+/* Whether alg could take it, and the pool can. */
 static bool has_room(const struct natproxy *np, const struct inspect_way *way, uint32_t bytes)
 {
 	const uint32_t chunks = chunks_of(bytes);
-	return way->count < DGRAM_HELD && bytes <= INSPECTION_RECORD_BYTES &&
-	       way->bytes + bytes <= DGRAM_HELD_BYTES &&
+	return bytes <= INSPECTION_RECORD_BYTES &&
 	       (!chunks ||
 		       way->chunks + chunks <= chunks_left(&np->inspect->pool) / DGRAM_CHUNK_SHARE);
 }
@@ -161,13 +168,21 @@ static int show(struct natproxy *np, struct inspection *in, Nl__Direction direct
 	return inspection_show(np, in, &m);
 }
 
-/* Shows alg what it has not seen, as far as the channel takes it: 0 or an error. */
+/* Whether alg, which holds some already, may be shown one more. */
+static bool may_show(const struct inspect_way *way, uint32_t bytes)
+{
+	return way->told < DGRAM_SHOWN && way->told_bytes + bytes <= DGRAM_SHOWN_BYTES;
+}
+
+/* Shows alg what it has not seen, as far as it and the channel take it: 0 or an error. */
 static int tell(struct natproxy *np, struct inspection *in, Nl__Direction direction)
 {
 	struct inspect_way *way = way_of(np, in, direction);
 	uint8_t *bytes = np->inspect->shown;
 	for (; way->told < way->count; way->told++) {
 		const struct inspect_held *h = held_at(way, way->told);
+		if (!may_show(way, h->bytes))
+			return 0;
 		chunks_read(&np->inspect->pool, h, bytes);
 		const int r = h->bytes ? show(np, in, direction, way->at + way->told_bytes, bytes,
 						 h->bytes)
@@ -196,7 +211,7 @@ static struct inspect_held pop(struct natproxy *np, struct inspect_way *way)
 	const struct inspect_held h = way->held[way->first];
 	chunks_read(&np->inspect->pool, &h, np->inspect->leaving);
 	chunks_give(&np->inspect->pool, h.chunk);
-	way->first = (uint8_t)((way->first + 1) % DGRAM_HELD);
+	way->first = (uint16_t)((way->first + 1) % DGRAM_HELD);
 	way->count--;
 	way->at += h.bytes;
 	way->bytes -= h.bytes;
@@ -276,13 +291,15 @@ static void take(struct natproxy *np, struct flow *f, uint32_t session, Nl__Dire
 {
 	const struct nat_session *s = nat_session(&np->nat, session);
 	struct inspection *in = s->inspect ? slot_of(np, session) : NULL;
-	if (in && has_room(np, way_of(np, in, direction), n)) {
-		hold(np, way_of(np, in, direction), np->inspect->arriving, n, run);
+	struct inspect_way *way = in ? way_of(np, in, direction) : NULL;
+	const bool room = in && has_room(np, way, n);
+	if (room && !is_full(way, n)) {
+		hold(np, way, np->inspect->arriving, n, run);
 		tell_or_wait(np, in, direction);
 		return;
 	}
-	if (in && in->strict) {
-		drop_count(np->drops, DROP_ALG_STRICT);
+	if (room || (in && in->strict)) {
+		drop_count(np->drops, room ? DROP_ALG_FULL : DROP_ALG_STRICT);
 		return;
 	}
 	if (in)
@@ -396,7 +413,8 @@ int inspect_dgram_verdict(struct natproxy *np, struct inspection *in, const Nl__
 		leave_first(np, in, m->direction, edits + done, n);
 		done += n;
 	}
-	leave_empty(np, in, m->direction);
+	if (!in->raw)
+		tell_or_wait(np, in, m->direction);
 	return 0;
 }
 

@@ -53,8 +53,10 @@ struct inspect_half {
 };
 
 enum {
-	DGRAM_HELD = 8,		  /* of one direction of a session; alg holds no more either */
-	DGRAM_HELD_BYTES = 65536, /* of all of them */
+	DGRAM_HELD = 256, /* of one direction of a session */
+	DGRAM_HELD_BYTES = 262144,
+	DGRAM_SHOWN = 64, /* of them to alg, which holds no more */
+	DGRAM_SHOWN_BYTES = 65536,
 	DGRAM_CHUNK_BYTES = 2048,
 	DGRAM_CHUNKS = 4096,   /* of all sessions: references are 1..DGRAM_CHUNKS */
 	DGRAM_CHUNK_SHARE = 4, /* no direction may hold more than so much less than what is left */
@@ -70,11 +72,11 @@ struct inspect_held { /* a datagram that waits for its verdict */
 
 /* One direction of a UDP session. */
 struct inspect_way {
-	uint64_t at;	      /* offset of the first that waits */
-	uint64_t judged;      /* how far alg's verdicts go */
-	uint8_t first, count; /* a ring */
-	uint8_t told;	      /* of `count`, to alg */
-	bool starved;	      /* the rest found the channel to alg full */
+	uint64_t at;	       /* offset of the first that waits */
+	uint64_t judged;       /* how far alg's verdicts go */
+	uint16_t first, count; /* a ring */
+	uint16_t told;	       /* of `count`, to alg */
+	bool starved;	       /* the rest found the channel to alg full */
 	uint32_t bytes, chunks, told_bytes;
 	struct inspect_held held[DGRAM_HELD];
 };

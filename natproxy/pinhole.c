@@ -16,6 +16,8 @@
 
 #include "pinhole.h"
 
+#include <stdio.h>
+
 #include "pinhole_index.h"
 
 enum { SECOND_NS = 1000000000, MS_NS = 1000000, PRIVILEGED = 1024 };
@@ -426,4 +428,32 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_KEPT_ENOUGH] = "nobody agreed for as long as it may wait",
 	};
 	return text[why];
+}
+
+void pinhole_refusal_advice(
+	char out[PINHOLE_ADVICE_BYTES], enum algs_id alg, enum pinhole_refusal why)
+{
+	const struct pinhole_rule *rule = pinhole_rule(alg);
+	const struct pinhole_share *share = share_of(alg);
+	const size_t cap = PINHOLE_ADVICE_BYTES;
+	out[0] = '\0';
+	if (why == PINHOLE_TOO_FAST)
+		snprintf(out, cap,
+			" It may ask %u times a second: let it begin fewer at a time, or from "
+			"several addresses.",
+			share->rate);
+	else if (why == PINHOLE_GUEST_QUOTA)
+		snprintf(out, cap, " It may have %u: let them be of several addresses.",
+			share->most);
+	else if (why == PINHOLE_FLOW_QUOTA)
+		snprintf(out, cap,
+			" It may have %u, %u of them unused: let them be of several connections.",
+			rule->total, rule->pending);
+	else if (why == PINHOLE_HUB_QUOTA)
+		snprintf(out, cap, " Each shard of it may have %u: see hubs.NAME.shards.",
+			PINHOLE_HUB_MAX);
+	else if (why == PINHOLE_NO_PAIR || why == PINHOLE_NO_SOCKET)
+		snprintf(out, cap,
+			" Ports of the outside address, or descriptors (LimitNOFILE), may be used "
+			"up.");
 }

@@ -186,5 +186,9 @@ uint64_t pinhole_deadline(const struct pinholes *p);
 /* The first live entry after ref, for dumps. */
 uint32_t pinhole_next(const struct pinholes *p, uint32_t ref);
 const char *pinhole_refusal_text(enum pinhole_refusal why);
+enum { PINHOLE_ADVICE_BYTES = 128 };
+/* What the bound is and what helps, as a sentence behind a space; "" where it was no bound. */
+void pinhole_refusal_advice(
+	char out[PINHOLE_ADVICE_BYTES], enum algs_id alg, enum pinhole_refusal why);
 
 #endif

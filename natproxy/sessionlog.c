@@ -95,17 +95,17 @@ bool sessionlog_may_observe(struct natproxy *np)
 	return may_say(np, &np->observed_until_ns);
 }
 
-static void tell_unsaid(struct natproxy *np, Nl__EventRow *e, struct event_space *space)
+void sessionlog_tell_unsaid(
+	struct natproxy *np, Nl__EventRow *e, char text[SESSIONLOG_UNSAID_BYTES])
 {
 	if (!np->refusals_unsaid)
 		return;
 	e->has_count = true;
 	e->count = np->refusals_unsaid;
 	np->refusals_unsaid = 0;
-	snprintf(space->more, sizeof(space->more),
-		"SecureNAT: %llu sessions more were refused before that.",
+	snprintf(text, SESSIONLOG_UNSAID_BYTES, "SecureNAT: %llu more were refused before that.",
 		(unsigned long long)e->count);
-	e->more = space->more;
+	e->more = text;
 }
 
 void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
@@ -118,7 +118,7 @@ void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
 		return;
 	describe(&e, &space, "session_refused", protocol, guest, remote);
 	put_reason(&e, &space, why);
-	tell_unsaid(np, &e, &space);
+	sessionlog_tell_unsaid(np, &e, space.more);
 	natproxy_event(np, &e,
 		"SecureNAT: The %s session was refused: %s. Connection source %s:%u, Connection "
 		"destination %s:%u",
@@ -130,8 +130,8 @@ void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
  * SecureNAT names the host by what the address resolves to, and where that is nothing by the address. natproxy resolves
  * nothing: the name is the one that the guest asked for.
  */
-static void put_host(
-	struct natproxy *np, Nl__EventRow *e, struct event_space *space, const struct nat_session *s)
+static void put_host(struct natproxy *np, Nl__EventRow *e, struct event_space *space,
+	const struct nat_session *s)
 {
 	const char *name = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
 	e->host = space->host;

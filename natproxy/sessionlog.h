@@ -15,6 +15,10 @@ void sessionlog_refused(struct natproxy *np, enum nat_protocol protocol,
 
 /* Whether one line more may be written about something refused; if not, it is counted for the next one that may. */
 bool sessionlog_may_refuse(struct natproxy *np);
+enum { SESSIONLOG_UNSAID_BYTES = 64 };
+/* Those that were counted: a further line, in `text`, of the one that may be written. */
+void sessionlog_tell_unsaid(
+	struct natproxy *np, Nl__EventRow *e, char text[SESSIONLOG_UNSAID_BYTES]);
 /* The same of what an ALG that only observes would have done, with a budget of its own. */
 bool sessionlog_may_observe(struct natproxy *np);
 

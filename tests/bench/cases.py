@@ -98,6 +98,36 @@ def dhcp(t, peer, options):
     return timed("dhcp", answer) | {"dhcp_missing": peer.dhcp - answer["count"]}
 
 
+SIP_CALLS = 400  # natlock opens so many ports for a guest without a pause, which is what follows (natproxy/pinhole_rules.c)
+
+
+def calls(t, name, protocol, at_once):
+    """Figures of a run in which a call failed would be those of other calls: it has none but how many did."""
+    try:
+        found = timed(name, t.load(t.guest, f"sip-{protocol}", SERVER, at_once, SIP_CALLS))
+    except Failed:
+        return {f"{name}_failed": SIP_CALLS}
+    return {f"{name}_failed": found[f"{name}_failed"]} if found[f"{name}_failed"] else found
+
+
+def sip(t, peer, options):
+    """Calls, each with a description that the gateway has to rewrite and to open a port for; those for which it does not have failed."""
+    if not peer.reads_sip(t):
+        return {}
+    found, pids = {}, t.gateway.pids() if peer.user_space else ()
+    for protocol in ("udp", "tcp"):
+        for name, at_once in ((f"sip_{protocol}_one", 1), (f"sip_{protocol}", 32)):
+            before = processes.used(pids)[0]
+            found |= calls(t, name, protocol, at_once)
+            time.sleep(1)
+            if pids:
+                found[f"{name}_cpu"] = (processes.used(pids)[0] - before) * 1e6 / SIP_CALLS
+        straight = t.load(t.internet, f"sip-{protocol}", SERVER, 1, SIP_CALLS)
+        if f"sip_{protocol}_one_p50" in found:
+            found[f"sip_{protocol}_added"] = found[f"sip_{protocol}_one_p50"] - straight["p50_us"]
+    return found
+
+
 def memory(start, peer, options):
     """Flows that stand and do nothing, in a gateway that has done nothing else."""
     found = {}
@@ -128,5 +158,5 @@ def startup(world, peer, options):
         return {"startup": (t.answer(first)["at_ns"] - begin_ns) / 1e6}
 
 
-COMMON = {"tcp": tcp, "udp": udp, "rr": rr, "crr": crr, "dns": dns, "dhcp": dhcp}  # one after the other through one gateway
+COMMON = {"tcp": tcp, "udp": udp, "rr": rr, "crr": crr, "dns": dns, "dhcp": dhcp, "sip": sip}  # one after the other through one gateway
 CASES = ["startup", *COMMON, "tcp_big", "memory"]

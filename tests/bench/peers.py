@@ -35,6 +35,10 @@ class Peer:
     def ready(self, t):
         """Not timed: waits for what comes up later."""
 
+    def reads_sip(self, t):
+        """Whether it has an ALG for SIP; one that has to be told reads it from now on."""
+        return False
+
     def inspect(self, t):
         """Metrics that the peer reports of itself before it is ended."""
         return {}
@@ -53,6 +57,12 @@ class Kernel(Peer):
         t.gateway.run("nft", "add table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }; add rule ip nat post oifname w0 masquerade")
         t.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         t.address_guest("10.9.0.2/16", "10.9.0.1", mtu)
+
+    def reads_sip(self, t):
+        """nf_conntrack_sip and nf_nat_sip, for port 5060."""
+        helpers = [f'add ct helper ip nat sip-{p} {{ type "sip" protocol {p}; }}; add rule ip nat helper {p} dport 5060 ct helper set "sip-{p}"' for p in ("udp", "tcp")]
+        t.gateway.run("nft", "; ".join(["add chain ip nat helper { type filter hook prerouting priority 0; }", *helpers]))
+        return True
 
 
 class Dnsmasq(Kernel):
@@ -128,6 +138,9 @@ class Natlock(Peer):
         t.gateway.start(self.path(), "up", "-c", home / "natlock.yaml", env=dict(os.environ, **folders))
         t.take_tap(TAP, up=True)
         t.address_guest("192.168.30.2/16", "192.168.30.1", mtu)
+
+    def reads_sip(self, t):
+        return True
 
     def inspect(self, t):
         """Both must be 0: a doorbell that was lost, and a worker that died."""

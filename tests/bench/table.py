@@ -9,6 +9,7 @@ REFERENCE, OURS = "kernel", "natlock"
 MORE, LESS = 1, -1  # is better
 WAYS = ["up_1", "down_1", "up_8", "down_8"]
 FLOWS = ["1000", "10000", "20000"]
+SIP = ["sip_udp", "sip_tcp"]
 LATENCY = ["tcp_rr", "udp_rr", "tcp_rr_1cpu", "udp_rr_1cpu"]
 # Title, unit, which way is better, metrics. The ratio of a metric in LIKE is to another one of the reference.
 SECTIONS = [
@@ -33,7 +34,11 @@ SECTIONS = [
     ("DHCP, DISCOVER to ACK, 8 outstanding", "leases/s", MORE, ["dhcp"]),
     ("DHCP", "us", LESS, ["dhcp_p50", "dhcp_p99"]),
     ("DHCP: without a lease after 5 s", "clients", LESS, ["dhcp_missing"]),
-    ("Questions without an answer, connections that failed", "", LESS, [f"{m}_failed" for m in [*LATENCY, "crr_1", "crr_64", "dns", "dns_known", "dhcp"]]),
+    ("SIP calls with a description each (INVITE, 200, ACK, BYE, 200) from one socket: 32 and one at once", "1/s", MORE, [*SIP, *(f"{m}_one" for m in SIP)]),
+    ("SIP, INVITE to its answer; added: to the same without a gateway, one at once", "us", LESS, [f"{m}_{p}" for m in SIP for p in ("p50", "p99", "one_p50", "one_p99", "added")]),
+    ("SIP: CPU time of all processes of the gateway, a call", "us", LESS, [f"{m}{n}_cpu" for m in SIP for n in ("", "_one")]),
+    ("Questions without an answer, connections and calls that failed", "", LESS,
+     [f"{m}_failed" for m in [*LATENCY, "crr_1", "crr_64", "dns", "dns_known", "dhcp", *SIP, *(f"{m}_one" for m in SIP)]]),
     ("What natlock says of itself", "", LESS, ["fallback_wakes", "worker_restarts"]),
 ]
 UNIT = {metric: unit for _, unit, _, metrics in SECTIONS for metric in metrics}

@@ -12,6 +12,7 @@
 
 enum {
 	LOAD_PORT_WEB = 80, /* some gateways look for an Internet there before they choose a mode */
+	LOAD_PORT_SIP = 5060,	/* TCP and UDP */
 	LOAD_PORT_ECHO = 7001,	/* TCP and UDP: what arrives goes back */
 	LOAD_PORT_SHORT = 7100, /* first of LOAD_SHORT_PORTS for short connections */
 	LOAD_SHORT_PORTS = 16,	/* so many, or client ports in TIME-WAIT would run out */
@@ -66,6 +67,10 @@ void load_samples_add(struct samples *s, uint64_t begin_ns);
 /* Prints rate per second, p50_us, p99_us, count and failed; 0 if there was an answer, else 1. */
 int load_samples_print(struct samples *s);
 
+/* Whoever is called, until its process is ended. */
+void sip_serve_datagrams(const char *ip);
+void sip_serve_streams(const char *ip);
+
 /* The commands. argument[0] is the first word after the command's name; the result is main's. */
 int server_run(char **argument);      /* ADDRESS */
 int flows_first(char **argument);     /* ADDRESS SECONDS */
@@ -79,3 +84,5 @@ int flood_send_back(char **argument); /* ADDRESS PORT SIZE SECONDS */
 int flood_fetch(char **argument);     /* ADDRESS PORT SECONDS */
 int names_run(char **argument);	      /* ADDRESS OUTSTANDING DISTINCT SECONDS */
 int dhcp_run(char **argument);	      /* INTERFACE CLIENTS OUTSTANDING SECONDS */
+int sip_udp(char **argument);	      /* ADDRESS AT-ONCE CALLS */
+int sip_tcp(char **argument);	      /* ADDRESS AT-ONCE CALLS */

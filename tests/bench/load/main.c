@@ -22,6 +22,8 @@ static const struct command {
 	{"fetch", 3, flood_fetch, "ADDRESS PORT SECONDS: asks, then like receive"},
 	{"names", 4, names_run, "ADDRESS OUTSTANDING DISTINCT SECONDS: DNS; DISTINCT 0: all"},
 	{"dhcp", 4, dhcp_run, "INTERFACE CLIENTS OUTSTANDING SECONDS: leases for new clients"},
+	{"sip-udp", 3, sip_udp, "ADDRESS AT-ONCE CALLS: from INVITE to the answer of BYE"},
+	{"sip-tcp", 3, sip_tcp, "the same on one connection"},
 };
 
 int main(int count, char **words)

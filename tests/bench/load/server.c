@@ -115,7 +115,8 @@ static void serve_names(const char *ip)
 
 int server_run(char **argument)
 {
-	void (*const serve[])(const char *) = {serve_streams, serve_datagrams, serve_names};
+	void (*const serve[])(const char *) = {serve_streams, serve_datagrams, serve_names,
+		sip_serve_datagrams, sip_serve_streams};
 	pid_t parent = getpid();
 
 	for (size_t i = 0; i < sizeof(serve) / sizeof(*serve); i++) {

@@ -369,6 +369,20 @@ Test(stream, datagrams_keep_their_boundaries)
 	harness_free(h);
 }
 
+Test(stream, as_many_datagrams_wait_behind_a_wish_as_natproxy_shows)
+{
+	struct harness *h = harness_new(&toy_datagram, view, LATER);
+	harness_say(h, ALG_GUEST, "wx");
+	for (uint64_t i = 1; i < STREAM_DATAGRAMS; i++)
+		cr_assert_eq(stream_feed(h->pool, &h->flow, ALG_GUEST, 1 + i, (const uint8_t *)"a",
+				     1, false),
+			0);
+	cr_expect_eq(stream_feed(h->pool, &h->flow, ALG_GUEST, 1 + STREAM_DATAGRAMS,
+			     (const uint8_t *)"a", 1, false),
+		-ENOBUFS);
+	harness_free(h);
+}
+
 Test(stream, the_operators_bound_counts)
 {
 	struct stream_flow f;

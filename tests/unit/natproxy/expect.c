@@ -323,6 +323,28 @@ Test(expect, a_peer_that_no_far_end_may_name_is_refused_and_told)
 	rig_free(r);
 }
 
+Test(expect, who_asks_too_fast_is_told_the_bound_and_what_helps)
+{
+	struct rig *r = call_controlled((struct rig_options){.strict = true});
+	const uint32_t rate = pinhole_share(PINHOLE_CALLS)->rate;
+	uint32_t n = 0;
+	char unsaid[64];
+	for (; r->np->refusals_unsaid < 9; n++)
+		door_wish(r, n + 1, NL__PINHOLE_KIND__UDP_PAIR, 20000 + 2 * n, true);
+	cr_assert_geq(n, rate + 9);
+	cr_assert_geq(r->np->pinholes.count[ALGS_SIP].granted, rate);
+	cr_assert(rig_has_line(r, "refused: this guest asks too fast. Protocol sip, UDP pair"));
+	cr_assert(rig_has_line(r,
+		". It may ask 500 times a second: let it begin fewer at a time, or from several "
+		"addresses."));
+	snprintf(unsaid, sizeof(unsaid), "SecureNAT: %llu more were refused before that.",
+		(unsigned long long)r->np->refusals_unsaid);
+	r->np->refusals_until_ns = 0; /* the next line is wanted too */
+	cr_assert_not(door_wish(r, n + 1, NL__PINHOLE_KIND__UDP_PAIR, 11, true));
+	cr_assert(rig_has_line(r, unsaid));
+	rig_free(r);
+}
+
 Test(expect, who_speaks_first_is_let_in_where_the_operator_wants_it)
 {
 	struct rig *r = call_controlled((struct rig_options){.strict = true});

@@ -177,36 +177,49 @@ Test(inspect_dgram, empty_ones_keep_their_place)
 	rig_free(s.r);
 }
 
-Test(inspect_dgram, what_finds_no_room_ends_inspection_and_nothing_is_lost)
+Test(inspect_dgram, what_finds_its_ring_full_is_dropped_and_inspection_goes_on)
 {
 	struct scene s = datagram_fixing();
 	char text[16];
-	for (int i = 0; i < 9; i++)
-		datagram_says(&s, "0123456789", (size_t)i + 1, 0);
-	for (int i = 0; i < 9; i++)
-		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), i + 1);
-	cr_assert_eq(s.r->ended, 1, "alg may forget it");
-	cr_assert_eq(s.r->np->inspects, 0);
-	cr_assert_eq(
-		scene_verdict(&s, NL__DIRECTION__GUEST, 1, NULL, 0), 0, "late words are ignored");
-	datagram_says(&s, "on", 2, 0);
-	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 2);
-	cr_assert_eq(s.r->inspected, 1, "never again");
+	for (int i = 0; i < DGRAM_HELD + 2; i++)
+		datagram_says(&s, "0", 1, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 2);
+	cr_assert_eq(s.r->records[0], DGRAM_SHOWN);
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, DGRAM_SHOWN + 1, NULL, 0), -EPROTO,
+		"it was not shown so much");
+	for (uint64_t i = 1; i <= DGRAM_HELD; i++) {
+		cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, i, NULL, 0), 0);
+		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 1);
+		if (i == 1)
+			datagram_says(&s, "again", 5, 0);
+	}
+	cr_assert_eq(s.r->records[0], DGRAM_HELD + 1, "none that was dropped");
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, DGRAM_HELD + 5, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 5);
+	cr_assert_str_eq(text, "again");
+	cr_assert_lt(scene_arrived(&s, text, sizeof(text)), 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 2);
+	cr_assert_eq(s.r->np->inspects, 1);
 	rig_free(s.r);
 }
 
-Test(inspect_dgram, no_more_than_64_kib_of_a_direction_wait)
+Test(inspect_dgram, no_more_than_256_kib_of_a_direction_wait_and_64_kib_in_alg)
 {
-	enum { EACH = 30000 };
+	enum { EACH = 30000, MANY = DGRAM_HELD_BYTES / EACH };
 	struct scene s = datagram_fixing();
 	static char out[EACH], in[65536];
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i <= MANY; i++)
 		datagram_says(&s, out, EACH, 0);
-	cr_assert_lt(scene_arrived(&s, in, sizeof(in)), 0);
-	datagram_says(&s, out, EACH, 0);
-	for (int i = 0; i < 3; i++)
+	datagram_says(&s, out, 1, 0);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_FULL], 1);
+	cr_assert_eq(s.r->records[0], 2);
+	for (uint64_t i = 1; i <= MANY; i++) {
+		cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, i * EACH, NULL, 0), 0);
 		cr_assert_eq(scene_arrived(&s, in, sizeof(in)), EACH);
-	cr_assert_eq(s.r->np->inspects, 0);
+	}
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, MANY * EACH + 1, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 1, "what is short found room still");
+	cr_assert_eq(s.r->np->inspects, 1);
 	rig_free(s.r);
 }
 
@@ -249,7 +262,13 @@ Test(inspect_dgram, longer_than_alg_could_take_goes_by)
 	datagram_says(&s, out, sizeof(out), 0);
 	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 3);
 	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), sizeof(out));
+	cr_assert_eq(s.r->ended, 1, "alg may forget it");
 	cr_assert_eq(s.r->np->inspects, 0);
+	cr_assert_eq(
+		scene_verdict(&s, NL__DIRECTION__GUEST, 1, NULL, 0), 0, "late words are ignored");
+	datagram_says(&s, "on", 2, 0);
+	cr_assert_eq(scene_arrived(&s, in, sizeof(in)), 2);
+	cr_assert_eq(s.r->inspected, 1, "never again");
 	rig_free(s.r);
 }
 

@@ -47,14 +47,12 @@ Test(inspect_dgram_ends, what_a_strict_alg_cannot_take_is_dropped)
 	static char out[40000];
 	char text[16];
 	datagram_says(&s, out, sizeof(out), 0);
-	for (int i = 0; i < 9; i++)
-		datagram_says(&s, "0123456789", (size_t)i + 1, 0);
+	datagram_says(&s, "one", 3, 0);
 	cr_assert_lt(scene_arrived(&s, text, sizeof(text)), 0);
-	cr_assert_eq(s.r->drops.count[DROP_ALG_STRICT], 2);
+	cr_assert_eq(s.r->drops.count[DROP_ALG_STRICT], 1);
 	cr_assert_eq(s.r->np->inspects, 1);
-	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 36, NULL, 0), 0);
-	for (int i = 0; i < 8; i++)
-		cr_assert_eq(scene_arrived(&s, text, sizeof(text)), i + 1);
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 3, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 3);
 	cr_assert_lt(scene_arrived(&s, text, sizeof(text)), 0);
 	rig_free(s.r);
 }

@@ -137,6 +137,6 @@ Test(sessionlog, refusals_are_few_lines_and_the_rest_is_counted)
 	natproxy_time(r->np, r->np->now_ns + 1000000000, r->np->wall_ms + 1000);
 	sessionlog_refused(r->np, NAT_UDP, &guest, &remote, "limit of the guest");
 	cr_assert_eq(r->lines - before, 22);
-	cr_assert(rig_has_line(r, "SecureNAT: 980 sessions more were refused before that."));
+	cr_assert(rig_has_line(r, "SecureNAT: 980 more were refused before that."));
 	rig_free(r);
 }
