@@ -87,12 +87,12 @@ struct sip_call {
 	} link[2]; /* in the lists of all calls, and of its flow's */
 	uint16_t chain, flow;
 	uint8_t caller; /* enum alg_direction */
-	uint8_t turn;	/* of requests that are no INVITE: which is replaced next */
+	uint8_t turn;	/* of a side's requests that are no INVITE: which is replaced next */
 	bool busy;	/* has openings */
 	uint16_t opening[SIP_CALL_OPENINGS]; /* 0: none */
 	struct sip_fork fork[SIP_CALL_FORKS];
-	struct sip_request
-		request[SIP_CALL_REQUESTS]; /* the first two: INVITEs by enum alg_direction */
+	struct sip_request request
+		[SIP_CALL_REQUESTS]; /* INVITEs by enum alg_direction, then others of the guest, then of the far end */
 };
 
 struct sip_calls {
@@ -117,6 +117,13 @@ struct sip_calls {
 
 /* Whatever *t was, it is empty then; pages of it that are not needed stay untouched. */
 void sip_calls_init(struct sip_calls *t, const struct hash_key *key);
+
+/* Whether it has an INVITE that did not fail; else it is a dialog that began unseen, or no call at all. */
+static inline bool sip_calls_is_invited(const struct sip_call *c)
+{
+	return c->request[ALG_GUEST].method == SIP_METHOD_INVITE ||
+	       c->request[ALG_OUTSIDE].method == SIP_METHOD_INVITE;
+}
 
 /* What stands for a tag, never 0; and for a branch. */
 uint32_t sip_calls_tag(const struct sip_calls *t, struct text tag);

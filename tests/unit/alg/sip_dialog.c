@@ -178,6 +178,28 @@ Test(sip_dialog, update_moves_media_before_the_call_is_answered)
 	harness_free(h);
 }
 
+/* UPDATE is answered while nobody has taken the call yet (RFC 3311 5.1): that ends with the INVITE all the same. */
+Test(sip_dialog, an_update_before_the_call_is_taken_does_not_take_it)
+{
+	struct harness *h = talk_begin();
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	ask(&c, ALG_GUEST, "INVITE", 1, NULL, talk_sdp(GUEST, 5004));
+	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "y", talk_sdp(TWO, 6000));
+	reply(&c, ALG_OUTSIDE, 183, "INVITE", 1, "x", talk_sdp(ONE, 6000));
+	expect_told(&c, LATENT(1, 5004) "; wish 2 5004 open " ONE "; arm 1 " TWO "; keep 1");
+	ask(&c, ALG_OUTSIDE, "UPDATE", 1, "x", talk_sdp(THREE, 6000));
+	reply(&c, ALG_GUEST, 200, "UPDATE", 1, "x", talk_sdp(GUEST, 5004));
+	expect_told(&c, "arm 2 " THREE);
+	cr_expect_eq(harness_calls()->call[1].answered_ms, 0);
+	h->flow.view.now_ms += 32001;
+	reply(&c, ALG_OUTSIDE, 180, "INVITE", 1, "y", NULL);
+	expect_told(&c, "keep 1");
+	reply(&c, ALG_OUTSIDE, 486, "INVITE", 1, "y", NULL);
+	expect_told(&c, "close 1; close 2");
+	cr_expect_eq(harness_calls()->flow[h->flow.view.id].calls, 0);
+	harness_free(h);
+}
+
 /* ---- calls that do not come about ---- */
 
 Test(sip_dialog, a_request_with_credentials_has_the_pinhole_of_the_first)
@@ -406,6 +428,20 @@ Test(sip_dialog, an_answer_that_nobody_asked_for_opens_nothing)
 	reply(&c, ALG_GUEST, 486, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
 	reply(&c, ALG_GUEST, 200, "INVITE", 1, "g", talk_sdp(GUEST, 5004));
 	expect_told(&c, "");
+	harness_free(h);
+}
+
+/* The far end may make as many requests as it likes: those of the guest are not forgotten for them. */
+Test(sip_dialog, requests_of_the_far_end_do_not_hide_those_of_the_guest)
+{
+	struct harness *h = talk_begin();
+	struct call c = talk_call(h, ALG_GUEST, "1@pc");
+	talk_established(&c, "x", 5004, ONE);
+	ask(&c, ALG_GUEST, "BYE", 2, "x", NULL);
+	for (unsigned int i = 1; i < 20; i++)
+		ask(&c, ALG_OUTSIDE, "UPDATE", i, "x", talk_sdp(TWO, 6000));
+	reply(&c, ALG_OUTSIDE, 200, "BYE", 2, "x", NULL);
+	expect_told(&c, "close 1");
 	harness_free(h);
 }
 
