@@ -12,11 +12,9 @@
 
 enum {
 	SIP_FLOWS = 1024, /* alg_flow.id is less */
+	/* of calls, and of openings, a guest may have as many as it leaves free for others */
 	SIP_CALLS = 8192,
-	SIP_FLOW_CALLS = 4096,
-	SIP_GUEST_CALLS = 6144, /* of all flows of one guest: others find a quarter of the table */
 	SIP_OPENINGS = 16384,
-	SIP_GUEST_OPENINGS = 12288,
 	SIP_CALL_OPENINGS = 16, /* each at most one act an answer */
 	SIP_CALL_FORKS = 4,
 	SIP_CALL_REQUESTS = 6,
@@ -97,6 +95,7 @@ struct sip_call {
 
 struct sip_calls {
 	struct hash_key key;
+	uint32_t calls, openings; /* in use */
 	uint16_t free_call, fresh_call, free_opening, fresh_opening, free_guest, fresh_guest;
 	struct sip_list {
 		uint16_t oldest, newest;
@@ -134,7 +133,7 @@ struct sip_call *sip_calls_find(struct sip_calls *t, const struct alg_flow *f,
 	enum alg_direction caller, struct text call_id, struct text tag);
 /*
  * The same, or a new one. Where there is no room the oldest one is forgotten that has no openings, or else is silent
- * (SIP_SILENT_MS): of this flow's, where the flow or its guest has had its share, otherwise of all. NULL: there is none such.
+ * (SIP_SILENT_MS): of this flow's, where its guest has had its share, otherwise of all. NULL: there is none such.
  */
 struct sip_call *sip_calls_take(struct sip_calls *t, const struct alg_flow *f,
 	enum alg_direction caller, struct text call_id, struct text tag);
