@@ -66,7 +66,6 @@ static enum sip_method method_of(struct text name)
 		{"INVITE", SIP_METHOD_INVITE},
 		{"ACK", SIP_METHOD_ACK},
 		{"BYE", SIP_METHOD_BYE},
-		{"CANCEL", SIP_METHOD_CANCEL},
 		{"PRACK", SIP_METHOD_PRACK},
 		{"UPDATE", SIP_METHOD_UPDATE},
 		{"INFO", SIP_METHOD_INFO},
@@ -454,12 +453,8 @@ static void keep(struct sip_talk *t)
 {
 	const uint16_t kept = t->kept & (uint16_t)~t->fresh;
 	for (int place = 0; place < SIP_CALL_OPENINGS; place++) {
-		const struct sip_opening *o =
-			kept & sip_offer_bit(place) ? sip_offer_opening(t, place) : NULL;
-		bool acted = !o;
-		for (unsigned int i = 0; i < t->a->act_count && !acted; i++)
-			acted = t->a->act[i].token == o->token;
-		if (!acted)
+		const struct sip_opening *o = sip_offer_opening(t, place);
+		if (o && kept & sip_offer_bit(place))
 			alg_act_add(t->a, ALG_KEEP, o->token);
 	}
 }
@@ -478,7 +473,7 @@ static void finish(struct sip_talk *t)
 	collect(t);
 }
 
-static void proceed(struct sip_talk *t)
+void sip_dialog_message(struct sip_talk *t)
 {
 	look(t);
 	if (t->from == ALG_GUEST)
@@ -489,11 +484,6 @@ static void proceed(struct sip_talk *t)
 		sip_offer_agree(t);
 	if (!t->a->wish_count)
 		finish(t);
-}
-
-void sip_dialog_message(struct sip_talk *t)
-{
-	proceed(t);
 }
 
 void sip_dialog_granted(struct sip_talk *t, const struct alg_grant *grants)
@@ -515,7 +505,7 @@ void sip_dialog_granted(struct sip_talk *t, const struct alg_grant *grants)
 	}
 	w->count = 0;
 	t->settled = true;
-	proceed(t);
+	sip_dialog_message(t);
 }
 
 void sip_dialog_gone(const struct alg_flow *f, uint32_t token)
