@@ -1,5 +1,5 @@
 """What the SIP gateway leaves as it is, and what it does not open: messages said here, both ends compared byte by byte."""
-import re
+import os, re, signal
 import pytest
 from conftest import OUTSIDE, wait_for
 from packets import open_socket
@@ -14,7 +14,10 @@ class Site:
         self.world, self.guest = world, spawn.guest("alone")
         for address in (THERE, OTHER):
             world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
-        self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest)
+        self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest, config=f"""
+hubs: {{default: {{attach: ["netns:{self.guest.name}"]}}}}
+policy: {{restart_backoff_min: 20ms, restart_backoff_max: 100ms}}
+""")
         addressed(self.guest, GUEST)
 
     def row(self):
@@ -230,3 +233,30 @@ def test_a_registration_opens_nothing(site, talk, kind):
     talk.carry(0, message(f"REGISTER sip:{THERE} SIP/2.0", kind, talk, sdp(GUEST), cseq="1 REGISTER"))
     talk.carry(1, answers(kind, talk, 200, "1", cseq="1 REGISTER"))
     assert site.row()["granted"] == before[0]["granted"] and doors(site) == before[1]
+
+
+def alg(site):
+    return next(row for row in site.gateway.table("process", "list") if row["process"] == "alg")
+
+
+def test_a_phone_is_found_again_when_alg_was_restarted(site):
+    """Its conversation never ends, as it registers again and again; what is said while alg is away goes by unread. A call keeps its media."""
+    talk, pid = Datagrams(site), alg(site)["pid"]
+    registers = message(f"REGISTER sip:{THERE} SIP/2.0", "UDP", talk, cseq="1 REGISTER", id="phone")
+    assert not PRIVATE.search(talk.carry(0, registers))
+    target = told(talk.carry(0, message(INVITE, "UDP", talk, sdp(GUEST), id="call")))
+    talk.carry(1, answers("UDP", talk, 200, "call", sdp(THERE)))
+    with open_socket(site.guest, at=(GUEST, MEDIA)) as inside, open_socket(site.world.internet, at=(THERE, 6000)) as outside:
+        outside.sendto(b"before", target)
+        assert inside.recv(100) == b"before"
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: (row := alg(site))["pid"] not in (0, None, pid) and row["state"] == "ok", 5, "a new alg")
+        wait_for(lambda: not PRIVATE.search(talk.carry(0, registers)), 3, "the phone to be inspected")
+        assert not doors(site)
+        outside.sendto(b"after", target)
+        assert inside.recv(100) == b"after"
+    moved = told(talk.carry(0, message(INVITE, "UDP", talk, sdp(GUEST, MEDIA + 10), cseq="2 INVITE", to=";tag=2", id="call")))
+    assert moved[0] == OUTSIDE
+    talk.carry(1, answers("UDP", talk, 200, "call", sdp(THERE), cseq="2 INVITE"))
+    hang_up(site, "UDP", talk, "call")
+    talk.close()
