@@ -260,3 +260,14 @@ def test_a_phone_is_found_again_when_alg_was_restarted(site):
     talk.carry(1, answers("UDP", talk, 200, "call", sdp(THERE), cseq="2 INVITE"))
     hang_up(site, "UDP", talk, "call")
     talk.close()
+
+
+def test_a_phone_that_is_there_is_inspected_when_sip_is_switched_on(site):
+    talk = Datagrams(site)
+    registers = message(f"REGISTER sip:{THERE} SIP/2.0", "UDP", talk, cseq="1 REGISTER", id="early")
+    for _ in range(5):  # natproxy and alg hear of it in any order
+        site.gateway.control("alg", "disable", "sip")
+        wait_for(lambda: talk.carry(0, registers) == registers, 3, "the phone to be left alone")
+        site.gateway.control("alg", "enable", "sip")
+        wait_for(lambda: not PRIVATE.search(talk.carry(0, registers)), 3, "the phone to be inspected")
+    talk.close()
