@@ -3,7 +3,7 @@
  *
  * A parser is one file with one `const struct alg_protocol` (a row of table.c). It is pure: no
  * call, no clock, no memory but its state, which it gets zeroed, and the table of calls of its family. It sees whole messages only, from
- * the first byte of the flow on and in order; it never sees a segment. It answers with a diff
+ * the first byte of a stream on and in order (datagrams may have gone by unread before); it never sees a segment. It answers with a diff
  * (edits) and may ask for pinholes (wishes). natproxy checks both again and decides; a parser
  * cannot name an inside address, another host's port, or a port below 1024.
  *

@@ -7,7 +7,8 @@
  *
  * Nothing counts before the AlgEdge of this process's own generation: what comes earlier was meant
  * for a predecessor. A later generation is a new natproxy, whose flow numbers mean other flows. A
- * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed.
+ * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed. What
+ * is inspected is natproxy's business alone: it may have heard sooner than we what is switched on.
  *
  * Whatever natproxy shows is answered, if only by how far we have seen: natproxy waits a second for
  * that, not longer. Where its channel is full, what we had to say is lost: such a flow is given up.
@@ -348,8 +349,8 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 	struct flow *f = find(self, m->flow);
 	if (f)
 		forget(self, f);
-	if (row < 0 || !self->stats.alg[alg].enabled) {
-		send_give_up(self, m->flow, false, "no such protocol is switched on");
+	if (row < 0) {
+		send_give_up(self, m->flow, false, "no such protocol");
 		return 0;
 	}
 	f = add(self, m->flow, (uint8_t)row);

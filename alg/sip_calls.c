@@ -112,12 +112,19 @@ static uint16_t *guest_bucket(struct sip_calls *t, uint32_t ip_be)
 	return &t->guest_bucket[hash_sip(&t->key, &ip_be, sizeof(ip_be)) % SIP_FLOWS];
 }
 
+/* 0: it has no calls. */
+static uint16_t guest_find(struct sip_calls *t, uint32_t ip_be)
+{
+	uint16_t ref = *guest_bucket(t, ip_be);
+	while (ref && t->guest[ref].ip_be != ip_be)
+		ref = t->guest[ref].chain;
+	return ref;
+}
+
 /* There are no more guests with calls than flows. */
 static uint16_t guest_take(struct sip_calls *t, uint32_t ip_be)
 {
-	uint16_t *bucket = guest_bucket(t, ip_be), ref = *bucket;
-	while (ref && t->guest[ref].ip_be != ip_be)
-		ref = t->guest[ref].chain;
+	uint16_t *bucket = guest_bucket(t, ip_be), ref = guest_find(t, ip_be);
 	if (ref)
 		return ref;
 	ref = t->free_guest ? t->free_guest : ++t->fresh_guest;
@@ -179,15 +186,10 @@ static uint16_t spare(const struct sip_calls *t, const struct sip_list list[2], 
 /* Makes room for a call of this flow; false: there is none. */
 static bool make_room(struct sip_calls *t, const struct alg_flow *f)
 {
-	const struct sip_flow *flow = flow_of(t, f->id);
-	uint16_t ref = *guest_bucket(t, f->guest_ip_be);
-	while (ref && t->guest[ref].ip_be != f->guest_ip_be)
-		ref = t->guest[ref].chain;
-	const bool enough =
-		flow->calls >= SIP_FLOW_CALLS || (ref && t->guest[ref].calls >= SIP_GUEST_CALLS);
-	if (!enough && (t->free_call || t->fresh_call < SIP_CALLS))
+	const uint16_t calls = t->guest[guest_find(t, f->guest_ip_be)].calls;
+	if (calls < SIP_CALLS - t->calls)
 		return true;
-	const uint16_t old = spare(t, enough ? flow->list : t->list, f->now_ms);
+	const uint16_t old = spare(t, calls ? flow_of(t, f->id)->list : t->list, f->now_ms);
 	if (old)
 		sip_calls_drop(t, &t->call[old]);
 	return old;
@@ -212,6 +214,7 @@ struct sip_call *sip_calls_take(struct sip_calls *t, const struct alg_flow *f,
 	if (!flow->calls++)
 		flow->guest = guest_take(t, f->guest_ip_be);
 	t->guest[flow->guest].calls++;
+	t->calls++;
 	append(t, c, ALL);
 	append(t, c, OWN);
 	return c;
@@ -231,6 +234,7 @@ void sip_calls_drop(struct sip_calls *t, struct sip_call *c)
 	take_out(t, c, ALL);
 	take_out(t, c, OWN);
 	flow->calls--;
+	t->calls--;
 	guest_give(t, flow->guest);
 	c->chain = t->free_call;
 	t->free_call = ref;
@@ -256,8 +260,7 @@ int sip_calls_open(struct sip_calls *t, struct sip_call *c)
 	struct sip_flow *flow = flow_of(t, c->flow);
 	struct sip_guest *g = &t->guest[flow->guest];
 	const int place = free_place(c);
-	if (place < 0 || g->openings == SIP_GUEST_OPENINGS ||
-		(!t->free_opening && t->fresh_opening == SIP_OPENINGS))
+	if (place < 0 || g->openings >= SIP_OPENINGS - t->openings)
 		return -1;
 	const uint16_t ref = t->free_opening ? t->free_opening : ++t->fresh_opening;
 	struct sip_opening *o = &t->opening[ref];
@@ -268,6 +271,7 @@ int sip_calls_open(struct sip_calls *t, struct sip_call *c)
 	*o = (struct sip_opening){.token = flow->token, .call = ref_of(t, c), .chain = *bucket};
 	*bucket = ref;
 	g->openings++;
+	t->openings++;
 	c->opening[place] = ref;
 	if (!c->busy)
 		move(t, c, true);
@@ -298,6 +302,7 @@ void sip_calls_close(struct sip_calls *t, struct sip_call *c, int place)
 	o->chain = t->free_opening;
 	t->free_opening = ref;
 	t->guest[flow_of(t, c->flow)->guest].openings--;
+	t->openings--;
 	c->opening[place] = 0;
 	for (int i = 0; i < SIP_CALL_FORKS; i++)
 		c->fork[i].active &= mask;

@@ -12,11 +12,9 @@
 
 enum {
 	SIP_FLOWS = 1024, /* alg_flow.id is less */
+	/* of calls, and of openings, a guest may have as many as it leaves free for others */
 	SIP_CALLS = 8192,
-	SIP_FLOW_CALLS = 4096,
-	SIP_GUEST_CALLS = 6144, /* of all flows of one guest: others find a quarter of the table */
 	SIP_OPENINGS = 16384,
-	SIP_GUEST_OPENINGS = 12288,
 	SIP_CALL_OPENINGS = 16, /* each at most one act an answer */
 	SIP_CALL_FORKS = 4,
 	SIP_CALL_REQUESTS = 6,
@@ -34,7 +32,6 @@ enum sip_method {
 	SIP_METHOD_INVITE,
 	SIP_METHOD_ACK,
 	SIP_METHOD_BYE,
-	SIP_METHOD_CANCEL,
 	SIP_METHOD_PRACK,
 	SIP_METHOD_UPDATE,
 	SIP_METHOD_INFO,
@@ -87,16 +84,17 @@ struct sip_call {
 	} link[2]; /* in the lists of all calls, and of its flow's */
 	uint16_t chain, flow;
 	uint8_t caller; /* enum alg_direction */
-	uint8_t turn;	/* of requests that are no INVITE: which is replaced next */
+	uint8_t turn;	/* of a side's requests that are no INVITE: which is replaced next */
 	bool busy;	/* has openings */
 	uint16_t opening[SIP_CALL_OPENINGS]; /* 0: none */
 	struct sip_fork fork[SIP_CALL_FORKS];
-	struct sip_request
-		request[SIP_CALL_REQUESTS]; /* the first two: INVITEs by enum alg_direction */
+	struct sip_request request
+		[SIP_CALL_REQUESTS]; /* INVITEs by enum alg_direction, then others of the guest, then of the far end */
 };
 
 struct sip_calls {
 	struct hash_key key;
+	uint32_t calls, openings; /* in use */
 	uint16_t free_call, fresh_call, free_opening, fresh_opening, free_guest, fresh_guest;
 	struct sip_list {
 		uint16_t oldest, newest;
@@ -118,6 +116,13 @@ struct sip_calls {
 /* Whatever *t was, it is empty then; pages of it that are not needed stay untouched. */
 void sip_calls_init(struct sip_calls *t, const struct hash_key *key);
 
+/* Whether it has an INVITE that did not fail; else it is a dialog that began unseen, or no call at all. */
+static inline bool sip_calls_is_invited(const struct sip_call *c)
+{
+	return c->request[ALG_GUEST].method == SIP_METHOD_INVITE ||
+	       c->request[ALG_OUTSIDE].method == SIP_METHOD_INVITE;
+}
+
 /* What stands for a tag, never 0; and for a branch. */
 uint32_t sip_calls_tag(const struct sip_calls *t, struct text tag);
 uint64_t sip_calls_branch(const struct sip_calls *t, struct text branch);
@@ -127,7 +132,7 @@ struct sip_call *sip_calls_find(struct sip_calls *t, const struct alg_flow *f,
 	enum alg_direction caller, struct text call_id, struct text tag);
 /*
  * The same, or a new one. Where there is no room the oldest one is forgotten that has no openings, or else is silent
- * (SIP_SILENT_MS): of this flow's, where the flow or its guest has had its share, otherwise of all. NULL: there is none such.
+ * (SIP_SILENT_MS): of this flow's, where its guest has had its share, otherwise of all. NULL: there is none such.
  */
 struct sip_call *sip_calls_take(struct sip_calls *t, const struct alg_flow *f,
 	enum alg_direction caller, struct text call_id, struct text tag);

@@ -66,7 +66,6 @@ static enum sip_method method_of(struct text name)
 		{"INVITE", SIP_METHOD_INVITE},
 		{"ACK", SIP_METHOD_ACK},
 		{"BYE", SIP_METHOD_BYE},
-		{"CANCEL", SIP_METHOD_CANCEL},
 		{"PRACK", SIP_METHOD_PRACK},
 		{"UPDATE", SIP_METHOD_UPDATE},
 		{"INFO", SIP_METHOD_INFO},
@@ -152,16 +151,15 @@ static bool same_request(const struct sip_talk *t, const struct sip_request *r)
 /* Of the same side: an INVITE has its own place, others take turns, those first that nobody waits for. */
 static struct sip_request *place_for(struct sip_talk *t)
 {
-	enum { OTHERS = SIP_CALL_REQUESTS - 2 };
+	enum { OTHERS = SIP_CALL_REQUESTS / 2 - 1 };
 	struct sip_call *c = t->call;
+	struct sip_request *others = &c->request[2 + OTHERS * t->from];
 	if (t->method == SIP_METHOD_INVITE)
 		return &c->request[t->from];
-	for (int i = 0; i < OTHERS; i++) {
-		struct sip_request *r = &c->request[2 + (c->turn + i) % OTHERS];
-		if (r->method == SIP_METHOD_NONE || r->done)
-			return r;
-	}
-	return &c->request[2 + c->turn++ % OTHERS];
+	for (int i = 0; i < OTHERS; i++)
+		if (others[i].method == SIP_METHOD_NONE || others[i].done)
+			return &others[i];
+	return &others[c->turn++ % OTHERS];
 }
 
 /* PRACK, ACK and INFO have no Contact: their dialog has begun by one that had. */
@@ -278,8 +276,9 @@ static enum sip_role response_role(const struct sip_talk *t)
 	const bool invite = r->method == SIP_METHOD_INVITE;
 	if (!t->sessions || t->m->status == 100 || t->m->status >= 300 || !fork)
 		return SIP_SAYS_NOTHING;
-	if ((r->done && fork->confirmed) || (invite && fork->moved))
-		return SIP_SAYS_NOTHING; /* once more, or too late */
+	/* once more, or too late; an INVITE may be taken by several */
+	if ((r->done && (!invite || fork->confirmed)) || (invite && fork->moved))
+		return SIP_SAYS_NOTHING;
 	if (r->offer)
 		return SIP_ANSWERS;
 	return invite ? SIP_OFFERS : SIP_SAYS_NOTHING;
@@ -366,6 +365,21 @@ static void on_failure(struct sip_talk *t)
 		*r = (struct sip_request){0};
 }
 
+/* A 2xx to UPDATE may come before anybody takes the call (RFC 3311 5.1). It is how a call is known whose INVITE nobody saw. */
+static bool is_confirmed(const struct sip_talk *t)
+{
+	const uint8_t method = t->request->method;
+	return method == SIP_METHOD_INVITE ||
+	       (method == SIP_METHOD_UPDATE && !sip_calls_is_invited(t->call));
+}
+
+static void confirm(struct sip_talk *t)
+{
+	t->call->fork[t->fork].confirmed = true;
+	if (!t->call->answered_ms)
+		t->call->answered_ms = t->f->now_ms;
+}
+
 static void on_success(struct sip_talk *t)
 {
 	struct sip_request *r = t->request;
@@ -375,11 +389,11 @@ static void on_success(struct sip_talk *t)
 		hold(t, sip_hold_seconds(t->f, t->m));
 	if (t->fork == SIP_NO_FORK)
 		return;
-	t->call->fork[t->fork].confirmed = true;
 	t->kept |= t->call->fork[t->fork].active;
-	if (!t->call->answered_ms)
-		t->call->answered_ms = t->f->now_ms;
-	hold(t, CALL_SECONDS);
+	if (is_confirmed(t))
+		confirm(t);
+	if (t->call->fork[t->fork].confirmed)
+		hold(t, CALL_SECONDS);
 }
 
 static void on_response(struct sip_talk *t)
@@ -439,12 +453,8 @@ static void keep(struct sip_talk *t)
 {
 	const uint16_t kept = t->kept & (uint16_t)~t->fresh;
 	for (int place = 0; place < SIP_CALL_OPENINGS; place++) {
-		const struct sip_opening *o =
-			kept & sip_offer_bit(place) ? sip_offer_opening(t, place) : NULL;
-		bool acted = !o;
-		for (unsigned int i = 0; i < t->a->act_count && !acted; i++)
-			acted = t->a->act[i].token == o->token;
-		if (!acted)
+		const struct sip_opening *o = sip_offer_opening(t, place);
+		if (o && kept & sip_offer_bit(place))
 			alg_act_add(t->a, ALG_KEEP, o->token);
 	}
 }
@@ -463,7 +473,7 @@ static void finish(struct sip_talk *t)
 	collect(t);
 }
 
-static void proceed(struct sip_talk *t)
+void sip_dialog_message(struct sip_talk *t)
 {
 	look(t);
 	if (t->from == ALG_GUEST)
@@ -474,11 +484,6 @@ static void proceed(struct sip_talk *t)
 		sip_offer_agree(t);
 	if (!t->a->wish_count)
 		finish(t);
-}
-
-void sip_dialog_message(struct sip_talk *t)
-{
-	proceed(t);
 }
 
 void sip_dialog_granted(struct sip_talk *t, const struct alg_grant *grants)
@@ -500,7 +505,7 @@ void sip_dialog_granted(struct sip_talk *t, const struct alg_grant *grants)
 	}
 	w->count = 0;
 	t->settled = true;
-	proceed(t);
+	sip_dialog_message(t);
 }
 
 void sip_dialog_gone(const struct alg_flow *f, uint32_t token)

@@ -41,7 +41,8 @@ struct sip_talk {
 	uint8_t fork;	 /* in whose dialog; SIP_NO_FORK: in none yet */
 	bool settled;	 /* natproxy has answered: no more wishes */
 	uint16_t places; /* openings that the demands have */
-	uint16_t fresh;	 /* openings that were granted for this very message */
+	uint16_t
+		fresh; /* openings whose lifetime has just begun: granted for this very message, or armed by it */
 	uint16_t kept;	 /* openings whose lifetime is to begin again */
 };
 

@@ -34,13 +34,21 @@ struct sip_opening *sip_offer_opening(const struct sip_talk *t, int place)
 	return o->outside_port ? o : NULL;
 }
 
+/* What it was wished for, with what was granted. */
+static struct sip_demand demand_of(const struct sip_opening *o)
+{
+	return (struct sip_demand){.kind = (enum alg_kind)o->kind,
+		.pairs = o->pairs,
+		.media = o->media,
+		.rtcp = o->rtcp,
+		.port = o->guest_port,
+		.grant = {o->outside_ip_be, o->outside_port}};
+}
+
 /* Whether it serves a demand, which gets its grant then. */
 static bool serves(const struct sip_opening *o, struct sip_demand *want)
 {
-	const struct sip_demand have = {.kind = (enum alg_kind)o->kind,
-		.pairs = o->pairs,
-		.port = o->guest_port,
-		.grant = {o->outside_ip_be, o->outside_port}};
+	const struct sip_demand have = demand_of(o);
 	return sip_media_serves(&have, want);
 }
 
@@ -195,21 +203,12 @@ static int twin(const struct sip_talk *t, const struct sip_opening *o, uint32_t 
 	return -1;
 }
 
-/* One more of the same port, for another peer. */
-static void wish_twin(struct sip_talk *t, const struct sip_opening *o, uint32_t peer_ip_be)
+static void arm(struct sip_talk *t, int place, uint32_t peer_ip_be)
 {
-	const struct sip_demand d = {.kind = (enum alg_kind)o->kind,
-		.pairs = o->pairs,
-		.media = o->media,
-		.rtcp = o->rtcp,
-		.port = o->guest_port};
-	wish(t, &d, peer_ip_be, false);
-}
-
-static void arm(struct sip_talk *t, struct sip_opening *o, uint32_t peer_ip_be)
-{
+	struct sip_opening *o = sip_offer_opening(t, place);
 	o->armed = true;
 	o->peer_ip_be = peer_ip_be;
+	t->fresh |= sip_offer_bit(place);
 	if (t->a->act_count < ALG_ACTS)
 		t->a->act[t->a->act_count++] = (struct alg_act){.what = ALG_ARM,
 			.media = true,
@@ -220,22 +219,22 @@ static void arm(struct sip_talk *t, struct sip_opening *o, uint32_t peer_ip_be)
 /* Lets media of the dialog in by the opening in this place, or by another one of the same port: its place, as a set. */
 static uint16_t admit(struct sip_talk *t, int place, uint32_t named_be)
 {
-	struct sip_opening *o = sip_offer_opening(t, place);
+	const struct sip_opening *o = sip_offer_opening(t, place);
+	const struct sip_demand d = demand_of(o);
 	const uint32_t peer_ip_be = admitted(t, named_be);
-	if (o->armed && (!named_be || o->peer_ip_be == peer_ip_be)) {
-		t->kept |= sip_offer_bit(place);
+	const bool here = o->armed && (!named_be || o->peer_ip_be == peer_ip_be);
+	if (!here && (!o->armed || !is_shared(t, place))) {
+		arm(t, place, peer_ip_be);
 		return sip_offer_bit(place);
 	}
-	if (!o->armed || !is_shared(t, place)) {
-		arm(t, o, peer_ip_be);
-		return sip_offer_bit(place);
+	if (!here)
+		place = twin(t, o, peer_ip_be);
+	if (place < 0) {
+		wish(t, &d, peer_ip_be, false);
+		return 0;
 	}
-	const int other = twin(t, o, peer_ip_be);
-	if (other < 0)
-		wish_twin(t, o, peer_ip_be);
-	else
-		t->kept |= sip_offer_bit(other);
-	return other < 0 ? 0 : sip_offer_bit(other);
+	t->kept |= sip_offer_bit(place);
+	return sip_offer_bit(place);
 }
 
 void sip_offer_agree(struct sip_talk *t)

@@ -16,12 +16,6 @@ static bool is_there(const struct sip_calls *t, uint16_t ref)
 	return own->before ? t->call[own->before].link[1].after == ref : list->oldest == ref;
 }
 
-static bool is_call(const struct sip_call *c)
-{
-	return c->request[0].method == SIP_METHOD_INVITE ||
-	       c->request[1].method == SIP_METHOD_INVITE;
-}
-
 static const char *state_of(const struct sip_call *c)
 {
 	if (!c->busy)
@@ -61,7 +55,8 @@ bool sip_calls_next(const struct sip_calls *t, uint32_t *cursor, struct sip_call
 	uint32_t ref = *cursor + 1;
 	if (*cursor >= SIP_CALLS)
 		return false;
-	while (ref <= t->fresh_call && (!is_there(t, (uint16_t)ref) || !is_call(&t->call[ref])))
+	while (ref <= t->fresh_call &&
+		(!is_there(t, (uint16_t)ref) || !sip_calls_is_invited(&t->call[ref])))
 		ref++;
 	if (ref > t->fresh_call)
 		return false;

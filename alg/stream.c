@@ -30,19 +30,36 @@ void stream_pool_init(struct stream_pool *p)
 	p->large_count = STREAM_LARGE_COUNT;
 }
 
-static uint16_t pool_take(struct stream_pool *p, bool large)
+static uint16_t take_large(struct stream_pool *p, uint32_t guest_ip_be)
 {
-	if (!large && p->small_count)
+	uint32_t held = 0;
+	for (uint16_t i = 0; i < STREAM_LARGE_COUNT; i++)
+		held += p->large_guest_be[i] == guest_ip_be;
+	if (held >= p->large_count)
+		return 0;
+	const uint16_t large = p->free_large[--p->large_count];
+	p->large_guest_be[large] = guest_ip_be;
+	return (uint16_t)(large + STREAM_SMALL_COUNT + 1);
+}
+
+/* One for so many bytes; 0: there is none for this guest. */
+static uint16_t pool_take(struct stream_pool *p, size_t bytes, uint32_t guest_ip_be)
+{
+	if (bytes <= STREAM_SMALL_BYTES && p->small_count)
 		return (uint16_t)(p->free_small[--p->small_count] + 1);
-	if (p->large_count)
-		return (uint16_t)(p->free_large[--p->large_count] + STREAM_SMALL_COUNT + 1);
-	return 0;
+	return bytes <= STREAM_LARGE_BYTES ? take_large(p, guest_ip_be) : 0;
+}
+
+static void give_large(struct stream_pool *p, uint16_t large)
+{
+	p->large_guest_be[large] = 0;
+	p->free_large[p->large_count++] = large;
 }
 
 static void pool_give(struct stream_pool *p, uint16_t buffer)
 {
 	if (buffer > STREAM_SMALL_COUNT)
-		p->free_large[p->large_count++] = (uint16_t)(buffer - STREAM_SMALL_COUNT - 1);
+		give_large(p, (uint16_t)(buffer - STREAM_SMALL_COUNT - 1));
 	else if (buffer)
 		p->free_small[p->small_count++] = (uint16_t)(buffer - 1);
 }
@@ -102,12 +119,12 @@ void stream_gone(struct stream_flow *f, uint32_t token)
 }
 
 /* Room for `bytes` in all, moving to a large buffer if need be. */
-static bool make_room(struct stream_pool *p, struct stream_side *s, size_t bytes)
+static bool make_room(
+	struct stream_pool *p, struct stream_side *s, size_t bytes, uint32_t guest_ip_be)
 {
 	if (bytes <= pool_room(s->buffer))
 		return true;
-	uint16_t buffer =
-		bytes <= STREAM_LARGE_BYTES ? pool_take(p, bytes > STREAM_SMALL_BYTES) : 0;
+	const uint16_t buffer = pool_take(p, bytes, guest_ip_be);
 	if (!buffer)
 		return false;
 	if (s->bytes)
@@ -123,7 +140,7 @@ int stream_feed(struct stream_pool *p, struct stream_flow *f, enum alg_direction
 	struct stream_side *s = &f->side[from];
 	if (at != s->at + s->bytes || n > STREAM_CHUNK_MAX || s->finished)
 		return -EPROTO;
-	if (!make_room(p, s, s->bytes + n))
+	if (!make_room(p, s, s->bytes + n, f->view.guest_ip_be))
 		return -ENOBUFS;
 	if (!f->view.stream) {
 		if (s->datagrams == STREAM_DATAGRAMS)

@@ -17,19 +17,19 @@ enum {
 	STREAM_SMALL_COUNT = 1024,
 	STREAM_LARGE_BYTES = ALG_MESSAGE_MAX + STREAM_CHUNK_MAX,
 	STREAM_LARGE_COUNT = 64,
-	STREAM_BUFFERS = STREAM_SMALL_COUNT + STREAM_LARGE_COUNT,
 	STREAM_DATAGRAMS = 64,	      /* that may wait in one direction */
 	STREAM_EDITS = 2 * ALG_EDITS, /* in one verdict */
 	STREAM_ACTS = 2 * (ALG_ACTS + ALG_WISHES),
 };
 
-/* Memory for waiting bytes, last used first; untouched pages cost nothing. Zero it, then
- * stream_pool_init. */
+/* Memory for waiting bytes, last used first; untouched pages cost nothing. Of the large ones, which few need, a guest may have
+ * as many as it leaves free for others. Zero it, then stream_pool_init. */
 struct stream_pool {
 	uint8_t small[STREAM_SMALL_COUNT][STREAM_SMALL_BYTES];
 	uint8_t large[STREAM_LARGE_COUNT][STREAM_LARGE_BYTES];
 	uint16_t free_small[STREAM_SMALL_COUNT], free_large[STREAM_LARGE_COUNT];
 	uint32_t small_count, large_count; /* free ones */
+	uint32_t large_guest_be[STREAM_LARGE_COUNT]; /* who has it; 0: nobody */
 };
 
 /* The wishes of the message at the head of a side, until natproxy has answered all of them. */

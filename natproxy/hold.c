@@ -50,13 +50,13 @@ int natproxy_on_flow_hold(struct natproxy *np, const Nl__FlowHold *m, struct cha
 		return 0;
 	const uint32_t most = pinhole_rule(s.alg)->hold_ms;
 	const uint32_t ms = m->milliseconds < most ? m->milliseconds : most;
-	const bool held = nat_session(&np->nat, s.session)->held_ns > np->now_ns;
+	const bool said = nat_session(&np->nat, s.session)->held_ns != 0;
 	if (!most) {
 		refuse(np, &s);
 		return 0;
 	}
 	nat_hold(&np->nat, s.session, np->now_ns + (uint64_t)ms * MS_NS);
-	if (!held && ms)
+	if (!said && ms)
 		say(np, &s, ms);
 	return 0;
 }

@@ -396,6 +396,7 @@ int natproxy_on_give_up(struct natproxy *np, const Nl__GiveUp *m, struct chan_in
 	np->alg_silences = 0;
 	if (!in)
 		return 0;
+	nat_session(&np->nat, in->session)->barred = true;
 	if (m->has_violation && m->violation && in->strict && !in->observe)
 		end_strictly(np, in);
 	else

@@ -25,6 +25,7 @@
 #include "dgram.h"
 #include "gather.h"
 #include "inspection.h"
+#include "pinhole_rules.h"
 
 static struct inspect_way *way_of(
 	const struct natproxy *np, const struct inspection *in, Nl__Direction direction)
@@ -42,18 +43,43 @@ static struct inspect_held *held_at(struct inspect_way *way, uint32_t i)
 	return &way->held[(way->first + i) % DGRAM_HELD];
 }
 
-void inspect_dgram_start(struct natproxy *np, struct flow *f, uint32_t session)
+static void begin(struct natproxy *np, struct flow *f, uint32_t session, const struct want *want)
 {
-	struct nat_session *s = nat_session(&np->nat, session);
-	struct want want;
-	struct inspection *in = f->kind == FLOW_UDP && inspection_wanted(np, f, s, &want)
-					? inspection_begin(np, f, session, &want)
-					: NULL;
+	const struct inspection *in = inspection_begin(np, f, session, want);
 	if (!in)
 		return;
-	s->inspect = (uint16_t)(inspection_index(np, in) + 1);
+	nat_session(&np->nat, session)->inspect = (uint16_t)(inspection_index(np, in) + 1);
 	*way_of(np, in, NL__DIRECTION__GUEST) = (struct inspect_way){0};
 	*way_of(np, in, NL__DIRECTION__OUTSIDE) = (struct inspect_way){0};
+}
+
+void inspect_dgram_start(struct natproxy *np, struct flow *f, uint32_t session)
+{
+	struct want want;
+	if (f->kind == FLOW_UDP && inspection_wanted(np, f, nat_session(&np->nat, session), &want))
+		begin(np, f, session, &want);
+}
+
+/* Whether a session that nobody inspects is to be, and may go on for so long that waiting for its end is no help. */
+static bool is_missed(
+	struct natproxy *np, const struct flow *f, const struct nat_session *s, struct want *want)
+{
+	return f && f->kind == FLOW_UDP && !s->inspect && !s->barred &&
+	       inspection_wanted(np, f, s, want) && pinhole_rule(want->alg)->hold_ms;
+}
+
+void inspect_dgram_resume(struct natproxy *np)
+{
+	struct want want;
+	uint32_t begun = 0, ref = NAT_NONE;
+	while (begun < INSPECTION_DGRAMS && (ref = nat_next(&np->nat, ref))) {
+		const struct nat_session *s = nat_session(&np->nat, ref);
+		struct flow *f = flow_live(np, s->flow);
+		if (!is_missed(np, f, s, &want))
+			continue;
+		begin(np, f, ref, &want);
+		begun++;
+	}
 }
 
 static uint32_t chunks_of(uint32_t bytes)

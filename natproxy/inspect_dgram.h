@@ -13,6 +13,12 @@
  */
 void inspect_dgram_start(struct natproxy *np, struct flow *f, uint32_t session);
 
+/*
+ * alg is back, or its configuration another: the sessions that are wanted and not inspected begin to be, of ALGs that may hold
+ * theirs (pinhole_rules.h): a telephone's lasts for as long as it is switched on. Not those that alg gave up itself.
+ */
+void inspect_dgram_resume(struct natproxy *np);
+
 /* Datagrams that lie one behind the other. */
 struct inspect_run {
 	const struct iovec *piece;

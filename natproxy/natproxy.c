@@ -205,6 +205,7 @@ int natproxy_configure(struct natproxy *np, const Nl__Hub *hub)
 	if (error)
 		return error;
 	inspect_configure(np);
+	inspect_dgram_resume(np);
 	expect_configure(np);
 	forward_configure(np, hub->nat);
 	dns_configure(np, hub);
@@ -440,5 +441,6 @@ int natproxy_on_edge_renewed(struct natproxy *np, const Nl__EdgeRenewed *m, stru
 	np->generation = m->generation;
 	natproxy_alg_lost(np);
 	np->shell.alg_edge(np->shell.context, np->generation);
+	inspect_dgram_resume(np);
 	return 0;
 }

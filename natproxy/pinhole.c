@@ -62,7 +62,7 @@ static uint32_t guest_recycle(const struct pinholes *p, struct pinhole_guests *a
 {
 	for (uint32_t ref = 1; ref <= all->fresh; ref++) {
 		const struct pinhole_guest *g = &all->guest[ref];
-		if (g->open || now_ns - g->refilled_ns < SECOND_NS)
+		if (g->places || now_ns - g->refilled_ns < SECOND_NS)
 			continue;
 		uint32_t *at = guest_head(p, all, g->ip_be);
 		while (*at != ref)
@@ -174,6 +174,17 @@ static bool port_is_full(const struct pinholes *p, const struct pinhole_request 
 	return false;
 }
 
+/* As for all that guests share: a guest may have as many as it leaves free for others. */
+static enum pinhole_refusal judge_share(
+	const struct pinholes *p, const struct pinhole_request *r, const struct pinhole_guest *g)
+{
+	const uint32_t left = PINHOLE_HUB_MAX - p->places;
+	const uint32_t more = r->pairs ? r->pairs : 1, all = g->places + more;
+	if (more > left)
+		return PINHOLE_HUB_QUOTA;
+	return all > left || all > share_of(r->alg)->most ? PINHOLE_GUEST_QUOTA : PINHOLE_GRANTED;
+}
+
 static enum pinhole_refusal judge(
 	const struct pinholes *p, const struct pinhole_request *r, const struct pinhole_guest *g)
 {
@@ -194,11 +205,7 @@ static enum pinhole_refusal judge(
 		return PINHOLE_FLOW_QUOTA;
 	if (port_is_full(p, r))
 		return PINHOLE_PORT_QUOTA;
-	if (g->open >= share_of(r->alg)->most)
-		return PINHOLE_GUEST_QUOTA;
-	if (!p->free && p->fresh >= PINHOLE_HUB_MAX)
-		return PINHOLE_HUB_QUOTA;
-	return PINHOLE_GRANTED;
+	return judge_share(p, r, g);
 }
 
 /* Counts what is refused, and costs the guest a token. *guest is set when it is granted. */
@@ -223,6 +230,12 @@ enum pinhole_refusal pinhole_pretend(
 	return judge_and_charge(p, r, now_ns, &guest);
 }
 
+static uint32_t places_of(const struct pinhole *e)
+{
+	return (pinhole_ports(e) + 1) / 2;
+}
+
+/* There is one: each takes a place at least. */
 static uint32_t entry_take(struct pinholes *p)
 {
 	const uint32_t ref = p->free;
@@ -273,7 +286,8 @@ enum pinhole_refusal pinhole_open(
 		.keep_ns = now_ns + (uint64_t)rule->keep_ms * MS_NS,
 		.guest_ref = guest};
 	pinhole_index_add(p, ref);
-	guest_of(p, &p->entry[ref])->open++;
+	guest_of(p, &p->entry[ref])->places += places_of(&p->entry[ref]);
+	p->places += places_of(&p->entry[ref]);
 	p->live++;
 	*out = ref;
 	return PINHOLE_GRANTED;
@@ -291,7 +305,8 @@ void pinhole_close(struct pinholes *p, uint32_t ref)
 {
 	struct pinhole *e = &p->entry[ref];
 	pinhole_index_remove(p, ref);
-	guest_of(p, e)->open--;
+	guest_of(p, e)->places -= places_of(e);
+	p->places -= places_of(e);
 	p->live--;
 	*e = (struct pinhole){.fd = -1, .free_next = p->free};
 	p->free = ref;

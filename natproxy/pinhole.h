@@ -16,7 +16,7 @@
 #include "sock.h"
 
 enum {
-	PINHOLE_HUB_MAX = 8192,
+	PINHOLE_HUB_MAX = 8192, /* places: each of several pairs has one, and what is no pair */
 	PINHOLE_SAME_MAX = 16, /* that lead to one port of a guest, or to its neighbour in a pair */
 	PINHOLE_GUESTS = 1024, /* of each account */
 	PINHOLE_GUEST_BUCKETS = 1024,
@@ -106,7 +106,7 @@ struct pinhole_count {
 };
 
 struct pinhole_guest {
-	uint32_t ip_be, open, next;
+	uint32_t ip_be, places, next;
 	uint32_t tokens;
 	uint64_t refilled_ns;
 };
@@ -120,7 +120,7 @@ struct pinhole_guests {
 
 struct pinholes {
 	struct hash_key key;
-	uint32_t live, fresh, free, last_number;
+	uint32_t live, places, fresh, free, last_number;
 	uint32_t datagram; /* live ones for datagrams */
 	struct pinhole_count count[ALGS_COUNT];
 	struct pinhole_guests guests[PINHOLE_ACCOUNTS];

@@ -23,7 +23,7 @@ enum { PINHOLE_PAIRS = 4 }; /* of one UDP_PAIR, at most */
 enum pinhole_account { PINHOLE_COMMON, PINHOLE_CALLS, PINHOLE_ACCOUNTS };
 
 struct pinhole_share { /* of a guest, in an account */
-	uint16_t most; /* at a time */
+	uint16_t most; /* places at a time, and never more than it leaves free */
 	uint16_t rate; /* wishes a second, also the burst */
 };
 

@@ -17,7 +17,7 @@ from sipp import PORT, Phone
 from talks import addressed
 
 GUEST, SERVER, STATIC, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.87", "198.18.2.35"
-ELSEWHERE = {"off": "198.18.2.36", "observe": "198.18.2.37"}  # a flow stays what it was when it began
+ELSEWHERE = {"off": "198.18.2.36", "observe": "198.18.2.37"}  # a connection stays what it was when it began
 TRANSPORTS = {"UDP": "u1", "TCP": "t1"}
 HOLD = """
 import select, socket, sys

@@ -1,5 +1,5 @@
 """What the SIP gateway leaves as it is, what it does not open, and its settings: messages said here, both ends compared byte by byte."""
-import re
+import os, re, signal
 import pytest
 from conftest import OUTSIDE, wait_for
 from operator_client import change
@@ -15,7 +15,10 @@ class Site:
         self.world, self.guest = world, spawn.guest("alone")
         for address in (THERE, OTHER):
             world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
-        self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest)
+        self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest, config=f"""
+hubs: {{default: {{attach: ["netns:{self.guest.name}"]}}}}
+policy: {{restart_backoff_min: 20ms, restart_backoff_max: 100ms}}
+""")
         addressed(self.guest, GUEST)
 
     def row(self):
@@ -305,3 +308,41 @@ def test_bodies_of_several_parts_are_read_where_they_may_be(site, setting, talk,
     assert comes_in(site, told(came) if read else (OUTSIDE, MEDIA)) == read
     assert site.row()["granted"] - before["granted"] == len(doors(site)) == read
     hang_up(site, kind, talk, "parts")
+
+
+def alg(site):
+    return next(row for row in site.gateway.table("process", "list") if row["process"] == "alg")
+
+
+def test_a_phone_is_found_again_when_alg_was_restarted(site):
+    """Its conversation never ends, as it registers again and again; what is said while alg is away goes by unread. A call keeps its media."""
+    talk, pid = Datagrams(site), alg(site)["pid"]
+    registers = message(f"REGISTER sip:{THERE} SIP/2.0", "UDP", talk, cseq="1 REGISTER", id="phone")
+    assert not PRIVATE.search(talk.carry(0, registers))
+    target = told(talk.carry(0, message(INVITE, "UDP", talk, sdp(GUEST), id="call")))
+    talk.carry(1, answers("UDP", talk, 200, "call", sdp(THERE)))
+    with open_socket(site.guest, at=(GUEST, MEDIA)) as inside, open_socket(site.world.internet, at=(THERE, 6000)) as outside:
+        outside.sendto(b"before", target)
+        assert inside.recv(100) == b"before"
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: (row := alg(site))["pid"] not in (0, None, pid) and row["state"] == "ok", 5, "a new alg")
+        wait_for(lambda: not PRIVATE.search(talk.carry(0, registers)), 3, "the phone to be inspected")
+        assert not doors(site)
+        outside.sendto(b"after", target)
+        assert inside.recv(100) == b"after"
+    moved = told(talk.carry(0, message(INVITE, "UDP", talk, sdp(GUEST, MEDIA + 10), cseq="2 INVITE", to=";tag=2", id="call")))
+    assert moved[0] == OUTSIDE
+    talk.carry(1, answers("UDP", talk, 200, "call", sdp(THERE), cseq="2 INVITE"))
+    hang_up(site, "UDP", talk, "call")
+    talk.close()
+
+
+def test_a_phone_that_is_there_is_inspected_when_sip_is_switched_on(site):
+    talk = Datagrams(site)
+    registers = message(f"REGISTER sip:{THERE} SIP/2.0", "UDP", talk, cseq="1 REGISTER", id="early")
+    for _ in range(5):  # natproxy and alg hear of it in any order
+        site.gateway.control("alg", "disable", "sip")
+        wait_for(lambda: talk.carry(0, registers) == registers, 3, "the phone to be left alone")
+        site.gateway.control("alg", "enable", "sip")
+        wait_for(lambda: not PRIVATE.search(talk.carry(0, registers)), 3, "the phone to be inspected")
+    talk.close()

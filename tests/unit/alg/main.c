@@ -160,6 +160,19 @@ Test(main, what_is_shown_is_answered_by_how_far_it_was_seen)
 	expect_silence();
 }
 
+/* The operator's change comes to each process by itself. */
+Test(main, what_natproxy_shows_is_read_also_before_we_hear_that_it_is_switched_on)
+{
+	start(QUEUE_BYTES - FIRST_BYTES);
+	cr_assert_not(alg.stats.alg[ALGS_RTSP].enabled);
+	inspect((char[]){"rtsp"}, NULL);
+	show(ALG_GUEST, "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+	expect_verdict(31, 31, 0);
+	expect_silence();
+	inspect((char[]){"gopher"}, NULL);
+	expect_give_up(false);
+}
+
 Test(main, a_wish_counts_as_seen_when_it_was_sent)
 {
 	log_in();

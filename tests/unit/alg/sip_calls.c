@@ -9,6 +9,8 @@
 
 #include "sip_calls.h"
 
+enum { SHARE = SIP_CALLS / 2 }; /* of a guest that is alone */
+
 static struct sip_calls *table(void)
 {
 	struct sip_calls *t = malloc(sizeof(*t));
@@ -115,14 +117,14 @@ Test(sip_calls, a_flow_has_thousands_and_then_loses_its_own_oldest)
 	struct sip_calls *t = table();
 	const struct alg_flow f = flow(0, "192.168.30.10"), g = flow(1, "192.168.30.11");
 	cr_assert_not_null(take(t, &g, 0));
-	for (unsigned int i = 0; i < SIP_FLOW_CALLS; i++)
+	for (unsigned int i = 0; i < SHARE; i++)
 		cr_assert_not_null(take(t, &f, i));
 	cr_assert_not_null(find(t, &f, 0), "used, so that the second one is the oldest");
-	cr_assert_not_null(take(t, &f, SIP_FLOW_CALLS));
+	cr_assert_not_null(take(t, &f, SHARE));
 	cr_expect_not_null(find(t, &f, 0));
 	cr_expect_null(find(t, &f, 1));
 	cr_expect_not_null(find(t, &g, 0), "older, but of another");
-	cr_expect_eq(t->flow[0].calls, SIP_FLOW_CALLS);
+	cr_expect_eq(t->flow[0].calls, SHARE);
 	free(t);
 }
 
@@ -130,16 +132,16 @@ Test(sip_calls, a_call_with_openings_is_not_forgotten_before_it_was_silent)
 {
 	struct sip_calls *t = table();
 	struct alg_flow f = flow(0, "192.168.30.10");
-	for (unsigned int i = 0; i < SIP_FLOW_CALLS; i++) {
+	for (unsigned int i = 0; i < SHARE; i++) {
 		struct sip_call *c = take(t, &f, i);
 		cr_assert(c && sip_calls_open(t, c) == 0);
 	}
-	cr_expect_null(take(t, &f, SIP_FLOW_CALLS));
+	cr_expect_null(take(t, &f, SHARE));
 	f.now_ms += SIP_SILENT_MS;
-	cr_expect_null(take(t, &f, SIP_FLOW_CALLS));
+	cr_expect_null(take(t, &f, SHARE));
 	cr_expect_not_null(find(t, &f, 0));
 	f.now_ms += 1;
-	struct sip_call *c = take(t, &f, SIP_FLOW_CALLS);
+	struct sip_call *c = take(t, &f, SHARE);
 	cr_assert(c && sip_calls_open(t, c) == 0);
 	cr_expect_null(find(t, &f, 1));
 	cr_expect_not_null(find(t, &f, 0));
@@ -150,51 +152,63 @@ Test(sip_calls, a_call_with_openings_is_not_forgotten_before_it_was_silent)
 	free(t);
 }
 
-/* Three flows, each below its own bound. */
-Test(sip_calls, one_guest_leaves_room_for_others)
+/* Calls with an opening each that a guest gets in several flows, beginning with this one. */
+static unsigned int taken_by(struct sip_calls *t, uint16_t id, const char *guest)
 {
-	struct sip_calls *t = table();
-	const struct alg_flow g = flow(9, "192.168.30.11");
 	unsigned int taken = 0;
-	for (uint16_t id = 0; id < 3; id++) {
-		const struct alg_flow f = flow(id, "192.168.30.10");
+	for (uint16_t end = id + 3; id < end; id++) {
+		const struct alg_flow f = flow(id, guest);
 		for (unsigned int i = 0; i < 3000; i++) {
 			struct sip_call *c = take(t, &f, i);
-			taken += c && sip_calls_open(t, c) == 0;
+			taken += c && sip_calls_open(t, c) >= 0;
 		}
 	}
-	cr_expect_eq(taken, SIP_GUEST_CALLS);
-	for (unsigned int i = 0; i < SIP_CALLS - SIP_GUEST_CALLS; i++)
-		cr_assert_not_null(take(t, &g, i), "%u", i);
-	cr_expect_not_null(take(t, &g, 5000));
-	cr_expect_null(find(t, &g, 0), "the table is full: the oldest without openings goes");
+	return taken;
+}
+
+Test(sip_calls, a_guest_has_as_many_as_it_leaves_free)
+{
+	struct sip_calls *t = table();
+	const struct alg_flow last = flow(30, "192.168.30.99");
+	cr_expect_eq(taken_by(t, 0, "192.168.30.10"), 4096);
+	cr_expect_eq(taken_by(t, 3, "192.168.30.11"), 2048);
+	cr_expect_eq(taken_by(t, 6, "192.168.30.12"), 1024);
+	cr_expect_not_null(take(t, &last, 1));
 	for (uint16_t id = 0; id < 3; id++) {
 		const struct alg_flow f = flow(id, "192.168.30.10");
 		sip_calls_end(t, &f);
 	}
-	cr_expect_eq(t->fresh_guest, 2);
-	cr_expect_not_null(take(t, &g, 5001));
+	cr_expect_eq(t->fresh_guest, 4);
+	cr_expect(t->calls == 3073 && t->openings == 3072);
+	cr_expect_eq(taken_by(t, 9, "192.168.30.13"), 2560);
+	free(t);
+}
+
+Test(sip_calls, in_a_full_table_who_has_none_gets_the_place_of_the_oldest_without_openings)
+{
+	struct sip_calls *t = table();
+	const struct alg_flow f = flow(0, "192.168.30.10"), g = flow(1, "192.168.30.11");
+	cr_assert(sip_calls_open(t, take(t, &f, 0)) == 0 && take(t, &f, 1) && take(t, &f, 2));
+	t->calls = SIP_CALLS;
+	cr_expect_not_null(take(t, &g, 0));
+	cr_expect(find(t, &f, 0) && !find(t, &f, 1) && find(t, &f, 2));
 	free(t);
 }
 
 Test(sip_calls, one_guest_leaves_openings_for_others)
 {
 	struct sip_calls *t = table();
-	unsigned int made = 0;
-	const struct alg_flow f = flow(0, "192.168.30.10"), g = flow(1, "192.168.30.11");
-	for (unsigned int i = 0; i < 1024; i++) {
-		struct sip_call *c = take(t, &f, i);
-		while (sip_calls_open(t, c) >= 0)
-			made++;
+	static const char *const guests[] = {"192.168.30.10", "192.168.30.11", "192.168.30.12"};
+	for (uint16_t id = 0; id < 3; id++) {
+		const struct alg_flow f = flow(id, guests[id]);
+		unsigned int made = 0;
+		for (unsigned int i = 0; i < 1024; i++) {
+			struct sip_call *c = take(t, &f, i);
+			while (sip_calls_open(t, c) >= 0)
+				made++;
+		}
+		cr_expect_eq(made, SIP_OPENINGS >> (id + 1), "%s: %u", guests[id], made);
 	}
-	cr_expect_eq(made, SIP_GUEST_OPENINGS);
-	made = 0;
-	for (unsigned int i = 0; i < 1024; i++) {
-		struct sip_call *c = take(t, &g, i);
-		while (sip_calls_open(t, c) >= 0)
-			made++;
-	}
-	cr_expect_eq(made, SIP_OPENINGS - SIP_GUEST_OPENINGS);
 	free(t);
 }
 
@@ -206,14 +220,14 @@ Test(sip_calls, the_end_of_a_flow_gives_everything_back)
 		char guest[20];
 		snprintf(guest, sizeof(guest), "192.168.31.%u", turn);
 		const struct alg_flow f = flow((uint16_t)turn, guest);
-		for (unsigned int i = 0; i < SIP_FLOW_CALLS; i++) {
+		for (unsigned int i = 0; i < SHARE; i++) {
 			struct sip_call *c = take(t, &f, i);
 			cr_assert(c && (i & 1 || sip_calls_open(t, c) == 0));
 		}
 		sip_calls_end(t, &f);
 		cr_assert_null(find(t, &f, 0));
 	}
-	cr_expect(t->fresh_call <= SIP_FLOW_CALLS && t->fresh_opening <= SIP_FLOW_CALLS / 2);
+	cr_expect(t->fresh_call <= SHARE && t->fresh_opening <= SHARE / 2);
 	cr_expect_eq(t->fresh_guest, 1);
 	for (int i = 0; i < 2; i++)
 		cr_expect(!t->list[i].oldest && !t->list[i].newest);

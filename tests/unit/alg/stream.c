@@ -65,7 +65,7 @@ static size_t length_frame(const void *state, const struct alg_flow *flow, enum 
 
 static const struct alg_protocol length_toy = {
 	"length", ALGS_FTP, 0, ALGS_TCP, 200, length_frame, toy_message, toy_granted};
-static const struct alg_flow view = {.stream = true};
+static const struct alg_flow view = {.stream = true, .guest_ip_be = 1};
 
 /* The grants of the last message, as its parser was told them. */
 static struct alg_grant recorded[3];
@@ -328,24 +328,44 @@ Test(stream, what_waits_behind_a_wish_is_bounded)
 	for (int i = 0; i < 10 && !error; i++, at += sizeof(chunk))
 		error = stream_feed(h->pool, &h->flow, ALG_GUEST, at, chunk, sizeof(chunk), false);
 	cr_expect_eq(error, -ENOBUFS);
+	cr_expect_geq(at, ALG_MESSAGE_MAX);
 	harness_free(h);
+}
+
+/* Flows of a guest, from this one on, that get a buffer each; so many ask. */
+static int buffers_got(struct stream_pool *pool, struct stream_flow *flows, int count,
+	uint32_t guest_ip_be, size_t bytes)
+{
+	static const uint8_t chunk[STREAM_SMALL_BYTES + 1];
+	struct alg_flow of = view;
+	int got = 0;
+	of.guest_ip_be = guest_ip_be;
+	for (int i = 0; i < count; i++) {
+		stream_begin(&flows[i], &toy, &of, 0);
+		const int error = stream_feed(pool, &flows[i], ALG_GUEST, 0, chunk, bytes, false);
+		cr_assert(!error || error == -ENOBUFS);
+		got += !error;
+	}
+	return got;
 }
 
 Test(stream, the_pool_runs_out_without_harm)
 {
+	enum { EACH = 80, ALL = STREAM_SMALL_COUNT + 3 * EACH };
 	struct stream_pool *pool = calloc(1, sizeof(*pool));
-	struct stream_flow *flows = calloc(STREAM_BUFFERS + 1, sizeof(*flows));
+	struct stream_flow *flows = calloc(ALL, sizeof(*flows)), *more = flows + STREAM_SMALL_COUNT;
 	stream_pool_init(pool);
-	for (int i = 0; i <= STREAM_BUFFERS; i++) {
-		stream_begin(&flows[i], &toy, &view, 0);
-		int error =
-			stream_feed(pool, &flows[i], ALG_GUEST, 0, (const uint8_t *)"a", 1, false);
-		cr_assert_eq(error, i < STREAM_BUFFERS ? 0 : -ENOBUFS);
-	}
-	for (int i = 0; i <= STREAM_BUFFERS; i++)
+	cr_expect_eq(buffers_got(pool, flows, STREAM_SMALL_COUNT, 1, 1), STREAM_SMALL_COUNT);
+	cr_expect_eq(buffers_got(pool, more, EACH, 1, 1), STREAM_LARGE_COUNT / 2);
+	cr_expect_eq(buffers_got(pool, more + EACH, EACH, 2, STREAM_SMALL_BYTES + 1),
+		STREAM_LARGE_COUNT / 4, "half of what the first one left");
+	cr_expect_eq(buffers_got(pool, more + 2 * EACH, EACH, 3, 1), STREAM_LARGE_COUNT / 8);
+	for (int i = 0; i < ALL; i++)
 		stream_end(pool, &flows[i]);
 	cr_expect(
 		pool->small_count == STREAM_SMALL_COUNT && pool->large_count == STREAM_LARGE_COUNT);
+	cr_expect_eq(buffers_got(pool, flows, EACH, 2, STREAM_SMALL_BYTES + 1),
+		STREAM_LARGE_COUNT / 2, "nobody has any");
 	free(flows);
 	free(pool);
 }

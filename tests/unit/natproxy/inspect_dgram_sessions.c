@@ -301,3 +301,107 @@ Test(inspect_dgram_sessions, dns_is_not_looked_at_where_no_address_is_mapped)
 	cr_assert_eq(r->inspected, 0);
 	rig_free(r);
 }
+
+/* ---- sessions that go on for days ---- */
+
+/* The same port, of SIP instead. */
+static struct rig_options telephone(struct datagram_alg *on, uint16_t port)
+{
+	datagram_alg(on, port, NL__ALG_SWITCH__MODE__fix);
+	on->alg.sip = &on->tftp;
+	on->alg.tftp = NULL;
+	return (struct rig_options){.alg = &on->alg};
+}
+
+/* One that has said "one", which alg let pass. */
+static struct scene telephone_begin(struct datagram_alg *on)
+{
+	struct scene s = {.number = DATAGRAM_NUMBER};
+	char text[16];
+	s.fd = rig_udp(&s.port);
+	const struct rig_options o = telephone(on, s.port);
+	s.r = rig_new(&o);
+	datagram_endpoint(s.r, DATAGRAM_FLOW, DATAGRAM_GUEST_PORT);
+	datagram_says(&s, "one", 3, 0);
+	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 3, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 3);
+	return s;
+}
+
+static void alg_comes_back(struct rig *r)
+{
+	Nl__EdgeRenewed m = NL__EDGE_RENEWED__INIT;
+	m.generation = 2;
+	cr_assert_eq(natproxy_on_edge_renewed(r->np, &m, NULL), 0);
+}
+
+/* alg is shown what is said next, from the beginning of a flow with a number of its own. */
+static void expect_inspected_anew(struct scene *s)
+{
+	char text[16];
+	cr_assert_eq(s->r->inspected, 2);
+	cr_assert_eq(s->r->np->inspects, 1);
+	cr_assert_str_eq(s->r->inspect_alg, "sip");
+	cr_assert_neq(s->r->inspect.flow, s->number);
+	cr_assert_eq(s->r->inspect.guest_port, DATAGRAM_GUEST_PORT);
+	s->number = s->r->inspect.flow;
+	s->r->seen_bytes[0] = 0;
+	datagram_says(s, "three", 5, 0);
+	cr_assert_eq(s->r->seen_bytes[0], 5);
+	cr_assert_lt(scene_arrived(s, text, sizeof(text)), 0, "held");
+	cr_assert_eq(scene_verdict(s, NL__DIRECTION__GUEST, 5, NULL, 0), 0);
+	cr_assert_eq(scene_arrived(s, text, sizeof(text)), 5);
+}
+
+Test(inspect_dgram_sessions, a_telephone_is_inspected_again_when_alg_is_back)
+{
+	struct datagram_alg on;
+	struct scene s = telephone_begin(&on);
+	char text[16];
+	natproxy_alg_lost(s.r->np);
+	datagram_says(&s, "two", 3, 0);
+	cr_assert_eq(scene_arrived(&s, text, sizeof(text)), 3, "nobody waits for who is away");
+	alg_comes_back(s.r);
+	expect_inspected_anew(&s);
+	rig_free(s.r);
+}
+
+Test(inspect_dgram_sessions, a_telephone_is_inspected_when_its_alg_is_switched_on)
+{
+	struct datagram_alg on;
+	struct scene s = telephone_begin(&on);
+	const struct rig_options o = telephone(&on, s.port);
+	on.tftp.has_enable = true;
+	rig_configure(s.r, &o);
+	cr_assert_eq(s.r->np->inspects, 0);
+	on.tftp.enable = true;
+	rig_configure(s.r, &o);
+	expect_inspected_anew(&s);
+	rig_configure(s.r, &o);
+	cr_assert_eq(s.r->inspected, 2, "which it is already");
+	rig_free(s.r);
+}
+
+Test(inspect_dgram_sessions, what_alg_gave_up_itself_stays_so)
+{
+	struct datagram_alg on;
+	struct scene s = telephone_begin(&on);
+	scene_give_up(&s, true);
+	alg_comes_back(s.r);
+	cr_assert_eq(s.r->inspected, 1);
+	datagram_endpoint(s.r, DATAGRAM_FLOW + 1, DATAGRAM_GUEST_PORT + 1);
+	s.r->seen_bytes[0] = 0;
+	datagram_says_as(&s, DATAGRAM_FLOW + 1, "one", 3);
+	cr_assert_eq(s.r->inspected, 2, "another one is not that one");
+	rig_free(s.r);
+}
+
+Test(inspect_dgram_sessions, what_ends_soon_is_not_begun_with_again)
+{
+	struct scene s = datagram_fixing();
+	datagram_says(&s, "one", 3, 0);
+	alg_comes_back(s.r);
+	cr_assert_eq(s.r->inspected, 1);
+	cr_assert_eq(s.r->np->inspects, 0);
+	rig_free(s.r);
+}
