@@ -55,8 +55,10 @@ int natproxy_on_flow_hold(struct natproxy *np, const Nl__FlowHold *m, struct cha
 		refuse(np, &s);
 		return 0;
 	}
+	if (!ms)
+		return 0;
 	nat_hold(&np->nat, s.session, np->now_ns + (uint64_t)ms * MS_NS);
-	if (!said && ms)
+	if (!said)
 		say(np, &s, ms);
 	return 0;
 }
