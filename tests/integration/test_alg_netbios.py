@@ -68,7 +68,7 @@ class Samba:
             for pid in [process.pid, *map(int, self.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]:
                 os.kill(pid, number)
         for process in self.programs:
-            process.wait(5)
+            process.wait(20)
 
     def look_up(self, name, server):
         """The addresses that a WINS server gives for a name."""
