@@ -25,7 +25,7 @@ int table_find(enum algs_id alg, uint32_t service, bool stream)
 {
 	const uint8_t transport = stream ? ALGS_TCP : ALGS_UDP;
 	for (int i = 0; i < TABLE_ROWS; i++)
-		if (table_rows[i]->alg == alg && table_rows[i]->service == service &&
+		if (table_rows[i] && table_rows[i]->alg == alg && table_rows[i]->service == service &&
 			table_rows[i]->transports & transport)
 			return i;
 	return -1;
