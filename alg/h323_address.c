@@ -55,8 +55,9 @@ static bool is_flows(const struct alg_flow *f, uint8_t transports)
 static void write_outside(struct h323_talk *t, const struct h323_mark *m, uint8_t transports)
 {
 	const struct h323_address old = h323_address_of(t, m);
-	const struct h323_opening *o =
-		h323_calls_by_guest(t->f->h323, t->f, transports, old.port);
+	const struct h323_opening *o = h323_talk_holds(t, transports, old.port);
+	if (!o)
+		o = h323_calls_by_guest(t->f->h323, t->f, transports, old.port);
 	if (o)
 		h323_address_write(t, m, o->outside_ip_be,
 			(uint16_t)(o->outside_port + old.port - o->guest_port));

@@ -24,7 +24,6 @@ void h323_address_write(
  * the port, of the flow if it is the flow's own, else the same; of an outside address that has been written so before the guest's. And
  * those of nat.static, both ways. transports: what kind of port it is, as a set of enum algs_transport.
  */
-void h323_address_translate(
-	struct h323_talk *t, const struct h323_mark *m, uint8_t transports);
+void h323_address_translate(struct h323_talk *t, const struct h323_mark *m, uint8_t transports);
 
 #endif

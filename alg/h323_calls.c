@@ -76,8 +76,7 @@ static uint16_t *call_link(
 	struct h323_calls *t, uint16_t flow, enum alg_direction caller, uint16_t reference)
 {
 	const uint32_t whose = (uint32_t)caller << 16 | flow;
-	uint16_t *link =
-		&t->call_bucket[hash_of(t, CHAINS + 1, whose, reference) % H323_CALLS];
+	uint16_t *link = &t->call_bucket[hash_of(t, CHAINS + 1, whose, reference) % H323_CALLS];
 	for (; *link; link = &t->call[*link].chain) {
 		const struct h323_call *c = &t->call[*link];
 		if (c->flow == flow && c->caller == caller && c->reference == reference)
@@ -304,8 +303,8 @@ static bool is_of_guest(
 	return t->guest[t->call[o->call].guest].ip_be == f->guest_ip_be;
 }
 
-const struct h323_opening *h323_calls_by_guest(struct h323_calls *t, const struct alg_flow *f,
-	uint8_t transports, uint16_t guest_port)
+const struct h323_opening *h323_calls_by_guest(
+	struct h323_calls *t, const struct alg_flow *f, uint8_t transports, uint16_t guest_port)
 {
 	uint16_t ref = *opening_link(t, BY_GUEST, f->guest_ip_be, guest_port / 2);
 	for (; ref; ref = t->opening[ref].chain[BY_GUEST])

@@ -16,8 +16,8 @@ enum {
 	H323_GUEST_CALLS = 1536, /* of all flows of one guest: others find a quarter of the table */
 	H323_OPENINGS = 8192,
 	H323_GUEST_OPENINGS = 6144,
-	H323_CALL_OPENINGS = 16, /* each at most one act an answer */
-	H323_CHANNELS = 24,	 /* of a call, from both ends */
+	H323_CALL_OPENINGS = 16,  /* each at most one act an answer */
+	H323_CHANNELS = 24,	  /* of a call, from both ends */
 	H323_REFERENCES = 0x8000, /* of calls; those above are for what else has openings */
 	H323_NO_FLOW = 0xffff,
 };
@@ -27,22 +27,23 @@ _Static_assert(H323_CALL_OPENINGS <= (int)ALG_ACTS, "all can be closed at once")
 struct h323_opening {
 	uint32_t token, peer_ip_be; /* for whom it is armed; of TCP_WATCH: to whom it leads */
 	uint32_t outside_ip_be;
-	uint16_t call, flow; /* flow: which asked */
-	uint16_t chain[3];   /* by token, by the guest's port, by the outside one */
+	uint16_t call, flow;		   /* flow: which asked */
+	uint16_t chain[3];		   /* by token, by the guest's port, by the outside one */
 	uint16_t guest_port, outside_port; /* TCP_WATCH has none */
 	uint16_t peer_port;		   /* TCP_WATCH only */
 	uint8_t kind;			   /* enum alg_kind */
-	uint8_t from;	 /* enum alg_direction: of the message that asks */
-	bool pending;	 /* it is being asked for */
+	uint8_t from;			   /* enum alg_direction: of the message that asks */
+	bool pending;			   /* it is being asked for */
 	bool armed;
-	bool media;	 /* armed by whom sends to the guest, who counts more than whom it sends to */
+	bool media; /* armed by whom sends to the guest, who counts more than whom it sends to */
 	bool first_word; /* waits for no more than the answerer's first message */
+	bool lasting;	 /* not closed with its call, which has only told of what is to come */
 };
 
 /* A logical channel, or, with `offer`, what fastStart offers of a session. */
 struct h323_channel {
 	bool used, offer;
-	uint8_t by;	     /* enum alg_direction: who opened, or offered it */
+	uint8_t by; /* enum alg_direction: who opened, or offered it */
 	uint8_t session;
 	uint16_t number;     /* of the channel; of an offer 0 */
 	uint16_t openings;   /* of the guest, that serve it */
@@ -52,14 +53,15 @@ struct h323_channel {
 struct h323_call {
 	uint32_t link; /* names it to its H.245 connection; 0: it is over */
 	uint16_t chain, next, guest;
-	uint16_t flow;	  /* of its signalling; H323_NO_FLOW: that is over, but its H.245 connection is not */
+	uint16_t
+		flow; /* of its signalling; H323_NO_FLOW: that is over, but its H.245 connection is not */
 	uint16_t control; /* 1 + the flow of its H.245 connection; 0: none */
 	uint16_t reference;
 	uint8_t caller; /* enum alg_direction: who chose the reference */
 	bool heard[2];	/* by enum alg_direction: has said something well-formed */
 	bool known;	/* it has an identifier */
 	uint8_t identifier[16];
-	uint64_t seen_ms, answered_ms; /* answered: Connect; 0: not yet */
+	uint64_t seen_ms, answered_ms;	      /* answered: Connect; 0: not yet */
 	uint16_t opening[H323_CALL_OPENINGS]; /* 0: none */
 	uint16_t kept; /* openings that stay although no channel needs them */
 	struct h323_channel channel[H323_CHANNELS];
@@ -102,7 +104,8 @@ void h323_calls_drop(struct h323_calls *t, struct h323_call *c);
 int h323_calls_open(struct h323_calls *t, struct h323_call *c, const struct alg_flow *f,
 	enum alg_direction from);
 /* It has its outside port, and is found by both ports from now on. */
-void h323_calls_granted(struct h323_calls *t, struct h323_opening *o, const struct alg_grant *grant);
+void h323_calls_granted(
+	struct h323_calls *t, struct h323_opening *o, const struct alg_grant *grant);
 /* The opening in this place; NULL: there is none. */
 struct h323_opening *h323_calls_opening(struct h323_calls *t, const struct h323_call *c, int place);
 /* Forgets it, in all masks of its call. */
@@ -113,8 +116,8 @@ struct h323_call *h323_calls_of_token(
 
 /* An opening of the flow's guest that holds this port of the guest, or this one outside, over one of these transports (set of enum
  * algs_transport); NULL: none. */
-const struct h323_opening *h323_calls_by_guest(struct h323_calls *t, const struct alg_flow *f,
-	uint8_t transports, uint16_t guest_port);
+const struct h323_opening *h323_calls_by_guest(
+	struct h323_calls *t, const struct alg_flow *f, uint8_t transports, uint16_t guest_port);
 const struct h323_opening *h323_calls_by_outside(struct h323_calls *t, const struct alg_flow *f,
 	uint8_t transports, uint32_t outside_ip_be, uint16_t outside_port);
 /* Whether the guest's port is one of its ports. */

@@ -12,6 +12,18 @@
 
 #include "h323_address.h"
 
+void h323_talk_begin(struct h323_talk *t, const struct alg_flow *f, enum alg_direction from,
+	const uint8_t *p, struct alg_answer *a)
+{
+	t->f = f;
+	t->from = from;
+	t->p = p;
+	t->a = a;
+	t->call = NULL;
+	t->failed = false;
+	t->count = 0;
+}
+
 bool h323_talk_read(struct h323_talk *t, enum h323_root root, size_t at, size_t bytes)
 {
 	const int count = h323_walk(root, t->p + at, bytes, t->mark, H323_MARKS);
@@ -141,6 +153,18 @@ int h323_talk_need(struct h323_talk *t, struct alg_wish w)
 	return ask(t, w);
 }
 
+const struct h323_opening *h323_talk_holds(
+	const struct h323_talk *t, uint8_t transports, uint16_t guest_port)
+{
+	for (int place = 0; t->call && place < H323_CALL_OPENINGS; place++) {
+		const struct h323_opening *o = opening(t, place);
+		if (o && !o->pending && o->flow == t->f->id &&
+			h323_calls_holds(o, transports, guest_port))
+			return o;
+	}
+	return NULL;
+}
+
 void h323_talk_arm(struct h323_talk *t, int place, uint32_t peer_ip_be, bool media)
 {
 	struct h323_opening *o = opening(t, place);
@@ -183,6 +207,17 @@ void h323_talk_close(struct h323_talk *t, uint16_t places)
 		}
 		h323_calls_close(t->f->h323, t->call, place);
 	}
+}
+
+void h323_talk_release(struct h323_talk *t)
+{
+	uint16_t places = 0;
+	for (int place = 0; place < H323_CALL_OPENINGS; place++)
+		if (opening(t, place) && !opening(t, place)->lasting)
+			places |= (uint16_t)(1U << place);
+	h323_talk_close(t, places);
+	h323_calls_drop(t->f->h323, t->call);
+	t->call = NULL;
 }
 
 void h323_talk_collect(struct h323_talk *t)

@@ -17,9 +17,9 @@ enum q931_type {
 };
 
 struct q931 {
-	uint16_t reference; /* 15 bits; 0: the global one, of no call */
-	bool answers;	    /* the flag: from the side that did not choose the reference */
-	uint8_t type;	    /* enum q931_type, or another */
+	uint16_t reference;  /* 15 bits; 0: the global one, of no call */
+	bool answers;	     /* the flag: from the side that did not choose the reference */
+	uint8_t type;	     /* enum q931_type, or another */
 	const uint8_t *user; /* what its user-user element holds; NULL: there is none */
 	size_t user_bytes;
 };
