@@ -3,12 +3,12 @@
  *
  *   stream  = *TPKT                        from byte 0 on; anything else is a violation
  *   TPKT    = Q.931 message [H323-UserInformation]
- *   first   = Setup | Facility (H.460.18) | a message of the global call reference; with a user information that can be read
+ *   first   = Setup | Facility (H.460.18) | a message of the global call reference, 0; with a user information that can be read
  *
  *   caller ── Setup: h245Address, fastStart ──▶ what the guest names is latent
  *          ◀── CallProceeding, Alerting ... ── the first one lets in who is to come to h245Address; what answers fastStart its media
  *
- * A call is known by its reference, and is another one where both name another identifier. What the guest names when both have spoken is
+ * A call is known by its reference (ooh323c begins with 0), and is another one where both name another identifier. What the guest names when both have spoken is
  * open at once. ReleaseComplete closes all of it. A connection may have many calls, and those of both ends may have the same number.
  *
  *   h245Address of the guest       a listener, whose connection is inspected (h245.c); of the far end: a watch for the guest's connection
@@ -98,8 +98,7 @@ static void begin_call(struct signal *s)
 static void find_call(struct signal *s)
 {
 	struct h323_talk *t = &s->talk;
-	t->call = s->q.reference ? h323_calls_find(t->f->h323, t->f, s->caller, s->q.reference)
-				 : NULL;
+	t->call = h323_calls_find(t->f->h323, t->f, s->caller, s->q.reference);
 	if (t->call && s->readable && !is_of(s, t->call))
 		t->call = NULL;
 }
@@ -109,7 +108,7 @@ static void find_new_call(struct signal *s)
 {
 	struct h323_talk *t = &s->talk;
 	find_call(s);
-	if (t->call || s->body != SETUP || !from_caller(s) || !s->q.reference)
+	if (t->call || s->body != SETUP || !from_caller(s))
 		return;
 	t->call = h323_calls_find(t->f->h323, t->f, s->caller, s->q.reference);
 	if (t->call)

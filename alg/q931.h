@@ -17,7 +17,7 @@ enum q931_type {
 };
 
 struct q931 {
-	uint16_t reference;  /* 15 bits; 0: the global one, of no call */
+	uint16_t reference;  /* 15 bits; 0: the global one, or of a call that has just that */
 	bool answers;	     /* the flag: from the side that did not choose the reference */
 	uint8_t type;	     /* enum q931_type, or another */
 	const uint8_t *user; /* what its user-user element holds; NULL: there is none */
