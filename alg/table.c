@@ -19,13 +19,17 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&rsh_protocol,
 	&rtsp_protocol,
 	&sip_protocol,
+	&h225_protocol,
+	&ras_protocol,
+	&ras_discovery_protocol,
+	&h245_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)
 {
 	const uint8_t transport = stream ? ALGS_TCP : ALGS_UDP;
 	for (int i = 0; i < TABLE_ROWS; i++)
-		if (table_rows[i] && table_rows[i]->alg == alg && table_rows[i]->service == service &&
+		if (table_rows[i]->alg == alg && table_rows[i]->service == service &&
 			table_rows[i]->transports & transport)
 			return i;
 	return -1;
