@@ -5,7 +5,8 @@
 
 static void expect(const char *octets, size_t n, size_t length)
 {
-	cr_expect_eq(tpkt_frame((const uint8_t *)octets, n), length, "%zu octets", n);
+	cr_expect_eq(tpkt_frame(NULL, NULL, ALG_GUEST, (const uint8_t *)octets, n, 0), length,
+		"%zu octets", n);
 }
 
 Test(tpkt, the_header_says_how_long_it_is)
