@@ -202,7 +202,6 @@ static void take_gatekeepers(struct h323_talk *t, struct ras *s, uint32_t messag
 	const bool registered = find_call(t, ALG_GUEST, false);
 	switch (registered ? message : UINT32_MAX) {
 	case REGISTRATION_CONFIRM: confirm(t, s); break;
-	case UNREGISTRATION_REQUEST: h323_talk_close(t, all_openings(t->call)); break;
 	case REGISTRATION_REJECT:
 	case UNREGISTRATION_CONFIRM:
 		r = find_request(t, message == UNREGISTRATION_CONFIRM);
@@ -266,6 +265,10 @@ static void ras_message(void *state, const struct alg_flow *f, enum alg_directio
 		take_gatekeepers(&t, s, message);
 	if (h323_talk_settle(&t))
 		edit(&t);
+	/* The gatekeeper's names the ports that it closes. */
+	if (from == ALG_OUTSIDE && message == UNREGISTRATION_REQUEST &&
+		find_call(&t, ALG_GUEST, false))
+		h323_talk_close(&t, all_openings(t.call));
 }
 
 static void ras_granted(void *state, const struct alg_flow *f, enum alg_direction from,
@@ -279,16 +282,6 @@ static void ras_granted(void *state, const struct alg_flow *f, enum alg_directio
 		edit(&t);
 }
 
-static void ras_gone(void *state, const struct alg_flow *f, uint32_t token)
-{
-	h323_talk_gone(f, token);
-}
-
-static void ras_end(void *state, const struct alg_flow *f)
-{
-	h323_calls_end(f->h323, f);
-}
-
 const struct alg_protocol ras_protocol = {
 	.name = "h323-ras",
 	.alg = ALGS_H323,
@@ -297,8 +290,8 @@ const struct alg_protocol ras_protocol = {
 	.message_max = ALG_MESSAGE_MAX,
 	.message = ras_message,
 	.granted = ras_granted,
-	.gone = ras_gone,
-	.end = ras_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };
 
 const struct alg_protocol ras_discovery_protocol = {
@@ -309,6 +302,6 @@ const struct alg_protocol ras_discovery_protocol = {
 	.message_max = ALG_MESSAGE_MAX,
 	.message = ras_message,
 	.granted = ras_granted,
-	.gone = ras_gone,
-	.end = ras_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };
