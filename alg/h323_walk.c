@@ -8,7 +8,8 @@
  * has at most 8n bits, but a list of things without bits has no such bound: therefore steps are counted.
  */
 enum {
-	WALK_DEPTH = 24, /* levels: the deepest address that H.323 defines is on the 19th */
+	WALK_DEPTH =
+		24, /* levels: so deep an address can be, in what an InfoRequestResponse quotes */
 	WALK_STEPS = 8192,
 	IP4_OCTETS = 6, /* address and port */
 	OCTET = 8,	/* bits */

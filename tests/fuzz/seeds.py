@@ -209,6 +209,9 @@ def main():
         for mode in (0, 1, 2, 3):
             udp = path.parent.name == "udp"
             save(out, "sip", datagrams(recording(path), mode | 4) if udp else ftp(recording(path), mode))
+    for path in sorted(VECTORS.glob("h323_walk/*.marks")):
+        for root, octets in re.findall(r"^(RAS|UUIE|H245) (\S+)$", path.read_text(), re.M):
+            save(out, "h323_walk", bytes([("RAS", "UUIE", "H245").index(root)]) + bytes.fromhex(octets))
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))
