@@ -227,10 +227,7 @@ static void take_marks(struct signal *s)
 		switch (t->mark[i].field) {
 		case H323_H225_H245_ADDRESS: need_control(t, &t->mark[i]); break;
 		case H323_H225_ALTERNATIVE: need_forward(t, &t->mark[i]); break;
-		case H323_H225_FAST_START:
-			if (offer || !from_caller(s))
-				h245_fast_start(t, i + 1, behind, offer);
-			break;
+		case H323_H225_FAST_START: h245_fast_start(t, i + 1, behind, offer); break;
 		case H323_H225_TUNNEL:
 		case H323_H225_PARALLEL: h245_messages(t, i + 1, behind); break;
 		}
