@@ -47,8 +47,15 @@ enum {
 };
 
 enum alg_direction { ALG_GUEST, ALG_OUTSIDE }; /* who sent the bytes */
-enum alg_kind { ALG_TCP_LISTEN, ALG_UDP_ONE, ALG_UDP_PAIR };
 
+/*
+ * What a wish is for. TCP_LISTEN: one connection of the peer to the guest's port. TCP_SERVICE: its connections to that port, one
+ * after another, for as long as the wish lives (a registration). TCP_WATCH opens nothing: when the guest itself connects to
+ * peer_ip_be:peer_port, that connection is looked at. UDP_ONE, UDP_PAIR: see struct alg_wish.
+ */
+enum alg_kind { ALG_TCP_LISTEN, ALG_UDP_ONE, ALG_UDP_PAIR, ALG_TCP_SERVICE, ALG_TCP_WATCH };
+
+struct h323_calls;
 struct maps;
 struct sip_calls;
 
@@ -63,10 +70,13 @@ struct alg_flow {
 	bool dns_v6;	   /* DNS: an IPv4 address in an IPv6 one is meant too */
 	bool sip_multipart; /* SIP: descriptions in bodies of several parts are meant too */
 	bool sip_latch;	   /* SIP: media may come from whoever speaks first */
+	bool h323_forward; /* H.323: the guest may have its calls sent to another port of its own */
+	uint32_t link;	   /* of a flow that a wish led to: what the wish said; else 0 */
 	uint16_t id;	   /* of this flow among those that are there now; for tables of calls */
 	uint64_t now_ms;   /* of a clock that only goes forward: when this message was read */
 	const struct maps *maps;
 	struct sip_calls *sip; /* every flow's calls (sip_calls.h) */
+	struct h323_calls *h323; /* the same of H.323 (h323_calls.h) */
 };
 
 struct alg_edit {
@@ -89,6 +99,11 @@ struct alg_wish {
 	uint32_t token;	     /* the parser's name for it: not 0, and not in use in this flow */
 	uint32_t peer_ip_be; /* who may come: the flow's peer; for media another that it has named, or 0: who speaks first (sip_latch) */
 	uint32_t lifetime_ms;
+	/* Of TCP: the connection is inspected too, by the row of the same ALG with this service (algs.def) and with this link. */
+	bool inspect;
+	uint8_t service;
+	uint32_t link;
+	uint16_t peer_port; /* ALG_TCP_WATCH: to which the guest will connect; guest_port is 0 then */
 };
 
 struct alg_grant {
@@ -104,6 +119,8 @@ struct alg_act {
 	enum alg_act_kind { ALG_ARM, ALG_KEEP, ALG_CLOSE } what;
 	bool media;	     /* ALG_ARM: peer_ip_be takes the place of the wish's */
 	uint32_t token, peer_ip_be;
+	bool elsewhere;	     /* ALG_CLOSE: the pinhole is of the flow whose id is `flow`, which need not be there any more */
+	uint16_t flow;
 };
 
 enum alg_result { ALG_PASS, ALG_WISH, ALG_DONE, ALG_VIOLATION };

@@ -5,6 +5,9 @@
  *   natproxy ── FlowInspect, FlowBytes, PinholeAnswer, FlowEnd ──▶ stream.c ─▶ a row of table.c
  *   natproxy ◀── Verdict, PinholeOpen, PinholeClose, GiveUp ────────┘
  *
+ * A connection to which a pinhole of H.323 led is a flow of its own, whose FlowInspect says with which link. What
+ * its messages end may be a pinhole of the flow that named it.
+ *
  * Nothing counts before the AlgEdge of this process's own generation: what comes earlier was meant
  * for a predecessor. A later generation is a new natproxy, whose flow numbers mean other flows. A
  * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed. What
@@ -16,10 +19,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actor.h"
 #include "alg_dispatch.h"
+#include "h323_rows.h"
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
@@ -52,16 +57,18 @@ struct alg {
 	bool lost; /* of what one step led to, natproxy did not take everything */
 	uint32_t segment_max;
 	struct maps maps;
-	bool dns_v6, sip_multipart, sip_latch;
+	bool dns_v6, sip_multipart, sip_latch, h323_forward;
 	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
 	struct flow flow[FLOWS];
 	struct stream_pool pool;
 	struct sip_calls sip;
+	struct h323_calls h323;
 	struct stream_out out;
 };
-_Static_assert(FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
+_Static_assert(FLOWS <= (int)SIP_FLOWS && FLOWS <= (int)H323_FLOWS,
+	"the tables of calls know each of them");
 
 static uint16_t *bucket_of(struct alg *self, uint32_t number)
 {
@@ -213,10 +220,13 @@ static void send_wish(struct alg *self, const struct flow *f, const struct alg_w
 		[ALG_TCP_LISTEN] = NL__PINHOLE_KIND__TCP_LISTEN,
 		[ALG_UDP_ONE] = NL__PINHOLE_KIND__UDP_ONE,
 		[ALG_UDP_PAIR] = NL__PINHOLE_KIND__UDP_PAIR,
+		[ALG_TCP_SERVICE] = NL__PINHOLE_KIND__TCP_SERVICE,
+		[ALG_TCP_WATCH] = NL__PINHOLE_KIND__TCP_WATCH,
 	};
 	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
-	m.has_flow = m.has_token = m.has_kind = m.has_guest_port = m.has_peer_ip_be =
-		m.has_lifetime_ms = m.has_latent = true;
+	m.has_flow = m.has_token = m.has_kind = m.has_peer_ip_be = m.has_lifetime_ms =
+		m.has_latent = true;
+	m.has_guest_port = wish->kind != ALG_TCP_WATCH;
 	m.flow = f->number;
 	m.token = wish->token;
 	m.kind = kinds[wish->kind];
@@ -226,6 +236,11 @@ static void send_wish(struct alg *self, const struct flow *f, const struct alg_w
 	m.latent = wish->latent;
 	m.has_pairs = wish->kind == ALG_UDP_PAIR;
 	m.pairs = wish->pairs ? wish->pairs : 1;
+	m.has_peer_port = wish->kind == ALG_TCP_WATCH;
+	m.peer_port = wish->peer_port;
+	m.has_inspect = m.has_link = wish->inspect;
+	m.inspect = wish->service;
+	m.link = wish->link;
 	sent(self, natproxy_send_pinhole_open(natproxy(self), &m, NULL, 0));
 }
 
@@ -249,12 +264,18 @@ static void send_keep(struct alg *self, const struct flow *f, uint32_t token)
 	sent(self, natproxy_send_pinhole_keep(natproxy(self), &m, NULL, 0));
 }
 
-static void send_close(struct alg *self, const struct flow *f, uint32_t token)
+/* A pinhole of a flow that is not there any more went with it. */
+static void send_close(struct alg *self, const struct flow *f, const struct alg_act *act)
 {
 	Nl__PinholeClose m = NL__PINHOLE_CLOSE__INIT;
+	if (act->elsewhere && act->flow >= FLOWS)
+		abort();
+	const struct flow *owner = act->elsewhere ? &self->flow[act->flow] : f;
+	if (!owner->used)
+		return;
 	m.has_flow = m.has_token = true;
-	m.flow = f->number;
-	m.token = token;
+	m.flow = owner->number;
+	m.token = act->token;
 	sent(self, natproxy_send_pinhole_close(natproxy(self), &m, NULL, 0));
 }
 
@@ -272,7 +293,7 @@ static void send_act(struct alg *self, const struct flow *f, const struct alg_ac
 	switch (act->what) {
 	case ALG_ARM: send_arm(self, f, act); break;
 	case ALG_KEEP: send_keep(self, f, act->token); break;
-	case ALG_CLOSE: send_close(self, f, act->token); break;
+	case ALG_CLOSE: send_close(self, f, act); break;
 	}
 }
 
@@ -335,6 +356,7 @@ static void set_switches(const struct alg *self, struct alg_flow *view)
 	view->dns_v6 = self->dns_v6;
 	view->sip_multipart = self->sip_multipart;
 	view->sip_latch = self->sip_latch;
+	view->h323_forward = self->h323_forward;
 }
 
 int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_in *in)
@@ -368,9 +390,11 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.stream = m->stream,
 		.guest_serves = m->guest_serves,
 		.vrf = maps_vrf(&self->maps, m->vrf),
+		.link = m->link,
 		.id = (uint16_t)(f - self->flow),
 		.maps = &self->maps,
 		.sip = &self->sip,
+		.h323 = &self->h323,
 	};
 	set_switches(self, &view);
 	stream_begin(&f->stream, table_rows[row], &view,
@@ -464,6 +488,7 @@ static int read_hub(struct alg *self, const Nl__Hub *hub)
 	self->dns_v6 = hub->alg->dns_v6;
 	self->sip_multipart = hub->alg->sip_multipart;
 	self->sip_latch = hub->alg->sip_latch;
+	self->h323_forward = hub->alg->h323_forward;
 	read_maps(&self->maps, hub->nat);
 	return 0;
 }
@@ -491,6 +516,7 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 		return -EINVAL;
 	memcpy(&key, boot->entropy.data, sizeof(key));
 	sip_calls_init(&self->sip, &key);
+	h323_calls_init(&self->h323, &key);
 	self->segment_max = boot->hub->alg->segment_max;
 	stream_pool_init(&self->pool);
 	memset(self->bucket, 0xff, sizeof(self->bucket));
@@ -527,14 +553,14 @@ static uint64_t dump_stats(struct alg *self, uint64_t cursor)
 	return 0;
 }
 
-static bool say_call(struct alg *self, struct sip_call_row *c)
+static bool say_call(struct alg *self, struct call_row *c)
 {
 	const struct flow *f = &self->flow[c->flow];
 	const uint64_t now_ms = actor_now_ns(self->actor) / MS_NS;
 	char alg[16], state[16];
 	Nl__Address guest = NL__ADDRESS__INIT, peer = NL__ADDRESS__INIT;
 	Nl__CallRow row = NL__CALL_ROW__INIT;
-	snprintf(alg, sizeof(alg), "%s", table_rows[f->row]->name);
+	snprintf(alg, sizeof(alg), "%s", algs_name(table_rows[f->row]->alg));
 	snprintf(state, sizeof(state), "%s", c->state);
 	guest.has_ip_be = guest.has_port = peer.has_ip_be = peer.has_port = true;
 	guest.ip_be = f->stream.view.guest_ip_be;
@@ -558,8 +584,12 @@ static bool say_call(struct alg *self, struct sip_call_row *c)
 static uint64_t dump_calls(struct alg *self, uint64_t cursor)
 {
 	uint32_t next = cursor < SIP_CALLS ? (uint32_t)cursor : SIP_CALLS;
-	struct sip_call_row row;
+	struct call_row row;
 	for (; sip_calls_next(&self->sip, &next, &row); cursor = next)
+		if (!say_call(self, &row))
+			return cursor;
+	next = cursor > SIP_CALLS ? (uint32_t)(cursor - SIP_CALLS) : 0;
+	for (; h323_calls_next(&self->h323, &next, &row); cursor = SIP_CALLS + next)
 		if (!say_call(self, &row))
 			return cursor;
 	return 0;

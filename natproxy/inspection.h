@@ -21,7 +21,7 @@ _Static_assert(INSPECTION_SLOTS <= 1 << INSPECTION_SLOT_BITS, "numbers hold the 
 struct inspection {
 	bool used;
 	bool raw; /* given up; what is held still has to leave */
-	bool stream, observe, strict;
+	bool stream, observe, strict, lenient;
 	uint8_t alg;	  /* enum algs_id */
 	uint32_t number;  /* generation and slot; kept while the slot is free */
 	uint32_t flow;	  /* id, ring.h */
@@ -103,7 +103,7 @@ struct inspect {
 };
 
 /* Whether an ALG wants this session: by the far end's port, or by the one that the far end came to.
- * What came by a door is not wanted. */
+ * What came by a door is wanted only if derive.h says so. */
 bool inspection_wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
 	struct want *out);
 /*
