@@ -282,6 +282,28 @@ Test(derive, a_connection_that_is_watched_for_is_read_once)
 	rig_free(s.r);
 }
 
+Test(derive, a_latent_watch_meets_nothing_until_it_is_armed)
+{
+	struct scene s = call_up();
+	uint16_t port;
+	rig_listener(&port);
+	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_WATCH, 1, CONTROL);
+	Nl__PinholeArm arm = NL__PINHOLE_ARM__INIT;
+	arm.flow = STREAM_NUMBER;
+	arm.token = 1;
+	m.peer_port = port;
+	m.has_latent = m.latent = true;
+	cr_assert(ask(&s, &m));
+	go(&s, 1, port);
+	cr_expect_eq(s.r->inspected, 1);
+	arm.has_peer_ip_be = true;
+	arm.peer_ip_be = inet_addr("198.51.100.9");
+	cr_assert_eq(natproxy_on_pinhole_arm(s.r->np, &arm, NULL), 0);
+	go(&s, 2, port);
+	expect_shown(&s, 2, CONTROL, LINK + 1);
+	rig_free(s.r);
+}
+
 Test(derive, a_port_for_signalling_that_was_named_is_read_every_time)
 {
 	struct scene s = call_up();
@@ -312,18 +334,22 @@ Test(derive, strict_ends_what_came_in_and_nothing_that_the_guest_began)
 	cr_assert(watch(&s, 1, CONTROL, rig_loopback(), port));
 	go(&s, 1, port);
 	expect_shown(&s, 2, CONTROL, LINK + 1);
-	rig_configure(s.r, &o);
 	violate(&s);
 	cr_expect_eq(s.r->np->nat.live, 2);
 	cr_expect_eq(s.r->np->inspects, 1, "it goes on unread");
+	cr_assert(watch(&s, 3, CONTROL, rig_loopback(), port));
+	go(&s, 3, port);
+	rig_configure(s.r, &o);
+	violate(&s);
+	cr_expect_eq(s.r->np->nat.live, 3);
 	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_LISTEN, 2, CONTROL);
 	cr_assert(ask(&s, &m));
 	stream_knock((uint16_t)s.r->answer.outside_port);
 	take(&s, 2);
-	expect_shown(&s, 3, CONTROL, LINK + 2);
-	cr_expect_eq(s.r->np->nat.live, 3);
+	expect_shown(&s, 4, CONTROL, LINK + 2);
+	cr_expect_eq(s.r->np->nat.live, 4);
 	violate(&s);
-	cr_expect_eq(s.r->np->nat.live, 2);
+	cr_expect_eq(s.r->np->nat.live, 3);
 	rig_free(s.r);
 }
 
