@@ -134,6 +134,20 @@ Test(h245, what_is_none_of_its_messages_ends_it)
 	end(s, h);
 }
 
+Test(h245, a_call_that_has_its_connection_needs_no_other)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	tell(s, ALG_OUTSIDE, connected(7 | ANSWER, at(PEER_IP, 5200), GUID));
+	expect_as(s, ALG_GUEST, connected(7, at(GUEST_IP, 5200), GUID),
+		connected(7, at(OUTSIDE_IP, 5200), GUID));
+	cr_expect_eq(s->wishes, 1);
+	harness_free(h);
+	tell(s, ALG_OUTSIDE, connected(7 | ANSWER, at(PEER_IP, 5200), GUID));
+	cr_expect_eq(s->wishes, 2, "once that is over it does");
+	harness_free(s);
+}
+
 /* ---- channels ---- */
 
 Test(h245, the_guests_channel_is_latent_until_the_far_end_takes_it)
@@ -181,6 +195,15 @@ Test(h245, who_names_nobody_sends_from_where_it_signals)
 {
 	struct harness *s = call(), *h = control_of(s);
 	say(h, ALG_OUTSIDE, open_channel(9, 1, at("0.0.0.0", 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, PEER_IP);
+	end(s, h);
+}
+
+Test(h245, an_address_of_the_guests_own_is_nobodys)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(OUTSIDE_IP, 6001)));
 	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
 	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, PEER_IP);
 	end(s, h);
@@ -376,6 +399,20 @@ Test(h245, tunnelled_it_asks_for_the_same)
 			harness_count(h, (enum alg_act_kind)what, 0), "%d", what);
 	harness_free(tunnel);
 	end(s, h);
+}
+
+Test(h245, what_setup_brings_along_is_latent)
+{
+	struct harness *h = harness_new(&h225_protocol, harness_client(12030, 40000, 1720), GRANT);
+	expect_as(h, ALG_GUEST, parallel_setup(7, open_channel(1, 1, at(GUEST_IP, 5001))),
+		parallel_setup(7, open_channel(1, 1, at(OUTSIDE_IP, 40001))));
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, true, PEER_IP);
+	tell(h, ALG_OUTSIDE, proceeding(7 | ANSWER, GUID));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0);
+	tell(h, ALG_OUTSIDE,
+		tunnelled(7 | ANSWER, open_ack(1, 1, at(SINK_IP, 6000), at(SINK_IP, 6001))));
+	expect_armed(h, 0, SINK_IP);
+	harness_free(h);
 }
 
 Test(h245, several_messages_in_one_count_each)
