@@ -1,0 +1,242 @@
+"""H.323 endpoints and a gatekeeper, both ends in one process, that speak from recordings (h323_recordings.py).
+
+Each side fills in its own endpoints and those that it was told, and uses what it was told: it connects there, it sends media there. So
+a call succeeds only where every address that was said leads to whom it names.
+"""
+import itertools, socket
+from packets import open_socket
+from h323_recordings import A, B, GCF, RRQ, RCF, URQ, UCF, Identity, Message, recordings
+from sip_media import arrive
+
+TIMEOUT = 2
+NUMBERS = itertools.count(1)  # calls and registrations are told apart by them
+
+
+class Unreachable(Exception):
+    """str: which connection could not be made."""
+
+
+class Ports:
+    """Numbers of a guest's ports, which the gateway's host holds itself: no port keeps its number outside, so what arrives was named by a rewritten message."""
+
+    def __init__(self, host, addresses, first=20000):
+        self.host, self.addresses, self.next, self.held = host, addresses, itertools.count(first, 2), []
+
+    def pair(self):
+        port = next(self.next)
+        for address, n, kind in itertools.product(self.addresses, (0, 1), (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            self.held.append(open_socket(self.host, kind, at=(address, port + n)))
+            if kind == socket.SOCK_STREAM:
+                self.held[-1].listen()
+        return port
+
+    def close(self):
+        for s in self.held:
+            s.close()
+
+
+class Side:
+    """One end of a conversation. own: {recorded: live endpoint} that it has; told: those of the other side, as it heard of them."""
+
+    def __init__(self, where, address, known_as, ports):
+        self.where, self.address, self.known_as, self.ports = where, address, known_as, ports
+        self.own, self.told, self.sockets = {}, {}, {}
+
+    def open(self, recorded, kind, port):
+        s = open_socket(self.where, kind, timeout=TIMEOUT)
+        if kind == socket.SOCK_STREAM:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.bind((self.address, port))
+        self.sockets[recorded] = s
+        self.own[recorded] = s.getsockname()
+        return s
+
+    def listen(self, recorded, port=None):
+        self.open(recorded, socket.SOCK_STREAM, port or self.ports.pair()).listen()
+
+    def connect(self, recorded, to):
+        s = self.open(recorded, socket.SOCK_STREAM, self.ports.pair())
+        s.connect(to)
+        return s
+
+    def open_media(self, who, recorded_ports):
+        """Ports that were neighbours still are."""
+        for base in dict.fromkeys(port & ~1 for port in recorded_ports):
+            live = self.ports.pair()
+            for n in (0, 1):
+                self.open((who, base + n), socket.SOCK_DGRAM, live + n)
+
+    def close(self):
+        for s in self.sockets.values():
+            s.close()
+
+
+class Conversation:
+    """sides: {A: Side, B: Side}. journal: gets (channel, as it was sent, as it came) of each message. raw: nothing on the way changes anything."""
+
+    def __init__(self, recording, sides, journal, raw=False):
+        self.recording, self.sides, self.journal, self.raw = recordings()[recording], sides, journal, raw
+        self.identity = Identity(self.recording, next(NUMBERS))
+
+    def written(self, message):
+        side = self.sides[message.who]
+        return message.written({**side.told, **side.own}, self.identity)
+
+    def came(self, message, sent, data):
+        """The other side reads it: what is said of itself is where it is, and what is said of the sender is where that can be found."""
+        sender, reader = self.sides[message.who], self.sides[A if message.who == B else B]
+        self.journal.append((message.channel, sent, data))
+        assert not self.raw or data == sent
+        for at, live in message.read(data, self.identity).items():
+            recorded = message.places[at]
+            if recorded in reader.own:
+                assert self.raw or live == reader.own[recorded], (message, live, reader.own[recorded])
+                continue
+            if not self.raw:
+                assert live[0] == sender.known_as and (sender.known_as != sender.address or live == sender.own[recorded]), (message, live)
+            assert reader.told.setdefault(recorded, live) == live, (message, live, reader.told)
+
+    def close(self):
+        for side in self.sides.values():
+            side.close()
+
+
+class Registration(Conversation):
+    """A at the gatekeeper B."""
+
+    def __init__(self, recording, sides, journal, raw=False):
+        super().__init__(recording, sides, journal, raw)
+        endpoint, keeper = sides[A], sides[B]
+        self.rasport = self.recording.clients["ras"]
+        endpoint.open(self.rasport, socket.SOCK_DGRAM, endpoint.ports.pair())
+        keeper.open((B, 1719), socket.SOCK_DGRAM, 1719)
+        keeper.own[self.recording.signal] = keeper.address, 1720  # where it takes calls, if it does
+        self.source = None
+
+    def listen(self):
+        """Where A is to be called."""
+        request = self.recording.ras(RRQ)
+        self.called = next(recorded for recorded in request.places.values() if recorded != self.rasport)
+        self.sides[A].listen(self.called)
+
+    def template(self, kind):
+        """That URQ is answered was not recorded; it is as short as DCF, of which it differs in the alternative."""
+        return Message(A, "ras", bytes([UCF << 2]) + self.recording.ras(URQ).data[2:4], {}) if kind == UCF else self.recording.ras(kind)
+
+    def say(self, *kinds, identity=None):
+        before, self.identity = self.identity, identity or self.identity
+        for kind in kinds:
+            self.carry(self.template(kind))
+        self.identity = before
+
+    def carry(self, message):
+        sent = self.written(message)
+        here, there = self.sides[A].sockets[self.rasport], self.sides[B].sockets[B, 1719]
+        if message.who == A:
+            here.sendto(sent, there.getsockname())
+            data, self.source = there.recvfrom(65536)
+        else:
+            there.sendto(sent, self.source)
+            data = here.recv(65536)
+        self.came(message, sent, data)
+        if message.who == A and not self.raw:
+            assert self.sides[B].told.get(self.rasport, self.source) == self.source, "the gatekeeper may answer to rasAddress, and to where it came from"
+
+
+class Line:
+    """A connection; A made it."""
+
+    def __init__(self, conversation, channel, to):
+        caller, callee = conversation.sides[A], conversation.sides[B]
+        server = callee.sockets[conversation.recording.signal if channel == "signal" else conversation.recording.h245]
+        try:
+            self.ends = {A: caller.connect(conversation.recording.clients[channel], to)}
+            self.ends[B], self.source = server.accept()
+        except OSError as e:
+            raise Unreachable(channel) from e
+        self.ends[B].settimeout(TIMEOUT)
+        self.ends[B].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.conversation = conversation
+
+    def say(self, who, pieces):
+        """Each piece is a segment."""
+        for piece in pieces:
+            self.ends[who].sendall(piece)
+
+    def hear(self, who, length):
+        data = b""
+        while len(data) < length:
+            data += (piece := self.ends[who].recv(length - len(data)))
+            assert piece, data.hex()
+        return data
+
+    def close(self):
+        for end in self.ends.values():
+            end.close()
+
+
+def whole(messages):
+    return messages
+
+
+def together(messages):
+    """Several messages in a segment."""
+    return [b"".join(messages)]
+
+
+def split(messages):
+    """Within the header, behind it, and within the body."""
+    return [message[start:end] for message in messages for start, end in ((0, 3), (3, 4), (4, 30), (30, None)) if message[start:end]]
+
+
+class Call(Conversation):
+    """lines: of another call, by whose connection this one goes too."""
+
+    def __init__(self, recording, sides, journal, raw=False, cut=whole, lines=None):
+        super().__init__(recording, sides, journal, raw)
+        self.cut, self.lines, self.borrowed = cut, dict(lines or {}), dict(lines or {})
+        self.left = self.recording.call()
+        for who, side in sides.items():
+            side.open_media(who, self.recording.media_of(who))
+        if self.recording.h245[1]:
+            sides[B].listen(self.recording.h245)
+
+    def line(self, channel):
+        if channel not in self.lines:
+            to = self.recording.signal if channel == "signal" else self.recording.h245
+            self.lines[channel] = Line(self, channel, self.sides[A].told[to])
+        return self.lines[channel]
+
+    def play(self, until=Message.ends_media):
+        """Up to a message of which this is true, or to the end."""
+        while self.left and not until(self.left[0]):
+            same = list(itertools.takewhile(lambda m: m[:2] == self.left[0][:2] and not until(m), self.left))
+            self.left = self.left[len(same):]
+            self.carry(same)
+
+    def carry(self, messages):
+        who, channel = messages[0][:2]
+        line = self.line(channel)
+        sent = [self.written(message) for message in messages]
+        line.say(who, self.cut(sent))
+        for message, data in zip(messages, sent):
+            self.came(message, data, line.hear(A if who == B else B, len(data)))
+
+    def finish(self):
+        self.play(lambda message: False)
+
+    def media(self, first=A):
+        """Whether all that is sent arrives, to this side first, which has sent nothing yet: (to it, from it)."""
+        ports = [((A, a), (B, b)) for a, b in self.recording.media]
+        here, there = (list(ends) for ends in zip(*ports)) if first == A else (list(ends) for ends in list(zip(*ports))[::-1])
+        mine, other = self.sides[first], self.sides[B if first == A else A]
+        own, others = [mine.sockets[end] for end in here], [other.sockets[end] for end in there]
+        where, sources = [other.told.get(end) for end in here], [mine.told.get(end) for end in there]
+        return arrive(others, own, where, sources), arrive(own, others, sources, where)
+
+    def close(self):
+        for channel, line in self.lines.items():
+            if channel not in self.borrowed:
+                line.close()
+        super().close()
