@@ -89,13 +89,15 @@ class Conversation:
         self.journal.append((message.channel, sent, data))
         assert not self.raw or data == sent
         for at, live in message.read(data, self.identity).items():
-            recorded = message.places[at]
+            recorded, about = message.places[at], (message.who, message.channel, message.kind, message.places[at])
             if recorded in reader.own:
-                assert self.raw or live == reader.own[recorded], (message, live, reader.own[recorded])
+                assert self.raw or live == reader.own[recorded], (about, live, reader.own[recorded])
                 continue
             if not self.raw:
-                assert live[0] == sender.known_as and (sender.known_as != sender.address or live == sender.own[recorded]), (message, live)
-            assert reader.told.setdefault(recorded, live) == live, (message, live, reader.told)
+                named = sender.own[recorded]
+                assert live[0] == (sender.known_as if named[0] == sender.address else named[0]), (about, live)
+                assert sender.known_as != sender.address or live == named, (about, live)
+            assert reader.told.setdefault(recorded, live) == live, (about, live, reader.told)
 
     def close(self):
         for side in self.sides.values():
@@ -147,17 +149,14 @@ class Registration(Conversation):
 class Line:
     """A connection; A made it."""
 
-    def __init__(self, conversation, channel, to):
-        caller, callee = conversation.sides[A], conversation.sides[B]
-        server = callee.sockets[conversation.recording.signal if channel == "signal" else conversation.recording.h245]
+    def __init__(self, caller, client, server, to):
         try:
-            self.ends = {A: caller.connect(conversation.recording.clients[channel], to)}
+            self.ends = {A: caller.connect(client, to)}
             self.ends[B], self.source = server.accept()
         except OSError as e:
-            raise Unreachable(channel) from e
+            raise Unreachable(f"{to[0]}:{to[1]}") from e
         self.ends[B].settimeout(TIMEOUT)
         self.ends[B].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.conversation = conversation
 
     def say(self, who, pieces):
         """Each piece is a segment."""
@@ -191,11 +190,11 @@ def split(messages):
 
 
 class Call(Conversation):
-    """lines: of another call, by whose connection this one goes too."""
+    """by: another call, by whose signalling this one goes too."""
 
-    def __init__(self, recording, sides, journal, raw=False, cut=whole, lines=None):
+    def __init__(self, recording, sides, journal, raw=False, cut=whole, by=None):
         super().__init__(recording, sides, journal, raw)
-        self.cut, self.lines, self.borrowed = cut, dict(lines or {}), dict(lines or {})
+        self.cut, self.by, self.lines = cut, by, {}
         self.left = self.recording.call()
         for who, side in sides.items():
             side.open_media(who, self.recording.media_of(who))
@@ -203,40 +202,45 @@ class Call(Conversation):
             sides[B].listen(self.recording.h245)
 
     def line(self, channel):
+        if self.by and channel == "signal":
+            return self.by.line(channel)
         if channel not in self.lines:
-            to = self.recording.signal if channel == "signal" else self.recording.h245
-            self.lines[channel] = Line(self, channel, self.sides[A].told[to])
+            server = self.recording.signal if channel == "signal" else self.recording.h245
+            caller, callee = self.sides[A], self.sides[B]
+            self.lines[channel] = Line(caller, self.recording.clients[channel], callee.sockets[server], caller.told[server])
         return self.lines[channel]
 
-    def play(self, until=Message.ends_media):
-        """Up to a message of which this is true, or to the end."""
-        while self.left and not until(self.left[0]):
-            same = list(itertools.takewhile(lambda m: m[:2] == self.left[0][:2] and not until(m), self.left))
-            self.left = self.left[len(same):]
-            self.carry(same)
-
-    def carry(self, messages):
-        who, channel = messages[0][:2]
+    def step(self, until=Message.ends_media):
+        """What one side says before the other answers, up to a message of which `until` is true; whether there was something."""
+        if not self.left or until(self.left[0]):
+            return False
+        who, channel = self.left[0][:2]
         line = self.line(channel)
-        sent = [self.written(message) for message in messages]
+        said = list(itertools.takewhile(lambda m: m[:2] == (who, channel) and not until(m), self.left))
+        self.left = self.left[len(said):]
+        sent = [self.written(message) for message in said]
         line.say(who, self.cut(sent))
-        for message, data in zip(messages, sent):
+        for message, data in zip(said, sent):
             self.came(message, data, line.hear(A if who == B else B, len(data)))
+        return True
+
+    def play(self, until=Message.ends_media):
+        while self.step(until):
+            pass
 
     def finish(self):
         self.play(lambda message: False)
 
-    def media(self, first=A):
+    def media(self, first):
         """Whether all that is sent arrives, to this side first, which has sent nothing yet: (to it, from it)."""
-        ports = [((A, a), (B, b)) for a, b in self.recording.media]
-        here, there = (list(ends) for ends in zip(*ports)) if first == A else (list(ends) for ends in list(zip(*ports))[::-1])
-        mine, other = self.sides[first], self.sides[B if first == A else A]
-        own, others = [mine.sockets[end] for end in here], [other.sockets[end] for end in there]
-        where, sources = [other.told.get(end) for end in here], [mine.told.get(end) for end in there]
-        return arrive(others, own, where, sources), arrive(own, others, sources, where)
+        other = B if first == A else A
+        port = {A: 0, B: 1}
+        here, there = ([(who, pair[port[who]]) for pair in self.recording.media] for who in (first, other))
+        mine, others = [self.sides[first].sockets[end] for end in here], [self.sides[other].sockets[end] for end in there]
+        told, sources = [self.sides[other].told.get(end) for end in here], [self.sides[first].told.get(end) for end in there]
+        return arrive(others, mine, told, sources), arrive(mine, others, sources, told)
 
     def close(self):
-        for channel, line in self.lines.items():
-            if channel not in self.borrowed:
-                line.close()
+        for line in self.lines.values():
+            line.close()
         super().close()
