@@ -73,11 +73,11 @@ class Side:
 
 
 class Conversation:
-    """sides: {A: Side, B: Side}. journal: gets (channel, as it was sent, as it came) of each message. raw: nothing on the way changes anything."""
+    """sides: {A: Side, B: Side}. journal: gets (channel, as it was sent, as it came) of each message. raw: nothing on the way changes anything, and the journal does not get it; kept: endpoints that nothing changes."""
 
     def __init__(self, recording, sides, journal, raw=False):
         self.recording, self.sides, self.journal, self.raw = recordings()[recording], sides, journal, raw
-        self.identity = Identity(self.recording, next(NUMBERS))
+        self.identity, self.kept = Identity(self.recording, next(NUMBERS)), set()
 
     def written(self, message):
         side = self.sides[message.who]
@@ -86,15 +86,17 @@ class Conversation:
     def came(self, message, sent, data):
         """The other side reads it: what is said of itself is where it is, and what is said of the sender is where that can be found."""
         sender, reader = self.sides[message.who], self.sides[A if message.who == B else B]
-        self.journal.append((message.channel, sent, data))
         assert not self.raw or data == sent
+        self.journal += [] if self.raw else [(message.channel, sent, data)]
         for at, live in message.read(data, self.identity).items():
             recorded, about = message.places[at], (message.who, message.channel, message.kind, message.places[at])
             if recorded in reader.own:
                 assert self.raw or live == reader.own[recorded], (about, live, reader.own[recorded])
                 continue
-            if not self.raw:
-                named = sender.own[recorded]
+            named = sender.own[recorded]
+            if recorded in self.kept:
+                assert live == named, (about, live)
+            elif not self.raw:
                 assert live[0] == (sender.known_as if named[0] == sender.address else named[0]), (about, live)
                 assert sender.known_as != sender.address or live == named, (about, live)
             assert reader.told.setdefault(recorded, live) == live, (about, live, reader.told)
@@ -105,28 +107,29 @@ class Conversation:
 
 
 class Registration(Conversation):
-    """A at the gatekeeper B."""
+    """A at the gatekeeper B. after: one that goes on, by the same sockets."""
 
-    def __init__(self, recording, sides, journal, raw=False):
+    def __init__(self, recording, sides, journal, raw=False, after=None):
         super().__init__(recording, sides, journal, raw)
+        self.ras, self.source = self.recording.clients["ras"], None
+        self.called = next(recorded for recorded in self.recording.ras(RRQ).places.values() if recorded != self.ras)
         endpoint, keeper = sides[A], sides[B]
-        self.rasport = self.recording.clients["ras"]
-        endpoint.open(self.rasport, socket.SOCK_DGRAM, endpoint.ports.pair())
+        if after:
+            for new, old in ((self.ras, after.ras), (self.called, after.called)):
+                endpoint.own[new], endpoint.sockets[new] = endpoint.own[old], endpoint.sockets[old]
+                keeper.told[new] = keeper.told[old]
+            return
+        endpoint.open(self.ras, socket.SOCK_DGRAM, endpoint.ports.pair())
+        endpoint.listen(self.called)
         keeper.open((B, 1719), socket.SOCK_DGRAM, 1719)
         keeper.own[self.recording.signal] = keeper.address, 1720  # where it takes calls, if it does
-        self.source = None
-
-    def listen(self):
-        """Where A is to be called."""
-        request = self.recording.ras(RRQ)
-        self.called = next(recorded for recorded in request.places.values() if recorded != self.rasport)
-        self.sides[A].listen(self.called)
 
     def template(self, kind):
         """That URQ is answered was not recorded; it is as short as DCF, of which it differs in the alternative."""
         return Message(A, "ras", bytes([UCF << 2]) + self.recording.ras(URQ).data[2:4], {}) if kind == UCF else self.recording.ras(kind)
 
     def say(self, *kinds, identity=None):
+        """identity: of the call that this is about."""
         before, self.identity = self.identity, identity or self.identity
         for kind in kinds:
             self.carry(self.template(kind))
@@ -134,7 +137,7 @@ class Registration(Conversation):
 
     def carry(self, message):
         sent = self.written(message)
-        here, there = self.sides[A].sockets[self.rasport], self.sides[B].sockets[B, 1719]
+        here, there = self.sides[A].sockets[self.ras], self.sides[B].sockets[B, 1719]
         if message.who == A:
             here.sendto(sent, there.getsockname())
             data, self.source = there.recvfrom(65536)
@@ -143,7 +146,7 @@ class Registration(Conversation):
             data = here.recv(65536)
         self.came(message, sent, data)
         if message.who == A and not self.raw:
-            assert self.sides[B].told.get(self.rasport, self.source) == self.source, "the gatekeeper may answer to rasAddress, and to where it came from"
+            assert self.sides[B].told.get(self.ras, self.source) == self.source, "the gatekeeper may answer to rasAddress, and to where it came from"
 
 
 class Line:
