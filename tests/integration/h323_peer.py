@@ -19,16 +19,24 @@ class Unreachable(Exception):
 class Ports:
     """Numbers of a guest's ports, which the gateway's host holds itself: no port keeps its number outside, so what arrives was named by a rewritten message."""
 
-    def __init__(self, host, addresses, first=20000):
+    def __init__(self, host, addresses, first):
         self.host, self.addresses, self.next, self.held = host, addresses, itertools.count(first, 2), []
 
     def pair(self):
-        port = next(self.next)
+        """An even one and its neighbour; not what the gateway uses now."""
+        while not self.hold(port := next(self.next)):
+            pass
+        return port
+
+    def hold(self, port):
         for address, n, kind in itertools.product(self.addresses, (0, 1), (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
-            self.held.append(open_socket(self.host, kind, at=(address, port + n)))
+            try:
+                self.held.append(open_socket(self.host, kind, at=(address, port + n)))
+            except OSError:
+                return False
             if kind == socket.SOCK_STREAM:
                 self.held[-1].listen()
-        return port
+        return True
 
     def close(self):
         for s in self.held:

@@ -29,7 +29,7 @@ class Site:
         world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
         for address in (THERE, *ELSEWHERES.values()):
             world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
-        self.ports = Ports(world.gateway, (OUTSIDE, STATIC))
+        self.ports = Ports(world.gateway, (OUTSIDE, STATIC), 20000)
         self.far_ports = Ports(world.internet, (), 40000)
         self.gateway = spawn.gateway("alg-h323", guest=self.guest, config=f"""
 hubs:
