@@ -122,6 +122,7 @@ class Registration(Conversation):
         self.ras, self.source = self.recording.clients["ras"], None
         self.called = next(recorded for recorded in self.recording.ras(RRQ).places.values() if recorded != self.ras)
         endpoint, keeper = sides[A], sides[B]
+        keeper.own[self.recording.signal] = keeper.address, 1720  # where it takes calls, if it does
         if after:
             for new, old in ((self.ras, after.ras), (self.called, after.called)):
                 endpoint.own[new], endpoint.sockets[new] = endpoint.own[old], endpoint.sockets[old]
@@ -130,7 +131,6 @@ class Registration(Conversation):
         endpoint.open(self.ras, socket.SOCK_DGRAM, endpoint.ports.pair())
         endpoint.listen(self.called)
         keeper.open((B, 1719), socket.SOCK_DGRAM, 1719)
-        keeper.own[self.recording.signal] = keeper.address, 1720  # where it takes calls, if it does
 
     def template(self, kind):
         """That URQ is answered was not recorded; it is as short as DCF, of which it differs in the alternative."""

@@ -140,6 +140,7 @@ def test_a_call(site, stage, form, way, cut):
     before = set(site.doors())
     call = stage.call(form, way, cut)
     call.play()
+    assert call.sides[B].told[call.recording.clients["signal"]] == call.line("signal").source, "sourceCallSignalAddress is where the connection comes from"
     assert set(site.doors()) - before
     assert call.media(call.guest) == (True, True), "media came whole, from and to where the messages said"
     call.finish()
