@@ -118,9 +118,9 @@ struct alg_grant {
 struct alg_act {
 	enum alg_act_kind { ALG_ARM, ALG_KEEP, ALG_CLOSE } what;
 	bool media;	     /* ALG_ARM: peer_ip_be takes the place of the wish's */
+	uint32_t token, peer_ip_be;
 	bool elsewhere;	     /* ALG_CLOSE: the pinhole is of the flow whose id is `flow`, which need not be there any more */
 	uint16_t flow;
-	uint32_t token, peer_ip_be;
 };
 
 enum alg_result { ALG_PASS, ALG_WISH, ALG_DONE, ALG_VIOLATION };

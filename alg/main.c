@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actor.h"
@@ -51,7 +52,7 @@ struct alg {
 	bool lost; /* of what one step led to, natproxy did not take everything */
 	uint32_t segment_max;
 	struct maps maps;
-	bool dns_v6, sip_multipart, sip_latch;
+	bool dns_v6, sip_multipart, sip_latch, h323_forward;
 	struct stats stats;
 	uint64_t noted_ns;
 	uint16_t bucket[BUCKETS], free;
@@ -212,10 +213,13 @@ static void send_wish(struct alg *self, const struct flow *f, const struct alg_w
 		[ALG_TCP_LISTEN] = NL__PINHOLE_KIND__TCP_LISTEN,
 		[ALG_UDP_ONE] = NL__PINHOLE_KIND__UDP_ONE,
 		[ALG_UDP_PAIR] = NL__PINHOLE_KIND__UDP_PAIR,
+		[ALG_TCP_SERVICE] = NL__PINHOLE_KIND__TCP_SERVICE,
+		[ALG_TCP_WATCH] = NL__PINHOLE_KIND__TCP_WATCH,
 	};
 	Nl__PinholeOpen m = NL__PINHOLE_OPEN__INIT;
-	m.has_flow = m.has_token = m.has_kind = m.has_guest_port = m.has_peer_ip_be =
-		m.has_lifetime_ms = m.has_latent = true;
+	m.has_flow = m.has_token = m.has_kind = m.has_peer_ip_be = m.has_lifetime_ms =
+		m.has_latent = true;
+	m.has_guest_port = wish->kind != ALG_TCP_WATCH;
 	m.flow = f->number;
 	m.token = wish->token;
 	m.kind = kinds[wish->kind];
@@ -225,6 +229,11 @@ static void send_wish(struct alg *self, const struct flow *f, const struct alg_w
 	m.latent = wish->latent;
 	m.has_pairs = wish->kind == ALG_UDP_PAIR;
 	m.pairs = wish->pairs ? wish->pairs : 1;
+	m.has_peer_port = wish->kind == ALG_TCP_WATCH;
+	m.peer_port = wish->peer_port;
+	m.has_inspect = m.has_link = wish->inspect;
+	m.inspect = wish->service;
+	m.link = wish->link;
 	sent(self, natproxy_send_pinhole_open(natproxy(self), &m, NULL, 0));
 }
 
@@ -248,12 +257,18 @@ static void send_keep(struct alg *self, const struct flow *f, uint32_t token)
 	sent(self, natproxy_send_pinhole_keep(natproxy(self), &m, NULL, 0));
 }
 
-static void send_close(struct alg *self, const struct flow *f, uint32_t token)
+/* A pinhole of a flow that is not there any more went with it. */
+static void send_close(struct alg *self, const struct flow *f, const struct alg_act *act)
 {
 	Nl__PinholeClose m = NL__PINHOLE_CLOSE__INIT;
+	if (act->elsewhere && act->flow >= FLOWS)
+		abort();
+	const struct flow *owner = act->elsewhere ? &self->flow[act->flow] : f;
+	if (!owner->used)
+		return;
 	m.has_flow = m.has_token = true;
-	m.flow = f->number;
-	m.token = token;
+	m.flow = owner->number;
+	m.token = act->token;
 	sent(self, natproxy_send_pinhole_close(natproxy(self), &m, NULL, 0));
 }
 
@@ -271,7 +286,7 @@ static void send_act(struct alg *self, const struct flow *f, const struct alg_ac
 	switch (act->what) {
 	case ALG_ARM: send_arm(self, f, act); break;
 	case ALG_KEEP: send_keep(self, f, act->token); break;
-	case ALG_CLOSE: send_close(self, f, act->token); break;
+	case ALG_CLOSE: send_close(self, f, act); break;
 	}
 }
 
@@ -334,6 +349,7 @@ static void set_switches(const struct alg *self, struct alg_flow *view)
 	view->dns_v6 = self->dns_v6;
 	view->sip_multipart = self->sip_multipart;
 	view->sip_latch = self->sip_latch;
+	view->h323_forward = self->h323_forward;
 }
 
 int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_in *in)
@@ -367,6 +383,7 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.stream = m->stream,
 		.guest_serves = m->guest_serves,
 		.vrf = maps_vrf(&self->maps, m->vrf),
+		.link = m->link,
 		.id = (uint16_t)(f - self->flow),
 		.maps = &self->maps,
 		.sip = &self->sip,
@@ -463,6 +480,7 @@ static int read_hub(struct alg *self, const Nl__Hub *hub)
 	self->dns_v6 = hub->alg->dns_v6;
 	self->sip_multipart = hub->alg->sip_multipart;
 	self->sip_latch = hub->alg->sip_latch;
+	self->h323_forward = hub->alg->h323_forward;
 	read_maps(&self->maps, hub->nat);
 	return 0;
 }

@@ -14,5 +14,7 @@ extern const struct alg_protocol netbios_session_protocol;
 extern const struct alg_protocol rexec_protocol, rlogin_protocol, rsh_protocol;
 extern const struct alg_protocol rtsp_protocol;
 extern const struct alg_protocol sip_protocol;
+extern const struct alg_protocol h225_protocol, h245_protocol;
+extern const struct alg_protocol ras_protocol, ras_discovery_protocol;
 
 #endif

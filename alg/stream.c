@@ -205,8 +205,8 @@ static void add_edits(
 static bool is_sound_act(const struct alg_act *act)
 {
 	switch (act->what) {
-	case ALG_ARM: return act->token;
-	case ALG_KEEP:
+	case ALG_ARM: return act->token && !act->elsewhere;
+	case ALG_KEEP: return act->token && !act->media && !act->elsewhere;
 	case ALG_CLOSE: return act->token && !act->media;
 	}
 	return false;
@@ -237,10 +237,15 @@ static bool is_sound_wish(const struct alg_wish *w)
 	const unsigned int pairs = w->pairs ? w->pairs : 1;
 	switch (w->kind) {
 	case ALG_TCP_LISTEN:
-	case ALG_UDP_ONE: return w->token && w->guest_port && !w->pairs;
+	case ALG_TCP_SERVICE:
+		return w->token && w->guest_port && !w->pairs && !w->peer_port;
+	case ALG_TCP_WATCH:
+		return w->token && !w->guest_port && !w->pairs && w->peer_port && w->peer_ip_be &&
+		       w->inspect;
+	case ALG_UDP_ONE: return w->token && w->guest_port && !w->pairs && !w->inspect;
 	case ALG_UDP_PAIR:
 		return w->token && w->guest_port && !(w->guest_port & 1) && pairs <= ALG_PAIRS &&
-		       w->guest_port + 2 * pairs - 1 <= UINT16_MAX;
+		       w->guest_port + 2 * pairs - 1 <= UINT16_MAX && !w->inspect;
 	}
 	return false;
 }

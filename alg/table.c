@@ -19,6 +19,10 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&rsh_protocol,
 	&rtsp_protocol,
 	&sip_protocol,
+	&h225_protocol,
+	&ras_protocol,
+	&ras_discovery_protocol,
+	&h245_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)

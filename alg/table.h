@@ -7,6 +7,7 @@
 enum {
 	TABLE_ROWS = 0 /* a row for each service of every ALG */
 #define SERVICE(ID, transports) +1
+#define DERIVED(ID, transports) +1
 #include "algs.def"
 };
 

@@ -11,8 +11,10 @@ static const char *const names[ALGS_COUNT] = {
 
 static const struct service {
 	uint8_t id, transports;
+	bool derived;
 } services[] = {
-#define SERVICE(ID, TRANSPORTS) {ALGS_##ID, TRANSPORTS},
+#define SERVICE(ID, TRANSPORTS) {ALGS_##ID, TRANSPORTS, false},
+#define DERIVED(ID, TRANSPORTS) {ALGS_##ID, TRANSPORTS, true},
 #include "algs.def"
 };
 enum { SERVICES = sizeof(services) / sizeof(services[0]) };
@@ -34,17 +36,22 @@ unsigned int algs_services(enum algs_id id)
 {
 	unsigned int n = 0;
 	for (size_t i = 0; i < SERVICES; i++)
-		n += services[i].id == id;
+		n += services[i].id == id && !services[i].derived;
 	return n;
 }
 
 int algs_service(enum algs_id id, unsigned int place, enum algs_transport transport)
 {
 	const unsigned int service = algs_services(id) == 1 ? 0 : place;
-	size_t first = 0;
-	while (services[first].id != id)
-		first++;
-	if (service >= algs_services(id) || !(services[first + service].transports & transport))
+	if (service >= algs_services(id) || !algs_offers(id, service, transport))
 		return -1;
 	return (int)service;
+}
+
+bool algs_offers(enum algs_id id, uint32_t service, enum algs_transport transport)
+{
+	for (size_t i = 0; i < SERVICES; i++)
+		if (services[i].id == id && service-- == 0)
+			return services[i].transports & transport;
+	return false;
 }

@@ -24,5 +24,7 @@ int algs_find(const char *name);
 unsigned int algs_services(enum algs_id id);
 /* The service of the port at this place of the ALG's list, -1 when it is not offered by this transport. */
 int algs_service(enum algs_id id, unsigned int place, enum algs_transport transport);
+/* Whether an ALG has this service by this transport: any number; derived ones are meant too. */
+bool algs_offers(enum algs_id id, uint32_t service, enum algs_transport transport);
 
 #endif

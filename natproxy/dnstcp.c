@@ -78,7 +78,7 @@ bool dnstcp_open(struct natproxy *np, struct flow *f)
 	f->state = FLOW_RUNNING;
 	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
-	inspect_stream_start(np, f);
+	inspect_stream_start(np, f, NULL);
 	return true;
 }
 

@@ -1,9 +1,9 @@
 /*
- * Theory of operation. pinhole.c decides; a granted door for a connection becomes a listener on the
+ * Theory of operation. pinhole.c decides; a granted door for connections becomes a listener on the
  * address and device by which the control connection leaves, with the guest's own port number where
- * that is free and no service's of the host. The first connection from the control connection's peer is
- * announced to the guest and the door is shut; anyone else is reset and counted, and the door stays
- * for the one it was made for.
+ * that is free and no service's of the host. Who comes in by it is derive.c's work, and how what comes
+ * is read. A door may be nothing but that: it watches for a connection that the guest itself is to make,
+ * or that comes by a port which is open already.
  *
  * A door for datagrams is two things: the peer may come in, whatever port it speaks from, which
  * gather.c and reserve.c ask here; and an outside port is kept for the guest's, which is reserve.c's
@@ -35,7 +35,6 @@ enum {
 	IP_TEXT = 16,
 	KIND_TEXT = 24,
 	PEER_TEXT = 24,
-	ACCEPTS = 8,
 	EXPIRED_A_TURN = 64,
 	MS_NS = 1000000,
 	PRIVILEGED = 1024,
@@ -47,7 +46,7 @@ static void shut(struct natproxy *np, uint32_t ref)
 	if (e.fd >= 0)
 		natproxy_close_fd(np, e.fd, false);
 	pinhole_close(&np->pinholes, ref);
-	for (unsigned int i = 0; e.kind != PINHOLE_TCP_LISTEN && i < pinhole_ports(&e); i++) {
+	for (unsigned int i = 0; pinhole_is_datagram(e.kind) && i < pinhole_ports(&e); i++) {
 		const struct sock_address inside = pinhole_inside(&e, i);
 		reserve_settle(np, &inside);
 	}
@@ -96,11 +95,22 @@ static void log_used(struct natproxy *np, const struct pinhole *p, const struct 
 }
 
 /* Of an expectation that is open to whoever speaks first there is no address. */
-static const char *peer_said(char text[PEER_TEXT], uint32_t peer_ip_be)
+static const char *peer_said(char text[PEER_TEXT], const struct pinhole *p)
 {
 	char ip[IP_TEXT];
-	snprintf(text, PEER_TEXT, "%s",
-		peer_ip_be ? log_ip(ip, peer_ip_be) : "whoever speaks first");
+	if (p->kind == PINHOLE_TCP_WATCH)
+		snprintf(text, PEER_TEXT, "%s:%u", log_ip(ip, p->seen.ip_be), p->seen.port);
+	else
+		snprintf(text, PEER_TEXT, "%s",
+			p->peer_ip_be ? log_ip(ip, p->peer_ip_be) : "whoever speaks first");
+	return text;
+}
+
+/* From which port a guest begins is not known before it does. */
+static const char *guest_said(char text[PEER_TEXT], const struct sock_address *guest)
+{
+	char ip[IP_TEXT];
+	snprintf(text, PEER_TEXT, guest->port ? "%s:%u" : "%s", log_ip(ip, guest->ip_be), guest->port);
 	return text;
 }
 
@@ -111,22 +121,24 @@ static void log_armed(struct natproxy *np, const struct pinhole *p)
 	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation %u was armed: the far end agreed. Peer %s, "
 		"expiration %u seconds",
-		p->number, peer_said(peer, p->peer_ip_be),
+		p->number, peer_said(peer, p),
 		(unsigned int)(p->life_ns / MS_NS / 1000));
 }
 
 static void log_granted(
 	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
 {
-	char guest[IP_TEXT], outside[IP_TEXT], peer[PEER_TEXT], kind[KIND_TEXT];
+	char guest[PEER_TEXT], outside[IP_TEXT + sizeof(", outside :65535")] = "", ip[IP_TEXT];
+	char peer[PEER_TEXT], kind[KIND_TEXT];
 	Nl__EventRow e = event_of(p, "expectation_created", NULL);
+	if (p->kind != PINHOLE_TCP_WATCH)
+		snprintf(outside, sizeof(outside), ", outside %s:%u", log_ip(ip, p->outside.ip_be),
+			p->outside.port);
 	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation %u was created. Protocol %s%s, %s session %u, "
-		"guest %s:%u, outside %s:%u, "
-		"peer %s, expiration %u seconds%s",
+		"guest %s%s, peer %s, expiration %u seconds%s",
 		p->number, algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP",
-		p->parent, log_ip(guest, p->guest.ip_be), p->guest.port,
-		log_ip(outside, p->outside.ip_be), p->outside.port, peer_said(peer, p->peer_ip_be),
+		p->parent, guest_said(guest, &p->guest), outside, peer_said(peer, p),
 		(unsigned int)((p->expires_ns - np->now_ns) / MS_NS / 1000),
 		p->latent ? ", not armed yet" : "");
 }
@@ -134,13 +146,13 @@ static void log_granted(
 static void log_pretended(
 	struct natproxy *np, const struct pinhole *p, const struct inspect_subject *s)
 {
-	char guest[IP_TEXT], peer[PEER_TEXT], kind[KIND_TEXT];
+	char guest[PEER_TEXT], peer[PEER_TEXT], kind[KIND_TEXT];
 	Nl__EventRow e = event_of(p, "expectation_observed", NULL);
 	natproxy_event(np, &e,
 		"SecureNAT: An ALG expectation would have been created. Protocol %s%s, %s session "
-		"%u, guest %s:%u, peer %s",
+		"%u, guest %s, peer %s",
 		algs_name(s->alg), kind_said(kind, p->kind), s->stream ? "TCP" : "UDP", p->parent,
-		log_ip(guest, p->guest.ip_be), p->guest.port, peer_said(peer, p->peer_ip_be));
+		guest_said(guest, &p->guest), peer_said(peer, p));
 }
 
 /* `outside` NULL: refused. */
@@ -302,6 +314,12 @@ static struct pinhole_peer peer_of(
 		.latch = np->config.sip_latch};
 }
 
+/* What alg is told: of one that watches for what the guest begins, where that leads. */
+static struct sock_address granted_at(const struct pinhole *p)
+{
+	return p->kind == PINHOLE_TCP_WATCH ? p->seen : p->outside;
+}
+
 static void pretend(struct natproxy *np, const struct inspect_subject *s,
 	const struct pinhole_request *r, const Nl__PinholeOpen *m)
 {
@@ -310,17 +328,34 @@ static void pretend(struct natproxy *np, const struct inspect_subject *s,
 		refuse(np, s, m, why);
 		return;
 	}
+	const uint32_t peer_ip_be = r->peer.named ? r->peer.ip_be : r->peer.control_ip_be;
 	const struct pinhole would_be = {.kind = (uint8_t)r->kind,
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
-		.peer_ip_be = r->peer.named ? r->peer.ip_be : r->peer.control_ip_be,
+		.outside = {s->outside.ip_be, (uint16_t)r->guest_port},
+		.peer_ip_be = peer_ip_be,
+		.seen = {peer_ip_be, (uint16_t)r->peer_port},
 		.parent = nat_session(&np->nat, s->session)->number};
-	const struct sock_address outside = {s->outside.ip_be, would_be.guest.port};
+	const struct sock_address outside = granted_at(&would_be);
 	log_pretended(np, &would_be, s);
 	answer(np, m, &outside, PINHOLE_GRANTED);
 }
 
+/* The outside end of a door that was granted; one that is open `already` has it. */
+static enum pinhole_refusal open_outside(struct natproxy *np, const struct inspect_subject *s,
+	const struct publish *already, uint32_t ref)
+{
+	struct pinhole *p = &np->pinholes.entry[ref];
+	p->parent = nat_session(&np->nat, s->session)->number;
+	p->outside.ip_be = s->outside.ip_be;
+	if (already)
+		p->outside.port = already->listen.port;
+	if (p->watched)
+		return PINHOLE_GRANTED;
+	return pinhole_is_datagram(p->kind) ? open_reserve(np, s, ref) : open_listener(np, s, ref);
+}
+
 static void open_door(struct natproxy *np, const struct inspect_subject *s,
-	const struct pinhole_request *r, const Nl__PinholeOpen *m)
+	const struct pinhole_request *r, const struct publish *already, const Nl__PinholeOpen *m)
 {
 	uint32_t ref;
 	enum pinhole_refusal why = pinhole_open(&np->pinholes, r, np->now_ns, &ref);
@@ -328,28 +363,34 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 		refuse(np, s, m, why);
 		return;
 	}
-	struct pinhole *p = &np->pinholes.entry[ref];
-	p->parent = nat_session(&np->nat, s->session)->number;
-	p->outside.ip_be = s->outside.ip_be;
-	why = p->kind == PINHOLE_TCP_LISTEN ? open_listener(np, s, ref) : open_reserve(np, s, ref);
+	why = open_outside(np, s, already, ref);
 	if (why != PINHOLE_GRANTED) {
 		pinhole_take_back(&np->pinholes, ref);
 		refuse(np, s, m, why);
 		return;
 	}
-	const struct sock_address outside = p->outside;
-	log_granted(np, p, s);
+	const struct sock_address outside = granted_at(&np->pinholes.entry[ref]);
+	log_granted(np, &np->pinholes.entry[ref], s);
 	answer(np, m, &outside, PINHOLE_GRANTED);
+}
+
+/* Whether a connection that is meant is to be inspected, by whatever port it comes. */
+static bool may_be_listed(const Nl__PinholeOpen *m)
+{
+	return m->has_inspect && (m->kind == NL__PINHOLE_KIND__TCP_LISTEN ||
+					 m->kind == NL__PINHOLE_KIND__TCP_SERVICE);
 }
 
 /*
  * The port of a server inside, where nat.static or nat.publish has it open to all at the address that this client came to:
- * no door is needed, but the client has to be told the outside number. NULL: it is not open.
+ * no door is needed, but the client has to be told the outside number. The same goes for who is to come to a port that
+ * is open like that, by an address that the guest leaves by, and is to be inspected. NULL: it is not open.
  */
 static const struct publish *open_already(
 	const struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m)
 {
-	if (!np->nat.session[s->session].incoming || m->kind != NL__PINHOLE_KIND__TCP_LISTEN)
+	const bool client = np->nat.session[s->session].incoming && m->kind == NL__PINHOLE_KIND__TCP_LISTEN;
+	if (!client && !may_be_listed(m))
 		return NULL;
 	for (uint32_t i = 0; i < np->publishes; i++) {
 		const struct publish *p = &np->publish[i];
@@ -369,7 +410,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		return 0;
 	}
 	const struct publish *open = open_already(np, &s, m);
-	if (open) {
+	if (open && !may_be_listed(m)) {
 		answer(np, m, &(struct sock_address){s.outside.ip_be, open->listen.port},
 			PINHOLE_GRANTED);
 		return 0;
@@ -383,13 +424,18 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.control_port = s.guest.port,
 		.pairs = m->has_pairs ? m->pairs : 0,
 		.open = is_open_port(np, s.guest.ip_be, m),
+		.listed = open != NULL,
+		.peer_port = m->peer_port,
+		.inspect = m->has_inspect,
+		.service = m->inspect,
+		.link = m->link,
 		.peer = peer_of(np, &s, m->has_peer_ip_be, m->peer_ip_be),
 		.life_ms = m->lifetime_ms,
 		.latent = m->has_latent && m->latent};
 	if (s.observe)
 		pretend(np, &s, &r, m);
 	else
-		open_door(np, &s, &r, m);
+		open_door(np, &s, &r, open, m);
 	return 0;
 }
 
@@ -428,7 +474,7 @@ int natproxy_on_pinhole_close(struct natproxy *np, const Nl__PinholeClose *m, st
 static void meet_already(struct natproxy *np, uint32_t ref)
 {
 	const struct pinhole e = np->pinholes.entry[ref];
-	for (unsigned int i = 0; e.kind != PINHOLE_TCP_LISTEN && i < pinhole_ports(&e); i++) {
+	for (unsigned int i = 0; pinhole_is_datagram(e.kind) && i < pinhole_ports(&e); i++) {
 		const struct sock_address inside = pinhole_inside(&e, i);
 		const struct flow *f = flow_at(np, &inside);
 		const uint32_t session =
@@ -470,28 +516,17 @@ int natproxy_on_pinhole_keep(struct natproxy *np, const Nl__PinholeKeep *m, stru
 	return 0;
 }
 
-void expect_ready(struct natproxy *np, uint32_t ref)
+void expect_used(struct natproxy *np, uint32_t ref, const struct sock_address *peer)
 {
-	for (int i = 0; i < ACCEPTS; i++) {
-		struct pinhole *p = &np->pinholes.entry[ref];
-		struct sock_address peer;
-		const int fd = sock_accept(np->sock, p->fd, &peer);
-		if (fd < 0)
-			return;
-		if (!natproxy_own(np, fd, OWNER_NONE, 0))
-			continue;
-		if (!pinhole_admit(&np->pinholes, ref, peer.ip_be)) {
-			drop_count(np->drops, DROP_FILTERED);
-			natproxy_close_fd(np, fd, true);
-			continue;
-		}
-		log_used(np, p, &peer);
-		tell_gone(np, p, true, false);
-		tell_gone(np, p, false, false);
-		publish_announce(np, fd, &p->guest, &peer, 0);
-		shut(np, ref);
-		return;
-	}
+	const struct pinhole *p = &np->pinholes.entry[ref];
+	log_used(np, p, peer);
+	tell_gone(np, p, true, false);
+}
+
+void expect_spent(struct natproxy *np, uint32_t ref)
+{
+	tell_gone(np, &np->pinholes.entry[ref], false, false);
+	shut(np, ref);
 }
 
 bool expect_admits(const struct natproxy *np, const struct flow *f, const struct sock_address *peer)
@@ -563,8 +598,8 @@ void expect_timeout(struct natproxy *np)
 	for (int n = 0; n < EXPIRED_A_TURN && (ref = pinhole_expired(&np->pinholes, np->now_ns));
 		n++) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
-		np->pinholes.count[p->alg].expired++;
-		log_end(np, p, "expired unused");
+		np->pinholes.count[p->alg].expired += !p->used;
+		log_end(np, p, p->used ? "its time is over" : "expired unused");
 		tell_gone(np, p, false, true);
 		shut(np, ref);
 	}

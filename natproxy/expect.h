@@ -1,12 +1,14 @@
 /* Expectations with their sockets: what alg asks for, judged by pinhole.h, opened, used, closed, and
- * logged. Those for datagrams have theirs in reserve.h or in the guest's flow. */
+ * logged. Those for datagrams have theirs in reserve.h or in the guest's flow; who comes by those for connections: derive.h. */
 #ifndef NATLOCK_NATPROXY_EXPECT_H
 #define NATLOCK_NATPROXY_EXPECT_H
 
 #include "natproxy.h"
 
-/* Somebody knocks at the listener of door `ref`. */
-void expect_ready(struct natproxy *np, uint32_t ref);
+/* Somebody came by door `ref`, or was met by it, for the first time: the log and alg are told. */
+void expect_used(struct natproxy *np, uint32_t ref, const struct sock_address *peer);
+/* That was all that it was for: it is closed. */
+void expect_spent(struct natproxy *np, uint32_t ref);
 /* Whether a door lets this peer's datagrams in to the flow's guest endpoint. O(1), and next to
  * nothing where there are no doors. */
 bool expect_admits(

@@ -107,6 +107,9 @@ void flow_stop(struct natproxy *np, struct flow *f, bool reset, const char *why)
 	upload_discard(np, f);
 	close_socket(np, f, reset);
 	session_close_all(np, f, why);
+	if (f->door)
+		pinhole_left(&np->pinholes, f->door, f->door_number);
+	f->door = 0;
 	if (f->pinned_bytes)
 		np->reading_flows--;
 	f->pinned_bytes = 0;

@@ -25,6 +25,7 @@
 #include "dgram.h"
 #include "expect.h"
 #include "inspection.h"
+#include "publish.h"
 #include "relay.h"
 #include "sessionlog.h"
 #include "source.h"
@@ -159,6 +160,8 @@ static int announce(struct natproxy *np, const struct inspection *in, const stru
 	m.peer_ip_be = s->remote.ip_be;
 	m.peer_port = s->remote.port;
 	m.vrf = *vrf ? vrf : NULL;
+	m.has_link = want->derived;
+	m.link = want->link;
 	return np->shell.flow_inspect(np->shell.context, &m);
 }
 
@@ -480,6 +483,7 @@ void inspect_configure(struct natproxy *np)
 
 void natproxy_alg_lost(struct natproxy *np)
 {
+	publish_forget_derived(np);
 	for (uint32_t i = 0; np->inspects && i < INSPECTION_SLOTS; i++) {
 		struct inspection *in = &np->inspect->slot[i];
 		if (in->used && !in->raw)

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "derive.h"
 #include "download.h"
 #include "inspection.h"
 #include "relay.h"
@@ -49,13 +50,22 @@ static void half_reset(struct inspect_half *h)
 	h->finish_told = h->finish_passed = false;
 }
 
-void inspect_stream_start(struct natproxy *np, struct flow *f)
+/* By its port, or because an expectation said so: of the connection by which it came, or of one like this. */
+static bool is_wanted(
+	struct natproxy *np, struct flow *f, const struct derived *by, struct want *out)
+{
+	const struct nat_session *s = nat_session(&np->nat, f->sessions);
+	if (by)
+		return derive_wanted(np, by, s, out);
+	return inspection_wanted(np, f, s, out) || derive_met(np, s, out);
+}
+
+void inspect_stream_start(struct natproxy *np, struct flow *f, const struct derived *by)
 {
 	struct want want;
-	struct inspection *in =
-		inspection_wanted(np, f, nat_session(&np->nat, f->sessions), &want)
-			? inspection_begin(np, f, f->sessions, &want)
-			: NULL;
+	struct inspection *in = is_wanted(np, f, by, &want)
+					? inspection_begin(np, f, f->sessions, &want)
+					: NULL;
 	if (!in)
 		return;
 	f->inspect = (uint16_t)(inspection_index(np, in) + 1);

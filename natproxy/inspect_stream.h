@@ -5,8 +5,8 @@
 #include "natproxy.h"
 
 /* Puts a flow that has just connected under inspection if the configuration says so and there is
- * room. */
-void inspect_stream_start(struct natproxy *np, struct flow *f);
+ * room. `by`: of one that came by an expectation; else NULL. */
+void inspect_stream_start(struct natproxy *np, struct flow *f, const struct derived *by);
 /* The flow is over: tells alg, closes its doors, frees the slot. Nothing happens if it was not
  * inspected. */
 void inspect_stream_end(struct natproxy *np, struct flow *f);

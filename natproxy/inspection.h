@@ -101,7 +101,7 @@ struct inspect {
 };
 
 /* Whether an ALG wants this session: by the far end's port, or by the one that the far end came to.
- * What came by a door is not wanted. */
+ * What came by a door is wanted only if derive.h says so. */
 bool inspection_wanted(const struct natproxy *np, const struct flow *f, const struct nat_session *s,
 	struct want *out);
 /*

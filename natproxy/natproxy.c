@@ -21,6 +21,7 @@
 #include "dnsrelay.h"
 #include "download.h"
 #include "echo.h"
+#include "derive.h"
 #include "expect.h"
 #include "forward.h"
 #include "gather.h"
@@ -264,7 +265,7 @@ void natproxy_ready(struct natproxy *np, int fd, unsigned int events)
 		return;
 	case OWNER_QUERY: dnsrelay_ready(np, o.index); return;
 	case OWNER_PUBLISH: publish_ready(np, o.index); return;
-	case OWNER_PINHOLE: expect_ready(np, o.index); return;
+	case OWNER_PINHOLE: derive_ready(np, o.index); return;
 	case OWNER_RESERVE: reserve_ready(np, o.index); return;
 	case OWNER_ECHO: echo_ready(np); return;
 	case OWNER_NONE: return;

@@ -146,6 +146,13 @@ struct publish { /* a port open to the outside, from the configuration */
 	uint64_t asked_ns;
 };
 
+struct derived { /* what an expectation says of a connection that came by it */
+	uint32_t door, number; /* one of whose connections it is, and that one's number; 0: of nobody's */
+	bool inspect;
+	uint8_t alg, service; /* enum algs_id */
+	uint32_t link;
+};
+
 struct incoming { /* accepted, announced to netstack, not yet answered */
 	bool used;
 	uint16_t generation;
@@ -154,6 +161,7 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 	uint32_t real_ip_be;		 /* of a peer that is shown as the gateway; else 0 */
 	uint64_t since_ns;
 	uint16_t rule; /* place of the published port + 1; 0: it came by a pinhole */
+	struct derived derived; /* all 0 of what did not */
 };
 
 struct reserve { /* the outside socket of a guest endpoint that has a door and no flow */

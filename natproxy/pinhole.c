@@ -11,7 +11,11 @@
  *           over ◀──────────── time
  *
  * The first who speaks to a port that is open to whoever does is its peer for good: armed again for
- * whoever speaks first, which is what a repeated answer does, it stays that one's.
+ * whoever speaks first, which is what a repeated answer does, it stays that one's. One that stands
+ * (a registered port) keeps its time when it is used, and is used again.
+ *
+ * An entry that is watched lets nobody in: a connection that the guest makes, or that comes by a port
+ * which the operator opened, is only known by it for what it is to be read as.
  */
 
 #include "pinhole.h"
@@ -111,6 +115,12 @@ static uint32_t ports_of(const struct pinhole_request *r, const struct pinhole_r
 	return pairs <= rule->pairs ? 2 * pairs : 0;
 }
 
+/* What only the guest's gatekeeper gets in by may be one of those. */
+static bool is_served(const struct pinhole_request *r, const struct pinhole_rule *rule)
+{
+	return r->kind == PINHOLE_TCP_SERVICE && rule->serve_port == r->guest_port;
+}
+
 static bool is_any_denied(uint32_t port, uint32_t ports)
 {
 	for (uint32_t i = 0; i < ports; i++)
@@ -119,53 +129,109 @@ static bool is_any_denied(uint32_t port, uint32_t ports)
 	return false;
 }
 
+/* Nothing comes in by it: the port is the far end's. */
+static enum pinhole_refusal judge_watch(const struct pinhole_request *r)
+{
+	const bool sound = !r->guest_port && r->peer_port >= PRIVILEGED && r->peer_port <= UINT16_MAX;
+	if (!r->inspect)
+		return PINHOLE_NOT_INSPECTED;
+	return sound && ports_of(r, pinhole_rule(r->alg)) ? PINHOLE_GRANTED : PINHOLE_BAD_PORT;
+}
+
+/* A connection is read only as a service that the same ALG has. */
+static enum pinhole_refusal judge_service(
+	const struct pinhole_request *r, const struct pinhole_rule *rule)
+{
+	if (!r->inspect)
+		return PINHOLE_GRANTED;
+	return rule->inspects && !pinhole_is_datagram(r->kind) &&
+			       algs_offers(r->alg, r->service, ALGS_TCP)
+		       ? PINHOLE_GRANTED
+		       : PINHOLE_NOT_INSPECTED;
+}
+
 static enum pinhole_refusal judge_port(
 	const struct pinhole_request *r, const struct pinhole_rule *rule)
 {
 	const uint32_t ports = ports_of(r, rule);
 	/* who speaks from no such port itself has none to wait at */
 	const bool low = r->guest_port < PRIVILEGED && r->control_port >= PRIVILEGED;
+	if (r->kind == PINHOLE_TCP_WATCH)
+		return judge_watch(r);
 	if (!ports)
 		return PINHOLE_TOO_MANY_PAIRS;
-	if (low || r->guest_port < rule->port_first || pinhole_port_denied(r->guest_port))
+	if (low || r->guest_port < rule->port_first || r->peer_port ||
+		(pinhole_port_denied(r->guest_port) && !is_served(r, rule)))
 		return PINHOLE_BAD_PORT;
 	if (r->kind == PINHOLE_UDP_PAIR && r->guest_port & 1)
 		return PINHOLE_ODD_PAIR;
-	if (is_any_denied(r->guest_port, ports))
+	if (is_any_denied(r->guest_port, ports) && !is_served(r, rule))
 		return PINHOLE_BAD_PORT;
 	if (rule->own_port && r->guest_port != r->control_port)
 		return PINHOLE_NOT_OWN_PORT;
-	return r->open ? PINHOLE_OPEN_PORT : PINHOLE_GRANTED;
+	return r->open && !r->listed ? PINHOLE_OPEN_PORT : PINHOLE_GRANTED;
+}
+
+/* Whether the far end may name who is to come by this kind. */
+static bool may_name(const struct pinhole_rule *rule, uint32_t kind)
+{
+	return rule->named & 1U << kind;
 }
 
 static enum pinhole_refusal judge_peer(
-	const struct pinhole_peer *peer, const struct pinhole_rule *rule)
+	const struct pinhole_peer *peer, const struct pinhole_rule *rule, uint32_t kind)
 {
 	if (!peer->named || peer->ip_be == peer->control_ip_be)
 		return PINHOLE_GRANTED;
-	if (!rule->media_peer)
-		return peer->ip_be ? PINHOLE_BAD_PEER : PINHOLE_GRANTED;
 	if (!peer->ip_be)
-		return peer->latch ? PINHOLE_GRANTED : PINHOLE_NO_LATCH;
+		return !rule->latch || peer->latch ? PINHOLE_GRANTED : PINHOLE_NO_LATCH;
+	if (!may_name(rule, kind))
+		return PINHOLE_BAD_PEER;
 	return peer->outside ? PINHOLE_GRANTED : PINHOLE_INSIDE_PEER;
 }
 
 /* Whether who speaks first is meant. */
 static bool is_latch(const struct pinhole_peer *peer, const struct pinhole_rule *rule)
 {
-	return rule->media_peer && peer->named && !peer->ip_be && peer->control_ip_be;
+	return rule->latch && peer->named && !peer->ip_be && peer->control_ip_be;
 }
 
-static bool flow_is_full(const struct pinholes *p, uint32_t flow, const struct pinhole_rule *rule)
+static bool flow_is_full(const struct pinholes *p, const struct pinhole_request *r)
 {
-	const struct pinhole_flow *f = pinhole_index_flow(p, flow);
-	return f && (f->pending >= rule->pending || f->total >= rule->total);
+	const struct pinhole_rule *rule = pinhole_rule(r->alg);
+	const struct pinhole_flow *f = pinhole_index_flow(p, r->flow);
+	return f && (f->pending >= rule->pending || f->total >= rule->total ||
+			    (r->kind == PINHOLE_TCP_WATCH && f->watches >= rule->watches));
+}
+
+/* Who is named, or is meant where nobody is. */
+static uint32_t peer_of(const struct pinhole_peer *peer, const struct pinhole_rule *rule)
+{
+	const bool other = peer->named && peer->ip_be != peer->control_ip_be;
+	if (other && (peer->ip_be || is_latch(peer, rule)))
+		return peer->ip_be;
+	return peer->control_real_ip_be ? peer->control_real_ip_be : peer->control_ip_be;
+}
+
+/* What it has of what only a watched entry needs. */
+static void set_watch(struct pinhole *e, const struct pinhole_request *r)
+{
+	e->watched = r->listed || r->kind == PINHOLE_TCP_WATCH;
+	e->seen.port = (uint16_t)r->peer_port;
+	if (r->listed)
+		e->seen.ip_be = peer_of(&r->peer, pinhole_rule(r->alg));
+	else
+		e->seen.ip_be = r->peer.named && r->peer.ip_be ? r->peer.ip_be : r->peer.control_ip_be;
 }
 
 static bool port_is_full(const struct pinholes *p, const struct pinhole_request *r)
 {
 	const uint32_t ports = ports_of(r, pinhole_rule(r->alg));
-	for (uint32_t i = 0; r->kind != PINHOLE_TCP_LISTEN && i < ports; i += 2)
+	struct pinhole watch = {.guest = {r->guest_ip_be, (uint16_t)r->guest_port}};
+	set_watch(&watch, r);
+	if (watch.watched)
+		return pinhole_index_watching(p, &watch) >= PINHOLE_SAME_MAX;
+	for (uint32_t i = 0; pinhole_is_datagram(r->kind) && i < ports; i += 2)
 		if (pinhole_index_same(p, r->guest_ip_be, (uint16_t)(r->guest_port + i)) >=
 			PINHOLE_SAME_MAX)
 			return true;
@@ -181,14 +247,17 @@ static enum pinhole_refusal judge(
 	const enum pinhole_refusal port = judge_port(r, rule);
 	if (port != PINHOLE_GRANTED)
 		return port;
-	const enum pinhole_refusal peer = judge_peer(&r->peer, rule);
+	const enum pinhole_refusal service = judge_service(r, rule);
+	if (service != PINHOLE_GRANTED)
+		return service;
+	const enum pinhole_refusal peer = judge_peer(&r->peer, rule, r->kind);
 	if (peer != PINHOLE_GRANTED)
 		return peer;
 	if (!r->token)
 		return PINHOLE_BAD_TOKEN;
 	if (pinhole_find(p, r->flow, r->token))
 		return PINHOLE_TOKEN_USED;
-	if (flow_is_full(p, r->flow, rule))
+	if (flow_is_full(p, r))
 		return PINHOLE_FLOW_QUOTA;
 	if (port_is_full(p, r))
 		return PINHOLE_PORT_QUOTA;
@@ -230,19 +299,19 @@ static uint32_t entry_take(struct pinholes *p)
 	return ref;
 }
 
-static uint64_t life_ns(const struct pinhole_rule *rule, uint32_t asked_ms)
+static uint64_t life_ns(const struct pinhole_rule *rule, uint32_t kind, uint32_t asked_ms)
 {
-	const uint32_t ms = asked_ms && asked_ms < rule->life_ms ? asked_ms : rule->life_ms;
+	const bool long_lived = kind == PINHOLE_TCP_SERVICE || kind == PINHOLE_TCP_WATCH;
+	const uint32_t most_ms = long_lived ? rule->serve_ms : rule->life_ms;
+	const uint32_t ms = !asked_ms ? rule->life_ms : asked_ms < most_ms ? asked_ms : most_ms;
 	return (uint64_t)ms * MS_NS;
 }
 
-/* Who is named, or is meant where nobody is. */
-static uint32_t peer_of(const struct pinhole_peer *peer, const struct pinhole_rule *rule)
+/* A service that has a port of its own is asked for again and again; what is derived from it, once. */
+static bool is_standing(const struct pinhole_request *r)
 {
-	const bool other = peer->named && peer->ip_be != peer->control_ip_be;
-	if (other && (peer->ip_be || is_latch(peer, rule)))
-		return peer->ip_be;
-	return peer->control_real_ip_be ? peer->control_real_ip_be : peer->control_ip_be;
+	return r->kind == PINHOLE_TCP_SERVICE ||
+	       (r->kind == PINHOLE_TCP_WATCH && r->service < algs_services(r->alg));
 }
 
 enum pinhole_refusal pinhole_open(
@@ -254,7 +323,7 @@ enum pinhole_refusal pinhole_open(
 	if (why != PINHOLE_GRANTED)
 		return why;
 	const uint32_t ref = entry_take(p);
-	const uint64_t life = life_ns(rule, r->life_ms);
+	const uint64_t life = life_ns(rule, r->kind, r->life_ms);
 	p->entry[ref] = (struct pinhole){.flow = r->flow,
 		.token = r->token,
 		.number = ++p->last_number,
@@ -263,6 +332,10 @@ enum pinhole_refusal pinhole_open(
 		.pairs = (uint8_t)(ports_of(r, rule) / 2),
 		.latent = r->latent,
 		.latch = is_latch(&r->peer, rule),
+		.stands = is_standing(r),
+		.inspect = r->inspect,
+		.service = (uint8_t)r->service,
+		.link = r->link,
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
 		.peer_ip_be = peer_of(&r->peer, rule),
 		.fd = -1,
@@ -270,6 +343,7 @@ enum pinhole_refusal pinhole_open(
 		.life_ns = life,
 		.keep_ns = now_ns + (uint64_t)rule->keep_ms * MS_NS,
 		.guest_ref = guest};
+	set_watch(&p->entry[ref], r);
 	pinhole_index_add(p, ref);
 	guest_of(p, &p->entry[ref])->open++;
 	p->live++;
@@ -297,7 +371,7 @@ void pinhole_close(struct pinholes *p, uint32_t ref)
 
 static void live_anew(struct pinholes *p, uint32_t ref, uint64_t now_ns)
 {
-	if (!p->entry[ref].used)
+	if (!p->entry[ref].used || p->entry[ref].stands)
 		pinhole_index_ends(p, ref, now_ns + p->entry[ref].life_ns);
 }
 
@@ -307,7 +381,7 @@ static bool replace(struct pinhole *e, const struct pinhole_peer *peer)
 	const struct pinhole_rule *rule = pinhole_rule((enum algs_id)e->alg);
 	const bool latch = is_latch(peer, rule);
 	const uint32_t ip_be = peer_of(peer, rule);
-	if (!rule->media_peer || !peer->named || (latch && e->latch) ||
+	if (!may_name(rule, e->kind) || e->watched || !peer->named || (latch && e->latch) ||
 		(!latch && !e->latch && ip_be == e->peer_ip_be))
 		return false;
 	e->latch = latch;
@@ -325,11 +399,11 @@ enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct 
 {
 	struct pinhole *e = &p->entry[ref];
 	const struct pinhole_rule *rule = pinhole_rule((enum algs_id)e->alg);
-	const enum pinhole_refusal why = judge_peer(peer, rule);
+	const enum pinhole_refusal why = judge_peer(peer, rule, e->kind);
 	*news = false;
 	if (why != PINHOLE_GRANTED)
 		return why;
-	if (!e->latent && !rule->media_peer)
+	if (!e->latent && !may_name(rule, e->kind))
 		return PINHOLE_GRANTED;
 	/* the first time is paid for by the wish */
 	if (!e->latent && is_replaced(*e, peer) &&
@@ -365,10 +439,37 @@ static bool is_open_to(const struct pinhole *e, uint32_t peer_ip_be, bool came)
 	       (e->peer_ip_be == peer_ip_be || (came && e->latch && !e->peer_ip_be));
 }
 
-bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be)
+bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be, bool *first)
 {
-	const struct pinhole *e = &p->entry[ref];
-	return !e->used && is_open_to(e, peer_ip_be, true) && pinhole_use(p, ref, peer_ip_be, true);
+	struct pinhole *e = &p->entry[ref];
+	if (!is_open_to(e, peer_ip_be, true))
+		return false;
+	if (!e->stands) {
+		*first = true;
+		return !e->used && pinhole_use(p, ref, peer_ip_be, true);
+	}
+	if (e->connections == PINHOLE_CONNECTIONS)
+		return false;
+	e->connections++;
+	*first = pinhole_meet(p, ref);
+	return true;
+}
+
+void pinhole_left(struct pinholes *p, uint32_t ref, uint32_t number)
+{
+	struct pinhole *e = &p->entry[ref];
+	if (e->number == number && e->connections)
+		e->connections--;
+}
+
+bool pinhole_meet(struct pinholes *p, uint32_t ref)
+{
+	struct pinhole *e = &p->entry[ref];
+	const bool first = !e->met;
+	pinhole_index_used(p, ref, true);
+	e->met = true;
+	p->count[e->alg].used += first;
+	return first;
 }
 
 bool pinhole_use(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be, bool came)
@@ -424,6 +525,7 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_NO_FLOW] = "its session is not under inspection",
 		[PINHOLE_NOT_KEPT] = "this protocol does not keep what nobody agreed to",
 		[PINHOLE_KEPT_ENOUGH] = "nobody agreed for as long as it may wait",
+		[PINHOLE_NOT_INSPECTED] = "it is no connection that this protocol reads",
 	};
 	return text[why];
 }

@@ -3,7 +3,7 @@
  * the rules: the inside address is the control flow's guest (the message has no field for it), kind
  * and inside port are those of pinhole_rules.h, no open port of the guest's is among them, the peer
  * is the control flow's peer or, of media, a host outside that the far end named, few per flow,
- * inside port, guest and hub, a rate, a bounded life, one connection. Pure.
+ * inside port, guest and hub, a rate, a bounded life, one connection, or of a registration's port few at a time. Pure.
  */
 #ifndef NATLOCK_NATPROXY_PINHOLE_H
 #define NATLOCK_NATPROXY_PINHOLE_H
@@ -23,6 +23,7 @@ enum {
 	PINHOLE_FLOW_BUCKETS = 1024,
 	PINHOLE_TOKEN_BUCKETS = 8192,
 	PINHOLE_PORT_BUCKETS = 4096,
+	PINHOLE_WATCH_BUCKETS = 1024,
 	PINHOLE_NONE = 0, /* references are 1..PINHOLE_HUB_MAX */
 };
 
@@ -50,6 +51,7 @@ enum pinhole_refusal {
 	PINHOLE_NO_FLOW,
 	PINHOLE_NOT_KEPT,
 	PINHOLE_KEPT_ENOUGH,
+	PINHOLE_NOT_INSPECTED,
 };
 
 /* Who is to come, as alg says it about an expectation that there is to be, or is. */
@@ -71,6 +73,10 @@ struct pinhole_request {
 	uint16_t control_port; /* from which the guest speaks in the control flow */
 	uint32_t pairs;	       /* as asked; 0: not */
 	bool open; /* the guest has an open port (forward.h) there, or beside it for a pair */
+	bool listed; /* whoever is to come gets in by that port already: what comes is to be inspected, no more */
+	uint32_t peer_port;	/* as asked; only of PINHOLE_TCP_WATCH */
+	bool inspect;		/* as asked: the connection is read as this service, and alg is told this link */
+	uint32_t service, link;
 	struct pinhole_peer peer;
 	uint32_t life_ms; /* as asked */
 	bool latent;	  /* nobody may come in yet */
@@ -82,8 +88,15 @@ struct pinhole {
 	uint8_t pairs;		      /* of a UDP_PAIR */
 	bool latent, used, met; /* met: it was used, if by another peer */
 	bool latch;		/* the peer is who speaks first; 0: nobody has */
+	bool watched;	/* pinhole_watched finds it: no connection goes through it, it only says how one is to be read */
+	bool stands;	/* connections are met one after another: it ends by time, not with the first */
+	bool inspect;	/* as asked, and checked: a service that this ALG has by TCP */
+	uint8_t service;
+	uint16_t connections; /* of a TCP_SERVICE that there are now */
+	uint32_t link;
 	struct sock_address guest, outside; /* of a pair the even ports */
 	uint32_t peer_ip_be;
+	struct sock_address seen; /* of one that is watched: of TCP_WATCH to where the guest will connect, as it sees it; else port 0 */
 	int fd;			      /* the listener; -1 of other kinds */
 	uint64_t expires_ns, life_ns; /* UINT64_MAX: not by time */
 	uint64_t keep_ns;	      /* while it is latent, it ends then at the latest */
@@ -91,13 +104,14 @@ struct pinhole {
 	uint32_t free_next;
 	/* pinhole_index.c's */
 	uint32_t flow_ref, flow_next, flow_prev, token_next, heap_at;
-	uint32_t port_next[PINHOLE_PAIRS];
+	uint32_t port_next[PINHOLE_PAIRS], watch_next;
 };
 
 /* A control flow that has some. */
 struct pinhole_flow {
 	uint32_t flow, first, next;
 	uint32_t total, pending; /* pending: that nobody uses */
+	uint32_t watches;	 /* of TCP_WATCH */
 };
 
 /* Of one ALG, since the process began. */
@@ -122,11 +136,13 @@ struct pinholes {
 	struct hash_key key;
 	uint32_t live, fresh, free, last_number;
 	uint32_t datagram; /* live ones for datagrams */
+	uint32_t watched;  /* and those that pinhole_watched finds */
 	struct pinhole_count count[ALGS_COUNT];
 	struct pinhole_guests guests[PINHOLE_ACCOUNTS];
 	uint32_t flow_fresh, flow_free, ending; /* ending: those that end by time */
 	uint32_t flow_bucket[PINHOLE_FLOW_BUCKETS], token_bucket[PINHOLE_TOKEN_BUCKETS];
 	uint32_t port_bucket[PINHOLE_PORT_BUCKETS]; /* those for datagrams, by guest and even port */
+	uint32_t watch_bucket[PINHOLE_WATCH_BUCKETS]; /* those that are watched, by guest, peer and port */
 	uint32_t heap[PINHOLE_HUB_MAX + 1];	    /* from 1: references of those that end, soonest first */
 	struct pinhole_flow flow[PINHOLE_HUB_MAX + 1];
 	struct pinhole entry[PINHOLE_HUB_MAX + 1];
@@ -155,8 +171,19 @@ enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct 
 	uint64_t now_ns, bool *news);
 /* Its lifetime begins again, unless it is used: then it has no end. */
 enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns);
-/* Whether a connection from this peer may come in; true at most once for each entry. */
-bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be);
+/* Whether a connection from this peer may come in; true at most once for each entry, but of one that stands
+ * PINHOLE_CONNECTIONS at a time, each until pinhole_left. *first: nobody has come before. */
+bool pinhole_admit(struct pinholes *p, uint32_t ref, uint32_t peer_ip_be, bool *first);
+/* One of its connections is over; one that is gone, or has another number by now, is ignored. */
+void pinhole_left(struct pinholes *p, uint32_t ref, uint32_t number);
+/*
+ * The entry that says how a TCP connection between these endpoints is to be read: `came`: the far end began, and is said as it is;
+ * else as the guest sees it. PINHOLE_NONE: there is none. O(1), and next to nothing where nothing is watched.
+ */
+uint32_t pinhole_watched(const struct pinholes *p, const struct sock_address *guest,
+	const struct sock_address *remote, bool came);
+/* Such a connection is there: whether it is the first. */
+bool pinhole_meet(struct pinholes *p, uint32_t ref);
 
 /* How many ports an entry leads to, and the i-th of them (0: the even one of a pair). */
 static inline unsigned int pinhole_ports(const struct pinhole *e)

@@ -1,10 +1,12 @@
 /*
- * Theory of operation. Four indices over the one array of entries:
+ * Theory of operation. Five indices over the one array of entries:
  *
  *   flow    bucket of keyed hash (flow) ─▶ struct pinhole_flow, there while it has entries ─▶ their list
  *   token   bucket of keyed hash (flow, token): one chain
  *   port    bucket of keyed hash (guest, even port), those for datagrams: an entry has a link for each two
  *           ports that it leads to. A link is named by its entry and its place there (LINK_BITS)
+ *   watch   bucket of keyed hash (guest, peer, port): one chain. The port is the far one where the guest is to
+ *           connect, and the guest's own where the peer is
  *   end     a binary heap of those that end by time; an entry knows its place in it
  */
 #include "pinhole_index.h"
@@ -83,6 +85,7 @@ static void flow_link(struct pinholes *p, uint32_t ref)
 	f->first = ref;
 	f->total++;
 	f->pending++;
+	f->watches += e->kind == PINHOLE_TCP_WATCH;
 }
 
 static void flow_unlink(struct pinholes *p, uint32_t ref)
@@ -96,6 +99,7 @@ static void flow_unlink(struct pinholes *p, uint32_t ref)
 	else
 		f->first = e->flow_next;
 	f->pending -= !e->used;
+	f->watches -= e->kind == PINHOLE_TCP_WATCH;
 	if (--f->total == 0)
 		flow_put(p, e->flow_ref);
 }
@@ -156,7 +160,7 @@ static uint32_t place_of(const struct pinhole *e, uint16_t port)
 
 static unsigned int links_of(const struct pinhole *e)
 {
-	return e->kind == PINHOLE_TCP_LISTEN ? 0 : (pinhole_ports(e) + 1) / 2;
+	return pinhole_is_datagram(e->kind) ? (pinhole_ports(e) + 1) / 2 : 0;
 }
 
 static uint32_t *link_at(struct pinholes *p, uint32_t link)
@@ -214,7 +218,7 @@ static void port_link(struct pinholes *p, uint32_t ref)
 		e->port_next[i] = *head;
 		*head = ref << LINK_BITS | i;
 	}
-	p->datagram += e->kind != PINHOLE_TCP_LISTEN;
+	p->datagram += pinhole_is_datagram(e->kind);
 }
 
 static void port_unlink(struct pinholes *p, uint32_t ref)
@@ -227,7 +231,74 @@ static void port_unlink(struct pinholes *p, uint32_t ref)
 			at = link_at(p, *at);
 		*at = e->port_next[i];
 	}
-	p->datagram -= e->kind != PINHOLE_TCP_LISTEN;
+	p->datagram -= pinhole_is_datagram(e->kind);
+}
+
+/* ---- connections that are watched for ---- */
+
+static uint32_t watch_place(const struct pinholes *p, uint32_t guest_ip_be, uint32_t peer_ip_be,
+	uint32_t guest_port, uint32_t peer_port)
+{
+	const uint32_t words[4] = {guest_ip_be, peer_ip_be, guest_port, peer_port};
+	return (uint32_t)hash_sip(&p->key, words, sizeof(words)) & (PINHOLE_WATCH_BUCKETS - 1);
+}
+
+static uint32_t watch_place_of(const struct pinholes *p, const struct pinhole *e)
+{
+	return watch_place(p, e->guest.ip_be, e->seen.ip_be, e->guest.port, e->seen.port);
+}
+
+/* Of a TCP_WATCH the guest's port is 0, of others the peer's. */
+static bool is_same_watch(
+	const struct pinhole *e, const struct sock_address *guest, const struct sock_address *peer)
+{
+	return e->guest.ip_be == guest->ip_be && e->guest.port == guest->port &&
+	       e->seen.ip_be == peer->ip_be && e->seen.port == peer->port;
+}
+
+uint32_t pinhole_watched(const struct pinholes *p, const struct sock_address *guest,
+	const struct sock_address *remote, bool came)
+{
+	const struct sock_address inside = {guest->ip_be, came ? guest->port : 0};
+	const struct sock_address peer = {remote->ip_be, came ? 0 : remote->port};
+	if (!p->watched)
+		return PINHOLE_NONE;
+	uint32_t ref = p->watch_bucket[watch_place(
+		p, inside.ip_be, peer.ip_be, inside.port, peer.port)];
+	while (ref && (p->entry[ref].latent || !is_same_watch(&p->entry[ref], &inside, &peer)))
+		ref = p->entry[ref].watch_next;
+	return ref;
+}
+
+uint32_t pinhole_index_watching(const struct pinholes *p, const struct pinhole *e)
+{
+	uint32_t n = 0;
+	for (uint32_t ref = p->watch_bucket[watch_place_of(p, e)]; ref; ref = p->entry[ref].watch_next)
+		n += is_same_watch(&p->entry[ref], &e->guest, &e->seen);
+	return n;
+}
+
+static void watch_link(struct pinholes *p, uint32_t ref)
+{
+	struct pinhole *e = &p->entry[ref];
+	if (!e->watched)
+		return;
+	uint32_t *head = &p->watch_bucket[watch_place_of(p, e)];
+	e->watch_next = *head;
+	*head = ref;
+	p->watched++;
+}
+
+static void watch_unlink(struct pinholes *p, uint32_t ref)
+{
+	const struct pinhole *e = &p->entry[ref];
+	if (!e->watched)
+		return;
+	uint32_t *at = &p->watch_bucket[watch_place_of(p, e)];
+	while (*at != ref)
+		at = &p->entry[*at].watch_next;
+	*at = e->watch_next;
+	p->watched--;
 }
 
 /* ---- ends ---- */
@@ -307,6 +378,7 @@ void pinhole_index_add(struct pinholes *p, uint32_t ref)
 	flow_link(p, ref);
 	token_link(p, ref);
 	port_link(p, ref);
+	watch_link(p, ref);
 	pinhole_index_ends(p, ref, p->entry[ref].expires_ns);
 }
 
@@ -315,6 +387,7 @@ void pinhole_index_remove(struct pinholes *p, uint32_t ref)
 	flow_unlink(p, ref);
 	token_unlink(p, ref);
 	port_unlink(p, ref);
+	watch_unlink(p, ref);
 	heap_take(p, ref);
 }
 

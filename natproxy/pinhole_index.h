@@ -1,5 +1,6 @@
 /*
- * How expectations are found: by control flow, by flow and token, by inside port, by the end of their life. Pure. All of it
+ * How expectations are found: by control flow, by flow and token, by inside port, by the connection that they watch for, by
+ * the end of their life. Pure. All of it
  * is O(1) but the end, which is O(log n): a trunk has thousands of them in one flow.
  */
 #ifndef NATLOCK_NATPROXY_PINHOLE_INDEX_H
@@ -18,5 +19,7 @@ void pinhole_index_used(struct pinholes *p, uint32_t ref, bool used);
 const struct pinhole_flow *pinhole_index_flow(const struct pinholes *p, uint32_t flow);
 /* How many entries lead to this port of a guest, or to its neighbour in a pair. */
 uint32_t pinhole_index_same(const struct pinholes *p, uint32_t guest_ip_be, uint16_t port);
+/* How many entries watch what this one would: its guest, seen and watched are set. */
+uint32_t pinhole_index_watching(const struct pinholes *p, const struct pinhole *e);
 
 #endif

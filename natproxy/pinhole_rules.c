@@ -44,7 +44,8 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 	 * long as it was granted (RFC 3261 10.2.1.1).
 	 */
 	[ALGS_SIP] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
-		.media_peer = true,
+		.named = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.latch = true,
 		.pairs = PINHOLE_PAIRS,
 		.account = PINHOLE_CALLS,
 		.port_first = PRIVILEGED,
@@ -53,6 +54,26 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 		.life_ms = 300000,
 		.keep_ms = 900000,
 		.hold_ms = 7200000},
+	/*
+	 * ITU-T H.323 8: some 32 openings a call, and a gatekeeper routes the calls of many. A connection for H.245 is looked at
+	 * wherever the guest has it, at either end. An endpoint is called at the port that it registered (H.225.0 7.9) for as
+	 * long as that registration lives, at 1720 if it likes: only its gatekeeper gets in there. Who calls may ring for minutes.
+	 */
+	[ALGS_H323] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE |
+			1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_SERVICE | 1 << PINHOLE_TCP_WATCH,
+		.named = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_WATCH,
+		.inspects = true,
+		.pairs = 1,
+		.account = PINHOLE_CALLS,
+		.port_first = PRIVILEGED,
+		.pending = 1024,
+		.total = 2048,
+		.watches = 64,
+		.life_ms = 300000,
+		.keep_ms = 900000,
+		.hold_ms = 86400000,
+		.serve_ms = 86400000,
+		.serve_port = 1720},
 	/* dns, netbios and ldap only rewrite what is said. */
 };
 
@@ -92,7 +113,9 @@ const char *pinhole_kind_text(enum pinhole_kind kind)
 {
 	static const char *const text[PINHOLE_KINDS] = {[PINHOLE_TCP_LISTEN] = "TCP listener",
 		[PINHOLE_UDP_ONE] = "UDP port",
-		[PINHOLE_UDP_PAIR] = "UDP pair"};
+		[PINHOLE_UDP_PAIR] = "UDP pair",
+		[PINHOLE_TCP_SERVICE] = "TCP service",
+		[PINHOLE_TCP_WATCH] = "TCP watch"};
 	return text[kind];
 }
 
@@ -100,7 +123,9 @@ const char *pinhole_kind_name(enum pinhole_kind kind)
 {
 	static const char *const name[PINHOLE_KINDS] = {[PINHOLE_TCP_LISTEN] = "tcp-listen",
 		[PINHOLE_UDP_ONE] = "udp",
-		[PINHOLE_UDP_PAIR] = "udp-pair"};
+		[PINHOLE_UDP_PAIR] = "udp-pair",
+		[PINHOLE_TCP_SERVICE] = "tcp-service",
+		[PINHOLE_TCP_WATCH] = "tcp-watch"};
 	return name[kind];
 }
 

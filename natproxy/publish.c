@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 
+#include "derive.h"
 #include "dgram.h"
 #include "forward.h"
 #include "portlog.h"
@@ -69,8 +70,16 @@ static void incoming_end(struct natproxy *np, struct incoming *in)
 	np->incomings--;
 }
 
+/* It never became a flow. */
+static void incoming_give_up(struct natproxy *np, struct incoming *in)
+{
+	derive_left(np, &in->derived);
+	natproxy_close_fd(np, in->fd, true);
+	incoming_end(np, in);
+}
+
 void publish_announce(struct natproxy *np, int fd, const struct sock_address *guest,
-	const struct sock_address *peer, uint16_t rule)
+	const struct sock_address *peer, uint16_t rule, const struct derived *by)
 {
 	uint32_t token = 0;
 	struct incoming *in = np->draining || np->config.closed ? NULL : incoming_take(np, &token);
@@ -84,6 +93,7 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	if (!in || natproxy_tell(np, LINK_DATA, &d)) {
 		natproxy_close_fd(np, fd, true);
 		drop_count(np->drops, DROP_FLOW_TABLE);
+		derive_left(np, by);
 		if (in)
 			incoming_end(np, in);
 		return;
@@ -94,6 +104,7 @@ void publish_announce(struct natproxy *np, int fd, const struct sock_address *gu
 	in->real_ip_be = shown.ip_be != peer->ip_be ? peer->ip_be : 0;
 	in->since_ns = np->now_ns;
 	in->rule = rule;
+	in->derived = *by;
 	natproxy_publish_due(np, in->since_ns + answer_ns);
 }
 
@@ -110,17 +121,20 @@ static bool may_wait(const struct natproxy *np, uint16_t rule, uint32_t shown_ip
 	return of_peer < nat_share(left, of_rule);
 }
 
-/* Whether the connection may be announced; otherwise it was counted. */
-static bool is_welcome(
-	struct natproxy *np, const struct publish *p, const struct sock_address *peer)
+bool publish_admits(struct natproxy *np, const struct sock_address *guest,
+	const struct sock_address *peer, uint16_t rule, uint32_t sessions)
 {
 	const uint32_t shown_ip_be = access_shown_as(&np->access, peer->ip_be);
-	if (refuse_new(np, NAT_TCP, &p->to, peer))
+	if (!natproxy_fd_room(np, false)) {
+		natproxy_shortage(np, 0, NAT_TCP);
 		return false;
-	if (access_is_guest(&np->access, p->to.ip_be) &&
+	}
+	if (refuse_new(np, NAT_TCP, guest, peer))
+		return false;
+	if (access_is_guest(&np->access, guest->ip_be) &&
 		np->nat.incoming_tcp + np->incomings < np->config.sockets_max / 2 &&
-		may_wait(np, (uint16_t)(p - np->publish + 1), shown_ip_be) &&
-		nat_admits(&np->nat, p->to.ip_be, shown_ip_be, p->sessions))
+		may_wait(np, rule, shown_ip_be) &&
+		nat_admits(&np->nat, guest->ip_be, shown_ip_be, sessions))
 		return true;
 	drop_count(np->drops, DROP_FLOW_LIMIT);
 	return false;
@@ -128,6 +142,8 @@ static bool is_welcome(
 
 static void accept_some(struct natproxy *np, struct publish *p)
 {
+	static const struct derived nobody;
+	const uint16_t rule = (uint16_t)(p - np->publish + 1);
 	for (int i = 0; i < ACCEPTS; i++) {
 		struct sock_address peer;
 		const int fd = sock_accept(np->sock, p->fd, &peer);
@@ -135,16 +151,11 @@ static void accept_some(struct natproxy *np, struct publish *p)
 			return;
 		if (!natproxy_own(np, fd, OWNER_NONE, 0))
 			continue;
-		if (!natproxy_fd_room(np, false)) {
-			natproxy_close_fd(np, fd, true);
-			natproxy_shortage(np, 0, NAT_TCP);
-			continue;
-		}
-		if (!is_welcome(np, p, &peer)) {
+		if (!publish_admits(np, &p->to, &peer, rule, p->sessions)) {
 			natproxy_close_fd(np, fd, true);
 			continue;
 		}
-		publish_announce(np, fd, &p->to, &peer, (uint16_t)(p - np->publish + 1));
+		publish_announce(np, fd, &p->to, &peer, rule, &nobody);
 	}
 }
 
@@ -240,6 +251,12 @@ void publish_detach(struct natproxy *np, struct flow *f)
 	f->published = false;
 }
 
+void publish_forget_derived(struct natproxy *np)
+{
+	for (uint32_t i = 0; np->incomings && i < NATPROXY_INCOMING; i++)
+		np->incoming[i].derived.inspect = false;
+}
+
 int natproxy_op_tcp_accepted(struct natproxy *np, const struct ring_desc *d)
 {
 	struct incoming *in = incoming_find(np, d->pair.token);
@@ -259,10 +276,8 @@ int natproxy_op_tcp_accepted(struct natproxy *np, const struct ring_desc *d)
 int natproxy_op_tcp_rejected(struct natproxy *np, const struct ring_desc *d)
 {
 	struct incoming *in = incoming_find(np, d->pair.token);
-	if (!in)
-		return 0;
-	natproxy_close_fd(np, in->fd, true);
-	incoming_end(np, in);
+	if (in)
+		incoming_give_up(np, in);
 	return 0;
 }
 
@@ -276,8 +291,7 @@ static void give_up_waiting(struct natproxy *np)
 			natproxy_publish_due(np, in->since_ns + answer_ns);
 			continue;
 		}
-		natproxy_close_fd(np, in->fd, true);
-		incoming_end(np, in);
+		incoming_give_up(np, in);
 	}
 }
 

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "derive.h"
 #include "dnstcp.h"
 #include "download.h"
 #include "inspect_stream.h"
@@ -243,7 +244,7 @@ static void run(struct natproxy *np, struct flow *f)
 	f->state = FLOW_RUNNING;
 	session_connected(np, f);
 	flow_owe(np, f, OWED_OPENED);
-	inspect_stream_start(np, f);
+	inspect_stream_start(np, f, NULL);
 	flow_watch(np, f);
 }
 
@@ -315,9 +316,12 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	f->state = FLOW_RUNNING;
 	f->guest = in->guest;
 	f->remote = in->peer;
-	const uint32_t session = in->rule ? session_open_incoming(np, f, &f->remote, in->rule)
-					  : session_open(np, f, &f->remote, false);
+	const bool derived = in->derived.inspect || in->derived.door;
+	const uint32_t session = in->rule || derived
+					 ? session_open_incoming(np, f, &f->remote, in->rule)
+					 : session_open(np, f, &f->remote, false);
 	if (!session) {
+		derive_left(np, &in->derived);
 		natproxy_close_fd(np, in->fd, true);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_RESET);
@@ -327,9 +331,11 @@ void relay_adopt(struct natproxy *np, struct flow *f, const struct incoming *in)
 	f->fd = in->fd;
 	np->owner[f->fd] = (struct owner){OWNER_FLOW, flow_index(f->id)};
 	sock_local(np->sock, f->fd, &f->outside);
+	f->door = (uint16_t)in->derived.door;
+	f->door_number = in->derived.number;
 	session_connected(np, f);
-	if (in->rule)
-		inspect_stream_start(np, f);
+	if (in->rule || derived)
+		inspect_stream_start(np, f, derived ? &in->derived : NULL);
 	flow_watch(np, f);
 }
 

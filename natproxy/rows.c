@@ -165,15 +165,16 @@ uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__Expe
 	if (!ref)
 		return 0;
 	const struct pinhole *p = &np->pinholes.entry[ref];
-	const struct sock_address peer = {p->peer_ip_be, 0};
+	const bool watch = p->kind == PINHOLE_TCP_WATCH;
+	const struct sock_address peer = watch ? p->seen : (struct sock_address){p->peer_ip_be, 0};
 	nl__expectation_row__init(row);
 	row->has_id = row->has_parent = true;
 	row->has_expires_in_ms = p->expires_ns != UINT64_MAX;
 	row->id = p->number;
 	row->alg = text(space, 0, algs_name((enum algs_id)p->alg));
 	row->guest = address(space, 0, &p->guest);
-	row->outside = address(space, 1, &p->outside);
-	row->peer = p->peer_ip_be ? address(space, 2, &peer) : NULL;
+	row->outside = watch ? NULL : address(space, 1, &p->outside);
+	row->peer = peer.ip_be ? address(space, 2, &peer) : NULL;
 	row->has_pairs = p->kind == PINHOLE_UDP_PAIR;
 	row->pairs = p->pairs;
 	row->kind = text(space, 1, pinhole_kind_name((enum pinhole_kind)p->kind));

@@ -68,6 +68,16 @@ static uint8_t mode_of(const struct want_alg *a, uint32_t guest_ip_be, uint32_t 
 	return a->mode;
 }
 
+/* Whether its mode is not off; the rest of *out is filled in. */
+static bool is_wanted(const struct want_alg *a, uint32_t guest_ip_be, uint32_t peer_ip_be,
+	struct want *out)
+{
+	const uint8_t mode = mode_of(a, guest_ip_be, peer_ip_be);
+	out->observe = mode == NL__ALG_SWITCH__MODE__observe;
+	out->strict = a->strict;
+	return mode != NL__ALG_SWITCH__MODE__off;
+}
+
 bool want_flow(const struct wants *w, enum algs_transport transport, uint16_t port,
 	uint32_t guest_ip_be, uint32_t peer_ip_be, struct want *out)
 {
@@ -80,13 +90,17 @@ bool want_flow(const struct wants *w, enum algs_transport transport, uint16_t po
 					: -1;
 		if (service < 0)
 			continue;
-		const struct want_alg *a = &w->alg[p->alg];
-		const uint8_t mode = mode_of(a, guest_ip_be, peer_ip_be);
-		*out = (struct want){.alg = (enum algs_id)p->alg,
-			.service = (uint8_t)service,
-			.observe = mode == NL__ALG_SWITCH__MODE__observe,
-			.strict = a->strict};
-		return mode != NL__ALG_SWITCH__MODE__off;
+		*out = (struct want){.alg = (enum algs_id)p->alg, .service = (uint8_t)service};
+		return is_wanted(&w->alg[p->alg], guest_ip_be, peer_ip_be, out);
 	}
 	return false;
+}
+
+bool want_derived(const struct wants *w, const struct want *said, uint32_t guest_ip_be,
+	uint32_t peer_ip_be, struct want *out)
+{
+	const struct want_alg *a = &w->alg[said->alg];
+	*out = *said;
+	out->derived = true;
+	return a->active && is_wanted(a, guest_ip_be, peer_ip_be, out);
 }

@@ -22,6 +22,8 @@ struct want { /* what a flow gets */
 	uint8_t service;
 	bool observe; /* nothing is changed: what would be is said */
 	bool strict;  /* what is not the protocol ends the flow */
+	bool derived; /* an expectation said so, and with it this: */
+	uint32_t link;
 };
 
 struct want_list {
@@ -67,5 +69,8 @@ static inline bool want_lists(const struct wants *w, enum algs_transport transpo
 /* What a flow by this port gets; false: nobody wants it, or its mode is off. */
 bool want_flow(const struct wants *w, enum algs_transport transport, uint16_t port,
 	uint32_t guest_ip_be, uint32_t peer_ip_be, struct want *out);
+/* The same of a connection that an expectation of this ALG said to be one of a service of it. */
+bool want_derived(const struct wants *w, const struct want *said, uint32_t guest_ip_be,
+	uint32_t peer_ip_be, struct want *out);
 
 #endif

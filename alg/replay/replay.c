@@ -23,6 +23,7 @@ static const struct {
 	{ALGS_RTSP, {554, 8554}},
 	{ALGS_LDAP, {389, 1002}},
 	{ALGS_SIP, {5060}},
+	{ALGS_H323, {1720, 1719, 1718}},
 };
 
 unsigned int replay_ports(enum algs_id alg, uint16_t *port)

@@ -15,6 +15,7 @@ enum { TITLE_BYTES = 32, SEGMENT_MAX = 65536 };
 static const char *const services[ALGS_COUNT] = {
 	[ALGS_RCMD] = "rexec, rlogin, rsh",
 	[ALGS_NETBIOS] = "names, datagrams, sessions",
+	[ALGS_H323] = "call signalling, RAS, discovery",
 };
 
 static bool is_on(const Nl__AlgSwitch *s)

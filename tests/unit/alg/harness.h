@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "h323_calls.h"
 #include "protocols.h"
 #include "sip_calls.h"
 #include "stream.h"
@@ -26,6 +27,7 @@ struct way { /* one direction */
 
 struct harness {
 	struct stream_pool *pool;
+	struct h323_calls *h323; /* its own, unless its view names another */
 	struct stream_flow flow;
 	enum harness_mode mode;
 	struct way way[2];
@@ -107,6 +109,12 @@ static inline struct harness *harness_new(
 		while (harness_flows[view.id])
 			view.id++;
 	}
+	if (protocol->alg == ALGS_H323 && !view.h323) {
+		if (!h->h323)
+			h->h323 = calloc(1, sizeof(*h->h323));
+		h323_calls_init(h->h323, &(const struct hash_key){1, 2});
+		view.h323 = h->h323;
+	}
 	harness_flows[view.id] = true;
 	stream_begin(&h->flow, protocol, &view, 0);
 	return h;
@@ -120,6 +128,7 @@ static inline void harness_free(struct harness *h)
 	harness_flows[h->flow.view.id] = false;
 	harness_reset(h);
 	free(harness_spare ? harness_spare->pool : NULL);
+	free(harness_spare ? harness_spare->h323 : NULL);
 	free(harness_spare);
 	harness_spare = h;
 }

@@ -491,10 +491,20 @@ static void wrong(void *state, const struct alg_flow *flow, enum alg_direction f
 		{.kind = ALG_UDP_ONE, .guest_port = 2000, .token = 1, .pairs = 1},
 		{.kind = ALG_UDP_ONE, .guest_port = 2000},
 		{.kind = ALG_UDP_ONE, .token = 1},
-		{.kind = (enum alg_kind)3, .guest_port = 2000, .token = 1},
+		{.kind = (enum alg_kind)5, .guest_port = 2000, .token = 1},
+	};
+	static const struct alg_wish derived[] = {
+		{.kind = ALG_TCP_WATCH, .token = 1, .peer_ip_be = 9, .peer_port = 2000},
+		{.kind = ALG_TCP_WATCH, .token = 1, .peer_ip_be = 9, .inspect = true},
+		{.kind = ALG_TCP_WATCH, .token = 1, .peer_port = 2000, .inspect = true},
+		{.kind = ALG_TCP_WATCH, .token = 1, .peer_ip_be = 9, .peer_port = 2000, .guest_port = 1, .inspect = true},
+		{.kind = ALG_TCP_SERVICE, .token = 1, .guest_port = 2000, .peer_port = 2000},
+		{.kind = ALG_UDP_ONE, .token = 1, .guest_port = 2000, .inspect = true},
+		{.kind = ALG_UDP_PAIR, .token = 1, .guest_port = 2000, .inspect = true},
 	};
 	static const struct alg_act acts[] = {{ALG_CLOSE, true, 1, 0}, {ALG_KEEP, true, 1, 0},
-		{ALG_ARM, false, 0, 0}, {(enum alg_act_kind)3, false, 1, 0}};
+		{ALG_ARM, false, 0, 0}, {(enum alg_act_kind)3, false, 1, 0},
+		{ALG_ARM, false, 1, 0, true, 0}, {ALG_KEEP, false, 1, 0, true, 0}};
 	const unsigned int i = p[0] - 'a';
 	if (i < 7) {
 		a->result = ALG_WISH;
@@ -505,8 +515,13 @@ static void wrong(void *state, const struct alg_flow *flow, enum alg_direction f
 		a->result = ALG_WISH;
 		a->wish[0] = a->wish[1] = (struct alg_wish){.guest_port = 2000, .token = 1};
 		a->wish_count = 2;
-	} else {
+	} else if (i == 12) {
 		a->act_count = ALG_ACTS + 1;
+	} else if (i < 20) {
+		a->result = ALG_WISH;
+		a->wish[a->wish_count++] = derived[i - 13];
+	} else {
+		a->act[a->act_count++] = acts[i - 16];
 	}
 }
 
@@ -582,4 +597,49 @@ Test(stream_bugs, of_kind_l, .signal = SIGABRT)
 Test(stream_bugs, of_kind_m, .signal = SIGABRT)
 {
 	aborts('m');
+}
+
+Test(stream_bugs, of_kind_n, .signal = SIGABRT)
+{
+	aborts('n');
+}
+
+Test(stream_bugs, of_kind_o, .signal = SIGABRT)
+{
+	aborts('o');
+}
+
+Test(stream_bugs, of_kind_p, .signal = SIGABRT)
+{
+	aborts('p');
+}
+
+Test(stream_bugs, of_kind_q, .signal = SIGABRT)
+{
+	aborts('q');
+}
+
+Test(stream_bugs, of_kind_r, .signal = SIGABRT)
+{
+	aborts('r');
+}
+
+Test(stream_bugs, of_kind_s, .signal = SIGABRT)
+{
+	aborts('s');
+}
+
+Test(stream_bugs, of_kind_t, .signal = SIGABRT)
+{
+	aborts('t');
+}
+
+Test(stream_bugs, of_kind_u, .signal = SIGABRT)
+{
+	aborts('u');
+}
+
+Test(stream_bugs, of_kind_v, .signal = SIGABRT)
+{
+	aborts('v');
 }

@@ -53,6 +53,15 @@ Test(conf_check, alg)
 			"natlock.yaml:3:28: alg.netbios.ports needs 3 ports: names, datagrams, "
 			"sessions"},
 		{HUB("alg: {netbios: {ports: [], enable: false}}"), ""},
+		{HUB("alg: {h323: {ports: [1720, 1719]}}"),
+			"natlock.yaml:3:25: alg.h323.ports needs 3 ports: call signalling, RAS, "
+			"discovery"},
+		{HUB("alg: {h323: {ports: [1720, 1720, 1718]}}"),
+			"natlock.yaml:3:32: alg.h323.ports: 1720 is given twice"},
+		{HUB("alg: {h323_forward: true, h323: {ports: [1719, 5060, 1718], enable: false}}"), ""},
+		{HUB("alg: {h323: {ports: [1720, 5060, 1718]}}"),
+			"natlock.yaml:3:32: alg.h323.ports: 5060 is alg.sip's too (default). A port "
+			"leads to one of them: take it out of one list, or say enable: false"},
 		{HUB("alg: {tftp: {ports: [70000]}}"),
 			"natlock.yaml:3:26: alg.tftp.ports: 70000 is out of range: 1 to 65535"},
 		{HUB("alg: {rtsp: {ports: [554, 21]}}"),

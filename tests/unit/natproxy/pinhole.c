@@ -102,13 +102,16 @@ Test(pinhole, the_peer_is_the_control_connections_peer)
 Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 {
 	static const uint32_t kinds[] = {PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR,
-		PINHOLE_KINDS, 32, UINT32_MAX};
-	static const uint8_t granted[ALGS_COUNT] = {
-		[ALGS_FTP] = 1, [ALGS_TFTP] = 2, [ALGS_RCMD] = 1, [ALGS_RTSP] = 6, [ALGS_SIP] = 7};
+		PINHOLE_TCP_SERVICE, PINHOLE_TCP_WATCH, PINHOLE_KINDS, 32, UINT32_MAX};
+	static const uint8_t granted[ALGS_COUNT] = {[ALGS_FTP] = 1, [ALGS_TFTP] = 2,
+		[ALGS_RCMD] = 1, [ALGS_RTSP] = 6, [ALGS_SIP] = 7, [ALGS_H323] = 31};
 	for (int alg = 0; alg < ALGS_COUNT; alg++)
 		for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 			struct pinholes *p = fresh();
-			const struct pinhole_request r = wish_of(alg, kinds[i], 1, 2000);
+			const bool watch = kinds[i] == PINHOLE_TCP_WATCH;
+			struct pinhole_request r = wish_of(alg, kinds[i], 1, watch ? 0 : 2000);
+			r.inspect = watch;
+			r.peer_port = watch ? 2000 : 0;
 			const bool wanted = i < PINHOLE_KINDS && granted[alg] & 1 << i;
 			cr_assert_eq(ask(p, &r, 0), wanted ? PINHOLE_GRANTED : PINHOLE_BAD_KIND,
 				"%s, kind %u", algs_name(alg), kinds[i]);
@@ -120,7 +123,7 @@ Test(pinhole, only_rcmd_may_have_a_port_below_1024_and_it_not_below_512)
 {
 	for (int alg = 0; alg < ALGS_COUNT; alg++)
 		for (uint32_t kind = 0; kind < PINHOLE_KINDS; kind++) {
-			if (!(pinhole_rule(alg)->kinds & 1 << kind))
+			if (!(pinhole_rule(alg)->kinds & 1 << kind) || kind == PINHOLE_TCP_WATCH)
 				continue;
 			struct pinholes *p = fresh();
 			struct pinhole_request r = wish_of(alg, kind, 1, 1022);
@@ -405,9 +408,10 @@ Test(pinhole, one_connection_and_only_from_the_peer)
 	const struct pinhole_request r = wish(FLOW, 1, 2000);
 	uint32_t ref;
 	pinhole_open(p, &r, 0, &ref);
-	cr_assert_not(pinhole_admit(p, ref, PEER + 1));
-	cr_assert(pinhole_admit(p, ref, PEER));
-	cr_assert_not(pinhole_admit(p, ref, PEER));
+	bool first;
+	cr_assert_not(pinhole_admit(p, ref, PEER + 1, &first));
+	cr_assert(pinhole_admit(p, ref, PEER, &first) && first);
+	cr_assert_not(pinhole_admit(p, ref, PEER, &first));
 	free(p);
 }
 

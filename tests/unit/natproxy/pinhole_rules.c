@@ -11,9 +11,15 @@ Test(pinhole_rules, no_row_is_wider_than_the_safety_rules)
 		const char *name = algs_name(alg);
 		const bool calls = rule->account == PINHOLE_CALLS;
 		cr_assert_leq(rule->life_ms, calls ? 300000 : 60000, "%s", name);
-		cr_assert_eq(rule->media_peer || rule->keep_ms || rule->hold_ms, calls, "%s", name);
+		cr_assert_eq(rule->named || rule->keep_ms || rule->hold_ms, calls, "%s", name);
+		cr_assert_not(rule->named & ~rule->kinds, "%s", name);
 		cr_assert_leq(rule->keep_ms, 900000, "%s", name);
-		cr_assert_leq(rule->hold_ms, 7200000, "%s", name);
+		cr_assert_leq(rule->hold_ms, alg == ALGS_H323 ? 86400000 : 7200000, "%s", name);
+		cr_assert_eq(rule->latch, alg == ALGS_SIP, "%s", name);
+		cr_assert_eq(rule->inspects, alg == ALGS_H323, "%s", name);
+		cr_assert_eq(rule->serve_port, alg == ALGS_H323 ? 1720 : 0, "%s", name);
+		cr_assert_eq(rule->serve_ms, alg == ALGS_H323 ? 86400000 : 0, "%s", name);
+		cr_assert_eq(rule->watches, alg == ALGS_H323 ? 64 : 0, "%s", name);
 		cr_assert_leq(rule->pairs, calls ? PINHOLE_PAIRS : 1, "%s", name);
 		cr_assert_eq(rule->pairs != 0, (rule->kinds & 1 << PINHOLE_UDP_PAIR) != 0, "%s", name);
 		cr_assert_leq(rule->pending, rule->total, "%s", name);
