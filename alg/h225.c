@@ -204,7 +204,7 @@ static void hear(struct signal *s)
 			continue;
 		if (o->first_word)
 			h323_talk_arm(t, place, 0, false);
-		else
+		else if (!t->call->answered_ms)
 			h323_talk_keep(t, (uint16_t)(1U << place));
 	}
 }

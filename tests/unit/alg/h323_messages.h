@@ -155,7 +155,103 @@ static inline struct octets open_channel(
 static inline struct octets open_ack(
 	unsigned int number, unsigned int session, const char *media, const char *control)
 {
-	return octets("22c0%04x0680%02x001c00%s%s", number - 1, session, media, control);
+	return octets("22c0%04x0680101c%02x%s%s", number - 1, 2 * (session - 1), media, control);
+}
+
+/* One that the other end sends to (reverse), with its addresses of RTP and RTCP. */
+static inline struct octets open_reverse(
+	unsigned int number, unsigned int session, const char *media, const char *control)
+{
+	return octets("40%04x060401004c60ef80111400%02x%s%s", number - 1, session, media, control);
+}
+
+/* Of fastStart, without what H.245 puts before it. */
+static inline struct octets fast_channel(
+	unsigned int number, unsigned int session, const char *control)
+{
+	return octets("00%04x0c601d800a0400%02x%s", number - 1, session, control);
+}
+
+/* A channel for T.120: separateStack in place of media. */
+static inline struct octets open_stack(unsigned int number, const char *address)
+{
+	return octets("0380%04x0c601d800300000101090800%s00", number - 1, address + 2);
+}
+
+static inline struct octets ack_stack(unsigned int number, const char *address)
+{
+	return octets("22c0%04x0700090800%s00", number - 1, address + 2);
+}
+
+static inline struct octets rejected(unsigned int number)
+{
+	return octets("2300%04x00", number - 1);
+}
+
+static inline struct octets closed(unsigned int number)
+{
+	return octets("0400%04x00", number - 1);
+}
+
+static inline struct octets close_ack(unsigned int number)
+{
+	return octets("2380%04x", number - 1);
+}
+
+static inline struct octets request_close_ack(unsigned int number)
+{
+	return octets("2400%04x", number - 1);
+}
+
+static inline struct octets end_session(void)
+{
+	return hex("4a40");
+}
+
+/* CommunicationModeCommand: where audio of a conference is received. */
+static inline struct octets modes(const char *media, const char *control)
+{
+	return octets("50001700000a000000612100%s%s", media, control);
+}
+
+/* fastStart of these channels. */
+static inline struct octets fast_start(const struct octets *channel, unsigned int count)
+{
+	size_t bytes = 1;
+	for (unsigned int i = 0; i < count; i++)
+		bytes += 1 + channel[i].n;
+	struct octets o = octets("%04zx%02x", bytes | 0x8000, count);
+	for (unsigned int i = 0; i < count; i++) {
+		o.p[o.n++] = (uint8_t)channel[i].n;
+		memcpy(o.p + o.n, channel[i].p, channel[i].n);
+		o.n += channel[i].n;
+	}
+	return o;
+}
+
+static inline void put(struct octets *o, const struct octets *more)
+{
+	memcpy(o->p + o->n, more->p, more->n);
+	o->n += more->n;
+}
+
+static inline struct octets fast_setup(unsigned int reference, struct octets fast)
+{
+	struct octets o = octets("2088" ID_HEX VENDOR "%s00" GUID "00d51d980007%s1100" GUID,
+		at(PEER_IP, 1720), at(PEER_IP, 9));
+	put(&o, &fast);
+	put_hex(&o, "010001000100010001000100"
+		    "10800180");
+	return signal_of(SETUP, reference, o);
+}
+
+static inline struct octets fast_alerting(unsigned int reference, struct octets fast)
+{
+	struct octets o = octets("2380" ID_HEX VENDOR "01b1f8001100" GUID);
+	put(&o, &fast);
+	put_hex(&o, "01000100010001000100"
+		    "10800180");
+	return signal_of(ALERTING, reference, o);
 }
 
 static inline void tell(struct harness *h, enum alg_direction from, struct octets o)

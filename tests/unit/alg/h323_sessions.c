@@ -107,6 +107,82 @@ Test(h323_sessions, ras_has_the_outside_addresses)
 	session_each(VECTOR_DIRECTORY "/ras", 4, play_ras);
 }
 
+/* A connection of H.245 with the call that led to it. */
+struct pair {
+	struct harness *signalling, *control;
+};
+
+enum { RELEASE_COMPLETE = 0x5a, TYPE_AT = 8 };
+
+/* The call's signalling until it is released. */
+static struct harness *play_until_release(const struct session *s, bool serves)
+{
+	struct session *calling = malloc(sizeof(*calling));
+	*calling = *s;
+	for (calling->records = 0; calling->records < s->records; calling->records++)
+		if (s->data[s->record[calling->records].at + TYPE_AT] == RELEASE_COMPLETE)
+			break;
+	struct harness *h = session_play(calling, &h225_protocol, session_view(s, true, serves),
+		SESSION_WHOLE, SESSION_NO_CUT);
+	free(calling);
+	return h;
+}
+
+static uint32_t link_of(const struct harness *signalling)
+{
+	for (unsigned int i = 0; i < signalling->wishes; i++)
+		if (signalling->wish[i].inspect && signalling->wish[i].service == 3)
+			return signalling->wish[i].link;
+	return 0;
+}
+
+static struct pair play_pair(const struct session *signalling, const struct session *control,
+	bool serves, unsigned int piece, unsigned int cut)
+{
+	struct alg_flow view = session_view(control, true, serves);
+	struct pair p = {.signalling = play_until_release(signalling, serves)};
+	view.h323 = p.signalling->flow.view.h323;
+	view.link = link_of(p.signalling);
+	p.control = session_play(control, &h245_protocol, view, piece, cut);
+	for (unsigned int i = 0; i < p.control->acts; i++) {
+		struct alg_act *act = &p.control->act[i];
+		cr_assert(!act->elsewhere || act->flow == p.signalling->flow.view.id);
+		act->flow = 0; /* it has another number each time */
+	}
+	return p;
+}
+
+static void free_pair(struct pair p)
+{
+	harness_free(p.control);
+	harness_free(p.signalling);
+}
+
+static void play_control(const struct session *control)
+{
+	const struct listed l = load_list(VECTOR_DIRECTORY "/control", control->name);
+	struct session *signalling = session_load(VECTOR_DIRECTORY "/signalling", control->name);
+	for (int serves = 0; serves < 2; serves++) {
+		struct pair whole =
+			play_pair(signalling, control, serves, SESSION_WHOLE, SESSION_NO_CUT);
+		expect_rewritten(control->name, whole.control, &l);
+		cr_expect_gt(whole.control->wishes, 0, "%s", control->name);
+		for (unsigned int at = 0; at < control->bytes; at++) {
+			struct pair p =
+				play_pair(signalling, control, serves, at ? SESSION_WHOLE : 1, at);
+			session_expect_same(control, whole.control, p.control, at);
+			free_pair(p);
+		}
+		free_pair(whole);
+	}
+	free(signalling);
+}
+
+Test(h323_sessions, h245_has_the_outside_addresses_however_it_is_cut)
+{
+	session_each(VECTOR_DIRECTORY "/control", 3, play_control);
+}
+
 static void cut_signalling(const struct session *s)
 {
 	session_cut_everywhere(s, &h225_protocol);
