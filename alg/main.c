@@ -5,6 +5,9 @@
  *   natproxy ── FlowInspect, FlowBytes, PinholeAnswer, FlowEnd ──▶ stream.c ─▶ a row of table.c
  *   natproxy ◀── Verdict, PinholeOpen, PinholeClose, GiveUp ────────┘
  *
+ * A connection to which a pinhole of H.323 led is a flow of its own, whose FlowInspect says with which link. What
+ * its messages end may be a pinhole of the flow that named it.
+ *
  * Nothing counts before the AlgEdge of this process's own generation: what comes earlier was meant
  * for a predecessor. A later generation is a new natproxy, whose flow numbers mean other flows. A
  * flow that is not (any more) in the table is ignored: its GiveUp and natproxy's bytes crossed.
@@ -20,6 +23,7 @@
 
 #include "actor.h"
 #include "alg_dispatch.h"
+#include "h323_rows.h"
 #include "log.h"
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
@@ -59,9 +63,11 @@ struct alg {
 	struct flow flow[FLOWS];
 	struct stream_pool pool;
 	struct sip_calls sip;
+	struct h323_calls h323;
 	struct stream_out out;
 };
-_Static_assert(FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
+_Static_assert(FLOWS <= (int)SIP_FLOWS && FLOWS <= (int)H323_FLOWS,
+	"the tables of calls know each of them");
 
 static uint16_t *bucket_of(struct alg *self, uint32_t number)
 {
@@ -387,6 +393,7 @@ int alg_on_flow_inspect(struct alg *self, const Nl__FlowInspect *m, struct chan_
 		.id = (uint16_t)(f - self->flow),
 		.maps = &self->maps,
 		.sip = &self->sip,
+		.h323 = &self->h323,
 	};
 	set_switches(self, &view);
 	stream_begin(&f->stream, table_rows[row], &view,
@@ -508,6 +515,7 @@ static int alg_boot(void *opaque, struct actor *a, const Nl__ActorBoot *boot)
 		return -EINVAL;
 	memcpy(&key, boot->entropy.data, sizeof(key));
 	sip_calls_init(&self->sip, &key);
+	h323_calls_init(&self->h323, &key);
 	self->segment_max = boot->hub->alg->segment_max;
 	stream_pool_init(&self->pool);
 	memset(self->bucket, 0xff, sizeof(self->bucket));
@@ -544,14 +552,14 @@ static uint64_t dump_stats(struct alg *self, uint64_t cursor)
 	return 0;
 }
 
-static bool say_call(struct alg *self, struct sip_call_row *c)
+static bool say_call(struct alg *self, struct call_row *c)
 {
 	const struct flow *f = &self->flow[c->flow];
 	const uint64_t now_ms = actor_now_ns(self->actor) / MS_NS;
 	char alg[16], state[16];
 	Nl__Address guest = NL__ADDRESS__INIT, peer = NL__ADDRESS__INIT;
 	Nl__CallRow row = NL__CALL_ROW__INIT;
-	snprintf(alg, sizeof(alg), "%s", table_rows[f->row]->name);
+	snprintf(alg, sizeof(alg), "%s", algs_name(table_rows[f->row]->alg));
 	snprintf(state, sizeof(state), "%s", c->state);
 	guest.has_ip_be = guest.has_port = peer.has_ip_be = peer.has_port = true;
 	guest.ip_be = f->stream.view.guest_ip_be;
@@ -575,8 +583,12 @@ static bool say_call(struct alg *self, struct sip_call_row *c)
 static uint64_t dump_calls(struct alg *self, uint64_t cursor)
 {
 	uint32_t next = cursor < SIP_CALLS ? (uint32_t)cursor : SIP_CALLS;
-	struct sip_call_row row;
+	struct call_row row;
 	for (; sip_calls_next(&self->sip, &next, &row); cursor = next)
+		if (!say_call(self, &row))
+			return cursor;
+	next = cursor > SIP_CALLS ? (uint32_t)(cursor - SIP_CALLS) : 0;
+	for (; h323_calls_next(&self->h323, &next, &row); cursor = SIP_CALLS + next)
 		if (!say_call(self, &row))
 			return cursor;
 	return 0;

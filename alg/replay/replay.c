@@ -65,7 +65,10 @@ void replay_begin(struct replay *r, const struct replay_settings *set)
 	r->next_port = set->outside_port;
 	r->flow = NULL;
 	stream_pool_init(&r->pool);
+	r->derivations = 0;
+	memset(r->derived, 0, sizeof(r->derived));
 	sip_calls_init(&r->sip, &(const struct hash_key){0, 0}); /* no secret: the same each time */
+	h323_calls_init(&r->h323, &(const struct hash_key){0, 0});
 }
 
 static struct replay_flow *find(struct replay *r, const struct alg_flow *view)
@@ -103,7 +106,8 @@ static void clear_way(struct replay_way *w)
 	w->in = w->out = 0;
 }
 
-_Static_assert(REPLAY_FLOWS <= (int)SIP_FLOWS, "the table of calls knows each of them");
+_Static_assert(REPLAY_FLOWS <= (int)SIP_FLOWS && REPLAY_FLOWS <= (int)H323_FLOWS,
+	"the tables of calls know each of them");
 
 static struct replay_flow *add(struct replay *r, const struct alg_flow *view, int row)
 {
@@ -118,6 +122,7 @@ static struct replay_flow *add(struct replay *r, const struct alg_flow *view, in
 	stream_begin(&f->stream, table_rows[row], view, 0);
 	f->stream.view.id = (uint16_t)(f - r->table);
 	f->stream.view.sip = &r->sip;
+	f->stream.view.h323 = &r->h323;
 	return f;
 }
 
@@ -147,6 +152,43 @@ static bool view_of(const struct replay *r, const struct packet *p, enum alg_dir
 	return true;
 }
 
+static void derive(struct replay *r, const struct alg_flow *view, const struct alg_wish *w)
+{
+	if (w->inspect)
+		r->derived[r->derivations++ % REPLAY_DERIVED] =
+			(struct replay_derived){.used = true,
+				.watch = w->kind == ALG_TCP_WATCH,
+				.guest_port = w->guest_port,
+				.peer_port = w->peer_port,
+				.peer_ip_be = w->peer_ip_be ? w->peer_ip_be : view->peer_ip_be,
+				.service = w->service,
+				.link = w->link};
+}
+
+/* What a wish said of this connection; NULL: none did. */
+static const struct replay_derived *derived_of(const struct replay *r, const struct alg_flow *view)
+{
+	for (size_t i = 0; view->stream && i < REPLAY_DERIVED; i++) {
+		const struct replay_derived *d = &r->derived[i];
+		const bool same = d->watch ? d->peer_port == view->peer_port
+					   : d->guest_port == view->guest_port;
+		if (d->used && same && d->peer_ip_be == view->peer_ip_be)
+			return d;
+	}
+	return NULL;
+}
+
+static struct replay_flow *begin_derived(struct replay *r, struct alg_flow *view)
+{
+	const struct replay_derived *d = derived_of(r, view);
+	const int row = d ? table_find(r->set.alg, d->service, true) : -1;
+	if (row < 0)
+		return NULL;
+	view->guest_serves = !d->watch;
+	view->link = d->link;
+	return add(r, view, row);
+}
+
 /* A new flow if it is one that is inspected. Without a first packet the far end's port tells who
  * began. */
 static struct replay_flow *begin_flow(
@@ -157,9 +199,9 @@ static struct replay_flow *begin_flow(
 	const bool answer =
 		p->stream && (p->flags & (PACKET_SYN | PACKET_ACK)) == (PACKET_SYN | PACKET_ACK);
 	const bool guest_began = there >= 0 && (here < 0 || (from == ALG_GUEST) != answer);
-	view->guest_serves = !guest_began;
 	if (there < 0 && here < 0)
-		return NULL;
+		return begin_derived(r, view);
+	view->guest_serves = !guest_began;
 	return add(r, view, guest_began ? there : here);
 }
 
@@ -306,6 +348,8 @@ static struct alg_grant grant_of(
 	struct alg_grant grant = {view->outside_ip_be, wish->guest_port};
 	const bool talks =
 		wish->kind == ALG_UDP_ONE && !view->stream && wish->guest_port == view->guest_port;
+	if (wish->kind == ALG_TCP_WATCH)
+		return (struct alg_grant){wish->peer_ip_be, wish->peer_port};
 	if (r->set.outside_port && !talks)
 		grant.outside_port = next_port(r, wish->pairs ? wish->pairs : 1);
 	return grant;
@@ -327,6 +371,7 @@ static void absorb(struct replay *r, struct replay_step *step)
 		pass(r, w, out);
 	for (unsigned int i = 0; i < out->wish_count && r->grants < REPLAY_GRANTS; i++) {
 		step->grant[i] = grant_of(r, &f->stream.view, &out->wish[i]);
+		derive(r, &f->stream.view, &out->wish[i]);
 		r->pending[r->grants].token = out->wish[i].token;
 		r->pending[r->grants++].grant = step->grant[i];
 	}

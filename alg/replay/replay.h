@@ -6,12 +6,13 @@
  *                                     └────────▶ replay_write: the packet as it leaves
  *
  * A flow is inspected as natproxy would: its guest's address is the one named, and the far end's port
- * (or the guest's, if the far end began) is one of the ALG's. TCP is put in order; what is missing in
+ * (or the guest's, if the far end began) is one of the ALG's, or a wish has told of it. TCP is put in order; what is missing in
  * the capture ends the inspection of its flow. Pure; the memory is the caller's.
  */
 #ifndef NATLOCK_ALG_REPLAY_REPLAY_H
 #define NATLOCK_ALG_REPLAY_REPLAY_H
 
+#include "h323_calls.h"
 #include "maps.h"
 #include "packet.h"
 #include "sip_calls.h"
@@ -23,6 +24,7 @@ enum {
 	REPLAY_HOLD_BYTES = ALG_MESSAGE_MAX + STREAM_CHUNK_MAX,
 	REPLAY_OUTPUT_BYTES = 1 << 20, /* of what one packet led to */
 	REPLAY_GRANTS = 2 * ALG_WISHES,
+	REPLAY_DERIVED = 64, /* connections that are to come, and to be inspected; one more takes the oldest's place */
 };
 
 struct replay_settings {
@@ -58,6 +60,14 @@ struct replay_flow {
 	uint64_t seen;	      /* packet by which it was last seen */
 	struct stream_flow stream;
 	struct replay_way way[2]; /* by enum alg_direction */
+};
+
+/* A connection with this far end that a wish said how to read. */
+struct replay_derived {
+	bool used, watch; /* watch: the guest begins */
+	uint16_t guest_port, peer_port; /* the former, or of `watch` the latter; else 0 */
+	uint8_t service;
+	uint32_t peer_ip_be, link;
 };
 
 /* What one call of the parser's stream led to. */
@@ -97,6 +107,9 @@ struct replay {
 	uint8_t output[REPLAY_OUTPUT_BYTES];
 	struct stream_pool pool;
 	struct sip_calls sip;
+	struct h323_calls h323;
+	unsigned int derivations; /* so many so far */
+	struct replay_derived derived[REPLAY_DERIVED];
 	uint32_t high; /* of the table: so many were ever used */
 	struct replay_flow table[REPLAY_FLOWS];
 };

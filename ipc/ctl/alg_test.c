@@ -250,16 +250,18 @@ static void add_edits(struct test *t, const struct replay_step *step)
 	}
 }
 
-/* "udp pair 6970, 60s, latent"; who may come is said where it is not the far end of the flow. */
+/* "udp pair 6970, 60s, latent"; who may come is said where it is not the far end of the flow. A watch is for the port of that one. */
 static void say_wish(
 	char what[CELL_BYTES_MAX], const struct alg_wish *wish, const struct alg_flow *view)
 {
 	static const char *const kinds[] = {
-		[ALG_TCP_LISTEN] = "tcp", [ALG_UDP_ONE] = "udp", [ALG_UDP_PAIR] = "udp pair"};
+		[ALG_TCP_LISTEN] = "tcp", [ALG_UDP_ONE] = "udp", [ALG_UDP_PAIR] = "udp pair",
+		[ALG_TCP_SERVICE] = "tcp service", [ALG_TCP_WATCH] = "tcp watch"};
 	const bool other = wish->peer_ip_be != view->peer_ip_be;
 	char ip[16];
 
-	snprintf(what, CELL_BYTES_MAX, "%s %u, %us%s%s%s", kinds[wish->kind], wish->guest_port,
+	snprintf(what, CELL_BYTES_MAX, "%s %u, %us%s%s%s", kinds[wish->kind],
+		wish->kind == ALG_TCP_WATCH ? wish->peer_port : wish->guest_port,
 		wish->lifetime_ms / 1000, wish->latent ? ", latent" : "", other ? ", for " : "",
 		other ? log_ip(ip, wish->peer_ip_be) : "");
 }
@@ -278,14 +280,24 @@ static void add_wishes(struct test *t, const struct replay_step *step)
 	}
 }
 
+static const char *name_of(enum alg_act_kind what)
+{
+	switch (what) {
+	case ALG_ARM: return "arm";
+	case ALG_KEEP: return "keep";
+	case ALG_CLOSE: return "close";
+	}
+	return "";
+}
+
 static void add_step(struct test *t, const struct replay_step *step)
 {
 	const struct stream_out *out = step->out;
 	char why[CELL_BYTES_MAX] = "", nothing[] = "";
 
 	for (unsigned int i = 0; i < out->act_count; i++)
-		add_event(t, step, step->raw_at, out->act[i].what == ALG_ARM ? "arm" : "close",
-			out->act[i].token, nothing, nothing);
+		add_event(t, step, step->raw_at, name_of(out->act[i].what), out->act[i].token,
+			nothing, nothing);
 	add_edits(t, step);
 	add_wishes(t, step);
 	if (out->give_up) {

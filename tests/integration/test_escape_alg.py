@@ -298,6 +298,92 @@ def test_a_hostile_alg_lets_in_for_a_call_who_is_outside_and_nobody_else(liars, 
     liars.whole()
 
 
+@pytest.fixture
+def gatekeeper(liars):
+    """Three of its ports: that of calls, one for a watch, one for another."""
+    servers = [liars.gateway.world.internet.start(TOP / "tests/integration/ftp_server.py", SERVER2, port) for port in (1720, 5555, 5556)]
+    assert {server.stdout.readline() for server in servers} == {"ready\n"}
+    yield
+    for server in servers:
+        server.kill()
+        server.wait()
+
+
+CALL = "import socket, sys\nwith socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as s: print(s.recv(100).decode().strip())"
+
+
+def test_a_hostile_alg_has_connections_read_that_its_row_allows_and_no_others(liars, gatekeeper):
+    """H.323's flows may say how other connections are to be read: of their guest, with their peer or a host outside, and as a service that there is."""
+    listener, pair, service, watch = 0, 2, 3, 4
+    privileged, unread = "inside port is privileged or a protected service", "it is no connection that this protocol reads"
+
+    def call(guest, port):
+        """A connection of a guest's, through whatever is made of it; the flows that alg is shown by it."""
+        had, process = set(alg.flows), guest.start("/usr/bin/python3", "-c", CALL, SERVER2, port)
+        while process.poll() is None:
+            alg.hear()
+            for flow in set(alg.shown) - had:
+                alg.pass_on(flow)
+            time.sleep(0.002)
+        assert process.stdout.read() == "220 ready\n"
+        alg.hear()
+        return [alg.flows[flow] for flow in set(alg.flows) - had]
+
+    def knock(source, door, times=1):
+        had, process = set(alg.flows), liars.gateway.world.internet.start("/usr/bin/python3", "-c", KNOCK, source, *[f"{outside}:{door.outside_port}"] * times)
+        while process.poll() is None:
+            alg.hear()
+            time.sleep(0.002)
+        alg.hear()
+        return process.stdout.read().split("\n"), [alg.flows[flow] for flow in set(alg.flows) - had]
+
+    before = doors(liars)
+    with HostileAlg(liars, [liars.left, liars.other], 60, 1720) as alg:
+        mine, other = sorted(alg.flows, key=lambda flow: alg.flows[flow].guest_ip_be != ip(liars.address[liars.left]))
+        assert {alg.flows[flow].alg for flow in (mine, other)} == {"h323"}
+        for wrong in (1, 2, 4, 255, 256, 2**32 - 1):
+            assert {alg.wish(mine, kind=kind, inspect=wrong).why for kind in (listener, service)} == {unread}, wrong
+        assert alg.wish(mine, 41000, kind=pair, inspect=3).why == alg.wish(mine, 0, kind=watch, peer_ip_be=ip(SERVER2), peer_port=5555).why == unread
+        assert {alg.wish(mine, port, kind=service, inspect=0).why for port in (0, 22, 1719, 5060, 8080, 65536 + 1720)} == {privileged}
+        assert {alg.wish(mine, 1720, kind=kind).why for kind in (listener, 1, pair)} == {privileged}
+        assert {alg.wish(mine, kind=kind, inspect=0, peer_ip_be=ip(SERVER)).why for kind in (listener, service)} == {"peer is not the control connection's peer"}
+        inside = [liars.address[liars.other], "127.0.0.1", "169.254.169.254", "224.0.1.41", "255.255.255.255"]
+        assert {alg.wish(mine, 0, kind=watch, inspect=3, peer_port=5555, peer_ip_be=ip(peer)).why for peer in inside} == {"peer is no host outside that a guest may talk to"}
+        assert {alg.wish(mine, 0, kind=watch, inspect=3, peer_port=port, peer_ip_be=ip(SERVER2)).why for port in (0, 22, 1023, 65536, 2**32 - 1)} == {privileged}
+        assert alg.wish(mine, 40000, kind=watch, inspect=3, peer_port=5555, peer_ip_be=ip(SERVER2)).why == privileged
+        assert doors(liars) <= before and not liars.gateway.table("alg", "expectations")
+        # a watch: of this guest, once, with the very link that was said, and of nobody else
+        assert alg.wish(mine, 0, kind=watch, token=9, inspect=3, link=2**32 - 1, peer_port=5555, peer_ip_be=ip(SERVER2)).granted
+        alg.pass_on(mine)  # natproxy waits a second for what becomes of an answer
+        assert not call(liars.other, 5555) and not call(liars.left, 5556)
+        shown, = call(liars.left, 5555)
+        assert (shown.alg, shown.service, shown.link, shown.guest_serves) == ("h323", 3, 2**32 - 1, False), shown
+        assert shown.guest_ip_be == ip(liars.address[liars.left]) and not call(liars.left, 5555)
+        # many watches are a handful, and the other guest has its own
+        granted = [alg.wish(mine, 0, kind=watch, token=100 + n, inspect=3, peer_port=2000 + n, peer_ip_be=ip(SERVER2)).granted for n in range(120)]
+        alg.pass_on(mine)
+        assert granted.count(True) <= 64 and doors(liars) <= before, granted.count(True)
+        # a registered port: its peer gets in again and again, nobody else does, and all of it is read
+        door = alg.wish(other, 40000, kind=service, token=3, inspect=0, link=77, lifetime_ms=2**32 - 1)
+        assert door.granted
+        alg.pass_on(other)
+        row = next(row for row in liars.gateway.table("alg", "expectations") if row["kind"] == "tcp-service")
+        outside = row["outside"].split(":")[0]
+        assert int(row["expires_in_ms"]) <= 86400000 and row["guest"] == f"{liars.address[liars.other]}:40000" and row["peer"].startswith(SERVER2), row
+        said, shown = knock(SERVER, door)
+        assert said[0] in ("ConnectionResetError", "nothing") and not shown, said
+        shown = [one for _ in range(3) for one in knock(SERVER2, door)[1]]
+        assert [(one.service, one.link, one.guest_serves) for one in shown] == [(0, 77, True)] * 3, shown
+        # what the peer's own connection asks for is its own; the listener does not outlive the flow that named it
+        assert alg.say("pinhole_close", flow=mine, token=3) and knock(SERVER2, door)[1]
+        alg.say("give_up", flow=other)
+        wait_for(lambda: doors(liars) <= before, 5, "the door to be shut")
+    wait_for(lambda: not liars.gateway.table("alg", "expectations"), 5, "all watches to end")
+    log = liars.gateway.log()
+    assert f"Protocol h323, TCP watch, TCP session" in log and "Protocol h323, TCP service" in log and f"peer {SERVER2}:5555" in log
+    liars.whole()
+
+
 def test_a_hostile_alg_edits_only_what_it_was_shown(liars, ftp):
     """Each lie about a flow's bytes costs alg its place; the flow goes on as the server wrote it."""
     for until, edits in (

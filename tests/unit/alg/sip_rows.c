@@ -39,7 +39,7 @@ static void open_ports(struct sip_calls *t, struct sip_call *c, struct sip_openi
 Test(sip_rows, each_call_that_is_there_is_seen_once)
 {
 	struct sip_calls *t = table();
-	struct sip_call_row row;
+	struct call_row row;
 	unsigned int seen[41] = {0}, all = 0;
 	uint32_t cursor = 0;
 	cr_expect_not(sip_calls_next(t, &cursor, &row));
@@ -68,7 +68,7 @@ Test(sip_rows, each_call_that_is_there_is_seen_once)
 Test(sip_rows, a_row_tells_state_and_ports)
 {
 	struct sip_calls *t = table();
-	struct sip_call_row row;
+	struct call_row row;
 	uint32_t cursor = 0;
 	struct sip_call *c = call(t, 5, 7);
 	cr_assert(sip_calls_next(t, &cursor, &row));
@@ -99,7 +99,7 @@ Test(sip_rows, a_row_tells_state_and_ports)
 Test(sip_rows, more_media_than_fits_is_cut_off)
 {
 	struct sip_calls *t = table();
-	struct sip_call_row row;
+	struct call_row row;
 	uint32_t cursor = 0;
 	struct sip_call *c = call(t, 5, 7);
 	for (int i = 0; i < SIP_CALL_OPENINGS; i++)
@@ -107,7 +107,7 @@ Test(sip_rows, more_media_than_fits_is_cut_off)
 			(struct sip_opening){
 				.kind = ALG_UDP_ONE, .guest_port = 65535, .outside_port = 65535});
 	cr_assert(sip_calls_next(t, &cursor, &row));
-	cr_expect_lt(strlen(row.media), SIP_ROW_MEDIA);
+	cr_expect_lt(strlen(row.media), CALL_ROW_MEDIA);
 	cr_expect_str_eq(row.media + strlen(row.media) - 5, ", ...");
 	cr_expect(strstr(row.media, "latent, ..."));
 	free(t);
