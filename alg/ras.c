@@ -202,7 +202,6 @@ static void take_gatekeepers(struct h323_talk *t, struct ras *s, uint32_t messag
 	const bool registered = find_call(t, ALG_GUEST, false);
 	switch (registered ? message : UINT32_MAX) {
 	case REGISTRATION_CONFIRM: confirm(t, s); break;
-	case UNREGISTRATION_REQUEST: h323_talk_close(t, all_openings(t->call)); break;
 	case REGISTRATION_REJECT:
 	case UNREGISTRATION_CONFIRM:
 		r = find_request(t, message == UNREGISTRATION_CONFIRM);
@@ -266,6 +265,10 @@ static void ras_message(void *state, const struct alg_flow *f, enum alg_directio
 		take_gatekeepers(&t, s, message);
 	if (h323_talk_settle(&t))
 		edit(&t);
+	/* The gatekeeper's names the ports that it closes. */
+	if (from == ALG_OUTSIDE && message == UNREGISTRATION_REQUEST &&
+		find_call(&t, ALG_GUEST, false))
+		h323_talk_close(&t, all_openings(t.call));
 }
 
 static void ras_granted(void *state, const struct alg_flow *f, enum alg_direction from,
