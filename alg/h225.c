@@ -283,12 +283,6 @@ static void edit(struct h323_talk *t)
 
 /* ---- the protocol ---- */
 
-static size_t h225_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
-	const uint8_t *p, size_t n, size_t seen)
-{
-	return tpkt_frame(p, n);
-}
-
 static void h225_message(void *state, const struct alg_flow *f, enum alg_direction from,
 	const uint8_t *p, size_t n, struct alg_answer *a)
 {
@@ -325,25 +319,15 @@ static void h225_granted(void *state, const struct alg_flow *f, enum alg_directi
 		edit(&s.talk);
 }
 
-static void h225_gone(void *state, const struct alg_flow *f, uint32_t token)
-{
-	h323_talk_gone(f, token);
-}
-
-static void h225_end(void *state, const struct alg_flow *f)
-{
-	h323_calls_end(f->h323, f);
-}
-
 const struct alg_protocol h225_protocol = {
 	.name = "h323",
 	.alg = ALGS_H323,
 	.service = H323_SIGNALLING,
 	.transports = ALGS_TCP,
 	.message_max = TPKT_BYTES_MAX,
-	.frame = h225_frame,
+	.frame = tpkt_frame,
 	.message = h225_message,
 	.granted = h225_granted,
-	.gone = h225_gone,
-	.end = h225_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };

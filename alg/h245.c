@@ -332,12 +332,6 @@ bool h245_edit(struct h323_talk *t, const struct h323_mark *m)
 
 /* ---- a connection of its own ---- */
 
-static size_t h245_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
-	const uint8_t *p, size_t n, size_t seen)
-{
-	return tpkt_frame(p, n);
-}
-
 static void edit(struct h323_talk *t)
 {
 	for (unsigned int i = 0; i < t->count; i++)
@@ -383,25 +377,15 @@ static void h245_granted(void *state, const struct alg_flow *f, enum alg_directi
 		edit(&t);
 }
 
-static void h245_gone(void *state, const struct alg_flow *f, uint32_t token)
-{
-	h323_talk_gone(f, token);
-}
-
-static void h245_end(void *state, const struct alg_flow *f)
-{
-	h323_calls_end(f->h323, f);
-}
-
 const struct alg_protocol h245_protocol = {
 	.name = "h323-h245",
 	.alg = ALGS_H323,
 	.service = H323_CONTROL,
 	.transports = ALGS_TCP,
 	.message_max = TPKT_BYTES_MAX,
-	.frame = h245_frame,
+	.frame = tpkt_frame,
 	.message = h245_message,
 	.granted = h245_granted,
-	.gone = h245_gone,
-	.end = h245_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };

@@ -272,10 +272,15 @@ void h323_talk_finish(struct h323_talk *t)
 	t->a->note = "a message was left alone: it has more addresses than can be edited";
 }
 
-void h323_talk_gone(const struct alg_flow *f, uint32_t token)
+void h323_talk_gone(void *state, const struct alg_flow *f, uint32_t token)
 {
 	int place;
 	struct h323_call *c = h323_calls_of_token(f->h323, f, token, &place);
 	if (c)
 		h323_calls_close(f->h323, c, place);
+}
+
+void h323_talk_end(void *state, const struct alg_flow *f)
+{
+	h323_calls_end(f->h323, f);
 }

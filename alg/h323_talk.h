@@ -69,7 +69,8 @@ bool h323_talk_settle(struct h323_talk *t);
 bool h323_talk_granted(struct h323_talk *t, const struct alg_grant *grants);
 /* Too many edits, then there are none. */
 void h323_talk_finish(struct h323_talk *t);
-/* A pinhole is no more. */
-void h323_talk_gone(const struct alg_flow *f, uint32_t token);
+/* gone() and end() of every row (alg.h). */
+void h323_talk_gone(void *state, const struct alg_flow *f, uint32_t token);
+void h323_talk_end(void *state, const struct alg_flow *f);
 
 #endif

@@ -282,16 +282,6 @@ static void ras_granted(void *state, const struct alg_flow *f, enum alg_directio
 		edit(&t);
 }
 
-static void ras_gone(void *state, const struct alg_flow *f, uint32_t token)
-{
-	h323_talk_gone(f, token);
-}
-
-static void ras_end(void *state, const struct alg_flow *f)
-{
-	h323_calls_end(f->h323, f);
-}
-
 const struct alg_protocol ras_protocol = {
 	.name = "h323-ras",
 	.alg = ALGS_H323,
@@ -300,8 +290,8 @@ const struct alg_protocol ras_protocol = {
 	.message_max = ALG_MESSAGE_MAX,
 	.message = ras_message,
 	.granted = ras_granted,
-	.gone = ras_gone,
-	.end = ras_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };
 
 const struct alg_protocol ras_discovery_protocol = {
@@ -312,6 +302,6 @@ const struct alg_protocol ras_discovery_protocol = {
 	.message_max = ALG_MESSAGE_MAX,
 	.message = ras_message,
 	.granted = ras_granted,
-	.gone = ras_gone,
-	.end = ras_end,
+	.gone = h323_talk_gone,
+	.end = h323_talk_end,
 };

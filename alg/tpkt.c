@@ -8,7 +8,8 @@
 
 enum { VERSION = 3 };
 
-size_t tpkt_frame(const uint8_t *p, size_t n)
+size_t tpkt_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen)
 {
 	if (p[0] != VERSION || (n > 1 && p[1] != 0))
 		return TPKT_NONE;

@@ -4,13 +4,12 @@
 #ifndef NATLOCK_ALG_TPKT_H
 #define NATLOCK_ALG_TPKT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "alg.h"
 
 enum { TPKT_HEADER_BYTES = 4, TPKT_BYTES_MAX = 65535, TPKT_NONE = TPKT_BYTES_MAX + 1 };
 
-/* Length of the first packet in p[0..n), header and all, n > 0; 0: more octets are needed; TPKT_NONE: it is none. Decides by the
- * first octet that is wrong. */
-size_t tpkt_frame(const uint8_t *p, size_t n);
+/* frame() of a protocol in TPKTs (alg.h), header and all; TPKT_NONE: it is none, by the first octet that is wrong. */
+size_t tpkt_frame(const void *state, const struct alg_flow *flow, enum alg_direction from,
+	const uint8_t *p, size_t n, size_t seen);
 
 #endif

@@ -7,6 +7,9 @@
  * The first connection from the peer that a listener is for shuts it; a service's stays, and counts what is there by
  * it. Anyone else is reset and counted, and the door stays for the one it was made for.
  *
+ * Where the guest is to connect to, a far end has said: it may have named any host's port, for which the guest has other
+ * plans. So nothing ends there because it is not this protocol, not even where the operator wants that of it (strict).
+ *
  * What an expectation says of a connection holds only while alg is the one that said it: natproxy_alg_lost ends both.
  */
 #include "derive.h"
@@ -21,6 +24,7 @@ static struct derived derived_of(uint32_t ref, const struct pinhole *p)
 	return (struct derived){.door = p->stands ? ref : 0,
 		.number = p->number,
 		.inspect = p->inspect,
+		.lenient = p->kind == PINHOLE_TCP_WATCH,
 		.alg = p->alg,
 		.service = p->service,
 		.link = p->link};
@@ -70,8 +74,10 @@ void derive_ready(struct natproxy *np, uint32_t ref)
 bool derive_wanted(struct natproxy *np, const struct derived *by, const struct nat_session *s,
 	struct want *out)
 {
-	const struct want said = {
-		.alg = (enum algs_id)by->alg, .service = by->service, .link = by->link};
+	const struct want said = {.alg = (enum algs_id)by->alg,
+		.service = by->service,
+		.lenient = by->lenient,
+		.link = by->link};
 	return by->inspect &&
 	       want_derived(&np->wants, &said, s->guest.ip_be, s->remote.ip_be, out);
 }

@@ -190,6 +190,7 @@ struct inspection *inspection_begin(
 	*in = (struct inspection){.stream = stream,
 		.observe = want->observe,
 		.strict = want->strict,
+		.lenient = want->lenient,
 		.alg = (uint8_t)want->alg,
 		.number = next_number(np, in),
 		.flow = f->id,
@@ -473,7 +474,7 @@ void inspect_configure(struct natproxy *np)
 		struct inspection *in = &np->inspect->slot[i];
 		if (!in->used || in->raw)
 			continue;
-		in->strict = np->wants.alg[in->alg].strict;
+		in->strict = np->wants.alg[in->alg].strict && !in->lenient;
 		if (is_still_wanted(np, in))
 			continue;
 		inspection_tell_end(np, in);

@@ -21,7 +21,7 @@ _Static_assert(INSPECTION_SLOTS <= 1 << INSPECTION_SLOT_BITS, "numbers hold the 
 struct inspection {
 	bool used;
 	bool raw; /* given up; what is held still has to leave */
-	bool stream, observe, strict;
+	bool stream, observe, strict, lenient;
 	uint8_t alg;	  /* enum algs_id */
 	uint32_t number;  /* generation and slot; kept while the slot is free */
 	uint32_t flow;	  /* id, ring.h */

@@ -74,7 +74,7 @@ static bool is_wanted(const struct want_alg *a, uint32_t guest_ip_be, uint32_t p
 {
 	const uint8_t mode = mode_of(a, guest_ip_be, peer_ip_be);
 	out->observe = mode == NL__ALG_SWITCH__MODE__observe;
-	out->strict = a->strict;
+	out->strict = a->strict && !out->lenient;
 	return mode != NL__ALG_SWITCH__MODE__off;
 }
 

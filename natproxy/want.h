@@ -22,6 +22,7 @@ struct want { /* what a flow gets */
 	uint8_t service;
 	bool observe; /* nothing is changed: what would be is said */
 	bool strict;  /* what is not the protocol ends the flow */
+	bool lenient; /* never: the far end of another flow named it, and may have named anything */
 	bool derived; /* an expectation said so, and with it this: */
 	uint32_t link;
 };

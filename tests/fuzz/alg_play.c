@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "h323_calls.h"
 #include "maps.h"
 #include "sip_calls.h"
 #include "stream.h"
@@ -23,6 +24,7 @@ enum {
 
 struct play {
 	struct sip_calls sip;
+	struct h323_calls h323;
 	struct stream_flow flow;
 	uint8_t in[2][ROOM], out[2][ROOM];
 	uint64_t in_bytes[2], passed[2], out_bytes[2];
@@ -75,12 +77,18 @@ static void take_verdict(struct play *p, const struct stream_out *out)
 
 static void check_wish(const struct play *p, const struct alg_wish *w)
 {
-	const bool rcmd = p->flow.protocol->alg == ALGS_RCMD;
-	if (!w->token || !w->guest_port || (!rcmd && w->guest_port < ALG_PORT_MIN))
+	const enum algs_id alg = p->flow.protocol->alg;
+	const bool watch = w->kind == ALG_TCP_WATCH;
+	const bool media = w->kind == ALG_UDP_ONE || w->kind == ALG_UDP_PAIR;
+	const uint16_t port = watch ? w->peer_port : w->guest_port;
+	if (!w->token || !port || (alg != ALGS_RCMD && port < ALG_PORT_MIN))
 		abort();
 	if (w->kind == ALG_UDP_PAIR && w->guest_port & 1)
 		abort();
-	if (w->peer_ip_be != p->flow.view.peer_ip_be && p->flow.protocol->alg != ALGS_SIP)
+	if (alg != ALGS_H323 && (w->inspect || watch || w->kind == ALG_TCP_SERVICE))
+		abort();
+	if (w->peer_ip_be != p->flow.view.peer_ip_be && alg != ALGS_SIP &&
+		!(alg == ALGS_H323 && (media || watch)))
 		abort();
 }
 
@@ -97,6 +105,7 @@ static void take(struct play *p, const struct stream_out *out)
 		check_wish(p, w);
 		note(p, (uint64_t)w->kind << 56 | (uint64_t)w->latent << 48 |
 				(uint64_t)w->guest_port << 32 | w->token);
+		note(p, (uint64_t)w->link << 32 | w->peer_ip_be);
 	}
 	p->gave_up |= out->give_up;
 }
@@ -145,10 +154,19 @@ static void say(
 	run(p, from, mode);
 }
 
+/* A call that both ends have spoken in, which leads to this connection. */
+static void begin_call(struct play *p, struct alg_flow *view)
+{
+	const struct alg_flow signalling = {.guest_ip_be = GUEST, .id = 1};
+	struct h323_call *c = h323_calls_take(&p->h323, &signalling, ALG_GUEST, 7);
+	c->heard[ALG_GUEST] = c->heard[ALG_OUTSIDE] = true;
+	view->link = c->link;
+}
+
 static void begin(struct play *p, const struct alg_protocol *protocol, uint8_t mode)
 {
 	const bool both = protocol->transports == (ALGS_TCP | ALGS_UDP);
-	const struct alg_flow view = {.guest_ip_be = GUEST,
+	struct alg_flow view = {.guest_ip_be = GUEST,
 		.outside_ip_be = OUTSIDE,
 		.peer_ip_be = PEER,
 		.guest_port = mode & ALG_PLAY_RESERVED ? 1022 : 50000,
@@ -158,10 +176,16 @@ static void begin(struct play *p, const struct alg_protocol *protocol, uint8_t m
 		.guest_serves = mode & ALG_PLAY_SERVES,
 		.sip_multipart = true,
 		.maps = &maps,
-		.sip = &p->sip};
+		.h323_forward = mode & ALG_PLAY_RESERVED,
+		.sip = &p->sip,
+		.h323 = &p->h323};
 	memset(p->in_bytes, 0, sizeof(*p) - offsetof(struct play, in_bytes));
 	if (protocol->alg == ALGS_SIP)
 		sip_calls_init(&p->sip, &(const struct hash_key){1, 2});
+	if (protocol->alg == ALGS_H323)
+		h323_calls_init(&p->h323, &(const struct hash_key){1, 2});
+	if (protocol == &h245_protocol)
+		begin_call(p, &view);
 	stream_begin(&p->flow, protocol, &view, 0);
 }
 

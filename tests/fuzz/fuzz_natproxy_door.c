@@ -8,13 +8,14 @@
 #include "fuzz_natproxy.h"
 #include "natproxy_dispatch.h"
 
-enum { FLOWS = 5, DATAGRAM_FLOWS = 4, FIRST_PORT = 2000 };
+enum { FLOWS = 6, DATAGRAM_FLOWS = 4, FIRST_PORT = 2000 };
 
 static const struct {
 	uint32_t flow;
 	uint16_t guest_port, port;
 } control[FLOWS] = {{0x10003, 40000, 21}, {0x10004, 40001, 554}, {0x10005, 1022, 514},
-	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}, {0x10007, 40003, 5060}};
+	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}, {0x10007, 40003, 5060},
+	{0x10008, 40004, 1720}};
 enum { TFTP = 3 };
 
 static uint32_t guest_ip(void)
@@ -160,7 +161,8 @@ static bool is_fit(const struct pinhole *p)
 {
 	if (p->peer_ip_be == peer_ip())
 		return true;
-	return p->alg == ALGS_SIP && (ntohl(p->peer_ip_be) & 0xffffff00) == 0x08080800U;
+	return pinhole_rule((enum algs_id)p->alg)->named & 1 << p->kind &&
+	       (ntohl(p->peer_ip_be) & 0xffffff00) == 0x08080800U;
 }
 
 static void wish(void)
@@ -169,14 +171,21 @@ static void wish(void)
 	const uint8_t how = take();
 	m.flow = number();
 	m.token = take() % 8;
-	m.kind = how % 4;
-	m.guest_port = how & 4 ? FIRST_PORT + take() % 8U : (uint32_t)take() << 9 | take();
+	m.kind = how >> 7 ? 3 + how % 3 : how % 4;
+	m.guest_port = m.kind == NL__PINHOLE_KIND__TCP_WATCH ? 0 : how & 4 ? FIRST_PORT + take() % 8U : (uint32_t)take() << 9 | take();
 	m.peer_ip_be = how & 8 ? 0 : named_peer();
 	m.lifetime_ms = take() * 1000U;
 	m.has_latent = m.latent = (how & 16) != 0;
 	m.has_peer_ip_be = (how & 32) != 0;
 	m.has_pairs = (how & 64) != 0;
 	m.pairs = m.has_pairs ? take() % 6U : 0;
+	if (how >> 7) {
+		m.has_inspect = true;
+		m.inspect = take() % 5;
+		m.link = take();
+		m.has_peer_port = m.kind == NL__PINHOLE_KIND__TCP_WATCH;
+		m.peer_port = m.has_peer_port ? FIRST_PORT + take() % 8U : 0;
+	}
 	natproxy_on_pinhole_open(np, &m, NULL);
 }
 
@@ -197,6 +206,51 @@ static void close_or_arm(void)
 	case 1: natproxy_on_pinhole_keep(np, &kept, NULL); return;
 	case 2: natproxy_on_flow_hold(np, &held, NULL); return;
 	default: natproxy_on_pinhole_arm(np, &armed, NULL);
+	}
+}
+
+/* The guest connects to where a watch may be. */
+static void connect_out(void)
+{
+	const uint8_t how = take();
+	struct ring_desc d = {.op = RING_NETSTACK_TCP_OPEN, .flow = 0x10020 + how % 4};
+	if (np->flow[flow_index(d.flow)].kind != FLOW_NONE) {
+		d = (struct ring_desc){.op = RING_NETSTACK_TCP_RESET, .flow = d.flow};
+		deliver(&d);
+		return;
+	}
+	d.pair = (struct ring_pair){.guest_ip_be = guest_ip(),
+		.guest_port = (uint16_t)(42000 + how),
+		.remote_ip_be = how & 4 ? peer_ip() : htonl(0x08080800U | how),
+		.remote_port = (uint16_t)(FIRST_PORT + (how >> 3) % 8)};
+	deliver(&d);
+	for (int fd = FUZZ_FIRST_FD; fd < FUZZ_FDS; fd++)
+		if (np->owner[fd].kind == OWNER_FLOW &&
+			np->flow[np->owner[fd].index].state == FLOW_CONNECTING)
+			natproxy_ready(np, fd, SOCK_WRITE);
+}
+
+/* The guest takes a connection that waits for it, or does not want it. */
+static void answer_knock(void)
+{
+	const uint8_t how = take();
+	const uint32_t flow = 0x10030 + how % 8;
+	for (uint32_t i = 0; i < NATPROXY_INCOMING; i++) {
+		const struct incoming *in = &np->incoming[i];
+		const uint32_t token = (uint32_t)in->generation << 16 | (i + 1);
+		struct ring_desc d = {.op = RING_NETSTACK_TCP_REJECTED, .pair = {.token = token}};
+		if (!in->used)
+			continue;
+		if (how & 8 && np->flow[flow_index(flow)].kind == FLOW_NONE)
+			d = (struct ring_desc){.op = RING_NETSTACK_TCP_ACCEPTED,
+				.flow = flow,
+				.pair = {.token = token}};
+		deliver(&d);
+		return;
+	}
+	if (np->flow[flow_index(flow)].kind == FLOW_TCP) {
+		const struct ring_desc d = {.op = RING_NETSTACK_TCP_RESET, .flow = flow};
+		deliver(&d);
 	}
 }
 
@@ -233,26 +287,53 @@ static void check_outside(const struct pinhole *p)
 	}
 }
 
+/* What is said of connections is what its ALG may say, and it counts those that there are. */
+static void check_connections(const struct pinhole *p, uint32_t ref)
+{
+	uint32_t there = 0;
+	for (uint32_t i = 0; i < NATPROXY_INCOMING; i++)
+		there += np->incoming[i].used && np->incoming[i].derived.door == ref &&
+			 np->incoming[i].derived.number == p->number;
+	for (uint32_t i = 0; i < 0x100; i++)
+		there += np->flow[i].kind == FLOW_TCP && np->flow[i].door == ref &&
+			 np->flow[i].door_number == p->number;
+	if (there != p->connections || there > PINHOLE_CONNECTIONS ||
+		(there && p->kind != PINHOLE_TCP_SERVICE))
+		abort();
+	if (p->inspect && (p->alg != ALGS_H323 || (p->service != 0 && p->service != 3)))
+		abort();
+	if ((p->kind == PINHOLE_TCP_WATCH && (!p->watched || p->guest.port)) || (p->watched && !p->inspect))
+		abort();
+}
+
 static void check_doors(void)
 {
-	uint32_t ref = PINHOLE_NONE;
+	uint32_t ref = PINHOLE_NONE, watched = 0;
 	while ((ref = pinhole_next(&np->pinholes, ref))) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
 		const struct pinhole_rule *rule = pinhole_rule((enum algs_id)p->alg);
 		if (!(rule->kinds & 1 << p->kind) || p->guest.ip_be != guest_ip() ||
-			!is_fit(p) || !p->token || pinhole_port_denied(p->guest.port))
+			!is_fit(p) || !p->token ||
+			(pinhole_port_denied(p->guest.port) &&
+				(p->kind != PINHOLE_TCP_SERVICE || p->guest.port != 1720)))
 			abort();
+		check_connections(p, ref);
+		watched += p->watched;
+		if (p->watched)
+			continue;
 		if (p->guest.port < (p->alg == ALGS_RCMD ? 512 : 1024) ||
 			(p->kind == PINHOLE_UDP_PAIR && p->guest.port & 1) ||
 			(p->alg == ALGS_TFTP && p->guest.port != control[TFTP].guest_port))
 			abort();
-		if ((p->fd >= 0) != (p->kind == PINHOLE_TCP_LISTEN))
+		if ((p->fd >= 0) == pinhole_is_datagram(p->kind))
 			abort();
-		if (p->kind != PINHOLE_TCP_LISTEN)
+		if (pinhole_is_datagram(p->kind))
 			check_outside(p);
 	}
+	if (watched != np->pinholes.watched)
+		abort();
 	for (uint32_t i = 1; i <= np->nat.fresh; i++)
-		if (np->nat.session[i].held_ns > np->now_ns + 7200ULL * 1000000000)
+		if (np->nat.session[i].held_ns > np->now_ns + 86400ULL * 1000000000)
 			abort();
 	uint32_t reserved = 0;
 	for (uint32_t i = 1; i <= np->reserve_fresh; i++) {
@@ -275,7 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	fuzz_begin(bytes, n);
 	open_control();
 	while (host.left) {
-		switch (take() % 12) {
+		switch (take() % 14) {
 		case 0:
 		case 1: guest_speaks(); break;
 		case 2:
@@ -291,6 +372,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			break;
 		case 9:
 		case 10: knock(); break;
+		case 11: connect_out(); break;
+		case 12: answer_knock(); break;
 		default: fuzz_some_event(); break;
 		}
 		fuzz_turn(take() > 250 ? 31000000000ULL : 1000000);

@@ -5,6 +5,7 @@ With FUZZERS, the folder of the built targets, only those that reach code of the
 tests/fuzz/seeds. Nothing of a capture is executed; of each flow the beginning is taken, and nothing longer than a few KiB.
 """
 import hashlib
+import ipaddress
 import logging
 import pathlib
 import re
@@ -48,6 +49,16 @@ def ftp(session, mode):
         if len(out) > FLOW_BYTES:
             break
     return out
+
+
+def among_players(session, path, serves):
+    """A session between the ends that alg_play.c has, of which the server is the guest if it serves."""
+    words = path.read_bytes().split(b"\n", 1)[0].decode().split()
+    client, server = (ipaddress.ip_address(word).packed for word in (words[0], words[2]))
+    guest, peer = (ipaddress.ip_address(word).packed for word in ("192.168.30.10", "198.51.100.9"))
+    if serves:
+        client, server = server, client
+    return [(out, data.replace(client, guest).replace(server, peer)) for out, data in session]
 
 
 def recording(path):
@@ -209,6 +220,12 @@ def main():
         for mode in (0, 1, 2, 3):
             udp = path.parent.name == "udp"
             save(out, "sip", datagrams(recording(path), mode | 4) if udp else ftp(recording(path), mode))
+    for path in sorted(VECTORS.glob("h323/*/*.session")):
+        kind = path.parent.name
+        for mode in (0, 1, 2, 3):
+            session = among_players(recording(path), path, mode & 1)
+            save(out, "h323", datagrams(session, mode | 4) if kind == "ras"
+                 else ftp(session, mode | (16 if kind == "control" else 0)))
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))

@@ -33,7 +33,7 @@ static void start(size_t room)
 	Nl__ActorBoot boot = NL__ACTOR_BOOT__INIT;
 	Nl__AlgEdge edge = NL__ALG_EDGE__INIT;
 	static uint8_t entropy[32];
-	section.ftp = section.ldap = section.sip = &on;
+	section.ftp = section.ldap = section.sip = section.h323 = &on;
 	hub.alg = &section;
 	boot.hub = &hub;
 	boot.entropy = (ProtobufCBinaryData){sizeof(entropy), entropy};
@@ -351,7 +351,7 @@ Test(main, a_registration_has_its_flow_held)
 	cr_expect(hold_ms >= 1800000 && hold_ms < 2000000, "%u", hold_ms);
 }
 
-Test(main, switches_of_sip_reach_flows_that_are_there)
+Test(main, switches_reach_flows_that_are_there)
 {
 	Nl__AlgSwitch on = NL__ALG_SWITCH__INIT;
 	Nl__Alg section = NL__ALG__INIT;
@@ -360,13 +360,80 @@ Test(main, switches_of_sip_reach_flows_that_are_there)
 	start(QUEUE_BYTES - FIRST_BYTES);
 	inspect((char[]){"sip"}, NULL);
 	const struct alg_flow *view = &find(&alg, FLOW)->stream.view;
-	cr_expect(!view->sip_latch && !view->sip_multipart);
+	cr_expect(!view->sip_latch && !view->sip_multipart && !view->h323_forward);
 	cr_expect_eq(view->sip, &alg.sip);
 	section.sip = &on;
 	section.has_sip_latch = section.sip_latch = true;
 	section.has_sip_multipart = section.sip_multipart = true;
+	section.has_h323_forward = section.h323_forward = true;
 	hub.alg = &section;
 	m.hub = &hub;
 	cr_assert_eq(alg_configure(&alg, &m), 0);
-	cr_expect(view->sip_latch && view->sip_multipart);
+	cr_expect(view->sip_latch && view->sip_multipart && view->h323_forward);
+}
+
+Test(main, a_derived_flow_knows_who_spoke_of_it_and_all_see_one_table)
+{
+	Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
+	start(QUEUE_BYTES - FIRST_BYTES);
+	m.has_flow = m.has_link = true;
+	m.flow = FLOW;
+	m.alg = (char[]){"h323"};
+	m.stream = true;
+	m.service = 3;
+	m.link = 77;
+	cr_assert_eq(alg_on_flow_inspect(&alg, &m, NULL), 0);
+	const struct flow *f = find(&alg, FLOW);
+	cr_assert(f);
+	cr_expect(table_rows[f->row]->alg == ALGS_H323 && table_rows[f->row]->service == 3);
+	cr_expect(f->stream.view.link == 77 && f->stream.view.h323 == &alg.h323);
+	m.service = 4;
+	cr_assert_eq(alg_on_flow_inspect(&alg, &m, NULL), 0);
+	expect_give_up(false);
+	cr_expect_not(find(&alg, FLOW));
+}
+
+Test(main, a_wish_says_how_a_connection_is_to_be_read)
+{
+	start(QUEUE_BYTES - FIRST_BYTES);
+	inspect((char[]){"h323"}, NULL);
+	static const struct alg_wish wishes[] = {
+		{.kind = ALG_TCP_WATCH, .token = 1, .peer_ip_be = 9, .peer_port = 5000, .inspect = true, .service = 3, .link = 77},
+		{.kind = ALG_TCP_SERVICE, .token = 2, .guest_port = 1720, .inspect = true},
+		{.kind = ALG_UDP_ONE, .token = 3, .guest_port = 5000},
+	};
+	for (int i = 0; i < 3; i++)
+		send_wish(&alg, find(&alg, FLOW), &wishes[i]);
+	Nl__AlgToNatproxy *m[3] = {heard(), heard(), heard()};
+	const Nl__PinholeOpen *watch = m[0]->pinhole_open, *service = m[1]->pinhole_open, *udp = m[2]->pinhole_open;
+	cr_expect(watch->kind == NL__PINHOLE_KIND__TCP_WATCH && !watch->has_guest_port);
+	cr_expect(watch->peer_port == 5000 && watch->has_inspect && watch->inspect == 3 && watch->link == 77);
+	cr_expect(service->kind == NL__PINHOLE_KIND__TCP_SERVICE && service->guest_port == 1720);
+	cr_expect(service->has_inspect && service->inspect == 0 && !service->has_peer_port);
+	cr_expect(udp->kind == NL__PINHOLE_KIND__UDP_ONE && !udp->has_inspect && !udp->has_link);
+	for (int i = 0; i < 3; i++)
+		nl__alg_to_natproxy__free_unpacked(m[i], NULL);
+}
+
+/* Where the owner is gone its number was given back, and another one may have it. */
+Test(main, a_pinhole_of_another_flow_is_closed_under_that_ones_number)
+{
+	start(QUEUE_BYTES - FIRST_BYTES);
+	Nl__FlowInspect other = NL__FLOW_INSPECT__INIT;
+	other.has_flow = other.stream = true;
+	other.flow = FLOW + 1;
+	other.alg = (char[]){"h323"};
+	cr_assert_eq(alg_on_flow_inspect(&alg, &other, NULL), 0);
+	inspect((char[]){"h323"}, NULL);
+	const struct alg_act close = {.what = ALG_CLOSE, .token = 5, .elsewhere = true, .flow = find(&alg, FLOW + 1)->stream.view.id};
+	send_act(&alg, find(&alg, FLOW), &close);
+	Nl__AlgToNatproxy *m = heard();
+	cr_assert(m && m->msg_case == NL__ALG_TO_NATPROXY__MSG_PINHOLE_CLOSE);
+	cr_expect(m->pinhole_close->flow == FLOW + 1 && m->pinhole_close->token == 5);
+	nl__alg_to_natproxy__free_unpacked(m, NULL);
+	Nl__FlowEnd end = NL__FLOW_END__INIT;
+	end.flow = FLOW + 1;
+	cr_assert_eq(alg_on_flow_end(&alg, &end, NULL), 0);
+	send_act(&alg, find(&alg, FLOW), &close);
+	expect_silence();
 }

@@ -37,3 +37,16 @@ Test(table, every_service_of_every_alg_has_a_row)
 							      transports[i] == ALGS_TCP),
 						0, "%s %u", algs_name((enum algs_id)alg), service);
 }
+
+Test(table, a_derived_service_has_no_port_but_a_transport)
+{
+	cr_expect_eq(algs_services(ALGS_H323), 3);
+	cr_expect_eq(algs_service(ALGS_H323, 0, ALGS_TCP), 0);
+	cr_expect_eq(algs_service(ALGS_H323, 1, ALGS_UDP), 1);
+	cr_expect_eq(algs_service(ALGS_H323, 2, ALGS_UDP), 2);
+	cr_expect_eq(algs_service(ALGS_H323, 3, ALGS_TCP), -1);
+	cr_expect(algs_offers(ALGS_H323, 3, ALGS_TCP) && !algs_offers(ALGS_H323, 3, ALGS_UDP));
+	cr_expect(algs_offers(ALGS_H323, 0, ALGS_TCP) && !algs_offers(ALGS_H323, 1, ALGS_TCP));
+	cr_expect_not(algs_offers(ALGS_H323, 4, ALGS_TCP) || algs_offers(ALGS_H323, UINT32_MAX, ALGS_TCP));
+	cr_expect_not(algs_offers(ALGS_COUNT, 0, ALGS_TCP));
+}

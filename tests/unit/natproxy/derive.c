@@ -234,6 +234,15 @@ Test(derive, a_latent_service_lets_nobody_in_and_a_closed_one_leaves_its_connect
 	rig_free(s.r);
 }
 
+/* alg says of what it was shown last that it is not the protocol. */
+static void violate(struct scene *s)
+{
+	struct scene last = *s;
+	last.number = s->r->inspect.flow;
+	scene_give_up(&last, true);
+	rig_turn(s->r);
+}
+
 /* The guest connects to a port of 127.0.0.1. */
 static void go(struct scene *s, uint32_t i, uint16_t port)
 {
@@ -284,6 +293,33 @@ Test(derive, a_port_for_signalling_that_was_named_is_read_every_time)
 	rig_turn(s.r);
 	go(&s, 4, port);
 	cr_expect_eq(s.r->inspected, 4, "until its time is over");
+	rig_free(s.r);
+}
+
+/* A far end names what it likes: it must not end what the guest has with others. */
+Test(derive, strict_ends_what_came_in_and_nothing_that_the_guest_began)
+{
+	struct scene s = call_up();
+	uint16_t port;
+	rig_listener(&port);
+	struct rig_options o = options(s.port);
+	h323.has_strict = h323.strict = true;
+	rig_configure(s.r, &o);
+	cr_assert(watch(&s, 1, CONTROL, rig_loopback(), port));
+	go(&s, 1, port);
+	expect_shown(&s, 2, CONTROL, LINK + 1);
+	rig_configure(s.r, &o);
+	violate(&s);
+	cr_expect_eq(s.r->np->nat.live, 2);
+	cr_expect_eq(s.r->np->inspects, 1, "it goes on unread");
+	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_LISTEN, 2, CONTROL);
+	cr_assert(ask(&s, &m));
+	stream_knock((uint16_t)s.r->answer.outside_port);
+	take(&s, 2);
+	expect_shown(&s, 3, CONTROL, LINK + 2);
+	cr_expect_eq(s.r->np->nat.live, 3);
+	violate(&s);
+	cr_expect_eq(s.r->np->nat.live, 2);
 	rig_free(s.r);
 }
 

@@ -165,3 +165,26 @@ Test(want, no_more_ports_and_lists_than_there_is_room_for)
 	cr_expect_eq(wants.ports, ALGS_PORTS - 1);
 	cr_expect_eq(wants.alg[ALGS_FTP].lists, WANT_LISTS);
 }
+
+Test(want, a_derived_connection_has_the_modes_of_its_alg_today)
+{
+	const struct want said = {.alg = ALGS_H323, .service = 3, .link = 77};
+	const uint32_t ten_one = inet_addr("10.1.1.1"), other = inet_addr("11.1.1.1"), peer = inet_addr("198.51.100.1");
+	struct want w;
+	want_configure(&wants, &alg, &nat);
+	cr_expect_not(want_derived(&wants, &said, ten_one, peer, &w), "it is not switched on");
+	alg.h323 = &second;
+	second.n_lists = 1;
+	second.lists = lists;
+	second.has_strict = second.strict = true;
+	list[0].guests = 10;
+	list[0].mode = NL__ALG_SWITCH__MODE__off;
+	want_configure(&wants, &alg, &nat);
+	cr_expect_not(want_derived(&wants, &said, ten_one, peer, &w));
+	cr_assert(want_derived(&wants, &said, other, peer, &w));
+	cr_expect(w.alg == ALGS_H323 && w.service == 3 && w.derived && w.link == 77 && w.strict && !w.observe);
+	list[0].mode = NL__ALG_SWITCH__MODE__observe;
+	want_configure(&wants, &alg, &nat);
+	cr_expect(want_derived(&wants, &said, ten_one, peer, &w) && w.observe);
+	cr_expect(wanted(ALGS_TCP, 137, &w) && !w.derived && !w.link, "as its port says");
+}
