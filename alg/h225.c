@@ -182,20 +182,29 @@ static void need_forward(struct h323_talk *t, const struct h323_mark *m)
 					 .peer_ip_be = t->f->peer_ip_be,
 					 .service = H323_SIGNALLING});
 	else
-		t->a->note = "a call was not forwarded to another address: h323_forward is off, or "
-			     "it is not the guest's";
+		t->a->note = "alternativeAddress was left alone: it is another host's, or "
+			     "h323_forward is off";
 	if (o)
 		o->lasting = true;
+}
+
+static bool is_answer(uint32_t body)
+{
+	switch (body) {
+	case CALL_PROCEEDING:
+	case CONNECT:
+	case ALERTING:
+	case FACILITY:
+	case PROGRESS: return true;
+	default: return false;
+	}
 }
 
 /* Someone has said a word in the call: what waited for that is open. */
 static void hear(struct signal *s)
 {
 	struct h323_talk *t = &s->talk;
-	const bool counts = from_caller(s) ? s->body == SETUP
-					   : s->body >= CALL_PROCEEDING && s->body <= PROGRESS &&
-						     s->body != 4 && s->body != 5;
-	if (!counts)
+	if (!(from_caller(s) ? s->body == SETUP : is_answer(s->body)))
 		return;
 	t->call->heard[t->from] = true;
 	for (int place = 0; !from_caller(s) && place < H323_CALL_OPENINGS; place++) {
@@ -218,10 +227,7 @@ static void take_marks(struct signal *s)
 		switch (t->mark[i].field) {
 		case H323_H225_H245_ADDRESS: need_control(t, &t->mark[i]); break;
 		case H323_H225_ALTERNATIVE: need_forward(t, &t->mark[i]); break;
-		case H323_H225_FAST_START:
-			if (offer || !from_caller(s))
-				h245_fast_start(t, i + 1, behind, offer);
-			break;
+		case H323_H225_FAST_START: h245_fast_start(t, i + 1, behind, offer); break;
 		case H323_H225_TUNNEL:
 		case H323_H225_PARALLEL: h245_messages(t, i + 1, behind); break;
 		}

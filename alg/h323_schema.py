@@ -86,6 +86,8 @@ class Parser:
                 lists.append([])
             else:
                 lists[-1] += self.part()
+        if len(lists) > 2:
+            sys.exit(f"{self.where}: a second bar")
         return lists[0], (lists[1] if len(lists) > 1 else None)
 
     def node(self):

@@ -232,18 +232,21 @@ void h323_talk_collect(struct h323_talk *t)
 }
 
 /* Gives the openings that this message asked for their grants, or forgets them. They have the places in the order of their wishes, since
- * none was closed between. */
-static void answer_needs(struct h323_talk *t, const struct alg_grant *grants)
+ * none was closed between. false: there are none, as the call is over. */
+static bool answer_needs(struct h323_talk *t, const struct alg_grant *grants)
 {
+	bool any = false;
 	for (int place = 0; t->call && place < H323_CALL_OPENINGS; place++) {
 		struct h323_opening *o = opening(t, place);
 		if (!o || !o->pending || o->flow != t->f->id || o->from != t->from)
 			continue;
+		any = true;
 		if (grants)
 			h323_calls_granted(t->f->h323, o, grants++);
 		else
 			h323_calls_close(t->f->h323, t->call, place);
 	}
+	return any;
 }
 
 bool h323_talk_settle(struct h323_talk *t)
@@ -260,8 +263,7 @@ bool h323_talk_settle(struct h323_talk *t)
 
 bool h323_talk_granted(struct h323_talk *t, const struct alg_grant *grants)
 {
-	answer_needs(t, grants);
-	return t->call && grants;
+	return answer_needs(t, grants) && grants;
 }
 
 void h323_talk_finish(struct h323_talk *t)

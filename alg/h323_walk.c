@@ -8,11 +8,11 @@
  * has at most 8n bits, but a list of things without bits has no such bound: therefore steps are counted.
  */
 enum {
-	WALK_DEPTH = 24, /* levels: the deepest address that H.323 defines is on the 19th */
+	WALK_DEPTH =
+		24, /* levels: so deep an address can be, in what an InfoRequestResponse quotes */
 	WALK_STEPS = 8192,
-	WALK_MAX = 65535, /* octets of a message */
-	IP4_OCTETS = 6,	  /* address and port */
-	OCTET = 8,	  /* bits */
+	IP4_OCTETS = 6, /* address and port */
+	OCTET = 8,	/* bits */
 };
 
 struct walk {
@@ -177,8 +177,6 @@ static void walk_part(struct walk *w, const struct h323_part *part)
 int h323_walk(enum h323_root root, const uint8_t *p, size_t n, struct h323_mark *mark, size_t room)
 {
 	struct walk w = {.mark = mark, .room = room, .steps = WALK_STEPS};
-	if (n > WALK_MAX)
-		return -1;
 	per_begin(&w.in, p, n);
 	walk_part(&w, &h323_roots[root]);
 	per_align(&w.in);

@@ -226,6 +226,9 @@ def main():
             session = among_players(recording(path), path, mode & 1)
             save(out, "h323", datagrams(session, mode | 4) if kind == "ras"
                  else ftp(session, mode | (16 if kind == "control" else 0)))
+    for path in sorted(VECTORS.glob("h323_walk/*.marks")):
+        for root, octets in re.findall(r"^(RAS|UUIE|H245) (\S+)$", path.read_text(), re.M):
+            save(out, "h323_walk", bytes([("RAS", "UUIE", "H245").index(root)]) + bytes.fromhex(octets))
     take(list(exchange()), out)
     if len(sys.argv) > 3:
         keep(out, pathlib.Path(sys.argv[3]))

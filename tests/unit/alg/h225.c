@@ -228,6 +228,21 @@ Test(h225, one_connection_has_no_more_calls_than_its_share)
 	harness_free(h);
 }
 
+Test(h225, a_call_that_ends_while_its_message_waits_gets_nothing)
+{
+	struct harness *h = harness_new(&h225_protocol, view(false), LATER);
+	const struct octets late = connected(7, at(GUEST_IP, 5100), GUID);
+	tell(h, ALG_GUEST, plain_setup(7));
+	tell(h, ALG_OUTSIDE, proceeding(7 | ANSWER, GUID));
+	tell(h, ALG_GUEST, late);
+	cr_assert_eq(h->wishes, 1);
+	tell(h, ALG_OUTSIDE, released(7 | ANSWER, GUID));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
+	harness_answer(h, true);
+	expect_last(h, ALG_GUEST, late);
+	harness_free(h);
+}
+
 /* ---- what is no call signalling, or not for us ---- */
 
 static void expect_raw(enum alg_direction from, const char *said, size_t n)

@@ -134,6 +134,20 @@ Test(h245, what_is_none_of_its_messages_ends_it)
 	end(s, h);
 }
 
+Test(h245, a_call_that_has_its_connection_needs_no_other)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	tell(s, ALG_OUTSIDE, connected(7 | ANSWER, at(PEER_IP, 5200), GUID));
+	expect_as(s, ALG_GUEST, connected(7, at(GUEST_IP, 5200), GUID),
+		connected(7, at(OUTSIDE_IP, 5200), GUID));
+	cr_expect_eq(s->wishes, 1);
+	harness_free(h);
+	tell(s, ALG_OUTSIDE, connected(7 | ANSWER, at(PEER_IP, 5200), GUID));
+	cr_expect_eq(s->wishes, 2, "once that is over it does");
+	harness_free(s);
+}
+
 /* ---- channels ---- */
 
 Test(h245, the_guests_channel_is_latent_until_the_far_end_takes_it)
@@ -181,6 +195,15 @@ Test(h245, who_names_nobody_sends_from_where_it_signals)
 {
 	struct harness *s = call(), *h = control_of(s);
 	say(h, ALG_OUTSIDE, open_channel(9, 1, at("0.0.0.0", 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, PEER_IP);
+	end(s, h);
+}
+
+Test(h245, an_address_of_the_guests_own_is_nobodys)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(OUTSIDE_IP, 6001)));
 	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
 	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, PEER_IP);
 	end(s, h);

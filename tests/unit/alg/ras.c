@@ -236,6 +236,19 @@ Test(ras, a_static_guest_keeps_its_ports)
 	harness_free(h);
 }
 
+Test(ras, a_gatekeeper_inside_is_where_it_is_published)
+{
+	struct alg_flow f = view();
+	f.guest_serves = true;
+	f.outside_port = 1719;
+	struct harness *h = harness_new(&ras_protocol, f, GRANT);
+	expect_as(h, ALG_GUEST, confirm_at(17, at(GUEST_IP, 1720), 120),
+		confirm_at(17, at(OUTSIDE_IP, 1720), 120));
+	expect_as(h, ALG_GUEST, discover(5, at(GUEST_IP, 2719)), discover(5, at(OUTSIDE_IP, 2719)));
+	cr_expect_eq(h->wishes, 0);
+	harness_free(h);
+}
+
 Test(ras, a_refusal_leaves_the_request_alone)
 {
 	struct harness *h = harness_new(&ras_protocol, view(), REFUSE);
