@@ -92,7 +92,7 @@ static void walk_list(struct walk *w, const struct h323_type *type)
 static void walk_string(struct walk *w, const struct h323_type *type)
 {
 	uint32_t count = walk_count(w, type);
-	if (count && type->aligned)
+	if (type->aligned)
 		per_align(&w->in);
 	per_skip(&w->in, (uint64_t)count * type->unit);
 }
