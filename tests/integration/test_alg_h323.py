@@ -366,7 +366,7 @@ def test_a_call_is_forwarded_to_no_host_inside(site, stage, to):
     assert sent == came and set(site.doors()) <= before
     wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
     assert site.row()["granted"] == row["granted"]
-    noted(site, lambda: said_again(call), "left alone: a call was not forwarded")
+    noted(site, lambda: said_again(call), "left alone: alternativeAddress")
 
 
 @pytest.fixture
