@@ -3,7 +3,7 @@
 Each side fills in its own endpoints and those that it was told, and uses what it was told: it connects there, it sends media there. So
 a call succeeds only where every address that was said leads to whom it names.
 """
-import itertools, socket
+import errno, itertools, socket
 from packets import open_socket
 from h323_recordings import A, B, GCF, RRQ, RCF, URQ, UCF, Identity, Message, recordings
 from sip_media import arrive
@@ -32,15 +32,17 @@ class Ports:
         for address, n, kind in itertools.product(self.addresses, (0, 1), (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
             try:
                 self.held.append(open_socket(self.host, kind, at=(address, port + n)))
-            except OSError:
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
                 return False
             if kind == socket.SOCK_STREAM:
                 self.held[-1].listen()
         return True
 
-    def close(self):
-        for s in self.held:
-            s.close()
+    def free(self):
+        while self.held:
+            self.held.pop().close()
 
 
 class Side:

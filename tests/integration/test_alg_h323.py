@@ -47,7 +47,6 @@ hubs:
         return {key: int(alg_row(self.gateway, "h323")[key] or 0) for key in COUNTED}
 
     def close(self):
-        self.ports.close()
         self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
         for address in (THERE, *ELSEWHERES.values()):
             self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
@@ -117,6 +116,7 @@ class Stage:
     def close(self):
         for conversation in reversed(self.made):
             conversation.close()
+        self.site.ports.free()
 
 
 @pytest.fixture
