@@ -8,8 +8,9 @@
  *   caller ── Setup: h245Address, fastStart ──▶ what the guest names is latent
  *          ◀── CallProceeding, Alerting ... ── the first one lets in who is to come to h245Address; what answers fastStart its media
  *
- * A call is known by its reference (ooh323c begins with 0), and is another one where both name another identifier. What the guest names when both have spoken is
- * open at once. ReleaseComplete closes all of it. A connection may have many calls, and those of both ends may have the same number.
+ * A call is known by its reference (ooh323c begins with 0), and is another one where both name another identifier. What the guest names when
+ * both have spoken is open at once. ReleaseComplete closes all of it. A connection may have many calls, and those of both ends may have the
+ * same number.
  *
  *   h245Address of the guest       a listener, whose connection is inspected (h245.c); of the far end: a watch for the guest's connection
  *   fastStart, h245Control         h245.c

@@ -126,11 +126,10 @@ struct h323_call *h323_calls_take(struct h323_calls *t, const struct alg_flow *f
 struct h323_call *h323_calls_linked(struct h323_calls *t, const struct alg_flow *f)
 {
 	const uint16_t ref = f->link & ((1U << LINK_BITS) - 1);
-	struct h323_call *c = &t->call[ref];
-	if (!ref || ref > t->fresh_call || c->link != f->link ||
-		t->guest[c->guest].ip_be != f->guest_ip_be)
+	if (!ref || ref > t->fresh_call)
 		return NULL;
-	return c;
+	struct h323_call *c = &t->call[ref];
+	return c->link == f->link && t->guest[c->guest].ip_be == f->guest_ip_be ? c : NULL;
 }
 
 /* Takes it from its signalling's flow: there nobody finds it any more. */

@@ -15,7 +15,8 @@ static uint16_t flow_of(const struct h323_call *c)
 	return c->flow != H323_NO_FLOW ? c->flow : (uint16_t)(c->control - 1);
 }
 
-static void add_openings(const struct h323_calls *t, const struct h323_call *c, struct call_row *row)
+static void add_openings(
+	const struct h323_calls *t, const struct h323_call *c, struct call_row *row)
 {
 	for (int place = 0; place < H323_CALL_OPENINGS; place++) {
 		const struct h323_opening *o = &t->opening[c->opening[place]];

@@ -237,8 +237,7 @@ static bool is_sound_wish(const struct alg_wish *w)
 	const unsigned int pairs = w->pairs ? w->pairs : 1;
 	switch (w->kind) {
 	case ALG_TCP_LISTEN:
-	case ALG_TCP_SERVICE:
-		return w->token && w->guest_port && !w->pairs && !w->peer_port;
+	case ALG_TCP_SERVICE: return w->token && w->guest_port && !w->pairs && !w->peer_port;
 	case ALG_TCP_WATCH:
 		return w->token && !w->guest_port && !w->pairs && w->peer_port && w->peer_ip_be &&
 		       w->inspect;

@@ -78,8 +78,7 @@ bool derive_wanted(struct natproxy *np, const struct derived *by, const struct n
 		.service = by->service,
 		.lenient = by->lenient,
 		.link = by->link};
-	return by->inspect &&
-	       want_derived(&np->wants, &said, s->guest.ip_be, s->remote.ip_be, out);
+	return by->inspect && want_derived(&np->wants, &said, s->guest.ip_be, s->remote.ip_be, out);
 }
 
 bool derive_met(struct natproxy *np, const struct nat_session *s, struct want *out)

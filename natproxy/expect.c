@@ -110,7 +110,8 @@ static const char *peer_said(char text[PEER_TEXT], const struct pinhole *p)
 static const char *guest_said(char text[PEER_TEXT], const struct sock_address *guest)
 {
 	char ip[IP_TEXT];
-	snprintf(text, PEER_TEXT, guest->port ? "%s:%u" : "%s", log_ip(ip, guest->ip_be), guest->port);
+	snprintf(text, PEER_TEXT, guest->port ? "%s:%u" : "%s", log_ip(ip, guest->ip_be),
+		guest->port);
 	return text;
 }
 
@@ -121,8 +122,7 @@ static void log_armed(struct natproxy *np, const struct pinhole *p)
 	natproxy_event(np, &e,
 		"SecureNAT: The ALG expectation %u was armed: the far end agreed. Peer %s, "
 		"expiration %u seconds",
-		p->number, peer_said(peer, p),
-		(unsigned int)(p->life_ns / MS_NS / 1000));
+		p->number, peer_said(peer, p), (unsigned int)(p->life_ns / MS_NS / 1000));
 }
 
 static void log_granted(
@@ -389,7 +389,8 @@ static bool may_be_listed(const Nl__PinholeOpen *m)
 static const struct publish *open_already(
 	const struct natproxy *np, const struct inspect_subject *s, const Nl__PinholeOpen *m)
 {
-	const bool client = np->nat.session[s->session].incoming && m->kind == NL__PINHOLE_KIND__TCP_LISTEN;
+	const bool client =
+		np->nat.session[s->session].incoming && m->kind == NL__PINHOLE_KIND__TCP_LISTEN;
 	if (!client && !may_be_listed(m))
 		return NULL;
 	for (uint32_t i = 0; i < np->publishes; i++) {

@@ -69,7 +69,7 @@ struct flow {
 	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
 	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */
 	uint8_t dns_stream; /* dnstcp.h: index + 1 */
-	uint16_t door;	   /* pinhole.h: one of whose connections it is; 0 none */
+	uint16_t door;	    /* pinhole.h: one of whose connections it is; 0 none */
 	uint32_t door_number;
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */

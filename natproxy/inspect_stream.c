@@ -63,9 +63,8 @@ static bool is_wanted(
 void inspect_stream_start(struct natproxy *np, struct flow *f, const struct derived *by)
 {
 	struct want want;
-	struct inspection *in = is_wanted(np, f, by, &want)
-					? inspection_begin(np, f, f->sessions, &want)
-					: NULL;
+	struct inspection *in =
+		is_wanted(np, f, by, &want) ? inspection_begin(np, f, f->sessions, &want) : NULL;
 	if (!in)
 		return;
 	f->inspect = (uint16_t)(inspection_index(np, in) + 1);

@@ -147,7 +147,8 @@ struct publish { /* a port open to the outside, from the configuration */
 };
 
 struct derived { /* what an expectation says of a connection that came by it */
-	uint32_t door, number; /* one of whose connections it is, and that one's number; 0: of nobody's */
+	uint32_t door,
+		number; /* one of whose connections it is, and that one's number; 0: of nobody's */
 	bool inspect, lenient; /* want.h */
 	uint8_t alg, service;  /* enum algs_id */
 	uint32_t link;

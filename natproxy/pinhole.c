@@ -132,7 +132,8 @@ static bool is_any_denied(uint32_t port, uint32_t ports)
 /* Nothing comes in by it: the port is the far end's. */
 static enum pinhole_refusal judge_watch(const struct pinhole_request *r)
 {
-	const bool sound = !r->guest_port && r->peer_port >= PRIVILEGED && r->peer_port <= UINT16_MAX;
+	const bool sound =
+		!r->guest_port && r->peer_port >= PRIVILEGED && r->peer_port <= UINT16_MAX;
 	if (!r->inspect)
 		return PINHOLE_NOT_INSPECTED;
 	return sound && ports_of(r, pinhole_rule(r->alg)) ? PINHOLE_GRANTED : PINHOLE_BAD_PORT;
@@ -221,7 +222,8 @@ static void set_watch(struct pinhole *e, const struct pinhole_request *r)
 	if (r->listed)
 		e->seen.ip_be = peer_of(&r->peer, pinhole_rule(r->alg));
 	else
-		e->seen.ip_be = r->peer.named && r->peer.ip_be ? r->peer.ip_be : r->peer.control_ip_be;
+		e->seen.ip_be =
+			r->peer.named && r->peer.ip_be ? r->peer.ip_be : r->peer.control_ip_be;
 }
 
 static bool port_is_full(const struct pinholes *p, const struct pinhole_request *r)

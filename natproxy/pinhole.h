@@ -74,8 +74,8 @@ struct pinhole_request {
 	uint32_t pairs;	       /* as asked; 0: not */
 	bool open; /* the guest has an open port (forward.h) there, or beside it for a pair */
 	bool listed; /* whoever is to come gets in by that port already: what comes is to be inspected, no more */
-	uint32_t peer_port;	/* as asked; only of PINHOLE_TCP_WATCH */
-	bool inspect;		/* as asked: the connection is read as this service, and alg is told this link */
+	uint32_t peer_port; /* as asked; only of PINHOLE_TCP_WATCH */
+	bool inspect; /* as asked: the connection is read as this service, and alg is told this link */
 	uint32_t service, link;
 	struct pinhole_peer peer;
 	uint32_t life_ms; /* as asked */
@@ -88,15 +88,16 @@ struct pinhole {
 	uint8_t pairs;		      /* of a UDP_PAIR */
 	bool latent, used, met; /* met: it was used, if by another peer */
 	bool latch;		/* the peer is who speaks first; 0: nobody has */
-	bool watched;	/* pinhole_watched finds it: no connection goes through it, it only says how one is to be read */
-	bool stands;	/* connections are met one after another: it ends by time, not with the first */
-	bool inspect;	/* as asked, and checked: a service that this ALG has by TCP */
+	bool watched; /* pinhole_watched finds it: no connection goes through it, it only says how one is to be read */
+	bool stands; /* connections are met one after another: it ends by time, not with the first */
+	bool inspect; /* as asked, and checked: a service that this ALG has by TCP */
 	uint8_t service;
 	uint16_t connections; /* of a TCP_SERVICE that there are now */
 	uint32_t link;
 	struct sock_address guest, outside; /* of a pair the even ports */
 	uint32_t peer_ip_be;
-	struct sock_address seen; /* of one that is watched: of TCP_WATCH to where the guest will connect, as it sees it; else port 0 */
+	struct sock_address
+		seen; /* of one that is watched: of TCP_WATCH to where the guest will connect, as it sees it; else port 0 */
 	int fd;			      /* the listener; -1 of other kinds */
 	uint64_t expires_ns, life_ns; /* UINT64_MAX: not by time */
 	uint64_t keep_ns;	      /* while it is latent, it ends then at the latest */
@@ -142,7 +143,8 @@ struct pinholes {
 	uint32_t flow_fresh, flow_free, ending; /* ending: those that end by time */
 	uint32_t flow_bucket[PINHOLE_FLOW_BUCKETS], token_bucket[PINHOLE_TOKEN_BUCKETS];
 	uint32_t port_bucket[PINHOLE_PORT_BUCKETS]; /* those for datagrams, by guest and even port */
-	uint32_t watch_bucket[PINHOLE_WATCH_BUCKETS]; /* those that are watched, by guest, peer and port */
+	uint32_t watch_bucket
+		[PINHOLE_WATCH_BUCKETS]; /* those that are watched, by guest, peer and port */
 	uint32_t heap[PINHOLE_HUB_MAX + 1];	    /* from 1: references of those that end, soonest first */
 	struct pinhole_flow flow[PINHOLE_HUB_MAX + 1];
 	struct pinhole entry[PINHOLE_HUB_MAX + 1];

@@ -263,8 +263,8 @@ uint32_t pinhole_watched(const struct pinholes *p, const struct sock_address *gu
 	const struct sock_address peer = {remote->ip_be, came ? 0 : remote->port};
 	if (!p->watched)
 		return PINHOLE_NONE;
-	uint32_t ref = p->watch_bucket[watch_place(
-		p, inside.ip_be, peer.ip_be, inside.port, peer.port)];
+	uint32_t ref =
+		p->watch_bucket[watch_place(p, inside.ip_be, peer.ip_be, inside.port, peer.port)];
 	while (ref && (p->entry[ref].latent || !is_same_watch(&p->entry[ref], &inside, &peer)))
 		ref = p->entry[ref].watch_next;
 	return ref;
@@ -273,7 +273,8 @@ uint32_t pinhole_watched(const struct pinholes *p, const struct sock_address *gu
 uint32_t pinhole_index_watching(const struct pinholes *p, const struct pinhole *e)
 {
 	uint32_t n = 0;
-	for (uint32_t ref = p->watch_bucket[watch_place_of(p, e)]; ref; ref = p->entry[ref].watch_next)
+	for (uint32_t ref = p->watch_bucket[watch_place_of(p, e)]; ref;
+		ref = p->entry[ref].watch_next)
 		n += is_same_watch(&p->entry[ref], &e->guest, &e->seen);
 	return n;
 }

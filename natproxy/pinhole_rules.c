@@ -43,7 +43,8 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 	 * is to send there. A phone may ring for minutes (18x, RFC 3261 13.3.1.1), and a registration is to be found for as
 	 * long as it was granted (RFC 3261 10.2.1.1).
 	 */
-	[ALGS_SIP] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+	[ALGS_SIP] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE |
+			       1 << PINHOLE_UDP_PAIR,
 		.named = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
 		.latch = true,
 		.pairs = PINHOLE_PAIRS,
@@ -60,7 +61,8 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 	 * long as that registration lives, at 1720 if it likes: only its gatekeeper gets in there. Who calls may ring for minutes.
 	 */
 	[ALGS_H323] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE |
-			1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_SERVICE | 1 << PINHOLE_TCP_WATCH,
+				1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_SERVICE |
+				1 << PINHOLE_TCP_WATCH,
 		.named = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_WATCH,
 		.inspects = true,
 		.pairs = 1,

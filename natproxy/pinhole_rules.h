@@ -47,9 +47,9 @@ struct pinhole_share { /* of a guest, in an account */
 
 struct pinhole_rule {
 	uint8_t kinds;	     /* bit set, 1 << enum pinhole_kind; 0: this ALG opens nothing */
-	uint8_t named;	     /* kinds of which the far end may name another host than the flow's peer */
-	bool latch;	     /* and of them, nobody in particular, where alg.sip_latch allows it */
-	bool inspects;	     /* connections by it may be inspected themselves */
+	uint8_t named; /* kinds of which the far end may name another host than the flow's peer */
+	bool latch;    /* and of them, nobody in particular, where alg.sip_latch allows it */
+	bool inspects; /* connections by it may be inspected themselves */
 	uint8_t pairs;	     /* neighbours of one UDP_PAIR */
 	uint8_t account;     /* enum pinhole_account */
 	bool own_port;	     /* the inside port must be the one from which the flow itself speaks */
@@ -61,7 +61,8 @@ struct pinhole_rule {
 	uint32_t hold_ms;    /* so long its flows may be held open while nobody speaks; 0: they are not */
 	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */
 	uint32_t serve_ms;   /* the most that it may name for TCP_SERVICE and TCP_WATCH */
-	uint16_t serve_port; /* a protected service that a TCP_SERVICE may lead to all the same; 0: none */
+	uint16_t
+		serve_port; /* a protected service that a TCP_SERVICE may lead to all the same; 0: none */
 };
 
 /* Never NULL. */

@@ -69,8 +69,8 @@ static uint8_t mode_of(const struct want_alg *a, uint32_t guest_ip_be, uint32_t 
 }
 
 /* Whether its mode is not off; the rest of *out is filled in. */
-static bool is_wanted(const struct want_alg *a, uint32_t guest_ip_be, uint32_t peer_ip_be,
-	struct want *out)
+static bool is_wanted(
+	const struct want_alg *a, uint32_t guest_ip_be, uint32_t peer_ip_be, struct want *out)
 {
 	const uint8_t mode = mode_of(a, guest_ip_be, peer_ip_be);
 	out->observe = mode == NL__ALG_SWITCH__MODE__observe;

@@ -24,7 +24,8 @@ enum {
 	REPLAY_HOLD_BYTES = ALG_MESSAGE_MAX + STREAM_CHUNK_MAX,
 	REPLAY_OUTPUT_BYTES = 1 << 20, /* of what one packet led to */
 	REPLAY_GRANTS = 2 * ALG_WISHES,
-	REPLAY_DERIVED = 64, /* connections that are to come, and to be inspected; one more takes the oldest's place */
+	REPLAY_DERIVED =
+		64, /* connections that are to come, and to be inspected; one more takes the oldest's place */
 };
 
 struct replay_settings {
@@ -64,7 +65,7 @@ struct replay_flow {
 
 /* A connection with this far end that a wish said how to read. */
 struct replay_derived {
-	bool used, watch; /* watch: the guest begins */
+	bool used, watch;		/* watch: the guest begins */
 	uint16_t guest_port, peer_port; /* the former, or of `watch` the latter; else 0 */
 	uint8_t service;
 	uint32_t peer_ip_be, link;

@@ -254,9 +254,11 @@ static void add_edits(struct test *t, const struct replay_step *step)
 static void say_wish(
 	char what[CELL_BYTES_MAX], const struct alg_wish *wish, const struct alg_flow *view)
 {
-	static const char *const kinds[] = {
-		[ALG_TCP_LISTEN] = "tcp", [ALG_UDP_ONE] = "udp", [ALG_UDP_PAIR] = "udp pair",
-		[ALG_TCP_SERVICE] = "tcp service", [ALG_TCP_WATCH] = "tcp watch"};
+	static const char *const kinds[] = {[ALG_TCP_LISTEN] = "tcp",
+		[ALG_UDP_ONE] = "udp",
+		[ALG_UDP_PAIR] = "udp pair",
+		[ALG_TCP_SERVICE] = "tcp service",
+		[ALG_TCP_WATCH] = "tcp watch"};
 	const bool other = wish->peer_ip_be != view->peer_ip_be;
 	char ip[16];
 

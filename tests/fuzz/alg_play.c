@@ -227,12 +227,16 @@ static void say_in_pieces(
 static void play_records(const uint8_t *data, size_t size, uint8_t mode)
 {
 	const bool stream = whole.flow.view.stream;
+	const bool exact = !stream && whole.flow.protocol->alg == ALGS_H323;
 	struct cuts cuts = {.draw = mode >> 5, .single = mode >> 5 ? 0 : SINGLE};
 	while (size > 1) {
 		const enum alg_direction from = data[0] & 1 ? ALG_GUEST : ALG_OUTSIDE;
-		size_t n = (size_t)(data[0] >> 1) * (stream ? 1 : 8);
-		data++;
-		size--;
+		const size_t header = exact ? 2 : 1;
+		size_t n = exact    ? (size_t)(data[0] >> 1) << 8 | data[1]
+			   : stream ? data[0] >> 1
+				    : (data[0] >> 1) * 8U;
+		data += header;
+		size -= header;
 		n = n < size ? n : size;
 		say(&whole, from, data, n, mode);
 		if (stream)

@@ -11,6 +11,8 @@
 
 enum { ALG_PLAY_SERVES = 1, ALG_PLAY_REFUSE = 2, ALG_PLAY_DATAGRAMS = 4, ALG_PLAY_RESERVED = 8 };
 
+/* The length of a record is in the upper 7 bits of its first byte; that of a datagram counts 8 bytes, but of H.323's, whose end is told by nothing
+ * else, is exact, and its lower 8 bits are a second byte. */
 /* Always 0. Flow: guest 192.168.30.10 (with ALG_PLAY_RESERVED at port 1022), outside 203.0.113.7, peer 198.51.100.9; static: 192.168.30.50 is 203.0.113.50. */
 int alg_play(const struct alg_protocol *protocol, const uint8_t *data, size_t size);
 

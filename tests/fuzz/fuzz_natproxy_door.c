@@ -14,8 +14,7 @@ static const struct {
 	uint32_t flow;
 	uint16_t guest_port, port;
 } control[FLOWS] = {{0x10003, 40000, 21}, {0x10004, 40001, 554}, {0x10005, 1022, 514},
-	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}, {0x10007, 40003, 5060},
-	{0x10008, 40004, 1720}};
+	{0x10006, FIRST_PORT + DATAGRAM_FLOWS, 69}, {0x10007, 40003, 5060}, {0x10008, 40004, 1720}};
 enum { TFTP = 3 };
 
 static uint32_t guest_ip(void)
@@ -172,7 +171,9 @@ static void wish(void)
 	m.flow = number();
 	m.token = take() % 8;
 	m.kind = how >> 7 ? 3 + how % 3 : how % 4;
-	m.guest_port = m.kind == NL__PINHOLE_KIND__TCP_WATCH ? 0 : how & 4 ? FIRST_PORT + take() % 8U : (uint32_t)take() << 9 | take();
+	m.guest_port = m.kind == NL__PINHOLE_KIND__TCP_WATCH ? 0
+		       : how & 4			     ? FIRST_PORT + take() % 8U
+							     : (uint32_t)take() << 9 | take();
 	m.peer_ip_be = how & 8 ? 0 : named_peer();
 	m.lifetime_ms = take() * 1000U;
 	m.has_latent = m.latent = (how & 16) != 0;
@@ -302,7 +303,8 @@ static void check_connections(const struct pinhole *p, uint32_t ref)
 		abort();
 	if (p->inspect && (p->alg != ALGS_H323 || (p->service != 0 && p->service != 3)))
 		abort();
-	if ((p->kind == PINHOLE_TCP_WATCH && (!p->watched || p->guest.port)) || (p->watched && !p->inspect))
+	if ((p->kind == PINHOLE_TCP_WATCH && (!p->watched || p->guest.port)) ||
+		(p->watched && !p->inspect))
 		abort();
 }
 
@@ -312,8 +314,8 @@ static void check_doors(void)
 	while ((ref = pinhole_next(&np->pinholes, ref))) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
 		const struct pinhole_rule *rule = pinhole_rule((enum algs_id)p->alg);
-		if (!(rule->kinds & 1 << p->kind) || p->guest.ip_be != guest_ip() ||
-			!is_fit(p) || !p->token ||
+		if (!(rule->kinds & 1 << p->kind) || p->guest.ip_be != guest_ip() || !is_fit(p) ||
+			!p->token ||
 			(pinhole_port_denied(p->guest.port) &&
 				(p->kind != PINHOLE_TCP_SERVICE || p->guest.port != 1720)))
 			abort();

@@ -83,6 +83,12 @@ def datagrams(session, mode):
     return out
 
 
+def exact_datagrams(session, mode):
+    """Those of H.323, whose lengths are exact."""
+    return bytes([mode]) + b"".join(
+        bytes([len(data) >> 8 << 1 | client, len(data) & 255]) + data for client, data in session)
+
+
 def save_dns(out, session, udp):
     """Sessions as they are, and each exchange by itself with the question that a guest would ask."""
     outside, inside = b"\x0250\x03113\x010\x03203\x07in-addr", b"\x0250\x0230\x03168\x03192\x07in-addr"
@@ -224,7 +230,7 @@ def main():
         kind = path.parent.name
         for mode in (0, 1, 2, 3):
             session = among_players(recording(path), path, mode & 1)
-            save(out, "h323", datagrams(session, mode | 4) if kind == "ras"
+            save(out, "h323", exact_datagrams(session, mode | 4) if kind == "ras"
                  else ftp(session, mode | (16 if kind == "control" else 0)))
     for path in sorted(VECTORS.glob("h323_walk/*.marks")):
         for root, octets in re.findall(r"^(RAS|UUIE|H245) (\S+)$", path.read_text(), re.M):

@@ -226,12 +226,15 @@ static void make_switch(Nl__AlgSwitch *alg, uint32_t *port)
 static Nl__Alg *make_alg(void)
 {
 	static Nl__Alg alg = NL__ALG__INIT;
-	static Nl__AlgSwitch ftp, sip;
-	static uint32_t ftp_port = 21, sip_port = 5060;
+	static Nl__AlgSwitch ftp, sip, h323;
+	static uint32_t ftp_port = 21, sip_port = 5060, h323_ports[] = {1720, 1719, 1718};
 	make_switch(&ftp, &ftp_port);
 	make_switch(&sip, &sip_port);
 	alg.ftp = &ftp;
+	make_switch(&h323, h323_ports);
+	h323.n_ports = 3;
 	alg.sip = &sip;
+	alg.h323 = &h323;
 	alg.has_segment_max = true;
 	alg.segment_max = 18432;
 	return &alg;

@@ -401,6 +401,20 @@ Test(h245, tunnelled_it_asks_for_the_same)
 	end(s, h);
 }
 
+Test(h245, what_setup_brings_along_is_latent)
+{
+	struct harness *h = harness_new(&h225_protocol, harness_client(12030, 40000, 1720), GRANT);
+	expect_as(h, ALG_GUEST, parallel_setup(7, open_channel(1, 1, at(GUEST_IP, 5001))),
+		parallel_setup(7, open_channel(1, 1, at(OUTSIDE_IP, 40001))));
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, true, PEER_IP);
+	tell(h, ALG_OUTSIDE, proceeding(7 | ANSWER, GUID));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0);
+	tell(h, ALG_OUTSIDE,
+		tunnelled(7 | ANSWER, open_ack(1, 1, at(SINK_IP, 6000), at(SINK_IP, 6001))));
+	expect_armed(h, 0, SINK_IP);
+	harness_free(h);
+}
+
 Test(h245, several_messages_in_one_count_each)
 {
 	struct harness *s = call(), *h = control_of(s);

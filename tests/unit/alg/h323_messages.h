@@ -245,6 +245,17 @@ static inline struct octets fast_setup(unsigned int reference, struct octets fas
 	return signal_of(SETUP, reference, o);
 }
 
+/* With parallelH245Control. */
+static inline struct octets parallel_setup(unsigned int reference, struct octets message)
+{
+	struct octets o = octets("2088" ID_HEX VENDOR "%s00" GUID "00d50d980407%s1100" GUID
+				 "010001000100010001000100%02zx01%02zx",
+		at(PEER_IP, 1720), at(PEER_IP, 9), message.n + 2, message.n);
+	put(&o, &message);
+	put_hex(&o, "10800180");
+	return signal_of(SETUP, reference, o);
+}
+
 static inline struct octets fast_alerting(unsigned int reference, struct octets fast)
 {
 	struct octets o = octets("2380" ID_HEX VENDOR "01b1f8001100" GUID);

@@ -398,16 +398,24 @@ Test(main, a_wish_says_how_a_connection_is_to_be_read)
 	start(QUEUE_BYTES - FIRST_BYTES);
 	inspect((char[]){"h323"}, NULL);
 	static const struct alg_wish wishes[] = {
-		{.kind = ALG_TCP_WATCH, .token = 1, .peer_ip_be = 9, .peer_port = 5000, .inspect = true, .service = 3, .link = 77},
+		{.kind = ALG_TCP_WATCH,
+			.token = 1,
+			.peer_ip_be = 9,
+			.peer_port = 5000,
+			.inspect = true,
+			.service = 3,
+			.link = 77},
 		{.kind = ALG_TCP_SERVICE, .token = 2, .guest_port = 1720, .inspect = true},
 		{.kind = ALG_UDP_ONE, .token = 3, .guest_port = 5000},
 	};
 	for (int i = 0; i < 3; i++)
 		send_wish(&alg, find(&alg, FLOW), &wishes[i]);
 	Nl__AlgToNatproxy *m[3] = {heard(), heard(), heard()};
-	const Nl__PinholeOpen *watch = m[0]->pinhole_open, *service = m[1]->pinhole_open, *udp = m[2]->pinhole_open;
+	const Nl__PinholeOpen *watch = m[0]->pinhole_open, *service = m[1]->pinhole_open,
+			      *udp = m[2]->pinhole_open;
 	cr_expect(watch->kind == NL__PINHOLE_KIND__TCP_WATCH && !watch->has_guest_port);
-	cr_expect(watch->peer_port == 5000 && watch->has_inspect && watch->inspect == 3 && watch->link == 77);
+	cr_expect(watch->peer_port == 5000 && watch->has_inspect && watch->inspect == 3 &&
+		  watch->link == 77);
 	cr_expect(service->kind == NL__PINHOLE_KIND__TCP_SERVICE && service->guest_port == 1720);
 	cr_expect(service->has_inspect && service->inspect == 0 && !service->has_peer_port);
 	cr_expect(udp->kind == NL__PINHOLE_KIND__UDP_ONE && !udp->has_inspect && !udp->has_link);
@@ -425,7 +433,10 @@ Test(main, a_pinhole_of_another_flow_is_closed_under_that_ones_number)
 	other.alg = (char[]){"h323"};
 	cr_assert_eq(alg_on_flow_inspect(&alg, &other, NULL), 0);
 	inspect((char[]){"h323"}, NULL);
-	const struct alg_act close = {.what = ALG_CLOSE, .token = 5, .elsewhere = true, .flow = find(&alg, FLOW + 1)->stream.view.id};
+	const struct alg_act close = {.what = ALG_CLOSE,
+		.token = 5,
+		.elsewhere = true,
+		.flow = find(&alg, FLOW + 1)->stream.view.id};
 	send_act(&alg, find(&alg, FLOW), &close);
 	Nl__AlgToNatproxy *m = heard();
 	cr_assert(m && m->msg_case == NL__ALG_TO_NATPROXY__MSG_PINHOLE_CLOSE);

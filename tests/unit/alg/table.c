@@ -47,6 +47,7 @@ Test(table, a_derived_service_has_no_port_but_a_transport)
 	cr_expect_eq(algs_service(ALGS_H323, 3, ALGS_TCP), -1);
 	cr_expect(algs_offers(ALGS_H323, 3, ALGS_TCP) && !algs_offers(ALGS_H323, 3, ALGS_UDP));
 	cr_expect(algs_offers(ALGS_H323, 0, ALGS_TCP) && !algs_offers(ALGS_H323, 1, ALGS_TCP));
-	cr_expect_not(algs_offers(ALGS_H323, 4, ALGS_TCP) || algs_offers(ALGS_H323, UINT32_MAX, ALGS_TCP));
+	cr_expect_not(algs_offers(ALGS_H323, 4, ALGS_TCP) ||
+		      algs_offers(ALGS_H323, UINT32_MAX, ALGS_TCP));
 	cr_expect_not(algs_offers(ALGS_COUNT, 0, ALGS_TCP));
 }

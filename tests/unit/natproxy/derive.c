@@ -77,7 +77,8 @@ static bool ask(struct scene *s, const Nl__PinholeOpen *m)
 	return s->r->answer.granted;
 }
 
-static bool watch(struct scene *s, uint32_t token, uint32_t service, uint32_t peer_be, uint32_t port)
+static bool watch(
+	struct scene *s, uint32_t token, uint32_t service, uint32_t peer_be, uint32_t port)
 {
 	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_WATCH, token, service);
 	m.has_peer_ip_be = true;
@@ -150,8 +151,9 @@ Test(derive, a_registered_port_is_reached_again_and_again_for_as_long_as_it_is_k
 	stream_says(&s, 0, "RRQ");
 	cr_assert(ask(&s, &m));
 	cr_assert_eq(scene_verdict(&s, NL__DIRECTION__GUEST, 3, NULL, 0), 0);
-	cr_expect(rig_has_line(s.r, "The ALG expectation 1 was created. Protocol h323, TCP service, TCP session 1, "
-				    "guest 192.168.30.10:1720, outside 127.0.0.1:"));
+	cr_expect(rig_has_line(s.r,
+		"The ALG expectation 1 was created. Protocol h323, TCP service, TCP session 1, "
+		"guest 192.168.30.10:1720, outside 127.0.0.1:"));
 	const uint16_t outside = (uint16_t)s.r->answer.outside_port;
 	Nl__PinholeKeep keep = NL__PINHOLE_KEEP__INIT;
 	keep.flow = STREAM_NUMBER;
@@ -196,7 +198,8 @@ Test(derive, so_many_at_a_time_and_no_more)
 	stream_knock(outside);
 	cr_assert(rig_await(s.r, RING_NATPROXY_TCP_INCOMING, &d));
 	cr_expect_eq(s.r->np->pinholes.entry[1].connections, PINHOLE_CONNECTIONS);
-	const struct ring_desc no = {.op = RING_NETSTACK_TCP_REJECTED, .pair = {.token = d.pair.token}};
+	const struct ring_desc no = {
+		.op = RING_NETSTACK_TCP_REJECTED, .pair = {.token = d.pair.token}};
 	rig_send(s.r, &no);
 	rig_turn(s.r);
 	cr_expect_eq(s.r->np->pinholes.entry[1].connections, PINHOLE_CONNECTIONS - 1);
@@ -263,7 +266,8 @@ Test(derive, a_connection_that_is_watched_for_is_read_once)
 	cr_expect(s.r->answer.outside_ip_be == rig_loopback() && s.r->answer.outside_port == port,
 		"what is watched for");
 	char line[128];
-	snprintf(line, sizeof(line), "Protocol h323, TCP watch, TCP session 1, guest 192.168.30.10, peer 127.0.0.1:%u,",
+	snprintf(line, sizeof(line),
+		"Protocol h323, TCP watch, TCP session 1, guest 192.168.30.10, peer 127.0.0.1:%u,",
 		port);
 	cr_expect(rig_has_line(s.r, line));
 	go(&s, 2, other);
@@ -275,6 +279,28 @@ Test(derive, a_connection_that_is_watched_for_is_read_once)
 	cr_expect(s.r->gone == 2 && s.r->gone_used == 1);
 	go(&s, 4, port);
 	cr_expect_eq(s.r->inspected, 2);
+	rig_free(s.r);
+}
+
+Test(derive, a_latent_watch_meets_nothing_until_it_is_armed)
+{
+	struct scene s = call_up();
+	uint16_t port;
+	rig_listener(&port);
+	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_WATCH, 1, CONTROL);
+	Nl__PinholeArm arm = NL__PINHOLE_ARM__INIT;
+	arm.flow = STREAM_NUMBER;
+	arm.token = 1;
+	m.peer_port = port;
+	m.has_latent = m.latent = true;
+	cr_assert(ask(&s, &m));
+	go(&s, 1, port);
+	cr_expect_eq(s.r->inspected, 1);
+	arm.has_peer_ip_be = true;
+	arm.peer_ip_be = inet_addr("198.51.100.9");
+	cr_assert_eq(natproxy_on_pinhole_arm(s.r->np, &arm, NULL), 0);
+	go(&s, 2, port);
+	expect_shown(&s, 2, CONTROL, LINK + 1);
 	rig_free(s.r);
 }
 
@@ -308,18 +334,22 @@ Test(derive, strict_ends_what_came_in_and_nothing_that_the_guest_began)
 	cr_assert(watch(&s, 1, CONTROL, rig_loopback(), port));
 	go(&s, 1, port);
 	expect_shown(&s, 2, CONTROL, LINK + 1);
-	rig_configure(s.r, &o);
 	violate(&s);
 	cr_expect_eq(s.r->np->nat.live, 2);
 	cr_expect_eq(s.r->np->inspects, 1, "it goes on unread");
+	cr_assert(watch(&s, 3, CONTROL, rig_loopback(), port));
+	go(&s, 3, port);
+	rig_configure(s.r, &o);
+	violate(&s);
+	cr_expect_eq(s.r->np->nat.live, 3);
 	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_LISTEN, 2, CONTROL);
 	cr_assert(ask(&s, &m));
 	stream_knock((uint16_t)s.r->answer.outside_port);
 	take(&s, 2);
-	expect_shown(&s, 3, CONTROL, LINK + 2);
-	cr_expect_eq(s.r->np->nat.live, 3);
+	expect_shown(&s, 4, CONTROL, LINK + 2);
+	cr_expect_eq(s.r->np->nat.live, 4);
 	violate(&s);
-	cr_expect_eq(s.r->np->nat.live, 2);
+	cr_expect_eq(s.r->np->nat.live, 3);
 	rig_free(s.r);
 }
 
@@ -485,8 +515,8 @@ Test(derive_hostile, another_alg_gets_none_of_it)
 
 Test(derive_hostile, protected_ports_are_for_the_one_that_was_registered)
 {
-	static const Nl__PinholeKind kinds[] = {NL__PINHOLE_KIND__TCP_LISTEN, NL__PINHOLE_KIND__UDP_ONE,
-		NL__PINHOLE_KIND__UDP_PAIR};
+	static const Nl__PinholeKind kinds[] = {NL__PINHOLE_KIND__TCP_LISTEN,
+		NL__PINHOLE_KIND__UDP_ONE, NL__PINHOLE_KIND__UDP_PAIR};
 	static const uint32_t denied[] = {22, 1719, 2049, 5060, 8080, 65536 + 1720, 0};
 	struct scene s = call_up();
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -103,8 +103,12 @@ Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 {
 	static const uint32_t kinds[] = {PINHOLE_TCP_LISTEN, PINHOLE_UDP_ONE, PINHOLE_UDP_PAIR,
 		PINHOLE_TCP_SERVICE, PINHOLE_TCP_WATCH, PINHOLE_KINDS, 32, UINT32_MAX};
-	static const uint8_t granted[ALGS_COUNT] = {[ALGS_FTP] = 1, [ALGS_TFTP] = 2,
-		[ALGS_RCMD] = 1, [ALGS_RTSP] = 6, [ALGS_SIP] = 7, [ALGS_H323] = 31};
+	static const uint8_t granted[ALGS_COUNT] = {[ALGS_FTP] = 1,
+		[ALGS_TFTP] = 2,
+		[ALGS_RCMD] = 1,
+		[ALGS_RTSP] = 6,
+		[ALGS_SIP] = 7,
+		[ALGS_H323] = 31};
 	for (int alg = 0; alg < ALGS_COUNT; alg++)
 		for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 			struct pinholes *p = fresh();

@@ -169,7 +169,8 @@ Test(want, no_more_ports_and_lists_than_there_is_room_for)
 Test(want, a_derived_connection_has_the_modes_of_its_alg_today)
 {
 	const struct want said = {.alg = ALGS_H323, .service = 3, .link = 77};
-	const uint32_t ten_one = inet_addr("10.1.1.1"), other = inet_addr("11.1.1.1"), peer = inet_addr("198.51.100.1");
+	const uint32_t ten_one = inet_addr("10.1.1.1"), other = inet_addr("11.1.1.1"),
+		       peer = inet_addr("198.51.100.1");
 	struct want w;
 	want_configure(&wants, &alg, &nat);
 	cr_expect_not(want_derived(&wants, &said, ten_one, peer, &w), "it is not switched on");
@@ -182,7 +183,8 @@ Test(want, a_derived_connection_has_the_modes_of_its_alg_today)
 	want_configure(&wants, &alg, &nat);
 	cr_expect_not(want_derived(&wants, &said, ten_one, peer, &w));
 	cr_assert(want_derived(&wants, &said, other, peer, &w));
-	cr_expect(w.alg == ALGS_H323 && w.service == 3 && w.derived && w.link == 77 && w.strict && !w.observe);
+	cr_expect(w.alg == ALGS_H323 && w.service == 3 && w.derived && w.link == 77 && w.strict &&
+		  !w.observe);
 	list[0].mode = NL__ALG_SWITCH__MODE__observe;
 	want_configure(&wants, &alg, &nat);
 	cr_expect(want_derived(&wants, &said, ten_one, peer, &w) && w.observe);
