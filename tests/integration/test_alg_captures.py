@@ -60,6 +60,23 @@ CASES = [
     ("sip", "sip_resp.pcap", (), 3, 0),
     ("sip", "suricata-sip-options.pcap", (), 2, 0),
     ("sip", "suricata-sip-sdp.pcap", (), 0, 0),
+    ("h323", "h323-overflow.pcap", ("--port", "80"), 0, 0),
+    ("h323", "h323.pcap", ("--guest", "10.1.3.143"), 4, 2, "h245.ip4_network", "10.1.3.143", OUTSIDE),
+    ("h323", "h323.pcap", ("--guest", "10.1.6.18", "--outside", "10.1.6.18:1232"), 3, 2, "h245.tsapIdentifier", "2007", "1235"),  # tshark knows H.245 by the port that was named
+    ("h323", "h323.pcap", ("--guest", "10.47.208.204"), 6, 1, "h225.ipV4", "10.47.208.204", OUTSIDE),
+    ("h323", "h323.pcap", ("--guest", "17.2.0.124"), 3, 1),  # its Setup is none that anybody can read
+    ("h323", "h323.pcap", ("--guest", "192.168.0.208"), 0, 0),
+    ("h323", "own-h323plus-gnugk-ras-fast-tunnel.pcap", (), 13, 4, "h245.ip4_network", "10.77.1.10", OUTSIDE),
+    ("h323", "own-h323plus-gnugk-ras-fast-tunnel.pcap", ("--guest", "10.77.1.20"), 2, 0),  # nobody told of its port 1820
+    ("h323", "own-h323plus-gnugk-routed-separate-h245.pcap", (), 7, 3, "h245.ip4_network", "10.77.1.10", OUTSIDE),
+    ("h323", "own-ooh323c-fastconnect.pcap", (), 7, 3, "h245.ip4_network", "10.77.1.10", OUTSIDE),
+    ("h323", "own-ooh323c-fastconnect.pcap", ("--guest", "10.77.1.20"), 12, 3, "h245.ip4_network", "10.77.1.20", OUTSIDE),
+    ("h323", "own-ooh323c-forwarded.pcap", (), 4, 1, "h245.ip4_network", "10.77.1.10", OUTSIDE),
+    ("h323", "own-ooh323c-forwarded.pcap", ("--guest", "10.77.1.20"), 3, 2, "h245.ip4_network", "10.77.1.20", OUTSIDE),
+    ("h323", "own-ooh323c-h245tunnel.pcap", (), 4, 1, "h225.ipV4", "10.77.1.10", OUTSIDE),
+    ("h323", "own-ooh323c-h245tunnel.pcap", ("--guest", "10.77.1.20"), 3, 1, "h245.ip4_network", "10.77.1.20", OUTSIDE),
+    ("h323", "own-ooh323c-separate-h245.pcap", (), 4, 2, "h225.ipV4", "10.77.1.10", OUTSIDE),
+    ("h323", "own-ooh323c-separate-h245.pcap", ("--guest", "10.77.1.20", "--outside", "10.77.1.20:12030"), 3, 2),
 ]
 SUMS = ["ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"]
 FIELDS = sorted({case[5] for case in CASES if len(case) > 5})
@@ -112,7 +129,7 @@ def captures(tmp_path_factory):
 
 def test_every_capture_is_played():
     there = {(path.parent.name, path.name) for path in CAPTURES.glob("*/*.pcap*")}
-    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip"}
+    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([*case[:2], *case[2]]))

@@ -1,0 +1,426 @@
+"""H.323 through the ALG: both ends say what others once said (h323_recordings.py), and use every address that they are told.
+
+    guest .10, and .50 (nat.static 198.18.1.89) ~~~ natlock ---- internet [endpoints and a gatekeeper on 198.18.2.45]
+
+    out          the guest calls; where the recording has a gatekeeper it registers and asks first
+    registered   the guest registers, and is called where the gatekeeper learned that it is
+    static       the outside calls a guest that has an outside address of its own
+
+The host holds the numbers of all ports of the guests, so that none keeps its own: what arrives was named by a rewritten message.
+"""
+import re, socket, struct
+import pytest
+from conftest import OUTSIDE, SERVER2, sh, wait_for
+from h323_peer import TIMEOUT, Call, Conversation, Ports, Registration, Side, Unreachable, split, together, whole
+from h323_recordings import A, ACF, ARQ, B, DCF, DRQ, ELSEWHERE, FACILITY, GCF, GRQ, RCF, RRQ, SETUP, UCF, URQ, recordings
+from operator_client import change
+from packets import TCP, UDP, ip, open_socket, tcp, udp
+from talks import Talk, addressed, alg_row, listen
+
+GUEST, SERVER, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.89", "192.168.30.77", "198.18.2.45"
+ELSEWHERES = {"off": "198.18.2.46", "observe": "198.18.2.47"}  # a session of datagrams stays what it was when it began
+FORMS, WAYS = ("separate", "tunnelled", "fast", "direct", "routed"), ("out", "registered", "static")
+COUNTED = ("flows", "messages", "edits", "granted", "refused", "violations", "left_alone")
+
+
+class Site:
+    def __init__(self, world, spawn):
+        self.world, self.guest, self.journal = world, spawn.guest("h323"), []
+        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
+        for address in (THERE, *ELSEWHERES.values()):
+            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        self.ports = Ports(world.gateway, (OUTSIDE, STATIC), 20000)
+        self.far_ports = Ports(world.internet, (), 40000)
+        self.gateway = spawn.gateway("alg-h323", guest=self.guest, config=f"""
+hubs:
+  default:
+    attach: ["netns:{self.guest.name}"]
+    nat: {{static: [{{inside: {SERVER}, outside: {STATIC}, ports: [1720]}}]}}
+""")
+        addressed(self.guest, GUEST, SERVER)
+
+    def doors(self):
+        """By their numbers. A watch is none: it opens nothing, and is there as long as the gatekeeper's word, or the call."""
+        return {row["id"]: row for row in self.gateway.table("alg", "expectations") if row["kind"] != "tcp-watch"}
+
+    def left(self, number):
+        """Of a door's time, ms."""
+        return int(self.doors()[number]["expires_in_ms"])
+
+    def row(self):
+        return {key: int(alg_row(self.gateway, "h323")[key] or 0) for key in COUNTED}
+
+    def close(self):
+        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
+        for address in (THERE, *ELSEWHERES.values()):
+            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+
+
+@pytest.fixture(scope="module")
+def site(world, spawn):
+    site = Site(world, spawn)
+    yield site
+    print(site.gateway.text())
+    site.close()
+
+
+class Stage:
+    """The conversations of a test; they end with it."""
+
+    def __init__(self, site):
+        self.site, self.there, self.raw, self.made = site, THERE, False, []
+
+    def guest(self, static=False):
+        inside, outside = (SERVER, STATIC) if static else (GUEST, OUTSIDE)
+        return Side(self.site.guest, inside, outside, self.site.ports)
+
+    def far(self):
+        return Side(self.site.world.internet, self.there, self.there, self.site.far_ports)
+
+    def keep(self, conversation):
+        self.made.append(conversation)
+        return conversation
+
+    def registered(self, recording):
+        """A guest that is."""
+        registration = self.keep(Registration(recording, {A: self.guest(), B: self.far()}, self.site.journal, self.raw))
+        registration.say(GRQ, GCF, RRQ, RCF)
+        return registration
+
+    def call(self, form, way, cut=whole):
+        """Not yet begun; of a guest that is registered with its registration."""
+        recording = recordings()[form]
+        caller, callee = (self.guest(), self.far()) if way == "out" else (self.far(), self.guest(way == "static"))
+        call = self.keep(Call(form, {A: caller, B: callee}, self.site.journal, self.raw, cut))
+        call.guest, call.registration = (A if way == "out" else B), None
+        if way == "registered":
+            call.registration = self.registered("direct")
+            self.comes_by(call, call.registration)
+        else:
+            callee.listen(recording.signal, recording.signal[1] if way == "out" else 1720)
+            caller.told[recording.signal] = callee.own[recording.signal] if way == "out" else (STATIC, 1720)
+        if way == "out" and "ras" in recording.clients:
+            call.registration = self.registered(form)
+            self.asks(call)
+        return call
+
+    def asks(self, call):
+        """Whom to call, and where."""
+        signal, registration = call.recording.signal, call.registration
+        registration.sides[B].own[signal] = call.sides[B].own[signal]
+        registration.say(ARQ, ACF, identity=call.identity)
+        call.sides[A].told[signal] = registration.sides[A].told[signal]
+
+    def comes_by(self, call, registration):
+        """A call to where the gatekeeper knows a guest; the guest waits there."""
+        signal, endpoint = call.recording.signal, registration.sides[A]
+        call.sides[B].sockets[signal], call.sides[B].own[signal] = endpoint.sockets[registration.called], endpoint.own[registration.called]
+        call.sides[A].told[signal] = registration.sides[B].told[registration.called]
+
+    def close(self):
+        for conversation in reversed(self.made):
+            conversation.close()
+        self.site.ports.free()
+
+
+@pytest.fixture
+def stage(site):
+    stage = Stage(site)
+    yield stage
+    stage.close()
+
+
+def leave(call):
+    """Ends the call at the gatekeeper, which ends the registration."""
+    if call.guest == A:
+        call.registration.say(DRQ, DCF, identity=call.identity)
+    call.registration.say(URQ, UCF)
+
+
+CASES = [(form, way, cut) for form in FORMS for way, cut in zip(WAYS, (whole, together, split))] + [(form, "out", cut) for form in ("separate", "tunnelled") for cut in (together, split)]
+
+
+@pytest.mark.parametrize("form,way,cut", CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_a_call(site, stage, form, way, cut):
+    before = set(site.doors())
+    call = stage.call(form, way, cut)
+    call.play()
+    assert call.sides[B].told[call.recording.clients["signal"]] == call.line("signal").source, "sourceCallSignalAddress is where the connection comes from"
+    assert set(site.doors()) - before
+    assert call.media(call.guest) == (True, True), "media came whole, from and to where the messages said"
+    call.finish()
+    if call.registration:
+        leave(call)
+    wait_for(lambda: set(site.doors()) <= before, 3, "the doors to close")
+
+
+@pytest.fixture
+def mode(site, stage, request):
+    change(site.gateway, ("set", "alg.h323.mode", request.param))
+    stage.there, stage.raw = ELSEWHERES[request.param], True
+    yield request.param
+    change(site.gateway, ("set", "alg.h323.mode", "fix"))
+
+
+@pytest.mark.parametrize("mode", ["off", "observe"], indirect=True)
+@pytest.mark.parametrize("form", FORMS)
+def test_without_the_alg_every_message_is_as_it_was_and_media_do_not_arrive(site, stage, mode, form):
+    call = stage.call(form, "out")
+    call.play()
+    assert call.media(A)[0] is False
+    assert mode == "off" or wait_for(lambda: "SecureNAT: The ALG h323 would have changed the TCP session" in site.gateway.log(), 3, "what it would have changed")
+
+
+@pytest.mark.parametrize("mode", ["off"], indirect=True)
+@pytest.mark.parametrize("form,way", [("separate", "static"), ("routed", "static"), ("separate", "registered")])
+def test_without_the_alg_nobody_can_connect_to_the_guest(stage, mode, form, way):
+    call = stage.call(form, way)
+    with pytest.raises(Unreachable, match="192.168.30."):
+        call.play()
+    assert bool(call.lines) == (way == "static"), "what cannot be made is the connection for H.245, or the first one"
+
+
+def comes_in(call, recorded, source=None):
+    """Whether the guest hears at this port of its media what is sent to where it said that this port is."""
+    guest, far = (call.sides[who] for who in ((A, B) if call.guest == A else (B, A)))
+    with open_socket(far.where, at=(source or far.address, 0)) as outside:
+        outside.sendto(b"media", far.told[recorded])
+    guest.sockets[recorded].settimeout(0.1)
+    try:
+        return guest.sockets[recorded].recv(100) == b"media"
+    except TimeoutError:
+        return False
+    finally:
+        guest.sockets[recorded].settimeout(TIMEOUT)
+
+
+def gets_in(site, source, at):
+    """Whether somebody who connects there is not turned away."""
+    with open_socket(site.world.internet, socket.SOCK_STREAM, at=(source, 0), timeout=1) as s:
+        try:
+            s.connect(at)
+            return s.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+
+
+def states(site, before):
+    return {row["state"] for number, row in site.doors().items() if number not in before}
+
+
+def test_nobody_comes_in_before_the_far_end_agreed_and_then_nobody_else(site, stage):
+    before = set(site.doors())
+    call = stage.call("fast", "out")
+    call.step()
+    assert states(site, before) == {"latent"} and not comes_in(call, (A, 5000))
+    call.play()
+    assert not comes_in(call, (A, 5000), SERVER2) and comes_in(call, (A, 5000))
+
+
+@pytest.mark.parametrize("form", ["separate", "fast"])
+def test_a_call_whose_connection_ends_leaves_no_door(site, stage, form):
+    before = set(site.doors())
+    call = stage.call(form, "static")
+    call.play()
+    assert set(site.doors()) - before
+    for line in call.lines.values():
+        line.close()
+    wait_for(lambda: set(site.doors()) <= before, 3, "the doors to close")
+
+
+def test_only_the_far_end_connects_to_what_was_opened_for_h245(site, stage):
+    call = stage.call("separate", "static")
+    call.play(lambda message: message.channel == "h245")
+    assert not gets_in(site, SERVER2, call.sides[A].told[call.recording.h245])
+    call.play()
+    assert call.media(B) == (True, True)
+
+
+def test_a_registration_lives_as_long_as_it_is_renewed_and_takes_call_after_call(site, stage):
+    """What renews it are lightweight requests; what confirms them names other gatekeepers, none of which is the guest."""
+    before = set(site.doors())
+    first = stage.registered("direct")
+    (number, row), = ((number, row) for number, row in site.doors().items() if number not in before)
+    assert (row["kind"], row["guest"]) == ("tcp-service", "{}:{}".format(*first.sides[A].own[first.called]))
+    left = wait_for(lambda: site.left(number) < int(row["expires_in_ms"]) - 20 and site.left(number), 2, "some of its time to pass")
+    kept = Registration("kept", first.sides, site.journal, after=first)
+    wait_for(lambda: kept.say(RRQ, RCF) or site.left(number) > left, 2, "its time to begin again")
+    for _ in range(2):
+        call = stage.keep(Call("tunnelled", {A: stage.far(), B: stage.guest()}, site.journal))
+        stage.comes_by(call, first)
+        call.play()
+        assert call.media(B) == (True, True)
+        call.finish()
+        wait_for(lambda: set(site.doors()) <= {*before, number}, 3, "the call's doors to close")
+    assert not gets_in(site, SERVER2, first.sides[B].told[first.called]), "it is the gatekeeper that calls"
+    first.say(URQ, UCF)
+    wait_for(lambda: set(site.doors()) <= before, 3, "the registration to end")
+    assert not gets_in(site, THERE, first.sides[B].told[first.called])
+
+
+def test_two_calls_at_once_by_one_connection_to_the_gatekeeper(site, stage):
+    """Their messages alternate; the end of one leaves the other alone."""
+    one = stage.call("routed", "out")
+    before = set(site.doors())
+    other = stage.keep(Call("routed", {A: stage.guest(), B: stage.far()}, site.journal, by=one))
+    other.registration, other.sides[B].own[one.recording.signal] = one.registration, one.sides[B].own[one.recording.signal]
+    stage.asks(other)
+    one.step()
+    for who, side in other.sides.items():  # by which connection it goes
+        side.own.update({end: one.sides[who].own[end] for end in (one.recording.signal, one.recording.clients["signal"]) if end[0] == who})
+    while any([one.step(), other.step()]):
+        pass
+    calls = [row for row in site.gateway.table("alg", "calls") if row["alg"] == "h323"]
+    assert len(calls) == 2, calls
+    assert one.media(A) == other.media(A) == (True, True)
+    doors = set(site.doors()) - before
+    one.finish()
+    wait_for(lambda: len(set(site.doors()) & doors) == len(doors) // 2, 3, "the doors of one to close")
+    assert other.media(A) == (True, True)
+    other.finish()
+    wait_for(lambda: set(site.doors()) <= before, 3, "the doors of the other to close")
+    assert not [row for row in site.gateway.table("alg", "calls") if row["alg"] == "h323"]
+
+
+POST = b"POST / HTTP/1.1\r\nHost: 198.18.2.45\r\nContent-Type: text/plain\r\nContent-Length: 99999\r\n\r\n"
+
+
+def said_by_page(form, *kinds):
+    """What a page would like to be taken for messages of the guest."""
+    names = {recorded: (GUEST if recorded[0] != B else THERE, recorded[1]) for message in recordings()[form].messages for recorded in message.places.values()}
+    conversation = Conversation(form, {}, [])
+    return [message.written(names, conversation.identity) for message in conversation.recording.messages if message.channel == "signal" and message.kind in kinds]
+
+
+@pytest.fixture
+def nothing_happens(site):
+    """No door, no edit; how the counters moved."""
+    before, doors = site.row(), site.doors()
+    moved = {}
+    yield moved
+    wait_for(lambda: site.row()["flows"] > before["flows"], 2, "alg, which hears of a flow by another way than we of its bytes")
+    moved.update({key: value - before[key] for key, value in site.row().items()})
+    assert moved["edits"] == moved["granted"] == moved["refused"] == 0 and set(site.doors()) <= set(doors), moved
+
+
+def exchange(site, pieces):
+    """Each is a segment; the far end repeats it."""
+    with listen(site.world.internet, THERE, 1720) as server:
+        talk = Talk(site.guest, GUEST, server)
+    for piece in pieces:
+        for end in (0, 1):
+            talk.say(end, piece)
+            assert talk.hear(1 - end, lambda got: len(got) >= len(piece)) == piece
+    talk.close()
+
+
+def noted(site, attack, words):
+    """An attack until the operator reads of it: one line a second is written."""
+    return wait_for(lambda: attack() or re.search(rf"alg h323, guest {GUEST}:\d+: {words}", site.gateway.text()), 4, words)
+
+
+@pytest.mark.parametrize("form", ["separate", "fast"])
+def test_a_page_s_request_opens_nothing_whatever_its_segments_begin_with(site, nothing_happens, form):
+    pieces = said_by_page(form, SETUP, FACILITY)
+    for beginning in ([POST], [POST + b"".join(pieces)], [POST + b"x" * 1400], [b"\r\n" + POST]):
+        exchange(site, beginning + pieces)
+    noted(site, lambda: exchange(site, [POST, *pieces]), "not inspected any more")
+
+
+@pytest.mark.parametrize("port", [1718, 1719])
+def test_a_page_s_datagram_opens_nothing_whatever_its_second_fragment_begins_with(site, nothing_happens, port):
+    conversation = Conversation("direct", {}, [])
+    names = {recorded: (GUEST, recorded[1]) for recorded in [("A", 1820), ("A", 54850)]}
+    request = conversation.recording.ras(RRQ).written(names, conversation.identity)
+    data = (b"\0\3\x0b\x54\x21\x12\xa4\x42" + b"t" * 1464 + request).ljust(2800, b"t")
+    with open_socket(site.guest, at=(GUEST, 0)) as page, open_socket(site.world.internet, at=(THERE, port)) as server:
+        page.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
+        page.sendto(data, (THERE, port))
+        assert server.recv(9000) == data
+
+
+def forwarded(site, stage, to, kept):
+    """A call in the middle of which the guest says that it is to go on elsewhere; how things were before that message, and the call."""
+    call = stage.call("forwarded", "out")
+    call.sides[A].own[ELSEWHERE, 1720] = to
+    call.kept = {(ELSEWHERE, 1720)} if kept else set()
+    call.play(lambda message: (ELSEWHERE, 1720) in message.places.values())
+    before, row = set(site.doors()), site.row()
+    call.step(lambda message: False)
+    return call, before, row
+
+
+def said_again(call):
+    call.left = [message for message in call.recording.call() if (ELSEWHERE, 1720) in message.places.values()]
+    call.step(lambda message: False)
+
+
+@pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 1720), (GUEST, 22), (GUEST, 40000)])
+def test_a_call_is_forwarded_to_no_host_inside(site, stage, to):
+    """The second slipstreaming. The message is as it was: another host inside is nobody's to name, and the guest itself only where the operator allows it."""
+    call, before, row = forwarded(site, stage, to, kept=True)
+    _, sent, came = site.journal[-1]
+    assert sent == came and set(site.doors()) <= before
+    wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
+    assert site.row()["granted"] == row["granted"]
+    noted(site, lambda: said_again(call), "left alone: alternativeAddress")
+
+
+@pytest.fixture
+def forwarding(site):
+    change(site.gateway, ("set", "alg.h323_forward", "true"))
+    yield
+    change(site.gateway, ("set", "alg.h323_forward", "false"))
+
+
+def test_the_guest_forwards_a_call_to_another_port_of_its_own_where_the_operator_allows_it(site, stage, forwarding):
+    """And the call that comes there then is one like any other."""
+    callee = stage.guest()
+    callee.listen((B, 1720))
+    call, *_ = forwarded(site, stage, callee.own[B, 1720], kept=False)
+    caller = stage.far()
+    caller.told[B, 1720] = call.sides[B].told[ELSEWHERE, 1720]
+    next_call = stage.keep(Call("tunnelled", {A: caller, B: callee}, site.journal))
+    next_call.play()
+    assert next_call.media(B) == (True, True)
+
+
+@pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 22)])
+def test_no_other_host_and_no_low_port_is_forwarded_to_even_then(site, stage, forwarding, to):
+    _, before, row = forwarded(site, stage, to, kept=True)
+    assert set(site.doors()) <= before and site.row()["granted"] == row["granted"]
+
+
+NAMED = ("h225.ipV4", "h245.ip4_network")  # fields of addresses
+FIELDS = ("_ws.malformed", *NAMED, "h225.ipV4_port", "h245.tsapIdentifier", "frame.protocols")
+SEEN_AS = {"ras": 1719, "signal": 1720, "h245": 2720}
+
+
+def packet(number, channel, data):
+    """A message as all that is said in a connection, or session, of its own."""
+    ends, ports = (f"100.64.{number >> 8}.{number & 255}", "192.0.2.2"), (50000, SEEN_AS[channel])
+    return ip(*ends, UDP, udp(*ends, *ports, data)) if channel == "ras" else ip(*ends, TCP, tcp(*ends, *ports, flags=0x18, data=data))
+
+
+def test_tshark_reads_what_came_as_well_as_what_was_sent(site, tmp_path):
+    """Of all messages of this file's tests, each once with everything it may hold: no mark of something malformed, as many addresses, and of those of the guest none outside."""
+    journal = list(dict.fromkeys(site.journal))
+    whole_file, raw_ip = tmp_path / "all.pcap", 101
+    with open(whole_file, "wb") as out:
+        out.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, raw_ip))
+        for number, (channel, *both) in enumerate(journal):
+            for frame in (packet(2 * number + n, channel, data) for n, data in enumerate(both)):
+                out.write(struct.pack("<IIII", number, 0, len(frame), len(frame)) + frame)
+    words = [word for name in FIELDS for word in ("-e", name)]
+    rows = [line.split("\t") for line in sh("tshark", "-r", whole_file, "-d", f"tcp.port=={SEEN_AS['h245']},h245", "-T", "fields", *words).stdout.splitlines()]
+    assert len(rows) == 2 * len(journal) > 100
+    for (channel, sent, came), before, after in zip(journal, rows[::2], rows[1::2]):
+        before, after = dict(zip(FIELDS, before)), dict(zip(FIELDS, after))
+        assert before["_ws.malformed"] == after["_ws.malformed"] == "", (channel, sent.hex(), came.hex())
+        assert before["frame.protocols"] == after["frame.protocols"] and ("h245" if channel == "h245" else "h225") in after["frame.protocols"]
+        for name in FIELDS[1:-1]:
+            assert before[name].count(",") == after[name].count(","), (channel, name)
+        inside = [{GUEST, SERVER} & set(",".join(row[name] for name in NAMED).split(",")) for row in (before, after)]
+        assert sent == came or not all(inside), "an inside address that goes out, or one that was said outside"
