@@ -123,10 +123,10 @@ static bool is_served(const struct pinhole_request *r, const struct pinhole_rule
 	return r->kind == PINHOLE_TCP_SERVICE && rule->serve_port == r->guest_port;
 }
 
-static bool is_any_denied(uint32_t port, uint32_t ports)
+static bool is_any_denied(const struct pinhole_request *r, uint32_t ports)
 {
 	for (uint32_t i = 0; i < ports; i++)
-		if (pinhole_port_denied(port + i))
+		if (pinhole_port_denied(r->guest_port + i, pinhole_is_datagram(r->kind)))
 			return true;
 	return false;
 }
@@ -164,11 +164,11 @@ static enum pinhole_refusal judge_port(
 	if (!ports)
 		return PINHOLE_TOO_MANY_PAIRS;
 	if (low || r->guest_port < rule->port_first || r->peer_port ||
-		(pinhole_port_denied(r->guest_port) && !is_served(r, rule)))
+		(is_any_denied(r, 1) && !is_served(r, rule)))
 		return PINHOLE_BAD_PORT;
 	if (r->kind == PINHOLE_UDP_PAIR && r->guest_port & 1)
 		return PINHOLE_ODD_PAIR;
-	if (is_any_denied(r->guest_port, ports) && !is_served(r, rule))
+	if (is_any_denied(r, ports) && !is_served(r, rule))
 		return PINHOLE_BAD_PORT;
 	if (rule->own_port && r->guest_port != r->control_port)
 		return PINHOLE_NOT_OWN_PORT;

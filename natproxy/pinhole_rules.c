@@ -79,9 +79,10 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 	/* dns, netbios and ldap only rewrite what is said. */
 };
 
-/* Inclusive. */
+/* Inclusive. X11 has no datagrams, but endpoints of H.323 have their media there. */
 static const struct {
 	uint16_t first, last;
+	bool tcp_only;
 } denied_ports[] = {
 	{1719, 1720},
 	{2049, 2049},
@@ -90,7 +91,7 @@ static const struct {
 	{5060, 5061},
 	{5432, 5432},
 	{5900, 5900},
-	{6000, 6063},
+	{6000, 6063, true},
 	{6566, 6566},
 	{8080, 8080},
 	{10080, 10080},
@@ -131,10 +132,10 @@ const char *pinhole_kind_name(enum pinhole_kind kind)
 	return name[kind];
 }
 
-bool pinhole_port_denied(uint32_t port)
+bool pinhole_port_denied(uint32_t port, bool datagram)
 {
 	for (size_t i = 0; i < sizeof(denied_ports) / sizeof(denied_ports[0]); i++)
 		if (port >= denied_ports[i].first && port <= denied_ports[i].last)
-			return true;
+			return !datagram || !denied_ports[i].tcp_only;
 	return port > UINT16_MAX;
 }

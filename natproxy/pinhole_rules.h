@@ -77,6 +77,6 @@ const char *pinhole_kind_name(enum pinhole_kind kind);
  * browser would like to reach through a helper (NAT Slipstreaming). Ports below 1024 are the rows'
  * business.
  */
-bool pinhole_port_denied(uint32_t port);
+bool pinhole_port_denied(uint32_t port, bool datagram);
 
 #endif

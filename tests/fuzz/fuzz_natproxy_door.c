@@ -316,7 +316,7 @@ static void check_doors(void)
 		const struct pinhole_rule *rule = pinhole_rule((enum algs_id)p->alg);
 		if (!(rule->kinds & 1 << p->kind) || p->guest.ip_be != guest_ip() || !is_fit(p) ||
 			!p->token ||
-			(pinhole_port_denied(p->guest.port) &&
+			(pinhole_port_denied(p->guest.port, pinhole_is_datagram(p->kind)) &&
 				(p->kind != PINHOLE_TCP_SERVICE || p->guest.port != 1720)))
 			abort();
 		check_connections(p, ref);

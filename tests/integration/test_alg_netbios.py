@@ -1,5 +1,5 @@
 """NetBIOS through the ALG: Samba's nmbd as WINS server and smbd on port 139, outside and inside; nmbd, nmblookup and smbclient."""
-import contextlib, hashlib, os, random, re, signal, socket
+import contextlib, hashlib, os, random, re, signal, socket, subprocess
 import pytest
 from conftest import OUTSIDE, ROUTER, SERVER, wait_for
 from talks import addressed
@@ -68,7 +68,11 @@ class Samba:
             for pid in [process.pid, *map(int, self.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]:
                 os.kill(pid, number)
         for process in self.programs:
-            process.wait(20)
+            try:
+                process.wait(2)
+            except subprocess.TimeoutExpired:  # nmbd now and then goes on waiting for a datagram
+                process.kill()
+                process.wait()
 
     def look_up(self, name, server):
         """The addresses that a WINS server gives for a name."""

@@ -44,9 +44,11 @@ Test(pinhole_rules, services_are_denied_and_their_neighbours_are_not)
 			      allowed[] = {1024, 1718, 1721, 2050, 5059, 5062, 5999, 6064, 8081,
 				      10079, 65535};
 	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
-		cr_assert(pinhole_port_denied(denied[i]), "port %u", denied[i]);
+		cr_assert(pinhole_port_denied(denied[i], false), "port %u", denied[i]);
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		cr_assert_not(pinhole_port_denied(allowed[i]), "port %u", allowed[i]);
+		cr_assert_not(pinhole_port_denied(allowed[i], false), "port %u", allowed[i]);
+	cr_assert(pinhole_port_denied(5060, true));
+	cr_assert_not(pinhole_port_denied(6000, true), "media of telephones, and no X11");
 }
 
 Test(pinhole_rules, every_kind_has_its_names)
