@@ -9,7 +9,7 @@
 The host holds the ports of the guest's phones and media, so that none keeps its number: what arrives was named by a rewritten message.
 """
 import re
-import pytest
+import pytest, sites
 from conftest import OUTSIDE, wait_for
 from sip_media import Media, arrive, connected, listens, receiving
 from sip_scenarios import FAX, MEDIA, SCENARIOS, Side, joined, registered
@@ -36,13 +36,13 @@ select.select([], [], [])
 """
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest, self.folder = world, spawn.guest("sip"), world.folder / "sip"
+        super().__init__(world)
+        self.guest, self.folder = spawn.guest("sip"), world.folder / "sip"
         self.folder.mkdir(exist_ok=True)
-        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
-        for address in (THERE, *ELSEWHERE.values()):
-            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        self.own(world.gateway, "w0", STATIC)
+        self.own(world.internet, "lo", THERE, *ELSEWHERE.values())
         numbers = [port + n for role in MEDIA for port in MEDIA[role] for n in (0, 1)] + list(FAX.values())
         words = [f"2,{address},{port}" for address in (OUTSIDE, STATIC) for port in numbers] + [f"{kind},{OUTSIDE},{PORT}" for kind in (1, 2)]
         words += [f"1,{address},{port}" for address in (OUTSIDE, STATIC) for port in FAX.values()]
@@ -59,16 +59,10 @@ hubs:
     def close(self):
         self.holder.kill()
         self.holder.wait()
-        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
-        for address in (THERE, *ELSEWHERE.values()):
-            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+        super().close()
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 class Call:

@@ -5,7 +5,7 @@
 What test_alg_modes.py shows by one guest is not shown again.
 """
 import hashlib, os, random, signal, socket
-import pytest
+import pytest, sites
 from conftest import wait_for
 from packets import open_socket
 from talks import Ftp, Talk, addressed, alg_row, alg_stats, arrives, listen, registration, vsftpd
@@ -31,19 +31,19 @@ policy: {{restart_backoff_min: 20ms, restart_backoff_max: 100ms}}
 LISTS = "[{guests: 41, mode: off}, {guests: 40, mode: observe}]"
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest, self.other = world, spawn.guest("ct"), spawn.guest("cs")
-        for address in (VSFTPD, THERE):
-            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        super().__init__(world)
+        self.guest, self.other = spawn.guest("ct"), spawn.guest("cs")
+        self.own(world.internet, "lo", VSFTPD, THERE)
         self.gateway = spawn.gateway("contract", guest=self.guest, config=CONFIG.format(self.guest.name, self.other.name))
         addressed(self.guest, OFF, WATCHED, FIXED, MORE)
         addressed(self.other, OFF)
-        self.servers = {port: listen(world.internet, THERE, port) for port in (21, 389, 5000)}
+        self.listening = {port: listen(world.internet, THERE, port) for port in (21, 389, 5000)}
         self.vsftpd = vsftpd(world.internet, VSFTPD, world.folder / "contract-ftp", DATA)
 
     def ftp(self, source):
-        return Ftp(self.guest, source, self.servers[21])
+        return Ftp(self.guest, source, self.listening[21])
 
     def lists(self, text):
         self.gateway.control("hub", "set", f"alg.ftp.lists={text}")
@@ -61,18 +61,12 @@ class Site:
     def close(self):
         self.vsftpd.terminate()
         self.vsftpd.wait(5)
-        for server in self.servers.values():
+        for server in self.listening.values():
             server.close()
-        for address in (VSFTPD, THERE):
-            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+        super().close()
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    print(site.gateway.text())
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 @pytest.fixture
@@ -321,7 +315,7 @@ def test_an_alg_that_hangs_has_its_time_and_is_replaced(site, talks, datagrams):
 def test_the_longest_message(site, hub, filling, changes, end):
     theirs, other = (OFF, OUTSIDE) if end == 0 else (OUTSIDE, OFF)
     message, becomes = (registration(address, filling, answer=end == 1) for address in (theirs, other if changes else theirs))
-    talk = Talk(site.guest if hub == "default" else site.other, OFF, site.servers[389])
+    talk = Talk(site.guest if hub == "default" else site.other, OFF, site.listening[389])
     if end == 1:
         talk.say(0, registration("nobody", 10))
         talk.hear(1, lambda data: len(data) == len(registration("nobody", 10)))
@@ -338,7 +332,7 @@ def test_the_longest_message(site, hub, filling, changes, end):
 
 def test_what_no_alg_wants_never_comes_to_alg(site):
     before = alg_stats(site.gateway)
-    talk = Talk(site.guest, FIXED, site.servers[5000])
+    talk = Talk(site.guest, FIXED, site.listening[5000])
     for _ in range(20):
         assert talk.line(0, "PORT 192,168,30,13,156,64") == "PORT 192,168,30,13,156,64"
     talk.close()

@@ -9,7 +9,7 @@
 The host holds the numbers of all ports of the guests, so that none keeps its own: what arrives was named by a rewritten message.
 """
 import re, socket, struct
-import pytest
+import pytest, sites
 from conftest import OUTSIDE, SERVER2, sh, wait_for
 from h323_peer import TIMEOUT, Call, Conversation, Ports, Registration, Side, Unreachable, split, together, whole
 from h323_recordings import A, ACF, ARQ, B, DCF, DRQ, ELSEWHERE, FACILITY, GCF, GRQ, RCF, RRQ, SETUP, UCF, URQ, recordings
@@ -23,12 +23,12 @@ FORMS, WAYS = ("separate", "tunnelled", "fast", "direct", "routed"), ("out", "re
 COUNTED = ("flows", "messages", "edits", "granted", "refused", "violations", "left_alone")
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest, self.journal = world, spawn.guest("h323"), []
-        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
-        for address in (THERE, *ELSEWHERES.values()):
-            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        super().__init__(world)
+        self.guest, self.journal = spawn.guest("h323"), []
+        self.own(world.gateway, "w0", STATIC)
+        self.own(world.internet, "lo", THERE, *ELSEWHERES.values())
         self.ports = Ports(world.gateway, (OUTSIDE, STATIC), 20000)
         self.far_ports = Ports(world.internet, (), 40000)
         self.gateway = spawn.gateway("alg-h323", guest=self.guest, config=f"""
@@ -50,18 +50,9 @@ hubs:
     def row(self):
         return {key: int(alg_row(self.gateway, "h323")[key] or 0) for key in COUNTED}
 
-    def close(self):
-        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
-        for address in (THERE, *ELSEWHERES.values()):
-            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    print(site.gateway.text())
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 class Stage:

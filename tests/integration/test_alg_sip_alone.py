@@ -1,6 +1,6 @@
 """What the SIP gateway leaves as it is, what it does not open, and its settings: messages said here, both ends compared byte by byte."""
 import os, re, signal
-import pytest
+import pytest, sites
 from conftest import OUTSIDE, wait_for
 from operator_client import change
 from packets import open_socket
@@ -10,11 +10,11 @@ GUEST, PUBLIC, THERE, OTHER, MEDIA = "192.168.30.10", "203.0.113.9", "198.18.2.3
 BOTH = pytest.mark.parametrize("kind", ["UDP", "TCP"])
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest = world, spawn.guest("alone")
-        for address in (THERE, OTHER):
-            world.internet.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
+        super().__init__(world)
+        self.guest = spawn.guest("alone")
+        self.own(world.internet, "lo", THERE, OTHER)
         self.gateway = spawn.gateway("alg-sip-alone", guest=self.guest, config=f"""
 hubs: {{default: {{attach: ["netns:{self.guest.name}"]}}}}
 policy: {{restart_backoff_min: 20ms, restart_backoff_max: 100ms}}
@@ -24,17 +24,9 @@ policy: {{restart_backoff_min: 20ms, restart_backoff_max: 100ms}}
     def row(self):
         return {key: int(alg_row(self.gateway, "sip")[key] or 0) for key in ("flows", "messages", "edits", "granted", "violations", "left_alone")}
 
-    def close(self):
-        for address in (THERE, OTHER):
-            self.world.internet.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    print(site.gateway.text())
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 class Datagrams:

@@ -2,7 +2,7 @@
 
 The proxy knows nothing of NAT: it calls who registered where the registration says. Media go between the phones, beside it.
 """
-import pytest
+import pytest, sites
 from conftest import ROUTER, wait_for
 from operator_client import change
 from softphone import Softphone, proxy, understood
@@ -12,12 +12,13 @@ GUEST, BESIDE, REGISTRAR, FAR = "192.168.30.10", "192.168.30.11", "198.18.2.41",
 PROXY, STATIC = "192.168.30.12", "198.18.1.88"  # a proxy inside
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest, self.beside, self.folder = world, spawn.guest("phone"), spawn.guest("phone2"), world.folder / "phones"
+        super().__init__(world)
+        self.guest, self.beside, self.folder = spawn.guest("phone"), spawn.guest("phone2"), world.folder / "phones"
         self.folder.mkdir()
-        world.internet.run("ip", "addr", "add", f"{REGISTRAR}/32", "dev", "lo")
-        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
+        self.own(world.internet, "lo", REGISTRAR)
+        self.own(world.gateway, "w0", STATIC)
         self.gateway = spawn.gateway("alg-sip-phones", guest=self.guest, config=f"""
 hubs:
   default:
@@ -34,15 +35,10 @@ hubs:
         for one in self.proxies:
             one.terminate()
             one.wait(5)
-        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
-        self.world.internet.run("ip", "addr", "del", f"{REGISTRAR}/32", "dev", "lo")
+        super().close()
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 @pytest.fixture

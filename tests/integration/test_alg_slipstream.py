@@ -5,7 +5,7 @@ another protocol's message. Second version: other guests' addresses in messages 
 asked for, and not a changed byte. FTP with other guests' addresses is in test_ftp_hostile.py.
 """
 import socket, struct
-import pytest
+import pytest, sites
 from conftest import wait_for
 from packets import open_socket
 from talks import Talk, addressed, alg_stats, listen, registration
@@ -61,11 +61,12 @@ SMUGGLED = {
 }
 
 
-class Site:
+class Site(sites.Site):
     def __init__(self, world, spawn):
-        self.world, self.guest = world, spawn.guest("slip")
-        world.gateway.run("ip", "addr", "add", f"{STATIC}/32", "dev", "w0")
-        world.internet.run("ip", "addr", "add", f"{THERE}/32", "dev", "lo")
+        super().__init__(world)
+        self.guest = spawn.guest("slip")
+        self.own(world.gateway, "w0", STATIC)
+        self.own(world.internet, "lo", THERE)
         self.gateway = spawn.gateway("slip", guest=self.guest, config=f"""
 hubs:
   default:
@@ -80,17 +81,9 @@ hubs:
     def logged(self):
         return self.gateway.log().count("ALG expectation")
 
-    def close(self):
-        self.world.gateway.run("ip", "addr", "del", f"{STATIC}/32", "dev", "w0")
-        self.world.internet.run("ip", "addr", "del", f"{THERE}/32", "dev", "lo")
 
 
-@pytest.fixture(scope="module")
-def site(world, spawn):
-    site = Site(world, spawn)
-    yield site
-    print(site.gateway.text())
-    site.close()
+site, _ = sites.fixtures(Site)
 
 
 @pytest.fixture
