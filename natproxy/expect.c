@@ -2,7 +2,8 @@
  * Theory of operation. pinhole.c decides; a granted door for connections becomes a listener on the
  * address and device by which the control connection leaves, with the guest's own port number where
  * that is free and no service's of the host. Who comes in by it is derive.c's work, and how what comes
- * is read. A door may be nothing but that: it watches for a connection that the guest itself is to make,
+ * is read. While the door is latent, who knocks waits in the kernel's queue: who agrees may knock before alg has read
+ * that he does. A door may be nothing but that: it watches for a connection that the guest itself is to make,
  * or that comes by a port which is open already.
  *
  * A door for datagrams is two things: the peer may come in, whatever port it speaks from, which
@@ -271,7 +272,8 @@ static enum pinhole_refusal open_listener(
 	p->fd = fd;
 	sock_local(np->sock, fd, &p->outside);
 	p->outside.ip_be = s->outside.ip_be;
-	sock_watch(np->sock, fd, SOCK_READ);
+	if (!p->latent)
+		sock_watch(np->sock, fd, SOCK_READ);
 	return PINHOLE_GRANTED;
 }
 
@@ -511,6 +513,8 @@ int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct
 	if (!news)
 		return 0;
 	log_armed(np, &np->pinholes.entry[ref]);
+	if (np->pinholes.entry[ref].fd >= 0)
+		sock_watch(np->sock, np->pinholes.entry[ref].fd, SOCK_READ);
 	meet_already(np, ref);
 	return 0;
 }

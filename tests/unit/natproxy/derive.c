@@ -219,7 +219,6 @@ Test(derive, a_latent_service_lets_nobody_in_and_a_closed_one_leaves_its_connect
 	stream_knock(outside);
 	cr_expect(rig_quiet(s.r, 20));
 	cr_assert_eq(natproxy_on_pinhole_arm(s.r->np, &arm, NULL), 0);
-	stream_knock(outside);
 	const uint32_t flow = take(&s, 1);
 	rig_op(s.r, RING_NETSTACK_TCP_RESET, STREAM_FLOW);
 	rig_turn(s.r);
