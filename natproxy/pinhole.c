@@ -324,6 +324,19 @@ static uint64_t life_ns(const struct pinhole_rule *rule, uint32_t kind, uint32_t
 	return (uint64_t)ms * MS_NS;
 }
 
+/* So long one may wait for somebody to agree. */
+static uint64_t keep_ns(const struct pinhole_rule *rule)
+{
+	return (uint64_t)rule->keep_ms * MS_NS;
+}
+
+/* Nobody may come in by one that is latent, so it does not wait longer than one that is kept. */
+static uint64_t first_ns(const struct pinhole_rule *rule, const struct pinhole_request *r)
+{
+	const uint64_t life = life_ns(rule, r->kind, r->life_ms);
+	return r->latent && rule->keep_ms && life > keep_ns(rule) ? keep_ns(rule) : life;
+}
+
 /* A service that has a port of its own is asked for again and again; what is derived from it, once. */
 static bool is_standing(const struct pinhole_request *r)
 {
@@ -340,7 +353,6 @@ enum pinhole_refusal pinhole_open(
 	if (why != PINHOLE_GRANTED)
 		return why;
 	const uint32_t ref = entry_take(p);
-	const uint64_t life = life_ns(rule, r->kind, r->life_ms);
 	p->entry[ref] = (struct pinhole){.flow = r->flow,
 		.token = r->token,
 		.number = ++p->last_number,
@@ -356,9 +368,9 @@ enum pinhole_refusal pinhole_open(
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
 		.peer_ip_be = peer_of(&r->peer, rule),
 		.fd = -1,
-		.expires_ns = now_ns + life,
-		.life_ns = life,
-		.keep_ns = now_ns + (uint64_t)rule->keep_ms * MS_NS,
+		.expires_ns = now_ns + first_ns(rule, r),
+		.life_ns = life_ns(rule, r->kind, r->life_ms),
+		.keep_ns = now_ns + keep_ns(rule),
 		.guest_ref = guest};
 	set_watch(&p->entry[ref], r);
 	pinhole_index_add(p, ref);
@@ -437,6 +449,12 @@ enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct 
 	return PINHOLE_GRANTED;
 }
 
+/* A life that is no shorter than what it may wait: it had all of that from the first, so that to keep it is nothing new. */
+static bool waits_longest(const struct pinhole *e)
+{
+	return e->life_ns >= keep_ns(pinhole_rule((enum algs_id)e->alg));
+}
+
 enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns)
 {
 	struct pinhole *e = &p->entry[ref];
@@ -447,7 +465,7 @@ enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now
 		return PINHOLE_GRANTED;
 	}
 	if (e->expires_ns >= e->keep_ns)
-		return PINHOLE_KEPT_ENOUGH;
+		return waits_longest(e) ? PINHOLE_GRANTED : PINHOLE_KEPT_ENOUGH;
 	pinhole_index_ends(p, ref, e->keep_ns);
 	return PINHOLE_GRANTED;
 }

@@ -610,6 +610,25 @@ Test(pinhole, what_is_latent_is_kept_for_a_while_and_not_for_ever)
 	free(p);
 }
 
+/* A request for registration is repeated when its answer is late (H.225.0 7.19). */
+Test(pinhole, a_registration_that_nobody_confirms_is_over_soon_and_may_be_asked_for_again)
+{
+	struct pinholes *p = fresh();
+	struct pinhole_request r = wish_of(ALGS_H323, PINHOLE_TCP_SERVICE, 1, 1720);
+	uint32_t ref;
+	r.latent = r.inspect = true;
+	r.life_ms = 86400000;
+	cr_assert_eq(pinhole_open(p, &r, 0, &ref), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 900 * second);
+	cr_assert_eq(pinhole_keep(p, ref, 3 * second), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 900 * second);
+	cr_assert(arm(p, ref, 4 * second));
+	cr_assert_eq(p->entry[ref].expires_ns, 86404 * second);
+	cr_assert_eq(pinhole_keep(p, ref, 1000 * second), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 87400 * second);
+	free(p);
+}
+
 Test(pinhole, pairs_follow_each_other_and_keep_the_rules)
 {
 	struct pinholes *p = fresh();
