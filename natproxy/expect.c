@@ -385,6 +385,12 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	answer(np, m, &outside, PINHOLE_GRANTED);
 }
 
+/* Who registers does so by datagrams. In a call a web page could have its reader's ports opened like that (NAT Slipstreaming). */
+static bool may_forward(const struct natproxy *np, const struct inspect_subject *s)
+{
+	return !s->stream || np->config.h323_forward;
+}
+
 /* Whether a connection that is meant is to be inspected, by whatever port it comes. */
 static bool may_be_listed(const Nl__PinholeOpen *m)
 {
@@ -437,6 +443,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.pairs = m->has_pairs ? m->pairs : 0,
 		.open = is_open_port(np, s.guest.ip_be, m),
 		.listed = open != NULL,
+		.forward = may_forward(np, &s),
 		.peer_port = m->peer_port,
 		.inspect = m->has_inspect,
 		.service = m->inspect,
@@ -592,14 +599,26 @@ void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why)
 	}
 }
 
+/* Why a door that there is would not be opened any more; NULL: it would. */
+static const char *no_more(struct natproxy *np, const struct pinhole *p)
+{
+	struct inspect_subject s;
+	if (!np->config.sip_latch && p->latch && !p->peer_ip_be)
+		return "alg.sip_latch is false now";
+	if (p->kind == PINHOLE_TCP_SERVICE && inspect_find(np, p->flow, &s) && !may_forward(np, &s))
+		return "alg.h323_forward is false now";
+	return NULL;
+}
+
 void expect_configure(struct natproxy *np)
 {
 	uint32_t ref = PINHOLE_NONE;
-	while (!np->config.sip_latch && (ref = pinhole_next(&np->pinholes, ref))) {
+	while ((ref = pinhole_next(&np->pinholes, ref))) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
-		if (p->peer_ip_be || !p->latch)
+		const char *why = no_more(np, p);
+		if (!why)
 			continue;
-		log_end(np, p, "alg.sip_latch is false now");
+		log_end(np, p, why);
 		tell_gone(np, p, false, false);
 		shut(np, ref);
 	}

@@ -259,6 +259,8 @@ static enum pinhole_refusal judge(
 	const struct pinhole_rule *rule = pinhole_rule(r->alg);
 	if (r->kind >= PINHOLE_KINDS || !(rule->kinds & 1U << r->kind))
 		return PINHOLE_BAD_KIND;
+	if (r->kind == PINHOLE_TCP_SERVICE && !r->forward)
+		return PINHOLE_NO_FORWARD;
 	const enum pinhole_refusal port = judge_port(r, rule);
 	if (port != PINHOLE_GRANTED)
 		return port;
@@ -549,6 +551,7 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_INSIDE_PEER] = "peer is no host outside that a guest may talk to",
 		[PINHOLE_NO_LATCH] = "nobody in particular is named, and alg.sip_latch is false",
 		[PINHOLE_BAD_PEER] = "peer is not the control connection's peer",
+		[PINHOLE_NO_FORWARD] = "calls are sent on, and alg.h323_forward is false",
 		[PINHOLE_BAD_TOKEN] = "a token is not 0",
 		[PINHOLE_FLOW_QUOTA] = "this flow has as many pending as it may",
 		[PINHOLE_PORT_QUOTA] = "this inside port has as many as it may",

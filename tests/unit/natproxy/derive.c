@@ -29,6 +29,7 @@ static struct rig_options options(uint16_t signalling)
 	h323.ports = ports;
 	h323.n_ports = 3;
 	alg.h323 = &h323;
+	alg.has_h323_forward = alg.h323_forward = true;
 	return (struct rig_options){.alg = &alg};
 }
 
@@ -497,6 +498,25 @@ Test(derive_hostile, watches_by_the_thousand_are_a_handful)
 	rig_op(s.r, RING_NETSTACK_TCP_RESET, STREAM_FLOW);
 	rig_turn(s.r);
 	cr_expect_not(s.r->np->pinholes.live || s.r->np->pinholes.watched);
+	rig_free(s.r);
+}
+
+/* Whatever alg says: it may have been talked into it. */
+Test(derive_hostile, calls_are_sent_on_only_while_the_operator_has_it_so)
+{
+	struct scene s = call_up();
+	struct rig_options o = options(s.port);
+	const Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_SERVICE, 1, SIGNALLING);
+	cr_assert(ask(&s, &m));
+	rig_configure(s.r, &o);
+	cr_expect_eq(s.r->np->pinholes.live, 1);
+	alg.h323_forward = false;
+	rig_configure(s.r, &o);
+	cr_expect_eq(s.r->np->pinholes.live, 0);
+	cr_expect(rig_has_line(s.r, "was deleted: alg.h323_forward is false now."));
+	cr_expect_not(ask(&s, &m));
+	cr_expect(rig_has_line(s.r, "refused: calls are sent on, and alg.h323_forward is false."));
+	cr_expect_eq(s.r->np->pinholes.live, 0);
 	rig_free(s.r);
 }
 

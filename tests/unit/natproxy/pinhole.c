@@ -33,6 +33,7 @@ static struct pinhole_request wish_of(
 	struct pinhole_request r = wish(FLOW, token, port);
 	r.alg = alg;
 	r.kind = kind;
+	r.forward = kind == PINHOLE_TCP_SERVICE;
 	r.control_port = 2000;
 	return r;
 }
