@@ -141,10 +141,13 @@ static enum pinhole_refusal judge_watch(const struct pinhole_request *r)
 	return sound && ports_of(r, pinhole_rule(r->alg)) ? PINHOLE_GRANTED : PINHOLE_BAD_PORT;
 }
 
-/* A connection is read only as a service that the same ALG has. */
+/* A connection is read only as a service that the same ALG has, and what comes again and again as one that is called. */
 static enum pinhole_refusal judge_service(
 	const struct pinhole_request *r, const struct pinhole_rule *rule)
 {
+	const bool called = r->inspect && r->service < algs_services(r->alg);
+	if (r->kind == PINHOLE_TCP_SERVICE && !called)
+		return PINHOLE_NOT_INSPECTED;
 	if (!r->inspect)
 		return PINHOLE_GRANTED;
 	return rule->inspects && !pinhole_is_datagram(r->kind) &&

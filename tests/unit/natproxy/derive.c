@@ -501,6 +501,19 @@ Test(derive_hostile, watches_by_the_thousand_are_a_handful)
 	rig_free(s.r);
 }
 
+Test(derive_hostile, what_comes_again_and_again_is_a_call_and_is_read_as_one)
+{
+	struct scene s = call_up();
+	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_SERVICE, 1, CONTROL);
+	cr_expect_not(ask(&s, &m));
+	m.inspect = SIGNALLING;
+	m.has_inspect = false;
+	cr_expect_not(ask(&s, &m));
+	m.has_inspect = true;
+	cr_expect(ask(&s, &m));
+	rig_free(s.r);
+}
+
 /* Whatever alg says: it may have been talked into it. */
 Test(derive_hostile, calls_are_sent_on_only_while_the_operator_has_it_so)
 {

@@ -33,7 +33,7 @@ static struct pinhole_request wish_of(
 	struct pinhole_request r = wish(FLOW, token, port);
 	r.alg = alg;
 	r.kind = kind;
-	r.forward = kind == PINHOLE_TCP_SERVICE;
+	r.forward = r.inspect = kind == PINHOLE_TCP_SERVICE;
 	r.control_port = 2000;
 	return r;
 }
@@ -115,7 +115,7 @@ Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 			struct pinholes *p = fresh();
 			const bool watch = kinds[i] == PINHOLE_TCP_WATCH;
 			struct pinhole_request r = wish_of(alg, kinds[i], 1, watch ? 0 : 2000);
-			r.inspect = watch;
+			r.inspect |= watch;
 			r.peer_port = watch ? 2000 : 0;
 			const bool wanted = i < PINHOLE_KINDS && granted[alg] & 1 << i;
 			cr_assert_eq(ask(p, &r, 0), wanted ? PINHOLE_GRANTED : PINHOLE_BAD_KIND,
@@ -617,7 +617,7 @@ Test(pinhole, a_registration_that_nobody_confirms_is_over_soon_and_may_be_asked_
 	struct pinholes *p = fresh();
 	struct pinhole_request r = wish_of(ALGS_H323, PINHOLE_TCP_SERVICE, 1, 1720);
 	uint32_t ref;
-	r.latent = r.inspect = true;
+	r.latent = true;
 	r.life_ms = 86400000;
 	cr_assert_eq(pinhole_open(p, &r, 0, &ref), PINHOLE_GRANTED);
 	cr_assert_eq(p->entry[ref].expires_ns, 900 * second);
