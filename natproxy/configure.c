@@ -105,6 +105,7 @@ int configure_read(struct natproxy *np, const Nl__Hub *hub)
 	read_access(np, hub);
 	c->segment_max = hub->alg && hub->alg->has_segment_max ? hub->alg->segment_max : 0;
 	c->sip_latch = hub->alg && hub->alg->sip_latch;
+	c->h323_forward = hub->alg && hub->alg->h323_forward;
 	c->icmp_errors = !hub->alg || !hub->alg->icmp || !hub->alg->icmp->has_enable ||
 			 hub->alg->icmp->enable;
 	want_configure(&np->wants, hub->alg, nat);

@@ -2,7 +2,8 @@
  * Theory of operation. pinhole.c decides; a granted door for connections becomes a listener on the
  * address and device by which the control connection leaves, with the guest's own port number where
  * that is free and no service's of the host. Who comes in by it is derive.c's work, and how what comes
- * is read. A door may be nothing but that: it watches for a connection that the guest itself is to make,
+ * is read. While the door is latent, who knocks waits in the kernel's queue: who agrees may knock before alg has read
+ * that he does. A door may be nothing but that: it watches for a connection that the guest itself is to make,
  * or that comes by a port which is open already.
  *
  * A door for datagrams is two things: the peer may come in, whatever port it speaks from, which
@@ -271,7 +272,8 @@ static enum pinhole_refusal open_listener(
 	p->fd = fd;
 	sock_local(np->sock, fd, &p->outside);
 	p->outside.ip_be = s->outside.ip_be;
-	sock_watch(np->sock, fd, SOCK_READ);
+	if (!p->latent)
+		sock_watch(np->sock, fd, SOCK_READ);
 	return PINHOLE_GRANTED;
 }
 
@@ -383,6 +385,12 @@ static void open_door(struct natproxy *np, const struct inspect_subject *s,
 	answer(np, m, &outside, PINHOLE_GRANTED);
 }
 
+/* Who registers does so by datagrams. In a call a web page could have its reader's ports opened like that (NAT Slipstreaming). */
+static bool may_forward(const struct natproxy *np, const struct inspect_subject *s)
+{
+	return !s->stream || np->config.h323_forward;
+}
+
 /* Whether a connection that is meant is to be inspected, by whatever port it comes. */
 static bool may_be_listed(const Nl__PinholeOpen *m)
 {
@@ -435,6 +443,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.pairs = m->has_pairs ? m->pairs : 0,
 		.open = is_open_port(np, s.guest.ip_be, m),
 		.listed = open != NULL,
+		.forward = may_forward(np, &s),
 		.peer_port = m->peer_port,
 		.inspect = m->has_inspect,
 		.service = m->inspect,
@@ -511,6 +520,8 @@ int natproxy_on_pinhole_arm(struct natproxy *np, const Nl__PinholeArm *m, struct
 	if (!news)
 		return 0;
 	log_armed(np, &np->pinholes.entry[ref]);
+	if (np->pinholes.entry[ref].fd >= 0)
+		sock_watch(np->sock, np->pinholes.entry[ref].fd, SOCK_READ);
 	meet_already(np, ref);
 	return 0;
 }
@@ -588,14 +599,26 @@ void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why)
 	}
 }
 
+/* Why a door that there is would not be opened any more; NULL: it would. */
+static const char *no_more(struct natproxy *np, const struct pinhole *p)
+{
+	struct inspect_subject s;
+	if (!np->config.sip_latch && p->latch && !p->peer_ip_be)
+		return "alg.sip_latch is false now";
+	if (p->kind == PINHOLE_TCP_SERVICE && inspect_find(np, p->flow, &s) && !may_forward(np, &s))
+		return "alg.h323_forward is false now";
+	return NULL;
+}
+
 void expect_configure(struct natproxy *np)
 {
 	uint32_t ref = PINHOLE_NONE;
-	while (!np->config.sip_latch && (ref = pinhole_next(&np->pinholes, ref))) {
+	while ((ref = pinhole_next(&np->pinholes, ref))) {
 		const struct pinhole *p = &np->pinholes.entry[ref];
-		if (p->peer_ip_be || !p->latch)
+		const char *why = no_more(np, p);
+		if (!why)
 			continue;
-		log_end(np, p, "alg.sip_latch is false now");
+		log_end(np, p, why);
 		tell_gone(np, p, false, false);
 		shut(np, ref);
 	}

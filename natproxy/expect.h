@@ -20,7 +20,8 @@ void expect_met(struct natproxy *np, struct flow *f, const struct sock_address *
 void expect_flow_over(struct natproxy *np, const struct flow *f);
 /* Closes the doors of a control flow, known by alg's number for it. */
 void expect_close_flow(struct natproxy *np, uint32_t flow, const char *why);
-/* The configuration changed: no door is open to whoever speaks first where alg.sip_latch is false. */
+/* The configuration changed: no door is open to whoever speaks first where alg.sip_latch is false, and none for calls that are sent on
+ * where alg.h323_forward is. */
 void expect_configure(struct natproxy *np);
 /* Closes the doors whose time is over. */
 void expect_timeout(struct natproxy *np);

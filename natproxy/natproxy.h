@@ -246,6 +246,7 @@ struct natproxy_config {
 	uint32_t sockets_max, shards;
 	uint32_t segment_max; /* of what is inspected, 0: as alg has it */
 	bool sip_latch;	      /* media may come from whoever speaks first */
+	bool h323_forward;    /* a guest may have its calls sent on to another port of its own */
 };
 
 struct icmp_counts { /* errors that were passed on, and that were not */

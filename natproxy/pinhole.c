@@ -141,10 +141,13 @@ static enum pinhole_refusal judge_watch(const struct pinhole_request *r)
 	return sound && ports_of(r, pinhole_rule(r->alg)) ? PINHOLE_GRANTED : PINHOLE_BAD_PORT;
 }
 
-/* A connection is read only as a service that the same ALG has. */
+/* A connection is read only as a service that the same ALG has, and what comes again and again as one that is called. */
 static enum pinhole_refusal judge_service(
 	const struct pinhole_request *r, const struct pinhole_rule *rule)
 {
+	const bool called = r->inspect && r->service < algs_services(r->alg);
+	if (r->kind == PINHOLE_TCP_SERVICE && !called)
+		return PINHOLE_NOT_INSPECTED;
 	if (!r->inspect)
 		return PINHOLE_GRANTED;
 	return rule->inspects && !pinhole_is_datagram(r->kind) &&
@@ -259,6 +262,8 @@ static enum pinhole_refusal judge(
 	const struct pinhole_rule *rule = pinhole_rule(r->alg);
 	if (r->kind >= PINHOLE_KINDS || !(rule->kinds & 1U << r->kind))
 		return PINHOLE_BAD_KIND;
+	if (r->kind == PINHOLE_TCP_SERVICE && !r->forward)
+		return PINHOLE_NO_FORWARD;
 	const enum pinhole_refusal port = judge_port(r, rule);
 	if (port != PINHOLE_GRANTED)
 		return port;
@@ -324,6 +329,19 @@ static uint64_t life_ns(const struct pinhole_rule *rule, uint32_t kind, uint32_t
 	return (uint64_t)ms * MS_NS;
 }
 
+/* So long one may wait for somebody to agree. */
+static uint64_t keep_ns(const struct pinhole_rule *rule)
+{
+	return (uint64_t)rule->keep_ms * MS_NS;
+}
+
+/* Nobody may come in by one that is latent, so it does not wait longer than one that is kept. */
+static uint64_t first_ns(const struct pinhole_rule *rule, const struct pinhole_request *r)
+{
+	const uint64_t life = life_ns(rule, r->kind, r->life_ms);
+	return r->latent && rule->keep_ms && life > keep_ns(rule) ? keep_ns(rule) : life;
+}
+
 /* A service that has a port of its own is asked for again and again; what is derived from it, once. */
 static bool is_standing(const struct pinhole_request *r)
 {
@@ -340,7 +358,6 @@ enum pinhole_refusal pinhole_open(
 	if (why != PINHOLE_GRANTED)
 		return why;
 	const uint32_t ref = entry_take(p);
-	const uint64_t life = life_ns(rule, r->kind, r->life_ms);
 	p->entry[ref] = (struct pinhole){.flow = r->flow,
 		.token = r->token,
 		.number = ++p->last_number,
@@ -356,9 +373,9 @@ enum pinhole_refusal pinhole_open(
 		.guest = {r->guest_ip_be, (uint16_t)r->guest_port},
 		.peer_ip_be = peer_of(&r->peer, rule),
 		.fd = -1,
-		.expires_ns = now_ns + life,
-		.life_ns = life,
-		.keep_ns = now_ns + (uint64_t)rule->keep_ms * MS_NS,
+		.expires_ns = now_ns + first_ns(rule, r),
+		.life_ns = life_ns(rule, r->kind, r->life_ms),
+		.keep_ns = now_ns + keep_ns(rule),
 		.guest_ref = guest};
 	set_watch(&p->entry[ref], r);
 	pinhole_index_add(p, ref);
@@ -437,6 +454,12 @@ enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct 
 	return PINHOLE_GRANTED;
 }
 
+/* A life that is no shorter than what it may wait: it had all of that from the first, so that to keep it is nothing new. */
+static bool waits_longest(const struct pinhole *e)
+{
+	return e->life_ns >= keep_ns(pinhole_rule((enum algs_id)e->alg));
+}
+
 enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now_ns)
 {
 	struct pinhole *e = &p->entry[ref];
@@ -447,7 +470,7 @@ enum pinhole_refusal pinhole_keep(struct pinholes *p, uint32_t ref, uint64_t now
 		return PINHOLE_GRANTED;
 	}
 	if (e->expires_ns >= e->keep_ns)
-		return PINHOLE_KEPT_ENOUGH;
+		return waits_longest(e) ? PINHOLE_GRANTED : PINHOLE_KEPT_ENOUGH;
 	pinhole_index_ends(p, ref, e->keep_ns);
 	return PINHOLE_GRANTED;
 }
@@ -531,6 +554,7 @@ const char *pinhole_refusal_text(enum pinhole_refusal why)
 		[PINHOLE_INSIDE_PEER] = "peer is no host outside that a guest may talk to",
 		[PINHOLE_NO_LATCH] = "nobody in particular is named, and alg.sip_latch is false",
 		[PINHOLE_BAD_PEER] = "peer is not the control connection's peer",
+		[PINHOLE_NO_FORWARD] = "calls are sent on, and alg.h323_forward is false",
 		[PINHOLE_BAD_TOKEN] = "a token is not 0",
 		[PINHOLE_FLOW_QUOTA] = "this flow has as many pending as it may",
 		[PINHOLE_PORT_QUOTA] = "this inside port has as many as it may",

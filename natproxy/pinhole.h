@@ -38,6 +38,7 @@ enum pinhole_refusal {
 	PINHOLE_BAD_PEER,
 	PINHOLE_INSIDE_PEER,
 	PINHOLE_NO_LATCH,
+	PINHOLE_NO_FORWARD,
 	PINHOLE_BAD_TOKEN,
 	PINHOLE_FLOW_QUOTA,
 	PINHOLE_PORT_QUOTA,
@@ -74,6 +75,7 @@ struct pinhole_request {
 	uint32_t pairs;	       /* as asked; 0: not */
 	bool open; /* the guest has an open port (forward.h) there, or beside it for a pair */
 	bool listed; /* whoever is to come gets in by that port already: what comes is to be inspected, no more */
+	bool forward; /* PINHOLE_TCP_SERVICE may be had: the guest registers, or alg.h323_forward is on */
 	uint32_t peer_port; /* as asked; only of PINHOLE_TCP_WATCH */
 	bool inspect; /* as asked: the connection is read as this service, and alg is told this link */
 	uint32_t service, link;

@@ -29,6 +29,7 @@ static struct rig_options options(uint16_t signalling)
 	h323.ports = ports;
 	h323.n_ports = 3;
 	alg.h323 = &h323;
+	alg.has_h323_forward = alg.h323_forward = true;
 	return (struct rig_options){.alg = &alg};
 }
 
@@ -219,7 +220,6 @@ Test(derive, a_latent_service_lets_nobody_in_and_a_closed_one_leaves_its_connect
 	stream_knock(outside);
 	cr_expect(rig_quiet(s.r, 20));
 	cr_assert_eq(natproxy_on_pinhole_arm(s.r->np, &arm, NULL), 0);
-	stream_knock(outside);
 	const uint32_t flow = take(&s, 1);
 	rig_op(s.r, RING_NETSTACK_TCP_RESET, STREAM_FLOW);
 	rig_turn(s.r);
@@ -498,6 +498,38 @@ Test(derive_hostile, watches_by_the_thousand_are_a_handful)
 	rig_op(s.r, RING_NETSTACK_TCP_RESET, STREAM_FLOW);
 	rig_turn(s.r);
 	cr_expect_not(s.r->np->pinholes.live || s.r->np->pinholes.watched);
+	rig_free(s.r);
+}
+
+Test(derive_hostile, what_comes_again_and_again_is_a_call_and_is_read_as_one)
+{
+	struct scene s = call_up();
+	Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_SERVICE, 1, CONTROL);
+	cr_expect_not(ask(&s, &m));
+	m.inspect = SIGNALLING;
+	m.has_inspect = false;
+	cr_expect_not(ask(&s, &m));
+	m.has_inspect = true;
+	cr_expect(ask(&s, &m));
+	rig_free(s.r);
+}
+
+/* Whatever alg says: it may have been talked into it. */
+Test(derive_hostile, calls_are_sent_on_only_while_the_operator_has_it_so)
+{
+	struct scene s = call_up();
+	struct rig_options o = options(s.port);
+	const Nl__PinholeOpen m = wish_for(NL__PINHOLE_KIND__TCP_SERVICE, 1, SIGNALLING);
+	cr_assert(ask(&s, &m));
+	rig_configure(s.r, &o);
+	cr_expect_eq(s.r->np->pinholes.live, 1);
+	alg.h323_forward = false;
+	rig_configure(s.r, &o);
+	cr_expect_eq(s.r->np->pinholes.live, 0);
+	cr_expect(rig_has_line(s.r, "was deleted: alg.h323_forward is false now."));
+	cr_expect_not(ask(&s, &m));
+	cr_expect(rig_has_line(s.r, "refused: calls are sent on, and alg.h323_forward is false."));
+	cr_expect_eq(s.r->np->pinholes.live, 0);
 	rig_free(s.r);
 }
 

@@ -33,6 +33,7 @@ static struct pinhole_request wish_of(
 	struct pinhole_request r = wish(FLOW, token, port);
 	r.alg = alg;
 	r.kind = kind;
+	r.forward = r.inspect = kind == PINHOLE_TCP_SERVICE;
 	r.control_port = 2000;
 	return r;
 }
@@ -114,7 +115,7 @@ Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 			struct pinholes *p = fresh();
 			const bool watch = kinds[i] == PINHOLE_TCP_WATCH;
 			struct pinhole_request r = wish_of(alg, kinds[i], 1, watch ? 0 : 2000);
-			r.inspect = watch;
+			r.inspect |= watch;
 			r.peer_port = watch ? 2000 : 0;
 			const bool wanted = i < PINHOLE_KINDS && granted[alg] & 1 << i;
 			cr_assert_eq(ask(p, &r, 0), wanted ? PINHOLE_GRANTED : PINHOLE_BAD_KIND,
@@ -607,6 +608,25 @@ Test(pinhole, what_is_latent_is_kept_for_a_while_and_not_for_ever)
 	pinhole_use(p, ref, PEER, true);
 	cr_assert_eq(pinhole_keep(p, ref, 1001 * second), PINHOLE_GRANTED);
 	cr_assert_eq(p->entry[ref].expires_ns, UINT64_MAX);
+	free(p);
+}
+
+/* A request for registration is repeated when its answer is late (H.225.0 7.19). */
+Test(pinhole, a_registration_that_nobody_confirms_is_over_soon_and_may_be_asked_for_again)
+{
+	struct pinholes *p = fresh();
+	struct pinhole_request r = wish_of(ALGS_H323, PINHOLE_TCP_SERVICE, 1, 1720);
+	uint32_t ref;
+	r.latent = true;
+	r.life_ms = 86400000;
+	cr_assert_eq(pinhole_open(p, &r, 0, &ref), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 900 * second);
+	cr_assert_eq(pinhole_keep(p, ref, 3 * second), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 900 * second);
+	cr_assert(arm(p, ref, 4 * second));
+	cr_assert_eq(p->entry[ref].expires_ns, 86404 * second);
+	cr_assert_eq(pinhole_keep(p, ref, 1000 * second), PINHOLE_GRANTED);
+	cr_assert_eq(p->entry[ref].expires_ns, 87400 * second);
 	free(p);
 }
 
