@@ -16,7 +16,6 @@
  * is authenticated is left alone.
  */
 #include "h323_address.h"
-#include "maps.h"
 #include "protocols.h"
 
 enum {
@@ -124,12 +123,6 @@ static uint16_t need_ports(struct h323_talk *t, const struct ras *s, enum h323_f
 	return places;
 }
 
-static bool is_static(const struct alg_flow *f)
-{
-	uint32_t outside_be;
-	return maps_outside(f, f->guest_ip_be, &outside_be);
-}
-
 static bool has_other_port(const struct h323_talk *t)
 {
 	for (unsigned int i = 0; i < t->count; i++)
@@ -146,7 +139,7 @@ static void take_guests(struct h323_talk *t, struct ras *s, uint32_t message)
 	find_call(t, ALG_GUEST, false);
 	if (ends && t->call)
 		note_request(t, s, true);
-	if (is_static(t->f) || t->f->guest_serves || !(registers || has_other_port(t)))
+	if (h323_address_static(t->f) || t->f->guest_serves || !(registers || has_other_port(t)))
 		return;
 	if (!find_call(t, ALG_GUEST, true)) {
 		t->failed = true;
@@ -183,8 +176,8 @@ static void confirm(struct h323_talk *t, const struct ras *s)
 static void need_watch(struct h323_talk *t, struct ras *s, const struct h323_mark *m)
 {
 	const struct h323_address to = h323_address_of(t, m);
-	if (!h323_address_sends(to.ip_be) || to.ip_be == t->f->outside_ip_be ||
-		to.port < ALG_PORT_MIN || to.port == CALL_PORT || !find_call(t, ALG_OUTSIDE, true))
+	if (!h323_address_leads_out(t, m) || to.port == CALL_PORT ||
+		!find_call(t, ALG_OUTSIDE, true))
 		return;
 	if (all_openings(t->call) == UINT16_MAX)
 		h323_talk_close(t, (uint16_t)(1U << s->watch++ % H323_CALL_OPENINGS));
