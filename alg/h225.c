@@ -200,7 +200,7 @@ static bool is_answer(uint32_t body)
 	}
 }
 
-/* Someone has said a word in the call: what waited for that is open. */
+/* Someone has said a word in the call: what waited for that is open. Until there is a Connect, nothing has waited for long enough. */
 static void hear(struct signal *s)
 {
 	struct h323_talk *t = &s->talk;
@@ -209,9 +209,9 @@ static void hear(struct signal *s)
 	t->call->heard[t->from] = true;
 	for (int place = 0; !from_caller(s) && place < H323_CALL_OPENINGS; place++) {
 		struct h323_opening *o = h323_calls_opening(t->f->h323, t->call, place);
-		if (!o || o->armed)
+		if (!o)
 			continue;
-		if (o->first_word)
+		if (!o->armed && o->first_word)
 			h323_talk_arm(t, place, 0, false);
 		else if (!t->call->answered_ms)
 			h323_talk_keep(t, (uint16_t)(1U << place));

@@ -95,6 +95,9 @@ Test(h225, the_guests_listener_waits_for_the_answerers_first_word)
 	cr_expect_eq(harness_count(h, ALG_ARM, h->wish[0].token), 1);
 	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
 	cr_expect_eq(harness_count(h, ALG_ARM, 0), 1, "once");
+	cr_expect_eq(harness_count(h, ALG_KEEP, h->wish[0].token), 1, "the telephone has rung");
+	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
+	cr_expect_eq(harness_count(h, ALG_KEEP, 0), 1, "nobody comes any more");
 	harness_free(h);
 }
 
@@ -420,5 +423,9 @@ Test(h225, where_the_far_end_forwards_the_guest_is_watched)
 	expect_same(h, ALG_OUTSIDE, forward(7 | ANSWER, at("198.51.100.77", 1820)));
 	expect_wish(h, 0, ALG_TCP_WATCH, 1820, false);
 	cr_expect(h->wish[0].inspect && h->wish[0].service == 0);
+	tell(h, ALG_OUTSIDE, tunnelled(7 | ANSWER, end_session()));
+	tell(h, ALG_GUEST, released(7, GUID));
+	cr_expect_eq(
+		harness_count(h, ALG_CLOSE, 0), 0, "the session is over before the guest calls");
 	harness_free(h);
 }
