@@ -14,7 +14,7 @@
  *
  *   h245Address of the guest       a listener, whose connection is inspected (h245.c); of the far end: a watch for the guest's connection
  *   fastStart, h245Control         h245.c
- *   sourceCallSignalAddress        the outside port of the guest's registration, else of this connection
+ *   sourceCallSignalAddress        the outside port of the guest's registration, else of this connection; with nat.static its own
  *   alternativeAddress of Facility of the guest: left alone (NAT slipstreaming), or a service, if the operator has h323_forward; of the far
  *                                  end: a watch, as the guest will call there
  *   any other                      translated (h323_address.h)
@@ -141,8 +141,7 @@ static struct h323_opening *need_watch(
 	struct h323_talk *t, const struct h323_mark *m, uint8_t service, uint32_t link)
 {
 	const struct h323_address to = h323_address_of(t, m);
-	if (!h323_address_sends(to.ip_be) || to.ip_be == t->f->outside_ip_be ||
-		to.port < ALG_PORT_MIN)
+	if (!h323_address_leads_out(t, m))
 		return NULL;
 	return need_kept(t, (struct alg_wish){.kind = ALG_TCP_WATCH,
 				    .peer_ip_be = to.ip_be,
@@ -201,7 +200,7 @@ static bool is_answer(uint32_t body)
 	}
 }
 
-/* Someone has said a word in the call: what waited for that is open. */
+/* Someone has said a word in the call: what waited for that is open. Until there is a Connect, nothing has waited for long enough. */
 static void hear(struct signal *s)
 {
 	struct h323_talk *t = &s->talk;
@@ -210,9 +209,9 @@ static void hear(struct signal *s)
 	t->call->heard[t->from] = true;
 	for (int place = 0; !from_caller(s) && place < H323_CALL_OPENINGS; place++) {
 		struct h323_opening *o = h323_calls_opening(t->f->h323, t->call, place);
-		if (!o || o->armed)
+		if (!o)
 			continue;
-		if (o->first_word)
+		if (!o->armed && o->first_word)
 			h323_talk_arm(t, place, 0, false);
 		else if (!t->call->answered_ms)
 			h323_talk_keep(t, (uint16_t)(1U << place));
@@ -254,11 +253,12 @@ static void take_signal(struct signal *s)
 
 /* ---- edits ---- */
 
-/* Where the far end may call back: where the guest is registered, or else as it is seen. */
+/* Where the far end may call back: where the guest is registered, or published, or else as it is seen. */
 static void edit_source(struct h323_talk *t, const struct h323_mark *m)
 {
 	const uint16_t port = h323_address_of(t, m).port;
-	if (!h323_address_own(t, m) || h323_calls_by_guest(t->f->h323, t->f, ALGS_TCP, port))
+	if (!h323_address_own(t, m) || h323_address_static(t->f) ||
+		h323_calls_by_guest(t->f->h323, t->f, ALGS_TCP, port))
 		h323_address_translate(t, m, ALGS_TCP);
 	else
 		h323_address_write(t, m, t->f->outside_ip_be, t->f->outside_port);

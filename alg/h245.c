@@ -98,11 +98,16 @@ static struct h323_channel *take_channel(
 	return found;
 }
 
-static void drop_channel(struct h323_call *c, enum alg_direction by, uint16_t number)
+/* Who sends by the far end's next one may be another, at a port that stays. */
+static void drop_channel(struct h323_talk *t, enum alg_direction by, uint16_t number)
 {
-	struct h323_channel *ch = find_channel(c, by, false, number);
-	if (ch)
-		*ch = (struct h323_channel){0};
+	struct h323_channel *ch = find_channel(t->call, by, false, number);
+	if (!ch)
+		return;
+	for (int place = 0; by == ALG_OUTSIDE && place < H323_CALL_OPENINGS; place++)
+		if (ch->openings >> place & 1)
+			h323_calls_opening(t->f->h323, t->call, place)->media = false;
+	*ch = (struct h323_channel){0};
 }
 
 static enum alg_direction other(enum alg_direction from)
@@ -238,9 +243,9 @@ static void take_message(struct h323_talk *t, unsigned int first, unsigned int e
 	case OPEN: open_channel(t, &s); break;
 	case OPEN_ACK: acknowledge(t, &s); break;
 	case OPEN_REJECT:
-	case CLOSE_ACK: drop_channel(t->call, other(t->from), s.number); break;
+	case CLOSE_ACK: drop_channel(t, other(t->from), s.number); break;
 	case CLOSE:
-	case REQUEST_CLOSE_ACK: drop_channel(t->call, t->from, s.number); break;
+	case REQUEST_CLOSE_ACK: drop_channel(t, t->from, s.number); break;
 	case MODE_COMMAND:
 	case MODE_RESPONSE:
 		if (t->call->heard[ALG_GUEST] && t->call->heard[ALG_OUTSIDE])

@@ -30,6 +30,21 @@ bool h323_address_sends(uint32_t ip_be)
 	return first > 0 && first < 224;
 }
 
+bool h323_address_leads_out(const struct h323_talk *t, const struct h323_mark *m)
+{
+	const struct h323_address to = h323_address_of(t, m);
+	uint32_t inside_be;
+	return t->from == ALG_OUTSIDE && h323_address_sends(to.ip_be) &&
+	       to.ip_be != t->f->outside_ip_be && to.port >= ALG_PORT_MIN &&
+	       !maps_inside(t->f, to.ip_be, &inside_be);
+}
+
+bool h323_address_static(const struct alg_flow *f)
+{
+	uint32_t outside_be;
+	return maps_outside(f, f->guest_ip_be, &outside_be);
+}
+
 void h323_address_write(
 	struct h323_talk *t, const struct h323_mark *m, uint32_t ip_be, uint16_t port)
 {

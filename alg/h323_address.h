@@ -16,6 +16,10 @@ struct h323_address h323_address_of(const struct h323_talk *t, const struct h323
 bool h323_address_own(const struct h323_talk *t, const struct h323_mark *m);
 /* Whether anybody can send from there (RFC 6890). */
 bool h323_address_sends(uint32_t ip_be);
+/* Whether the far end's word leads the guest to somebody outside, at a port that a watch may be for. */
+bool h323_address_leads_out(const struct h323_talk *t, const struct h323_mark *m);
+/* Whether the operator gave the guest an outside address for itself (nat.static): then it is called at its own ports. */
+bool h323_address_static(const struct alg_flow *f);
 /* Writes another one in its place. */
 void h323_address_write(
 	struct h323_talk *t, const struct h323_mark *m, uint32_t ip_be, uint16_t port);

@@ -225,9 +225,11 @@ void h323_talk_collect(struct h323_talk *t)
 	uint16_t needed = t->call->kept;
 	for (int i = 0; i < H323_CHANNELS; i++)
 		needed |= t->call->channel[i].openings;
-	for (int place = 0; place < H323_CALL_OPENINGS; place++)
-		if (opening(t, place) && opening(t, place)->pending)
+	for (int place = 0; place < H323_CALL_OPENINGS; place++) {
+		const struct h323_opening *o = opening(t, place);
+		if (o && (o->pending || o->lasting))
 			needed |= (uint16_t)(1U << place);
+	}
 	h323_talk_close(t, (uint16_t)~needed);
 }
 

@@ -60,7 +60,7 @@ void h323_talk_keep(struct h323_talk *t, uint16_t places);
 void h323_talk_close(struct h323_talk *t, uint16_t places);
 /* Its call is over: all is closed but what is to outlast it. */
 void h323_talk_release(struct h323_talk *t);
-/* Closes what no channel needs and is not kept either. */
+/* Closes what no channel needs, is not kept either, and is not to outlast the call. */
 void h323_talk_collect(struct h323_talk *t);
 
 /* What is to be answered, when all needs are told: it waits for wishes, or is ready to be edited (true). */

@@ -4,24 +4,29 @@
  *   datagram = RasMessage                    h323.schema
  *
  *   guest ── RRQ 17: rasAddress, callSignalAddress ──▶ a service for the gatekeeper at the second, latent
- *         ◀── RCF 17: timeToLive ── it is open, and the session is held, for so long; RRJ, UCF and the gatekeeper's URQ close it
+ *         ◀── RCF 17: timeToLive ── it is open, and the session is held, for so long; RRJ, UCF and the gatekeeper's URQ close it,
+ *                                   the latter two watches as well
  *         ◀── ACF, LCF: destCallSignalAddress ── watch: there the guest will call
  *
  * A registration is kept as a call, whose channels are the requests of the guest by their number; so a retransmission finds what the first one
- * had, and an answer what it answers. Watches are another one, in which a new one takes the place of the oldest. A rasAddress that is not
- * where this datagram comes from gets a port of its own, at once: there the answer goes. Where nat.static has an address for the guest,
- * addresses are all that changes.
+ * had, and an answer what it answers. Watches are another one, in which a new one takes the place of the oldest; only an answer to what
+ * the guest asked leads to them, once, so that who talks to a gatekeeper inside cannot fill the table. A rasAddress that is not where this
+ * datagram comes from gets a port of its own, at once: there the answer goes. Where nat.static has an address for the guest, addresses are
+ * all that changes.
+ *
+ * What a registration leads to lives for an hour at least, as the gatekeeper may grant more time than was asked for, but no longer than
+ * the session, which is held for the time that was granted.
  *
  * A datagram that cannot be read is left alone and tells nothing of the next one; after some of them in a row it is another protocol. One that
  * is authenticated is left alone.
  */
 #include "h323_address.h"
-#include "maps.h"
 #include "protocols.h"
 
 enum {
 	REFERENCE = H323_REFERENCES, /* what registration and watches have in place of a call's */
-	REQUESTS = 8,		     /* that wait for their answer */
+	REQUESTS = 8,		     /* of registration, that wait for their answer */
+	ASKED = 64,		     /* of those that may lead to watches */
 	UNREADABLE = 8,		     /* in a row */
 	CALL_PORT = 1720,	     /* is inspected anyway */
 	HOUR = 3600,
@@ -35,15 +40,19 @@ enum message {
 	REGISTRATION_REJECT = 5,
 	UNREGISTRATION_REQUEST = 6,
 	UNREGISTRATION_CONFIRM = 7,
+	ADMISSION_REQUEST = 9,
 	ADMISSION_CONFIRM = 10,
+	LOCATION_REQUEST = 18,
 	LOCATION_CONFIRM = 19,
 	ADMISSION_CONFIRM_SEQUENCE = 32,
 };
 
 struct ras {
 	uint32_t seconds;		    /* that the last RRQ asked for; 0: it did not say */
-	uint8_t unreadable, request, watch; /* the next one's place */
+	uint8_t unreadable, request, watch, question; /* the next one's place */
+	uint16_t asked[ASKED];			      /* their numbers; 0: none */
 };
+_Static_assert(sizeof(struct ras) <= ALG_STATE_BYTES, "it is a flow's state");
 
 /* ---- requests ---- */
 
@@ -67,6 +76,32 @@ static struct h323_channel *note_request(struct h323_talk *t, struct ras *s, boo
 		.offer = ends,
 		.number = (uint16_t)h323_talk_value(t, H323_RAS_SEQUENCE, 0)};
 	return r;
+}
+
+/* The guest asks for what may lead to watches. A question that is repeated is one. */
+static void note_question(const struct h323_talk *t, struct ras *s, uint32_t message)
+{
+	const uint32_t sequence = h323_talk_value(t, H323_RAS_SEQUENCE, 0);
+	if (message != REGISTRATION_REQUEST && message != ADMISSION_REQUEST &&
+		message != LOCATION_REQUEST)
+		return;
+	for (int i = 0; i < ASKED; i++)
+		if (s->asked[i] == sequence)
+			return;
+	s->asked[s->question++ % ASKED] = (uint16_t)sequence;
+}
+
+/* Whether this answers such a question, for the first time. */
+static bool take_question(const struct h323_talk *t, struct ras *s)
+{
+	const uint32_t sequence = h323_talk_value(t, H323_RAS_SEQUENCE, 0);
+	for (int i = 0; sequence && i < ASKED; i++) {
+		if (s->asked[i] != sequence)
+			continue;
+		s->asked[i] = 0;
+		return true;
+	}
+	return false;
 }
 
 static uint16_t all_openings(const struct h323_call *c)
@@ -124,12 +159,6 @@ static uint16_t need_ports(struct h323_talk *t, const struct ras *s, enum h323_f
 	return places;
 }
 
-static bool is_static(const struct alg_flow *f)
-{
-	uint32_t outside_be;
-	return maps_outside(f, f->guest_ip_be, &outside_be);
-}
-
 static bool has_other_port(const struct h323_talk *t)
 {
 	for (unsigned int i = 0; i < t->count; i++)
@@ -143,10 +172,11 @@ static void take_guests(struct h323_talk *t, struct ras *s, uint32_t message)
 {
 	const bool registers = message == REGISTRATION_REQUEST;
 	const bool ends = message == UNREGISTRATION_REQUEST;
+	note_question(t, s, message);
 	find_call(t, ALG_GUEST, false);
 	if (ends && t->call)
 		note_request(t, s, true);
-	if (is_static(t->f) || t->f->guest_serves || !(registers || has_other_port(t)))
+	if (h323_address_static(t->f) || t->f->guest_serves || !(registers || has_other_port(t)))
 		return;
 	if (!find_call(t, ALG_GUEST, true)) {
 		t->failed = true;
@@ -183,8 +213,8 @@ static void confirm(struct h323_talk *t, const struct ras *s)
 static void need_watch(struct h323_talk *t, struct ras *s, const struct h323_mark *m)
 {
 	const struct h323_address to = h323_address_of(t, m);
-	if (!h323_address_sends(to.ip_be) || to.ip_be == t->f->outside_ip_be ||
-		to.port < ALG_PORT_MIN || to.port == CALL_PORT || !find_call(t, ALG_OUTSIDE, true))
+	if (!h323_address_leads_out(t, m) || to.port == CALL_PORT ||
+		!find_call(t, ALG_OUTSIDE, true))
 		return;
 	if (all_openings(t->call) == UINT16_MAX)
 		h323_talk_close(t, (uint16_t)(1U << s->watch++ % H323_CALL_OPENINGS));
@@ -196,6 +226,15 @@ static void need_watch(struct h323_talk *t, struct ras *s, const struct h323_mar
 				  .lifetime_ms = milliseconds(HOUR)});
 }
 
+/* All that came of a registration. What is more than an answer has acts for is forgotten, and lives out its time. */
+static void end_registration(struct h323_talk *t)
+{
+	static const enum alg_direction whose[] = {ALG_GUEST, ALG_OUTSIDE};
+	for (int i = 0; i < 2; i++)
+		if (find_call(t, whose[i], false))
+			h323_talk_close(t, all_openings(t->call));
+}
+
 static void take_gatekeepers(struct h323_talk *t, struct ras *s, uint32_t message)
 {
 	const struct h323_channel *r;
@@ -203,15 +242,19 @@ static void take_gatekeepers(struct h323_talk *t, struct ras *s, uint32_t messag
 	switch (registered ? message : UINT32_MAX) {
 	case REGISTRATION_CONFIRM: confirm(t, s); break;
 	case REGISTRATION_REJECT:
-	case UNREGISTRATION_CONFIRM:
-		r = find_request(t, message == UNREGISTRATION_CONFIRM);
+		r = find_request(t, false);
 		if (r)
-			h323_talk_close(t, r->offer ? all_openings(t->call) : r->openings);
+			h323_talk_close(t, r->openings);
+		break;
+	case UNREGISTRATION_CONFIRM:
+		if (find_request(t, true))
+			end_registration(t);
 		break;
 	}
 	find_call(t, ALG_OUTSIDE, false);
-	if (message != REGISTRATION_CONFIRM && message != ADMISSION_CONFIRM &&
-		message != LOCATION_CONFIRM && message != ADMISSION_CONFIRM_SEQUENCE)
+	if ((message != REGISTRATION_CONFIRM && message != ADMISSION_CONFIRM &&
+		    message != LOCATION_CONFIRM && message != ADMISSION_CONFIRM_SEQUENCE) ||
+		!take_question(t, s))
 		return;
 	for (unsigned int i = 0; i < t->count; i++)
 		if (t->mark[i].field == H323_RAS_DEST_SIGNAL ||
@@ -266,9 +309,8 @@ static void ras_message(void *state, const struct alg_flow *f, enum alg_directio
 	if (h323_talk_settle(&t))
 		edit(&t);
 	/* The gatekeeper's names the ports that it closes. */
-	if (from == ALG_OUTSIDE && message == UNREGISTRATION_REQUEST &&
-		find_call(&t, ALG_GUEST, false))
-		h323_talk_close(&t, all_openings(t.call));
+	if (from == ALG_OUTSIDE && message == UNREGISTRATION_REQUEST)
+		end_registration(&t);
 }
 
 static void ras_granted(void *state, const struct alg_flow *f, enum alg_direction from,

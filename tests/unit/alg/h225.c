@@ -1,5 +1,6 @@
 /* Call signalling: when what is opened, armed and closed; whose calls are whose; what opens nothing. */
 #include "h323_messages.h"
+#include "maps.h"
 
 static struct alg_flow view(bool serves)
 {
@@ -48,6 +49,29 @@ Test(h225, setup_to_the_guest_names_it_as_it_is_inside)
 	harness_free(h);
 }
 
+/* Guest and sibling have outside addresses of their own. */
+static struct alg_flow static_view(void)
+{
+	static struct maps maps;
+	struct alg_flow f = view(false);
+	maps_clear(&maps);
+	maps_add(&maps, ip(GUEST_IP), ip(OUTSIDE_IP), 0);
+	maps_add(&maps, ip(OTHER_IP), ip("203.0.113.66"), 0);
+	f.maps = &maps;
+	f.outside_port = f.guest_port;
+	return f;
+}
+
+Test(h225, a_static_guest_is_called_back_at_its_own_port)
+{
+	struct harness *h = harness_new(&h225_protocol, static_view(), GRANT);
+	expect_as(h, ALG_GUEST, setup(7, "", at(PEER_IP, 1720), at(GUEST_IP, 1720), GUID),
+		setup(7, "", at(PEER_IP, 1720), at(OUTSIDE_IP, 1720), GUID));
+	expect_as(h, ALG_GUEST, setup(8, "", at(PEER_IP, 1720), at(GUEST_IP, 12030), GUID),
+		setup(8, "", at(PEER_IP, 1720), at(OUTSIDE_IP, 12030), GUID));
+	harness_free(h);
+}
+
 Test(h225, addresses_of_nobody_here_stay)
 {
 	struct harness *h = begin();
@@ -71,6 +95,9 @@ Test(h225, the_guests_listener_waits_for_the_answerers_first_word)
 	cr_expect_eq(harness_count(h, ALG_ARM, h->wish[0].token), 1);
 	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
 	cr_expect_eq(harness_count(h, ALG_ARM, 0), 1, "once");
+	cr_expect_eq(harness_count(h, ALG_KEEP, h->wish[0].token), 1, "the telephone has rung");
+	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
+	cr_expect_eq(harness_count(h, ALG_KEEP, 0), 1, "nobody comes any more");
 	harness_free(h);
 }
 
@@ -109,6 +136,16 @@ Test(h225, the_far_ends_listener_is_watched)
 	expect_wish(h, 0, ALG_TCP_WATCH, 5100, false);
 	cr_expect(h->wish[0].inspect && h->wish[0].service == 3 && h->wish[0].link != 0);
 	cr_expect_eq(h->wish[0].peer_ip_be, ip("198.51.100.77"));
+	harness_free(h);
+}
+
+Test(h225, no_watch_for_who_is_inside_too)
+{
+	struct harness *h = harness_new(&h225_protocol, static_view(), REFUSE);
+	tell(h, ALG_GUEST, plain_setup(7));
+	expect_as(h, ALG_OUTSIDE, connected(7 | ANSWER, at("203.0.113.66", 5100), GUID),
+		connected(7 | ANSWER, at(OTHER_IP, 5100), GUID));
+	cr_expect_eq(h->wishes, 0);
 	harness_free(h);
 }
 
@@ -386,5 +423,9 @@ Test(h225, where_the_far_end_forwards_the_guest_is_watched)
 	expect_same(h, ALG_OUTSIDE, forward(7 | ANSWER, at("198.51.100.77", 1820)));
 	expect_wish(h, 0, ALG_TCP_WATCH, 1820, false);
 	cr_expect(h->wish[0].inspect && h->wish[0].service == 0);
+	tell(h, ALG_OUTSIDE, tunnelled(7 | ANSWER, end_session()));
+	tell(h, ALG_GUEST, released(7, GUID));
+	cr_expect_eq(
+		harness_count(h, ALG_CLOSE, 0), 0, "the session is over before the guest calls");
 	harness_free(h);
 }

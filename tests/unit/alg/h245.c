@@ -313,6 +313,21 @@ Test(h245, a_port_stays_while_another_channel_needs_it)
 	end(s, h);
 }
 
+Test(h245, who_sends_next_may_be_another)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_armed(h, 0, MEDIA_IP);
+	say(h, ALG_OUTSIDE, closed(9));
+	say(h, ALG_OUTSIDE, open_channel(10, 1, at(SINK_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(10, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_armed(h, 0, SINK_IP);
+	cr_expect_eq(h->wishes, 1);
+	end(s, h);
+}
+
 Test(h245, a_release_closes_what_the_other_connection_asked_for)
 {
 	struct harness *s = call(), *h = control_of(s);

@@ -63,6 +63,16 @@ static struct octets unregistered(unsigned int sequence)
 	return octets("1c%04x", sequence - 1);
 }
 
+static struct octets ask(unsigned int sequence)
+{
+	return octets(
+		"2680%04x"
+		"03800034003100320032003500390030003000360030005f0065006e006400700140020062006f0062"
+		"0140040061006c006900630065800186a0787c1ed27c34c8e3f11195336ad343d916f7096420500180"
+		"11001ed27c34c8e3f11195326ad343d916f7070400620067006b01800510010000090100",
+		sequence - 1);
+}
+
 static struct octets admitted(unsigned int sequence, const char *to)
 {
 	return octets("2b00%04x800186a040%s00772200c08001000b8001f801000100010001000501400060a4",
@@ -84,6 +94,13 @@ static struct alg_flow view(void)
 static struct harness *begin(void)
 {
 	return harness_new(&ras_protocol, view(), GRANT);
+}
+
+/* Asks, and is sent there. */
+static void admit(struct harness *h, unsigned int sequence, const char *to)
+{
+	expect_same(h, ALG_GUEST, ask(sequence));
+	expect_same(h, ALG_OUTSIDE, admitted(sequence, to));
 }
 
 /* One that is registered. */
@@ -273,20 +290,75 @@ Test(ras, others_and_low_ports_are_not_opened)
 Test(ras, where_an_admission_sends_the_guest_is_watched)
 {
 	struct harness *h = begin();
-	expect_same(h, ALG_OUTSIDE, admitted(3, six("198.51.100.77", 1820)));
+	admit(h, 3, six("198.51.100.77", 1820));
 	cr_assert_eq(h->wishes, 1);
 	const struct alg_wish *w = &h->wish[0];
 	cr_expect(w->kind == ALG_TCP_WATCH && w->peer_ip_be == ip("198.51.100.77"));
 	cr_expect(w->peer_port == 1820 && w->inspect && w->service == 0 && !w->latent);
-	expect_same(h, ALG_OUTSIDE, admitted(4, six("198.51.100.77", 1820)));
+	admit(h, 4, six("198.51.100.77", 1820));
 	cr_expect_eq(h->wishes, 1, "known already");
 	cr_expect_eq(harness_count(h, ALG_KEEP, w->token), 1);
-	expect_same(h, ALG_OUTSIDE, admitted(5, six("198.51.100.77", 1720)));
-	expect_same(h, ALG_OUTSIDE, admitted(6, six("198.51.100.77", 80)));
-	expect_same(h, ALG_OUTSIDE, admitted(7, six(OUTSIDE_IP, 1820)));
+	admit(h, 5, six("198.51.100.77", 1720));
+	admit(h, 6, six("198.51.100.77", 80));
+	admit(h, 7, six(OUTSIDE_IP, 1820));
+	tell(h, ALG_GUEST, ask(8));
 	expect_same(h, ALG_GUEST, admitted(8, six("198.51.100.77", 1821)));
 	cr_expect_eq(h->wishes, 1);
 	harness_free(h);
+}
+
+/* Also of who comes to a gatekeeper inside. */
+static void expect_watches(struct harness *h)
+{
+	expect_same(h, ALG_OUTSIDE, admitted(3, six("198.51.100.77", 1820)));
+	cr_expect_eq(h->wishes, 0, "nobody asked");
+	tell(h, ALG_GUEST, ask(4));
+	expect_same(h, ALG_OUTSIDE, admitted(3, six("198.51.100.77", 1820)));
+	cr_expect_eq(h->wishes, 0, "that was another question");
+	expect_same(h, ALG_OUTSIDE, admitted(4, six("198.51.100.77", 1820)));
+	expect_same(h, ALG_OUTSIDE, admitted(4, six("198.51.100.77", 1821)));
+	cr_expect_eq(h->wishes, 1, "one answer a question");
+	harness_free(h);
+}
+
+Test(ras, what_was_not_asked_leads_to_no_watch)
+{
+	struct alg_flow f = view();
+	expect_watches(begin());
+	f.guest_serves = true;
+	expect_watches(harness_new(&ras_protocol, f, GRANT));
+}
+
+Test(ras, many_may_ask_at_once)
+{
+	struct harness *h = begin();
+	for (unsigned int i = 0; i < 65; i++)
+		tell(h, ALG_GUEST, ask(i + 1));
+	for (unsigned int i = 65; i > 0; i--)
+		tell(h, ALG_OUTSIDE, admitted(i, six("198.51.100.77", 1800 + i)));
+	cr_expect_eq(h->wishes, 64, "but the first was too long ago: %u", h->wishes);
+	harness_free(h);
+}
+
+/* With a registration: whether both are over. */
+static void expect_watch_over(
+	struct octets said, enum alg_direction from, struct octets answer, bool over)
+{
+	struct harness *h = registered();
+	admit(h, 20, six("198.51.100.77", 1820));
+	cr_assert_eq(h->wishes, 2);
+	tell(h, from, said);
+	tell(h, from == ALG_GUEST ? ALG_OUTSIDE : ALG_GUEST, answer);
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), over);
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[1].token), over);
+	harness_free(h);
+}
+
+Test(ras, watches_end_with_the_registration)
+{
+	expect_watch_over(unregister(30, at(GUEST_IP, 1720)), ALG_GUEST, unregistered(30), true);
+	expect_watch_over(unregister(30, at(GUEST_IP, 1720)), ALG_GUEST, unregistered(31), false);
+	expect_watch_over(unregister(9, at(OUTSIDE_IP, 40001)), ALG_OUTSIDE, unregistered(9), true);
 }
 
 Test(ras, a_gatekeepers_own_port_is_watched)
@@ -304,7 +376,7 @@ Test(ras, a_new_watch_takes_the_place_of_the_oldest)
 {
 	struct harness *h = begin();
 	for (unsigned int i = 0; i < H323_CALL_OPENINGS + 2; i++)
-		tell(h, ALG_OUTSIDE, admitted(i + 1, six("198.51.100.77", 1800 + i)));
+		admit(h, i + 1, six("198.51.100.77", 1800 + i));
 	cr_expect_eq(h->wishes, H323_CALL_OPENINGS + 2);
 	for (unsigned int i = 0; i < h->wishes; i++)
 		cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[i].token), i < 2, "%u", i);
