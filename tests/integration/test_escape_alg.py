@@ -3,6 +3,7 @@ import os, signal, time
 import pytest
 from conftest import SERVER, SERVER2, TOP, wait_for
 from liars import Place, ip, liar, liars, nobody_crashes  # noqa: F401
+from operator_client import change
 
 CONTROL = r"""
 import socket, sys, time
@@ -341,6 +342,9 @@ def test_a_hostile_alg_has_connections_read_that_its_row_allows_and_no_others(li
     with HostileAlg(liars, [liars.left, liars.other], 60, 1720) as alg:
         mine, other = sorted(alg.flows, key=lambda flow: alg.flows[flow].guest_ip_be != ip(liars.address[liars.left]))
         assert {alg.flows[flow].alg for flow in (mine, other)} == {"h323"}
+        assert alg.wish(mine, kind=service, inspect=0).why == "calls are sent on, and alg.h323_forward is false"
+        alg.pass_on(mine)
+        change(liars.gateway, ("set", "alg.h323_forward", "true"))
         for wrong in (1, 2, 4, 255, 256, 2**32 - 1):
             assert {alg.wish(mine, kind=kind, inspect=wrong).why for kind in (listener, service)} == {unread}, wrong
         assert alg.wish(mine, 41000, kind=pair, inspect=3).why == alg.wish(mine, 0, kind=watch, peer_ip_be=ip(SERVER2), peer_port=5555).why == unread
@@ -379,6 +383,7 @@ def test_a_hostile_alg_has_connections_read_that_its_row_allows_and_no_others(li
         alg.say("give_up", flow=other)
         wait_for(lambda: doors(liars) <= before, 5, "the door to be shut")
     wait_for(lambda: not liars.gateway.table("alg", "expectations"), 5, "all watches to end")
+    change(liars.gateway, ("set", "alg.h323_forward", "false"))
     log = liars.gateway.log()
     assert f"Protocol h323, TCP watch, TCP session" in log and "Protocol h323, TCP service" in log and f"peer {SERVER2}:5555" in log
     liars.whole()
