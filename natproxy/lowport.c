@@ -43,7 +43,7 @@ static int take_one(struct natproxy *np, const Nl__SocketName *name, int fd)
 	*p = (struct lowport){.fd = fd, .at = at.at};
 	snprintf(p->device, sizeof(p->device), "%s", name->device ? name->device : "");
 	all->highest = fd > all->highest ? fd : all->highest;
-	np->sockets_open++; /* also while it rests */
+	np->sockets_open++;
 	return 0;
 }
 
@@ -141,8 +141,10 @@ static void say_none(struct natproxy *np, const struct sock_place *at, bool trie
 			*all->why ? all->why : "none were opened when natlock started");
 }
 
-static int taken(struct lowport *p, bool listens)
+/* It is counted while it rests; from now on who uses it does that (natproxy_own). */
+static int taken(struct natproxy *np, struct lowport *p, bool listens)
 {
+	np->sockets_open--;
 	p->busy = true;
 	p->listens = listens;
 	return p->fd;
@@ -157,7 +159,7 @@ int lowport_connect(struct natproxy *np, const struct flow *f, const struct sock
 	while ((p = next(np, &at, tried))) {
 		const int error = sock_tcp_connect_by(np->sock, p->fd, to, age);
 		if (!error)
-			return taken(p, false);
+			return taken(np, p, false);
 		if (error != -EADDRNOTAVAIL && error != -EADDRINUSE)
 			return error;
 		tried |= 1ULL << (p - np->lowports.entry);
@@ -172,7 +174,7 @@ int lowport_listen(struct natproxy *np, const struct sock_place *at)
 	struct lowport *p;
 	while ((p = next(np, at, tried))) {
 		if (sock_tcp_listen_by(np->sock, p->fd) == 0)
-			return taken(p, true);
+			return taken(np, p, true);
 		tried |= 1ULL << (p - np->lowports.entry);
 	}
 	say_none(np, at, tried);
@@ -188,6 +190,7 @@ bool lowport_rest(struct natproxy *np, int fd, bool reset)
 		struct lowport *p = &all->entry[i];
 		if (p->fd != fd)
 			continue;
+		np->sockets_open++;
 		p->busy = false;
 		p->rested_ns = reset || p->listens ? 0 : np->now_ns;
 		sock_rest(np->sock, fd, !p->rested_ns);

@@ -84,9 +84,11 @@ Test(lowport, a_connection_leaves_by_a_reserved_port_and_gives_it_back)
 	int theirs, fd;
 	char byte;
 	const int listener = rig_listener(&to);
+	const uint32_t sockets = r->np->sockets_open;
 	for (int i = 0; i < 3; i++) {
 		fd = reached(r, listener, to, &from, &theirs);
 		cr_assert_geq(fd, 0, "round %d: %d", i, fd);
+		cr_expect_eq(r->np->sockets_open, sockets, "it was one before");
 		cr_expect_eq(from, 1023);
 		cr_assert_eq(write(fd, "x", 1), 1);
 		close(theirs); /* as servers do: TIME-WAIT is theirs */
@@ -94,6 +96,7 @@ Test(lowport, a_connection_leaves_by_a_reserved_port_and_gives_it_back)
 		settle(fd);
 		natproxy_close_fd(r->np, fd, false);
 		cr_expect_neq(fcntl(fd, F_GETFD), -1, "it is kept");
+		cr_expect_eq(r->np->sockets_open, sockets);
 	}
 	fd = reached(r, listener, to, &from, &theirs);
 	natproxy_close_fd(r->np, fd, true);
