@@ -593,7 +593,7 @@ void pinhole_refusal_advice(
 			" It may have %u, %u of them unused: let them be of several connections.",
 			rule->total, rule->pending);
 	else if (why == PINHOLE_HUB_QUOTA)
-		snprintf(out, cap, " Each shard of it may have %u: see hubs.NAME.shards.",
+		snprintf(out, cap, " Each shard of it may have %d: see hubs.NAME.shards.",
 			PINHOLE_HUB_MAX);
 	else if (why == PINHOLE_NO_PAIR || why == PINHOLE_NO_SOCKET)
 		snprintf(out, cap,
