@@ -29,5 +29,5 @@ void call_row_add(struct call_row *row, const struct call_row_opening *o)
 		guest, outside, o->armed ? "open" : "latent");
 	const bool fits = used + (size_t)n + sizeof(", ...") <= CALL_ROW_MEDIA;
 	if (used < 3 || strcmp(row->media + used - 3, "...") != 0)
-		strcpy(row->media + used, fits ? text : ", ...");
+		snprintf(row->media + used, sizeof(row->media) - used, "%s", fits ? text : ", ...");
 }

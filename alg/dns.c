@@ -386,7 +386,7 @@ static void remember(struct dns *s, const struct message *m, uint32_t asked_be, 
 
 static void on_question(struct dns *s, struct message *m)
 {
-	uint32_t asked_be, sent_be;
+	uint32_t asked_be = 0, sent_be = 0;
 	struct asked *before = find_asked(s, m->id, m->from);
 	if (before)
 		before->used = false;

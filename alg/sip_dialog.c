@@ -129,13 +129,13 @@ static uint8_t add_fork(struct sip_talk *t)
 	if (found != SIP_NO_FORK || !there(fork_tag(t)))
 		return found;
 	for (int early = 0; early < 2; early++)
-		for (uint8_t i = 0; i < SIP_CALL_FORKS; i++) {
+		for (int i = 0; i < SIP_CALL_FORKS; i++) {
 			struct sip_fork *fork = &t->call->fork[i];
 			if (fork->tag && (!early || fork->confirmed))
 				continue;
-			drop_fork(t->call, i);
+			drop_fork(t->call, (uint8_t)i);
 			fork->tag = sip_calls_tag(calls(t), fork_tag(t));
-			return i;
+			return (uint8_t)i;
 		}
 	return SIP_NO_FORK;
 }
@@ -340,9 +340,9 @@ static bool again(const struct sip_talk *t)
 
 static void drop_early(struct sip_call *c)
 {
-	for (uint8_t i = 0; i < SIP_CALL_FORKS; i++)
+	for (int i = 0; i < SIP_CALL_FORKS; i++)
 		if (c->fork[i].tag && !c->fork[i].confirmed)
-			drop_fork(c, i);
+			drop_fork(c, (uint8_t)i);
 }
 
 static bool is_taken(const struct sip_call *c)

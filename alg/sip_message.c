@@ -181,7 +181,7 @@ static bool read_start(struct text line, struct sip_message *m)
 
 static const struct {
 	const char *name;
-	char compact; /* 0: it has none */
+	uint8_t compact; /* 0: it has none */
 	enum sip_field field;
 } names[] = {
 	{"VIA", 'V', SIP_VIA},
@@ -222,8 +222,9 @@ static enum sip_field field_of(const struct text *name)
 {
 	const uint8_t first = *name->p & (uint8_t)~0x20;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (text_left(name) == 1 ? first == names[i].compact
-					 : first == *names[i].name && text_is(name, names[i].name))
+		if (text_left(name) == 1
+				? first == names[i].compact
+				: first == (uint8_t)*names[i].name && text_is(name, names[i].name))
 			return names[i].field;
 	return SIP_OTHER;
 }
@@ -374,8 +375,9 @@ static bool is_stun(const uint8_t *p, size_t n)
 
 bool sip_is_keepalive(const uint8_t *p, size_t n)
 {
+	static const uint8_t blank[] = {'\r', '\n', ' ', '\t'};
 	size_t blanks = 0, zeros = 0;
-	while (blanks < n && memchr("\r\n \t", p[blanks], 4))
+	while (blanks < n && memchr(blank, p[blanks], sizeof(blank)))
 		blanks++;
 	while (zeros < n && !p[zeros])
 		zeros++;

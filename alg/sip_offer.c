@@ -178,14 +178,14 @@ void sip_offer_note(struct sip_talk *t)
 {
 	struct sip_request *r = t->request;
 	r->offerer = t->fork;
-	for (uint8_t i = 0; i < SIP_OFFERED; i++)
+	for (int i = 0; i < SIP_OFFERED; i++)
 		taken(t, (uint8_t)(1u << i), false, &r->offered_ip_be[i]);
 }
 
 /* Whether another dialog receives by this opening. */
 static bool is_shared(const struct sip_talk *t, int place)
 {
-	for (uint8_t i = 0; i < SIP_CALL_FORKS; i++)
+	for (int i = 0; i < SIP_CALL_FORKS; i++)
 		if (i != t->fork && t->call->fork[i].active & sip_offer_bit(place))
 			return true;
 	return false;

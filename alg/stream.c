@@ -33,7 +33,7 @@ void stream_pool_init(struct stream_pool *p)
 static uint16_t take_large(struct stream_pool *p, uint32_t guest_ip_be)
 {
 	uint32_t held = 0;
-	for (uint16_t i = 0; i < STREAM_LARGE_COUNT; i++)
+	for (int i = 0; i < STREAM_LARGE_COUNT; i++)
 		held += p->large_guest_be[i] == guest_ip_be;
 	if (held >= p->large_count)
 		return 0;
@@ -366,8 +366,7 @@ void stream_step(struct stream_pool *p, struct stream_flow *f, enum alg_directio
 }
 
 /* Notes natproxy's answer to one wish of this side; whether that was the last that was missing. */
-static bool note_answer(
-	struct stream_wishes *w, uint32_t token, const struct alg_grant *grant)
+static bool note_answer(struct stream_wishes *w, uint32_t token, const struct alg_grant *grant)
 {
 	for (unsigned int i = 0; i < w->count; i++) {
 		if (w->wish[i].token != token || w->wish[i].answered)
@@ -387,8 +386,8 @@ static void close_rest(const struct stream_wishes *w, struct stream_out *out)
 {
 	for (unsigned int i = 0; i < w->count; i++)
 		if (w->wish[i].granted)
-			out->act[out->act_count++] = (struct alg_act){
-				.what = ALG_CLOSE, .token = w->wish[i].token};
+			out->act[out->act_count++] =
+				(struct alg_act){.what = ALG_CLOSE, .token = w->wish[i].token};
 }
 
 void stream_granted(struct stream_pool *p, struct stream_flow *f, uint32_t token,

@@ -309,7 +309,7 @@ static int unconnect(int fd)
 
 int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
 {
-	struct sock_address bound;
+	struct sock_address bound = {0};
 	/* an option of its protocol tells what it is: no other socket takes it */
 	if (set(fd, IPPROTO_TCP, TCP_NODELAY, 1) || unconnect(fd) || sock_local(h, fd, &bound))
 		return -EPROTO;
@@ -318,8 +318,8 @@ int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
 	return stands_at(fd, at);
 }
 
-int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect_by(
+	struct sock_host *h, int fd, const struct sock_address *to, const struct sock_age *age)
 {
 	const struct sockaddr_in far = kernel_address(to);
 	const int error = unconnect(fd);

@@ -43,7 +43,7 @@ Test(dns_reverse, a_reverse_question_that_is_not_exchanged_stays_with_its_answer
 {
 	struct harness *h = wire_datagrams();
 	static const char *const names[] = {OUTSIDE_REVERSE, "9.30.168.192.in-addr.arpa",
-		"30.168.192.in-addr.arpa", "x." INSIDE_REVERSE, "05.30.168.192.in-addr.arpa",
+		"30.168.192.in-addr.arpa", ("x." INSIDE_REVERSE), "05.30.168.192.in-addr.arpa",
 		"5.30.168.192.in-addr.example", "5.30.168.192.ip6.arpa",
 		"66.30.168.192.in-addr.arpa", "261.30.168.192.in-addr.arpa", ""};
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -189,8 +189,8 @@ Test(rtsp, what_names_another_host_or_a_low_port_or_no_port_opens_nothing)
 		"RTP/AVP;dest_addr=\"192.168.30.10:6970\"/\"192.168.30.11:6971\"",
 		"RTP/AVP;dest_addr=\"[::1]:6970\"",
 		"RTP/AVP;client_port=6970;client_port=6971",
-		"RTP/AVP;client_port=6970-6971,RTP/AVP;client_port=6980-6981,RTP/"
-		"AVP;client_port=6990-6991",
+		("RTP/AVP;client_port=6970-6971,RTP/AVP;client_port=6980-6981,"
+		 "RTP/AVP;client_port=6990-6991"),
 		"RTP/AVP;client_port=6971-6970,RTP/AVP;client_port=6970-6971",
 		"",
 	};
@@ -490,8 +490,8 @@ Test(rtsp, what_is_not_rtsp_is_passed_raw_and_opens_nothing)
 {
 	const char *first[] = {
 		"POST / HTTP/1.1\r\nContent-Length: 999\r\n\r\n",
-		"GET /x HTTP/1.0\r\nx-sessioncookie: 1\r\nAccept: "
-		"application/x-rtsp-tunnelled\r\n\r\n",
+		("GET /x HTTP/1.0\r\nx-sessioncookie: 1\r\nAccept: "
+		 "application/x-rtsp-tunnelled\r\n\r\n"),
 		"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n",
 		"SETUP x RTSP/3.0\r\n\r\n",
 		"SETUP x RTSP/1.0 x\r\n\r\n",

@@ -78,7 +78,8 @@ Test(sip_calls, openings_have_tokens_of_their_flow_alone)
 	const struct alg_flow f = flow(0, "192.168.30.10"), g = flow(1, "192.168.30.11");
 	struct sip_call *a = take(t, &f, 1), *b = take(t, &f, 2), *c = take(t, &g, 1);
 	int place;
-	cr_assert(sip_calls_open(t, a) == 0 && sip_calls_open(t, a) == 1);
+	cr_assert_eq(sip_calls_open(t, a), 0);
+	cr_assert_eq(sip_calls_open(t, a), 1);
 	cr_assert(sip_calls_open(t, b) == 0 && sip_calls_open(t, c) == 0);
 	cr_expect_eq(sip_calls_opening(t, a, 0)->token, 1);
 	cr_expect_eq(sip_calls_opening(t, a, 1)->token, 2);

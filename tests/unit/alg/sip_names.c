@@ -150,8 +150,8 @@ Test(sip_names, what_is_no_address_of_the_guest_stays)
 		"Via: SIP/2.0/UDP 198.51.100.9;received=192.168.30.11;rport=5060",
 		"Via: SIP/2.0/UDP 192.168.30.10.example.com;branch=192.168.30.10",
 		"Via: SIP/2.0/UDP [2001:db8::192.168.30.10]:5060",
-		"Contact: <sip:192.168.30.10@example.com>, <sip:192.168.30.1>, "
-		"<sip:192.168.30.100>",
+		("Contact: <sip:192.168.30.10@example.com>, <sip:192.168.30.1>, "
+		 "<sip:192.168.30.100>"),
 		"Contact: *",
 		"Call-ID: 1@192.168.30.10",
 		"Replaces: 1@192.168.30.10;to-tag=1;from-tag=192.168.30.10",

@@ -196,8 +196,9 @@ Test(stream, answers_may_come_in_any_order)
 			cr_expect_eq(out.act_count, 0);
 		}
 		h->answered = h->wishes;
-		cr_expect_eq(memcmp(recorded, grants, sizeof(grants)), 0,
-			"grants come in the order of the wishes");
+		for (int j = 0; j < 3; j++)
+			cr_expect_eq(recorded[j].outside_port, grants[j].outside_port,
+				"grants come in the order of the wishes");
 	}
 	harness_free(h);
 }
