@@ -259,11 +259,12 @@ static void say_wish(
 		[ALG_UDP_PAIR] = "udp pair",
 		[ALG_TCP_SERVICE] = "tcp service",
 		[ALG_TCP_WATCH] = "tcp watch"};
+	const unsigned int port =
+		wish->kind == ALG_TCP_WATCH ? wish->peer_port : wish->guest_port;
 	const bool other = wish->peer_ip_be != view->peer_ip_be;
 	char ip[16];
 
-	snprintf(what, CELL_BYTES_MAX, "%s %u, %us%s%s%s", kinds[wish->kind],
-		wish->kind == ALG_TCP_WATCH ? wish->peer_port : wish->guest_port,
+	snprintf(what, CELL_BYTES_MAX, "%s %u, %us%s%s%s", kinds[wish->kind], port,
 		wish->lifetime_ms / 1000, wish->latent ? ", latent" : "", other ? ", for " : "",
 		other ? log_ip(ip, wish->peer_ip_be) : "");
 }

@@ -141,8 +141,8 @@ Test(reserve, half_of_a_pair_that_is_mapped_gets_its_neighbour_or_nothing)
 	cr_assert_eq(r->answer.outside_port + 1, door_flow_of(r, DATA + 1)->outside.port);
 	cr_assert_eq(r->np->sockets_open, 3);
 	const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(RTP + 101)};
-	cr_assert_eq(
-		bind(socket(AF_INET, SOCK_DGRAM, 0), (const struct sockaddr *)&at, sizeof(at)), 0);
+	const int neighbour = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(neighbour, (const struct sockaddr *)&at, sizeof(at)), 0);
 	door_guest_begins(r, DATA + 2, RTP + 100, 0);
 	door_guest_sends(r, DATA + 2, door_port_of(peer));
 	cr_assert_eq(door_flow_of(r, DATA + 2)->outside.port, RTP + 100);
@@ -150,6 +150,7 @@ Test(reserve, half_of_a_pair_that_is_mapped_gets_its_neighbour_or_nothing)
 	cr_assert(rig_has_line(r, "refused: no outside pair of ports to be had. Protocol rtsp, UDP "
 				  "pair, TCP session 1"));
 	cr_assert_eq(r->np->pinholes.count[ALGS_RTSP].refused, 1);
+	close(neighbour);
 	rig_free(r);
 }
 
