@@ -10,6 +10,7 @@ The host holds the numbers of all ports of the guests, so that none keeps its ow
 """
 import re, socket
 import pytest, sites
+from capture import Capture
 from conftest import OUTSIDE, wait_for
 from h323_peer import TIMEOUT, Call, Ports, Registration, Side, whole
 from h323_recordings import A, ACF, ARQ, B, GCF, GRQ, RCF, RRQ, recordings
@@ -117,6 +118,14 @@ def stage(site):
     stage = Stage(site)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def capture(site, tmp_path):
+    """At the far end."""
+    capture = Capture(site.world.internet, "i0", tmp_path / "far.pcap")
+    yield capture
+    capture.close()
 
 
 def comes_in(call, recorded, source=None):
