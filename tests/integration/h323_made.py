@@ -200,7 +200,7 @@ def info_response(recording, who, sequence, ras, signal, media=None, signalling=
                                              transport(ras), b"\1", transport(signal), [b"\1", call()] if media else []))
 
 
-def sealed_confirm(recording, sequence):
-    """RegistrationConfirm with cryptoTokens."""
-    return recording.message(B, "ras", per(f"0 {RCF:05b}", "1 000", u16(sequence - 1), VERSION, b"\0", identifier("4125900600_endp"),
+def sealed_confirm(recording, request):
+    """RegistrationConfirm with cryptoTokens, of this one's number."""
+    return recording.message(B, "ras", per(f"0 {RCF:05b}", "1 000", request.data[2:4], VERSION, b"\0", identifier("4125900600_endp"),
                                              added(None, None, None, password_hash())))

@@ -17,7 +17,7 @@ from h323_recordings import A, ACF, ARQ, B, GCF, GRQ, RCF, RRQ, recordings
 from packets import open_socket
 from talks import addressed, alg_row
 
-GUEST, SERVER, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.89", "192.168.30.77", "198.18.2.45"
+GUEST, SERVER, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.89", "192.168.30.77", "198.18.2.45"  # other: one more host inside
 ELSEWHERES = {"off": "198.18.2.46", "observe": "198.18.2.47"}  # a session of datagrams stays what it was when it began
 FORMS, WAYS = ("separate", "tunnelled", "fast", "direct", "routed"), ("out", "registered", "static")
 COUNTED = ("flows", "messages", "edits", "granted", "refused", "violations", "left_alone")
@@ -37,7 +37,7 @@ hubs:
     attach: ["netns:{self.guest.name}"]
     nat: {{static: [{{inside: {SERVER}, outside: {STATIC}, ports: [1720]}}]}}
 """)
-        addressed(self.guest, GUEST, SERVER)
+        addressed(self.guest, GUEST, SERVER, OTHER)
 
     def doors(self):
         """By their numbers. A watch is none: it opens nothing, and is there as long as the gatekeeper's word, or the call."""
@@ -158,6 +158,7 @@ def states(site, before):
     return {row["state"] for number, row in site.doors().items() if number not in before}
 
 
-def noted(site, attack, words, guest=GUEST):
-    """An attack until the operator reads of it: one line a second is written."""
-    return wait_for(lambda: attack() or re.search(rf"alg h323, guest {guest}:\d+: {words}", site.gateway.text()), 4, words)
+def noted(site, attack, words, at=None):
+    """An attack until the operator reads of it: one line a second is written. at: the endpoint of the guest's that did it."""
+    where = "{}:{}".format(*at) if at else rf"{GUEST}:\d+"
+    return wait_for(lambda: attack() or re.search(rf"alg h323(-ras)?, guest {where}: {words}", site.gateway.text()), 4, words)

@@ -1,7 +1,7 @@
 """H.323 through the ALG: recorded calls and registrations (h323_site.py), their doors, and what a page would like to be taken for them."""
 import socket, struct
 import pytest
-from conftest import SERVER2, sh, wait_for
+from conftest import OUTSIDE, SERVER2, sh, wait_for
 from h323_peer import Call, Conversation, Registration, Unreachable, split, together, whole
 from h323_recordings import A, B, DCF, DRQ, ELSEWHERE, FACILITY, RCF, RRQ, SETUP, UCF, URQ, recordings
 from h323_site import ELSEWHERES, FORMS, GUEST, OTHER, SERVER, THERE, WAYS, comes_in, gets_in, noted, site, stage, states  # noqa: F401
@@ -137,9 +137,9 @@ def test_two_calls_at_once_by_one_connection_to_the_gatekeeper(site, stage):
 POST = b"POST / HTTP/1.1\r\nHost: 198.18.2.45\r\nContent-Type: text/plain\r\nContent-Length: 99999\r\n\r\n"
 
 
-def said_by_page(form, *kinds):
-    """What a page would like to be taken for messages of the guest."""
-    names = {recorded: (GUEST if recorded[0] != B else THERE, recorded[1]) for message in recordings()[form].messages for recorded in message.places.values()}
+def said_by_page(form, *kinds, host=GUEST):
+    """What a page would like to be taken for messages of the guest; host: whom they name as its own."""
+    names = {recorded: (host if recorded[0] != B else THERE, recorded[1]) for message in recordings()[form].messages for recorded in message.places.values()}
     conversation = Conversation(form, {}, [])
     return [message.written(names, conversation.identity) for message in conversation.recording.messages if message.channel == "signal" and message.kind in kinds]
 
@@ -174,16 +174,33 @@ def test_a_page_s_request_opens_nothing_whatever_its_segments_begin_with(site, n
     noted(site, lambda: exchange(site, [POST, *pieces]), "not inspected any more")
 
 
-@pytest.mark.parametrize("port", [1718, 1719])
-def test_a_page_s_datagram_opens_nothing_whatever_its_second_fragment_begins_with(site, nothing_happens, port):
+def request_of(host):
+    """A RegistrationRequest with its addresses."""
     conversation = Conversation("direct", {}, [])
-    names = {recorded: (GUEST, recorded[1]) for recorded in [("A", 1820), ("A", 54850)]}
-    request = conversation.recording.ras(RRQ).written(names, conversation.identity)
-    data = (b"\0\3\x0b\x54\x21\x12\xa4\x42" + b"t" * 1464 + request).ljust(2800, b"t")
+    return conversation.recording.ras(RRQ).written({recorded: (host, recorded[1]) for recorded in [(A, 1820), (A, 54850)]}, conversation.identity)
+
+
+def arrives_as_it_is(site, data, port):
     with open_socket(site.guest, at=(GUEST, 0)) as page, open_socket(site.world.internet, at=(THERE, port)) as server:
         page.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
         page.sendto(data, (THERE, port))
         assert server.recv(9000) == data
+
+
+@pytest.mark.parametrize("port", [1718, 1719])
+def test_a_page_s_datagram_opens_nothing_whatever_its_second_fragment_begins_with(site, nothing_happens, port):
+    arrives_as_it_is(site, (b"\0\3\x0b\x54\x21\x12\xa4\x42" + b"t" * 1464 + request_of(GUEST)).ljust(2800, b"t"), port)
+
+
+@pytest.mark.parametrize("form", ["separate", "tunnelled", "fast"])
+def test_another_guest_s_addresses_in_a_call_open_nothing(site, nothing_happens, form):
+    """The second slipstreaming, here and in the next ones: whole messages, that name another host inside. The far end agrees to all."""
+    exchange(site, said_by_page(form, SETUP, FACILITY, host=OTHER))
+
+
+@pytest.mark.parametrize("port", [1718, 1719])
+def test_another_guest_s_addresses_in_a_registration_open_nothing(site, nothing_happens, port):
+    arrives_as_it_is(site, request_of(OTHER), port)
 
 
 def forwarded(site, stage, to, kept):
@@ -202,15 +219,24 @@ def said_again(call):
     call.step(lambda message: False)
 
 
+def noted_of(site, call, words):
+    noted(site, lambda: said_again(call), words, call.sides[A].own[call.recording.clients["signal"]])
+
+
 @pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 1720), (GUEST, 22), (GUEST, 40000)])
 def test_a_call_is_forwarded_to_no_host_inside(site, stage, to):
-    """The second slipstreaming. The message is as it was: another host inside is nobody's to name, and the guest itself only where the operator allows it."""
-    call, before, row = forwarded(site, stage, to, kept=True)
-    _, sent, came = site.journal[-1]
-    assert sent == came and set(site.doors()) <= before
-    wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
-    assert site.row()["granted"] == row["granted"]
-    noted(site, lambda: said_again(call), "left alone: alternativeAddress")
+    """The message is as it was: another host inside is nobody's to name, and the guest itself only where the operator allows it."""
+    with listen(site.guest, *to) as listening:
+        call, before, row = forwarded(site, stage, to, kept=True)
+        _, sent, came = site.journal[-1]
+        assert sent == came and set(site.doors()) <= before
+        wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
+        assert site.row()["granted"] == row["granted"]
+        noted_of(site, call, "left alone: alternativeAddress")
+        assert not any(gets_in(site, THERE, (address, to[1])) for address in (to[0], OUTSIDE))
+        listening.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listening.accept()
 
 
 @pytest.fixture
@@ -232,9 +258,20 @@ def test_the_guest_forwards_a_call_to_another_port_of_its_own_where_the_operator
     assert next_call.media(B) == (True, True)
 
 
-@pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 22)])
-def test_no_other_host_and_no_low_port_is_forwarded_to_even_then(site, stage, forwarding, to):
-    _, before, row = forwarded(site, stage, to, kept=True)
+@pytest.mark.parametrize("to,why", [((OTHER, 22), "alternativeAddress"), ((OTHER, 1720), "alternativeAddress"), ((GUEST, 22), ".* a port of the guest below")])
+def test_no_other_host_and_no_low_port_is_forwarded_to_even_then(site, stage, forwarding, to, why):
+    call, before, row = forwarded(site, stage, to, kept=True)
+    _, sent, came = site.journal[-1]
+    assert sent == came and set(site.doors()) <= before and site.row()["granted"] == row["granted"]
+    noted_of(site, call, f"left alone: {why}")
+
+
+def test_nor_is_anything_before_the_far_end_has_said_a_word(site, stage, forwarding):
+    call = stage.call("forwarded", "out")
+    call.sides[A].own[ELSEWHERE, 1720], call.kept = (GUEST, 40000), {(ELSEWHERE, 1720)}
+    before, row = set(site.doors()), site.row()
+    call.step()
+    noted_of(site, call, "left alone: alternativeAddress")
     assert set(site.doors()) <= before and site.row()["granted"] == row["granted"]
 
 
