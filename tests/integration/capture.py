@@ -29,11 +29,13 @@ class Capture:
                 self.count += 1
 
     def rows(self, wanted, *names):
-        """Of each frame up to now that this filter of tshark's takes, the values of these fields, each a list."""
+        """Of each frame up to now that this filter of tshark's takes, the values of these fields, each a list. None is malformed."""
         self.take()
-        words = [word for name in names for word in ("-e", name)]
+        words = [word for name in ("_ws.malformed", *names) for word in ("-e", name)]
         lines = sh("tshark", "-r", self.file, "-Y", wanted, "-T", "fields", *words).stdout.splitlines()
-        return [[value.split(",") if value else [] for value in line.split("\t")] for line in lines]
+        rows = [[value.split(",") if value else [] for value in line.split("\t")] for line in lines]
+        assert not any(malformed for malformed, *_ in rows), lines
+        return [values for _, *values in rows]
 
     def close(self):
         self.socket.close()

@@ -8,6 +8,7 @@ from h323_recordings import A, ADDRESSES, B, FACILITY, IRQ, IRR, RCF, octets, re
 
 VERSION = bytes.fromhex("060008914a0004")  # protocolIdentifier
 TERMINAL = "0 000001 0 0 0 0"  # EndpointType with nothing but an empty TerminalInfo
+ENDPOINT = "4125900600_endp"  # endpointIdentifier, as GnuGk makes them
 CHARACTERS = "utf-16-be"
 
 
@@ -57,18 +58,18 @@ DATA_CHANNEL = ["1 0000000", sized(per("0 0000000000", b"\3"))]  # h2250LogicalC
 
 
 def stack(endpoint):
-    """NetworkAccessParameters: localAreaAddress. None: nobody is named."""
-    return endpoint and per("0 0 0", "0 10", unicast(endpoint), "0")
+    """separateStack: localAreaAddress. None: it is not there."""
+    return added(per("0 0 0", "0 10", unicast(endpoint), "0")) if endpoint else []
 
 
 def open_data(number, endpoint=None):
-    """OpenLogicalChannel, with separateStack."""
-    return per("0 00 0 0011", "10" if endpoint else "00", u16(number - 1), "0 0", T120, DATA_CHANNEL, added(stack(endpoint)) if endpoint else [])
+    """OpenLogicalChannel; whose listener it names, if any."""
+    return per("0 00 0 0011", "10" if endpoint else "00", u16(number - 1), "0 0", T120, DATA_CHANNEL, stack(endpoint))
 
 
 def accept_data(number, endpoint=None):
-    """OpenLogicalChannelAck."""
-    return per("0 01 0 00101", "10" if endpoint else "00", u16(number - 1), added(stack(endpoint)) if endpoint else [])
+    """OpenLogicalChannelAck, likewise."""
+    return per("0 01 0 00101", "10" if endpoint else "00", u16(number - 1), stack(endpoint))
 
 
 def refuse(number):
@@ -103,7 +104,7 @@ def control(recording, who, message):
 # ---- what carries H.245, or has more than was recorded ----
 
 def wrapped(data):
-    """With lengths of TPKT and of user-user that are right; that is the last element."""
+    """With the right lengths of TPKT and of the user-user element, which is the last one."""
     at = data.index(b"\x7e", 9)
     return b"\3\0" + u16(len(data)) + data[4:at + 1] + u16(len(data) - at - 3) + data[at + 3:]
 
@@ -125,7 +126,7 @@ def tunnelled(recording, who, message):
 
 
 def with_parallel(recording, *messages):
-    """The recorded Setup with fastStart, and with parallelH245Control; of what was added to Setup only h245Tunnelling is behind that."""
+    """The recorded Setup with fastStart, and with parallelH245Control, behind which there is only h245Tunnelling."""
     data = replaced(recording.messages[0].data, bytes.fromhex("d51d980007"), bytes.fromhex("d51d980407"))
     assert data.endswith(TUNNELLING)
     parallel = sized(bytes([len(messages)]) + b"".join(map(sized, messages)))
@@ -175,7 +176,7 @@ def transport(endpoint):
 
 
 def between(to, at):
-    """TransportChannelInfo: sendAddress, recvAddress."""
+    """TransportChannelInfo: sendAddress, recvAddress, as endpoints."""
     return ["0 1 1", transport(to), transport(at)]
 
 
@@ -188,19 +189,24 @@ def info_request(recording, who, sequence, reply):
     return recording.message(who, "ras", per(f"0 {IRQ:05b}", "1 01", u16(sequence - 1), u16(recording.ref), transport(reply), added(per("0", recording.guid))))
 
 
-def info_response(recording, who, sequence, ras, signal, media=None, signalling=None):
-    """InfoRequestResponse; of the call where RTP and its signalling go: (to, at), of RTCP the ports are the next ones."""
-    def call():
-        (to, to_port), (at, port) = media
-        session = ["0", between(*media), between((to, to_port + 1), (at, port + 1)), sized(b"alice"), "11", struct.pack(">I", 0x12345678), "00000000", b"\0"]
-        return ["1 01100", u16(recording.ref), recording.guid, "1", b"\1", session, "0 0 0", between(*signalling), "0 00", "10", b"\1\x86\xa0", "0 0",
-                added(per("0", recording.guid))]
+def next_to(endpoint):
+    return endpoint[0], endpoint[1] + 1
 
-    return recording.message(who, "ras", per(f"0 {IRR:05b}", f"0 0 0 {media is not None:b}", u16(sequence - 1), TERMINAL, identifier("4125900600_endp"),
-                                             transport(ras), b"\1", transport(signal), [b"\1", call()] if media else []))
+
+def call_info(recording, media, signalling):
+    """perCallInfo: of the recorded call; its RTP, its signalling."""
+    session = ["0", between(*media), between(*map(next_to, media)), sized(b"alice"), "11", struct.pack(">I", 0x12345678), "00000000", b"\0"]
+    return [b"\1", "1 01100", u16(recording.ref), recording.guid, "1", b"\1", session, "0 0 0", between(*signalling), "0 00", "10", b"\1\x86\xa0", "0 0",
+            added(per("0", recording.guid))]
+
+
+def info_response(recording, who, sequence, ras, signal, call=None):
+    """InfoRequestResponse of an endpoint, of which this is rasAddress and callSignalAddress. call: what call_info() takes."""
+    return recording.message(who, "ras", per(f"0 {IRR:05b}", f"0 0 0 {call is not None:b}", u16(sequence - 1), TERMINAL, identifier(ENDPOINT),
+                                             transport(ras), b"\1", transport(signal), call_info(recording, *call) if call else []))
 
 
 def sealed_confirm(recording, request):
     """RegistrationConfirm with cryptoTokens, of this one's number."""
-    return recording.message(B, "ras", per(f"0 {RCF:05b}", "1 000", request.data[2:4], VERSION, b"\0", identifier("4125900600_endp"),
+    return recording.message(B, "ras", per(f"0 {RCF:05b}", "1 000", request.data[2:4], VERSION, b"\0", identifier(ENDPOINT),
                                              added(None, None, None, password_hash())))

@@ -24,7 +24,7 @@ def knows(side, more):
 
 
 def test_a_gatekeeper_is_told_where_a_guest_s_call_is_outside(site, stage, capture):
-    """perCallInfo says what the call's own messages said, by which its media go. The port by which the guest's connection goes out is nothing that RAS knows: it stays."""
+    """perCallInfo says what the call's own messages said, by which its media go; but for the port of the guest's connection, of which RAS does not know what it is outside."""
     call = stage.call("direct", "out")
     call.play()
     assert call.media(A) == (True, True)
@@ -35,8 +35,8 @@ def test_a_gatekeeper_is_told_where_a_guest_s_call_is_outside(site, stage, captu
     del keeper.told[connection]
     registration.identity = call.identity
     registration.carry(info_request(call.recording, B, ASKED, (B, 1719)))
-    registration.carry(info_response(call.recording, A, ASKED, registration.ras, registration.called, ((B, 5000), (A, 5002)), (call.recording.signal, connection)))
-    assert keeper.told[connection] == (OUTSIDE, endpoint.own[connection][1])
+    registration.carry(info_response(call.recording, A, ASKED, registration.ras, registration.called,
+                                     (((B, 5000), (A, 5002)), (call.recording.signal, connection))))
     said = [registration.ras, registration.called, (B, 5000), (A, 5002), (B, 5001), (A, 5003), call.recording.signal, connection]
     assert shown(capture, "h225.perCallInfo") == [(OUTSIDE, [{**keeper.told, **keeper.own}[where] for where in said])]
     assert shown(capture, "h225.replyAddress") == [(THERE, [(THERE, 1719)])]

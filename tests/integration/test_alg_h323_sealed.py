@@ -12,8 +12,6 @@ from h323_site import GUEST, SERVER, THERE, capture, noted, site, stage, states 
 
 CONNECT = 7
 WORDS = r"left alone: a message was left alone: it is authenticated \(H.235\)"
-
-
 OUTCOMES = ("granted", "refused", "violations")
 
 
