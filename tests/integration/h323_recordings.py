@@ -9,8 +9,9 @@ from conftest import TOP
 
 CAPTURES = TOP / "tests/vectors/captures/h323"
 A, B, ELSEWHERE = "A", "B", "elsewhere"  # elsewhere: to whom A forwards a call
+ADDRESSES = {A: "10.77.1.10", B: "10.77.1.20", ELSEWHERE: "10.77.1.11"}  # in all recordings but `kept`
 TCP, UDP = 6, 17
-GRQ, GCF, RRQ, RCF, URQ, UCF, ARQ, ACF, DRQ, DCF = 0, 1, 3, 4, 6, 7, 9, 10, 15, 16  # the alternatives of RasMessage
+GRQ, GCF, RRQ, RCF, URQ, UCF, ARQ, ACF, DRQ, DCF, IRQ, IRR = 0, 1, 3, 4, 6, 7, 9, 10, 15, 16, 21, 22  # the alternatives of RasMessage
 SETUP, FACILITY, RELEASE_COMPLETE = 5, 0x62, 0x5A  # message types of Q.931
 END_SESSION = b"\x4a"  # how this one of H.245 begins
 
@@ -64,9 +65,9 @@ class Identity:
             at = 1 if message.kind in (DRQ, DCF, UCF) else 2
             sequence = struct.unpack_from(">H", data, at)[0]
             struct.pack_into(">H", data, at, (sequence + self.shift) % 65535)
-            if message.kind in (ARQ, DRQ):
+            if message.kind in (ARQ, DRQ, IRQ, IRR):
                 ref = struct.pack(">H", recorded.ref)
-                assert data.count(ref) == 1
+                assert data.count(ref) == 1 or message.kind == IRR  # which may tell of no call
                 data = data.replace(ref, struct.pack(">H", self.ref))
         return data
 
@@ -103,7 +104,7 @@ def tpkts(stream):
 
 
 class Recording:
-    def __init__(self, name, between=("10.77.1.10", "10.77.1.20", "10.77.1.11"), signal=1720, h245=None, mark=b"", ref=0, media=()):
+    def __init__(self, name, between=ADDRESSES.values(), signal=1720, h245=None, mark=b"", ref=0, media=()):
         """between: the addresses of A, of B, and of elsewhere. signal, h245: B's ports. mark: how the call's identifiers end. media: (A's port, B's) of each way of media."""
         self.who = dict(zip(between, (A, B, ELSEWHERE)))
         self.mark, self.ref, self.media = mark, ref, media
@@ -117,7 +118,13 @@ class Recording:
                 self.clients[channel] = client
                 self.messages += [self.message(source[0], channel, data) for data in (tpkts(payload) if protocol == TCP else [payload])]
 
+    @property
+    def guid(self):
+        """The call's identifier."""
+        return next(found[1] for m in self.messages if (found := re.search(rb"\x11\0(.{10}" + re.escape(self.mark) + b")", m.data, re.S)))
+
     def message(self, who, channel, data):
+        """Of these octets, in which recorded addresses stand."""
         addresses = b"|".join(re.escape(socket.inet_aton(address)) for address in self.who)
         found = {m.start(): endpoint(m.group()) for m in re.finditer(b"(?:" + addresses + b")..", data, re.S)}
         return Message(who, channel, data, {at: (self.who[address], port) for at, (address, port) in found.items()})

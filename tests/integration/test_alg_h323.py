@@ -1,124 +1,13 @@
-"""H.323 through the ALG: both ends say what others once said (h323_recordings.py), and use every address that they are told.
-
-    guest .10, and .50 (nat.static 198.18.1.89) ~~~ natlock ---- internet [endpoints and a gatekeeper on 198.18.2.45]
-
-    out          the guest calls; where the recording has a gatekeeper it registers and asks first
-    registered   the guest registers, and is called where the gatekeeper learned that it is
-    static       the outside calls a guest that has an outside address of its own
-
-The host holds the numbers of all ports of the guests, so that none keeps its own: what arrives was named by a rewritten message.
-"""
-import re, socket, struct
-import pytest, sites
+"""H.323 through the ALG: recorded calls and registrations (h323_site.py), their doors, and what a page would like to be taken for them."""
+import socket, struct
+import pytest
 from conftest import OUTSIDE, SERVER2, sh, wait_for
-from h323_peer import TIMEOUT, Call, Conversation, Ports, Registration, Side, Unreachable, split, together, whole
-from h323_recordings import A, ACF, ARQ, B, DCF, DRQ, ELSEWHERE, FACILITY, GCF, GRQ, RCF, RRQ, SETUP, UCF, URQ, recordings
+from h323_peer import Call, Conversation, Registration, Unreachable, split, together, whole
+from h323_recordings import A, B, DCF, DRQ, ELSEWHERE, FACILITY, RCF, RRQ, SETUP, UCF, URQ, recordings
+from h323_site import ELSEWHERES, FORMS, GUEST, OTHER, SERVER, THERE, WAYS, comes_in, gets_in, noted, site, stage, states  # noqa: F401
 from operator_client import change
 from packets import TCP, UDP, ip, open_socket, tcp, udp
-from talks import Talk, addressed, alg_row, listen
-
-GUEST, SERVER, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.89", "192.168.30.77", "198.18.2.45"
-ELSEWHERES = {"off": "198.18.2.46", "observe": "198.18.2.47"}  # a session of datagrams stays what it was when it began
-FORMS, WAYS = ("separate", "tunnelled", "fast", "direct", "routed"), ("out", "registered", "static")
-COUNTED = ("flows", "messages", "edits", "granted", "refused", "violations", "left_alone")
-
-
-class Site(sites.Site):
-    def __init__(self, world, spawn):
-        super().__init__(world)
-        self.guest, self.journal = spawn.guest("h323"), []
-        self.own(world.gateway, "w0", STATIC)
-        self.own(world.internet, "lo", THERE, *ELSEWHERES.values())
-        self.ports = Ports(world.gateway, (OUTSIDE, STATIC), 20000)
-        self.far_ports = Ports(world.internet, (), 40000)
-        self.gateway = spawn.gateway("alg-h323", guest=self.guest, config=f"""
-hubs:
-  default:
-    attach: ["netns:{self.guest.name}"]
-    nat: {{static: [{{inside: {SERVER}, outside: {STATIC}, ports: [1720]}}]}}
-""")
-        addressed(self.guest, GUEST, SERVER)
-
-    def doors(self):
-        """By their numbers. A watch is none: it opens nothing, and is there as long as the gatekeeper's word, or the call."""
-        return {row["id"]: row for row in self.gateway.table("alg", "expectations") if row["kind"] != "tcp-watch"}
-
-    def left(self, number):
-        """Of a door's time, ms."""
-        return int(self.doors()[number]["expires_in_ms"])
-
-    def row(self):
-        return {key: int(alg_row(self.gateway, "h323")[key] or 0) for key in COUNTED}
-
-
-
-site, _ = sites.fixtures(Site)
-
-
-class Stage:
-    """The conversations of a test; they end with it."""
-
-    def __init__(self, site):
-        self.site, self.there, self.raw, self.made = site, THERE, False, []
-
-    def guest(self, static=False):
-        inside, outside = (SERVER, STATIC) if static else (GUEST, OUTSIDE)
-        return Side(self.site.guest, inside, outside, self.site.ports)
-
-    def far(self):
-        return Side(self.site.world.internet, self.there, self.there, self.site.far_ports)
-
-    def keep(self, conversation):
-        self.made.append(conversation)
-        return conversation
-
-    def registered(self, recording):
-        """A guest that is."""
-        registration = self.keep(Registration(recording, {A: self.guest(), B: self.far()}, self.site.journal, self.raw))
-        registration.say(GRQ, GCF, RRQ, RCF)
-        return registration
-
-    def call(self, form, way, cut=whole):
-        """Not yet begun; of a guest that is registered with its registration."""
-        recording = recordings()[form]
-        caller, callee = (self.guest(), self.far()) if way == "out" else (self.far(), self.guest(way == "static"))
-        call = self.keep(Call(form, {A: caller, B: callee}, self.site.journal, self.raw, cut))
-        call.guest, call.registration = (A if way == "out" else B), None
-        if way == "registered":
-            call.registration = self.registered("direct")
-            self.comes_by(call, call.registration)
-        else:
-            callee.listen(recording.signal, recording.signal[1] if way == "out" else 1720)
-            caller.told[recording.signal] = callee.own[recording.signal] if way == "out" else (STATIC, 1720)
-        if way == "out" and "ras" in recording.clients:
-            call.registration = self.registered(form)
-            self.asks(call)
-        return call
-
-    def asks(self, call):
-        """Whom to call, and where."""
-        signal, registration = call.recording.signal, call.registration
-        registration.sides[B].own[signal] = call.sides[B].own[signal]
-        registration.say(ARQ, ACF, identity=call.identity)
-        call.sides[A].told[signal] = registration.sides[A].told[signal]
-
-    def comes_by(self, call, registration):
-        """A call to where the gatekeeper knows a guest; the guest waits there."""
-        signal, endpoint = call.recording.signal, registration.sides[A]
-        call.sides[B].sockets[signal], call.sides[B].own[signal] = endpoint.sockets[registration.called], endpoint.own[registration.called]
-        call.sides[A].told[signal] = registration.sides[B].told[registration.called]
-
-    def close(self):
-        for conversation in reversed(self.made):
-            conversation.close()
-        self.site.ports.free()
-
-
-@pytest.fixture
-def stage(site):
-    stage = Stage(site)
-    yield stage
-    stage.close()
+from talks import Talk, listen
 
 
 def leave(call):
@@ -169,36 +58,6 @@ def test_without_the_alg_nobody_can_connect_to_the_guest(stage, mode, form, way)
     with pytest.raises(Unreachable, match="192.168.30."):
         call.play()
     assert bool(call.lines) == (way == "static"), "what cannot be made is the connection for H.245, or the first one"
-
-
-def comes_in(call, recorded, source=None):
-    """Whether the guest hears at this port of its media what is sent to where it said that this port is."""
-    guest, far = (call.sides[who] for who in ((A, B) if call.guest == A else (B, A)))
-    with open_socket(far.where, at=(source or far.address, 0)) as outside:
-        outside.sendto(b"media", far.told[recorded])
-    guest.sockets[recorded].settimeout(0.1)
-    try:
-        return guest.sockets[recorded].recv(100) == b"media"
-    except TimeoutError:
-        return False
-    finally:
-        guest.sockets[recorded].settimeout(TIMEOUT)
-
-
-def gets_in(site, source, at):
-    """Whether somebody who connects there is not turned away."""
-    with open_socket(site.world.internet, socket.SOCK_STREAM, at=(source, 0), timeout=1) as s:
-        try:
-            s.connect(at)
-            return s.recv(1) != b""
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-
-
-def states(site, before):
-    return {row["state"] for number, row in site.doors().items() if number not in before}
 
 
 def test_nobody_comes_in_before_the_far_end_agreed_and_then_nobody_else(site, stage):
@@ -278,9 +137,9 @@ def test_two_calls_at_once_by_one_connection_to_the_gatekeeper(site, stage):
 POST = b"POST / HTTP/1.1\r\nHost: 198.18.2.45\r\nContent-Type: text/plain\r\nContent-Length: 99999\r\n\r\n"
 
 
-def said_by_page(form, *kinds):
-    """What a page would like to be taken for messages of the guest."""
-    names = {recorded: (GUEST if recorded[0] != B else THERE, recorded[1]) for message in recordings()[form].messages for recorded in message.places.values()}
+def said_by_page(form, *kinds, host=GUEST):
+    """What a page would like to be taken for messages of the guest; host: whom they name as its own."""
+    names = {recorded: (host if recorded[0] != B else THERE, recorded[1]) for message in recordings()[form].messages for recorded in message.places.values()}
     conversation = Conversation(form, {}, [])
     return [message.written(names, conversation.identity) for message in conversation.recording.messages if message.channel == "signal" and message.kind in kinds]
 
@@ -307,11 +166,6 @@ def exchange(site, pieces):
     talk.close()
 
 
-def noted(site, attack, words):
-    """An attack until the operator reads of it: one line a second is written."""
-    return wait_for(lambda: attack() or re.search(rf"alg h323, guest {GUEST}:\d+: {words}", site.gateway.text()), 4, words)
-
-
 @pytest.mark.parametrize("form", ["separate", "fast"])
 def test_a_page_s_request_opens_nothing_whatever_its_segments_begin_with(site, nothing_happens, form):
     pieces = said_by_page(form, SETUP, FACILITY)
@@ -320,16 +174,33 @@ def test_a_page_s_request_opens_nothing_whatever_its_segments_begin_with(site, n
     noted(site, lambda: exchange(site, [POST, *pieces]), "not inspected any more")
 
 
-@pytest.mark.parametrize("port", [1718, 1719])
-def test_a_page_s_datagram_opens_nothing_whatever_its_second_fragment_begins_with(site, nothing_happens, port):
+def request_of(host):
+    """A RegistrationRequest with its addresses."""
     conversation = Conversation("direct", {}, [])
-    names = {recorded: (GUEST, recorded[1]) for recorded in [("A", 1820), ("A", 54850)]}
-    request = conversation.recording.ras(RRQ).written(names, conversation.identity)
-    data = (b"\0\3\x0b\x54\x21\x12\xa4\x42" + b"t" * 1464 + request).ljust(2800, b"t")
+    return conversation.recording.ras(RRQ).written({recorded: (host, recorded[1]) for recorded in [(A, 1820), (A, 54850)]}, conversation.identity)
+
+
+def arrives_as_it_is(site, data, port):
     with open_socket(site.guest, at=(GUEST, 0)) as page, open_socket(site.world.internet, at=(THERE, port)) as server:
         page.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
         page.sendto(data, (THERE, port))
         assert server.recv(9000) == data
+
+
+@pytest.mark.parametrize("port", [1718, 1719])
+def test_a_page_s_datagram_opens_nothing_whatever_its_second_fragment_begins_with(site, nothing_happens, port):
+    arrives_as_it_is(site, (b"\0\3\x0b\x54\x21\x12\xa4\x42" + b"t" * 1464 + request_of(GUEST)).ljust(2800, b"t"), port)
+
+
+@pytest.mark.parametrize("form", ["separate", "tunnelled", "fast"])
+def test_another_guest_s_addresses_in_a_call_open_nothing(site, nothing_happens, form):
+    """The second slipstreaming, here and in the next ones: whole messages, that name another host inside. The far end agrees to all."""
+    exchange(site, said_by_page(form, SETUP, FACILITY, host=OTHER))
+
+
+@pytest.mark.parametrize("port", [1718, 1719])
+def test_another_guest_s_addresses_in_a_registration_open_nothing(site, nothing_happens, port):
+    arrives_as_it_is(site, request_of(OTHER), port)
 
 
 def forwarded(site, stage, to, kept):
@@ -348,15 +219,24 @@ def said_again(call):
     call.step(lambda message: False)
 
 
+def noted_of(site, call, words):
+    noted(site, lambda: said_again(call), words, call.sides[A].own[call.recording.clients["signal"]])
+
+
 @pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 1720), (GUEST, 22), (GUEST, 40000)])
 def test_a_call_is_forwarded_to_no_host_inside(site, stage, to):
-    """The second slipstreaming. The message is as it was: another host inside is nobody's to name, and the guest itself only where the operator allows it."""
-    call, before, row = forwarded(site, stage, to, kept=True)
-    _, sent, came = site.journal[-1]
-    assert sent == came and set(site.doors()) <= before
-    wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
-    assert site.row()["granted"] == row["granted"]
-    noted(site, lambda: said_again(call), "left alone: alternativeAddress")
+    """The message is as it was: another host inside is nobody's to name, and the guest itself only where the operator allows it."""
+    with listen(site.guest, *to) as listening:
+        call, before, row = forwarded(site, stage, to, kept=True)
+        _, sent, came = site.journal[-1]
+        assert sent == came and set(site.doors()) <= before
+        wait_for(lambda: site.row()["left_alone"] > row["left_alone"], 2, "alg's own count")
+        assert site.row()["granted"] == row["granted"]
+        noted_of(site, call, "left alone: alternativeAddress")
+        assert not any(gets_in(site, THERE, (address, to[1])) for address in (to[0], OUTSIDE))
+        listening.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listening.accept()
 
 
 @pytest.fixture
@@ -378,9 +258,20 @@ def test_the_guest_forwards_a_call_to_another_port_of_its_own_where_the_operator
     assert next_call.media(B) == (True, True)
 
 
-@pytest.mark.parametrize("to", [(OTHER, 22), (OTHER, 1720), (GUEST, 22)])
-def test_no_other_host_and_no_low_port_is_forwarded_to_even_then(site, stage, forwarding, to):
-    _, before, row = forwarded(site, stage, to, kept=True)
+@pytest.mark.parametrize("to,why", [((OTHER, 22), "alternativeAddress"), ((OTHER, 1720), "alternativeAddress"), ((GUEST, 22), ".* a port of the guest below")])
+def test_no_other_host_and_no_low_port_is_forwarded_to_even_then(site, stage, forwarding, to, why):
+    call, before, row = forwarded(site, stage, to, kept=True)
+    _, sent, came = site.journal[-1]
+    assert sent == came and set(site.doors()) <= before and site.row()["granted"] == row["granted"]
+    noted_of(site, call, f"left alone: {why}")
+
+
+def test_nor_is_anything_before_the_far_end_has_said_a_word(site, stage, forwarding):
+    call = stage.call("forwarded", "out")
+    call.sides[A].own[ELSEWHERE, 1720], call.kept = (GUEST, 40000), {(ELSEWHERE, 1720)}
+    before, row = set(site.doors()), site.row()
+    call.step()
+    noted_of(site, call, "left alone: alternativeAddress")
     assert set(site.doors()) <= before and site.row()["granted"] == row["granted"]
 
 
