@@ -1,4 +1,4 @@
-"""The tables in docs/conformance-ip.md and docs/conformance-dhcp.md and the tests they name are the same."""
+"""The tables of docs/conformance-*.md, SECURITY.md, securenat.md and cisco-alg.md, and the tests they name."""
 import pathlib, re
 import pytest
 
@@ -66,26 +66,48 @@ def test_every_test_named_for_a_hole_exists():
             assert name in {a or b for a, b in defined_in(path_of(file))}, (file, name)
 
 
-# ---- docs/securenat.md ----
-SECURENAT = (TOP / "docs/securenat.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in SECURENAT.splitlines() if line.startswith("| ")]
+# ---- docs/securenat.md, docs/cisco-alg.md: statement by statement ----
+SEEDS = {"securenat": 70, "cisco-alg": 45}  # more rows than these
 
 
-def test_every_row_of_securenat_is_whole_and_has_a_test():
-    rows = [row for row in ROWS if row[-1] != "tests"]
-    assert len(rows) > 70
-    for row in rows:
+def seed(name):
+    return (TOP / f"docs/{name}.md").read_text()
+
+
+def rows(name):
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip("|\n"))] for line in seed(name).splitlines() if line.startswith("| ")]
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_every_row_is_whole_and_has_a_test(name):
+    whole = [row for row in rows(name) if row[-1] != "tests"]
+    assert len(whole) > SEEDS[name]
+    for row in whole:
         assert len(row) == 4 and all(row) and re.fullmatch(r"(`[\w./-]+::\w+` ?)+", row[-1]), row
 
 
-def test_every_test_named_for_securenat_exists():
+@pytest.mark.parametrize("name", SEEDS)
+def test_every_test_named_for_it_exists(name):
     missing = []
-    for file, name in re.findall(r"`([\w./-]+)::(\w+)`", SECURENAT):
+    for file, test in re.findall(r"`([\w./-]+)::(\w+)`", seed(name)):
         there = {a or b for a, b in defined_in(path_of(file))} if (TOP / path_of(file)).exists() else set()
-        if name not in there:
-            missing.append(f"{file}::{name}")
+        if test not in there:
+            missing.append(f"{file}::{test}")
     assert not missing
 
 
-def test_every_section_of_the_seed_is_there():
-    assert re.findall(r"^## (3\.7\.\d)", SECURENAT, re.M) == [f"3.7.{n}" for n in range(1, 9)]
+def test_every_section_of_securenat_is_there():
+    assert re.findall(r"^## (3\.7\.\d)", seed("securenat"), re.M) == [f"3.7.{n}" for n in range(1, 9)]
+
+
+def test_every_feature_of_cisco_s_table_is_there():
+    features = seed("cisco-alg").split("## Features")[1].split("## Commands")[0]
+    names = {line.split("|")[1].strip() for line in features.splitlines() if line.startswith("| ")} - {"Cisco's feature"}
+    assert len(names) == 23
+
+
+def test_every_key_that_cisco_s_rows_name_exists():
+    defaults = (TOP / "policy/supervisor/defaults.yaml").read_text()
+    for row in rows("cisco-alg"):
+        for key in re.findall(r"`(?:alg|nat|log)\.(\w+)`", row[2]):
+            assert re.search(rf"^ +{key}:", defaults, re.M), key
