@@ -444,6 +444,21 @@ Test(h245, several_messages_in_one_count_each)
 	end(s, h);
 }
 
+Test(h245, what_one_message_needs_latent_and_at_once_is_open_at_once)
+{
+	struct harness *s = call(), *h = control_of(s);
+	struct octets two = open_channel(1, 1, at(GUEST_IP, 5001));
+	const struct octets ack = open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001));
+	put(&two, &ack);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, two);
+	cr_expect_eq(h->wishes, 1);
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, MEDIA_IP);
+	say(h, ALG_OUTSIDE, open_ack(1, 1, at(SINK_IP, 6000), at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "who sends counts more");
+	end(s, h);
+}
+
 /* ---- fastStart ---- */
 
 static struct harness *fast_call(bool serves, const struct octets *offer, unsigned int count)
