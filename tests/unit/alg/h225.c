@@ -115,6 +115,19 @@ Test(h225, an_answer_to_another_call_lets_nobody_in)
 	harness_free(h);
 }
 
+Test(h225, a_listener_that_is_granted_after_the_first_word_is_open)
+{
+	struct harness *h = harness_new(&h225_protocol, view(false), LATER);
+	tell(h, ALG_GUEST, plain_setup(7));
+	tell(h, ALG_GUEST, connected(7, at(GUEST_IP, 5100), GUID));
+	expect_wish(h, 0, ALG_TCP_LISTEN, 5100, true);
+	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "it is not there yet");
+	harness_answer(h, true);
+	cr_expect_eq(harness_count(h, ALG_ARM, h->wish[0].token), 1);
+	harness_free(h);
+}
+
 Test(h225, the_answering_guests_listener_is_open_at_once)
 {
 	struct harness *h = harness_new(&h225_protocol, view(true), GRANT);
