@@ -328,6 +328,34 @@ Test(h245, who_sends_next_may_be_another)
 	end(s, h);
 }
 
+Test(h245, a_number_that_is_opened_again_is_another_channel)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0, "the guest's channel needs it");
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_armed(h, 0, SINK_IP);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5011)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0, "the far end's channel needs it");
+	say(h, ALG_OUTSIDE, open_channel(9, 2, at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
+	end(s, h);
+}
+
+Test(h245, an_empty_packet_is_no_message)
+{
+	struct harness *s = call(), *h = control_of(s);
+	expect_same(h, ALG_OUTSIDE, hex("03000004"));
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	expect_same(h, ALG_GUEST, hex("03000004"));
+	cr_expect_eq(h->wishes, 1);
+	cr_expect(!h->gave_up && !h->note);
+	end(s, h);
+}
+
 Test(h245, a_release_closes_what_the_other_connection_asked_for)
 {
 	struct harness *s = call(), *h = control_of(s);
