@@ -278,6 +278,26 @@ Test(h225, one_connection_has_no_more_calls_than_its_share)
 	harness_free(h);
 }
 
+Test(h225, calls_from_outside_leave_room_for_the_guests_own)
+{
+	struct harness *own = begin(), *served[4];
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++) {
+		struct alg_flow f = view(true);
+		f.h323 = own->flow.view.h323;
+		served[i] = harness_new(&h225_protocol, f, GRANT);
+		for (unsigned int call = 0; call < H323_FLOW_CALLS; call++)
+			tell(served[i], ALG_OUTSIDE,
+				setup(call, "", at(OUTSIDE_IP, 1720), at(PEER_IP, 9), GUID));
+	}
+	cr_expect(!served[0]->note && served[3]->note);
+	tell(own, ALG_GUEST,
+		setup(7, at(GUEST_IP, 5100), at(PEER_IP, 1720), at(GUEST_IP, 1), GUID));
+	expect_wish(own, 0, ALG_TCP_LISTEN, 5100, true);
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++)
+		harness_free(served[i]);
+	harness_free(own);
+}
+
 Test(h225, a_call_that_ends_while_its_message_waits_gets_nothing)
 {
 	struct harness *h = harness_new(&h225_protocol, view(false), LATER);
