@@ -408,6 +408,15 @@ Test(h245, a_call_has_so_many_ports)
 
 /* ---- tunnelled ---- */
 
+/* But for their tokens, which each flow counts. */
+static bool is_same(const struct alg_wish *a, const struct alg_wish *b)
+{
+	return a->kind == b->kind && a->pairs == b->pairs && a->guest_port == b->guest_port &&
+	       a->latent == b->latent && a->peer_ip_be == b->peer_ip_be &&
+	       a->lifetime_ms == b->lifetime_ms && a->inspect == b->inspect &&
+	       a->service == b->service && a->link == b->link && a->peer_port == b->peer_port;
+}
+
 Test(h245, tunnelled_it_asks_for_the_same)
 {
 	struct harness *s = call(), *h = control_of(s), *tunnel = call();
@@ -432,11 +441,8 @@ Test(h245, tunnelled_it_asks_for_the_same)
 		tell(tunnel, talk[i].from, tunnelled(7 | answer, talk[i].message));
 	}
 	cr_assert_eq(tunnel->wishes - first, h->wishes);
-	for (unsigned int i = 0; i < h->wishes; i++) {
-		struct alg_wish w = tunnel->wish[first + i];
-		w.token = h->wish[i].token;
-		cr_expect(!memcmp(&w, &h->wish[i], sizeof(w)), "wish %u", i);
-	}
+	for (unsigned int i = 0; i < h->wishes; i++)
+		cr_expect(is_same(&tunnel->wish[first + i], &h->wish[i]), "wish %u", i);
 	for (int what = ALG_ARM; what <= ALG_CLOSE; what++)
 		cr_expect_eq(harness_count(tunnel, (enum alg_act_kind)what, 0),
 			harness_count(h, (enum alg_act_kind)what, 0), "%d", what);
