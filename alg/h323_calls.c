@@ -4,7 +4,9 @@
  *   bucket of (flow, caller, reference) ──▶ call ──▶ 16 places ──▶ opening ◀── buckets of (flow, token),
  *   link: place of the call, and how many were before it ──▶           (guest, port of the guest), (guest, outside port)
  *
- * All chains are single and short: what may be in them is bounded, and keyed hashes spread it, so that nobody can choose what meets.
+ * All chains are single and short: what may be in them is bounded, and keyed hashes spread it, so that nobody can choose what meets. But
+ * calls may name the same port of their guest (a listener for all): then that chain is as long as the guest has openings, and what is old
+ * is found at its end, some microseconds an opening.
  * Ports are in the bucket of their pair. References count from 1; 0 is none. What was never taken is not looked at, and need not be zeroed.
  * A link says which call it was, so one that came late leads nowhere.
  */

@@ -254,7 +254,7 @@ void h323_talk_collect(struct h323_talk *t)
 }
 
 /* Gives the openings that this message asked for their grants, or forgets them. They have the places in the order of their wishes, since
- * none was closed between. false: there are none, as the call is over. */
+ * none was closed between; but for watches (ras.c), whose grants say nothing. false: there are none, as the call is over. */
 static bool answer_needs(struct h323_talk *t, const struct alg_grant *grants)
 {
 	bool any = false;
