@@ -198,7 +198,6 @@ static void open_channel(struct h323_talk *t, const struct said *s)
 	struct h323_channel *ch = take_channel(t, t->from, false, s->number);
 	if (!ch)
 		return;
-	ch->session = s->session;
 	if (t->from == ALG_GUEST)
 		ch->openings = need_all(t, s, true, 0);
 	else
@@ -290,7 +289,6 @@ static void take_answer(struct h323_talk *t, const struct said *s)
 	struct h323_channel *ch = offer && s->number ? take_channel(t, by, false, s->number) : NULL;
 	if (!ch)
 		return;
-	ch->session = s->session;
 	ch->peer_ip_be = offer->peer_ip_be;
 	ch->openings =
 		t->from == ALG_GUEST ? need_all(t, s, false, offer->peer_ip_be) : offer->openings;

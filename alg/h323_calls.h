@@ -47,9 +47,8 @@ struct h323_opening {
 /* A logical channel, or, with `offer`, what fastStart offers of a session. */
 struct h323_channel {
 	bool used, offer;
-	uint8_t by; /* enum alg_direction: who opened, or offered it */
-	uint8_t session;
-	uint16_t number;     /* of the channel; of an offer 0 */
+	uint8_t by;	     /* enum alg_direction: who opened, or offered it */
+	uint16_t number;     /* of the channel; of an offer its session */
 	uint16_t openings;   /* of the guest, that serve it */
 	uint32_t peer_ip_be; /* from where the far end says that it sends; 0: it did not say */
 };
