@@ -336,6 +336,18 @@ Test(h245, a_port_stays_while_another_channel_needs_it)
 	end(s, h);
 }
 
+Test(h245, who_sends_first_is_let_in)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(10, 1, at(SINK_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(10, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "as long as that channel is there");
+	cr_expect_eq(h->wishes, 1);
+	end(s, h);
+}
+
 Test(h245, who_sends_next_may_be_another)
 {
 	struct harness *s = call(), *h = control_of(s);
