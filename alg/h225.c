@@ -200,6 +200,16 @@ static bool is_answer(uint32_t body)
 	}
 }
 
+/* Lets in who is to come to a listener that waits for the answerer's first word only. */
+static void let_in(struct h323_talk *t)
+{
+	for (int place = 0; both_spoke(t->call) && place < H323_CALL_OPENINGS; place++) {
+		const struct h323_opening *o = h323_calls_opening(t->f->h323, t->call, place);
+		if (o && !o->armed && o->first_word)
+			h323_talk_arm(t, place, 0, false);
+	}
+}
+
 /* Someone has said a word in the call: what waited for that is open. Until there is a Connect, nothing has waited for long enough. */
 static void hear(struct signal *s)
 {
@@ -207,15 +217,11 @@ static void hear(struct signal *s)
 	if (!(from_caller(s) ? s->body == SETUP : is_answer(s->body)))
 		return;
 	t->call->heard[t->from] = true;
-	for (int place = 0; !from_caller(s) && place < H323_CALL_OPENINGS; place++) {
-		struct h323_opening *o = h323_calls_opening(t->f->h323, t->call, place);
-		if (!o)
-			continue;
-		if (!o->armed && o->first_word)
-			h323_talk_arm(t, place, 0, false);
-		else if (!t->call->answered_ms)
-			h323_talk_keep(t, (uint16_t)(1U << place));
-	}
+	if (from_caller(s))
+		return;
+	let_in(t);
+	if (!t->call->answered_ms)
+		h323_talk_keep(t, UINT16_MAX);
 }
 
 static void take_marks(struct signal *s)
@@ -322,8 +328,10 @@ static void h225_granted(void *state, const struct alg_flow *f, enum alg_directi
 	struct signal s;
 	read_signal(&s, f, from, p, n, a);
 	find_call(&s);
-	if (h323_talk_granted(&s.talk, grants))
-		edit(&s.talk);
+	if (!h323_talk_granted(&s.talk, grants))
+		return;
+	let_in(&s.talk); /* the word may have been said meanwhile */
+	edit(&s.talk);
 }
 
 const struct alg_protocol h225_protocol = {

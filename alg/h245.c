@@ -12,8 +12,8 @@
  * session; so its channel, and the far end's, find the same opening.
  *
  * A channel holds the openings that serve it. When it is closed, rejected or its session over, those that nobody holds any more are closed
- * (h323_talk_collect). What fastStart offers is held by the offer until it is answered, then by the channels that it became, or by nobody
- * when Connect is there (H.323 8.1.7). An answer to what was not offered, and an Ack to what was not opened, ask for nothing.
+ * (h323_talk_collect). What fastStart offers is held by the offer until Connect is there (H.323 8.1.7), and by the channels that it became.
+ * An answer to what was not offered, and an Ack to what was not opened, ask for nothing.
  */
 #include "h245.h"
 
@@ -191,12 +191,13 @@ static void arm(struct h323_talk *t, uint16_t places, uint32_t peer_ip_be, bool 
 
 /* ---- messages ---- */
 
+/* A number that is opened again is another channel: the old one is released, as the answering end does, too (H.245 C.4). */
 static void open_channel(struct h323_talk *t, const struct said *s)
 {
+	drop_channel(t, t->from, s->number);
 	struct h323_channel *ch = take_channel(t, t->from, false, s->number);
 	if (!ch)
 		return;
-	ch->session = s->session;
 	if (t->from == ALG_GUEST)
 		ch->openings = need_all(t, s, true, 0);
 	else
@@ -288,7 +289,6 @@ static void take_answer(struct h323_talk *t, const struct said *s)
 	struct h323_channel *ch = offer && s->number ? take_channel(t, by, false, s->number) : NULL;
 	if (!ch)
 		return;
-	ch->session = s->session;
 	ch->peer_ip_be = offer->peer_ip_be;
 	ch->openings =
 		t->from == ALG_GUEST ? need_all(t, s, false, offer->peer_ip_be) : offer->openings;
@@ -356,6 +356,8 @@ static void h245_message(void *state, const struct alg_flow *f, enum alg_directi
 		a->why = "no call leads to this connection";
 		return;
 	}
+	if (n == TPKT_HEADER_BYTES) /* keeps the connection */
+		return;
 	if (!h323_talk_read(&t, H323_ROOT_H245, TPKT_HEADER_BYTES, n - TPKT_HEADER_BYTES)) {
 		a->note = "a message was left alone: it cannot be read";
 		if (!*begun)

@@ -4,7 +4,9 @@
  *   bucket of (flow, caller, reference) ──▶ call ──▶ 16 places ──▶ opening ◀── buckets of (flow, token),
  *   link: place of the call, and how many were before it ──▶           (guest, port of the guest), (guest, outside port)
  *
- * All chains are single and short: what may be in them is bounded, and keyed hashes spread it, so that nobody can choose what meets.
+ * All chains are single and short: what may be in them is bounded, and keyed hashes spread it, so that nobody can choose what meets. But
+ * calls may name the same port of their guest (a listener for all): then that chain is as long as the guest has openings, and what is old
+ * is found at its end, some microseconds an opening.
  * Ports are in the bucket of their pair. References count from 1; 0 is none. What was never taken is not looked at, and need not be zeroed.
  * A link says which call it was, so one that came late leads nowhere.
  */
@@ -47,7 +49,7 @@ static uint16_t *guest_link(struct h323_calls *t, uint32_t ip_be)
 }
 
 /* There are no more guests with calls than flows. */
-static uint16_t guest_take(struct h323_calls *t, uint32_t ip_be)
+static uint16_t guest_get(struct h323_calls *t, uint32_t ip_be)
 {
 	uint16_t *link = guest_link(t, ip_be);
 	if (!*link) {
@@ -56,18 +58,41 @@ static uint16_t guest_take(struct h323_calls *t, uint32_t ip_be)
 			t->free_guest = t->guest[*link].chain;
 		t->guest[*link] = (struct h323_guest){.ip_be = ip_be};
 	}
-	t->guest[*link].calls++;
 	return *link;
 }
 
+/* Forgets one that has no calls. */
 static void guest_give(struct h323_calls *t, uint16_t ref)
 {
 	struct h323_guest *g = &t->guest[ref];
-	if (--g->calls)
+	if (g->calls[ALG_GUEST] || g->calls[ALG_OUTSIDE])
 		return;
 	*guest_link(t, g->ip_be) = g->chain;
 	g->chain = t->free_guest;
 	t->free_guest = ref;
+}
+
+/* ---- shares ---- */
+
+/* Who began it. Watches, the gatekeeper's part of a registration, come of what the guest asked. */
+static enum alg_direction began(const struct h323_call *c)
+{
+	return c->caller == ALG_OUTSIDE && c->reference < H323_REFERENCES ? ALG_OUTSIDE : ALG_GUEST;
+}
+
+/* Whether who has `mine` of the `all` that are in use may have one more of these. */
+static bool has_share(const uint16_t mine[2], const uint16_t all[2], enum alg_direction whose,
+	unsigned int most, unsigned int coming)
+{
+	const unsigned int left = most - all[ALG_GUEST] - all[ALG_OUTSIDE];
+	const unsigned int of_these = whose == ALG_OUTSIDE ? coming - all[ALG_OUTSIDE] : left;
+	return mine[whose] < left && mine[whose] < of_these;
+}
+
+static void count(uint16_t mine[2], uint16_t all[2], enum alg_direction whose, int more)
+{
+	mine[whose] = (uint16_t)(mine[whose] + more);
+	all[whose] = (uint16_t)(all[whose] + more);
 }
 
 /* ---- calls ---- */
@@ -92,12 +117,14 @@ struct h323_call *h323_calls_find(struct h323_calls *t, const struct alg_flow *f
 	return ref ? &t->call[ref] : NULL;
 }
 
-static bool has_room(struct h323_calls *t, const struct alg_flow *f)
+static bool has_room(
+	struct h323_calls *t, const struct alg_flow *f, const struct h323_call *would_be)
 {
+	static const uint16_t none[2];
 	const uint16_t guest = *guest_link(t, f->guest_ip_be);
 	return flow_of(t, f->id)->calls < H323_FLOW_CALLS &&
-	       (!guest || t->guest[guest].calls < H323_GUEST_CALLS) &&
-	       (t->free_call || t->fresh_call < H323_CALLS);
+	       has_share(guest ? t->guest[guest].calls : none, t->calls, began(would_be),
+		       H323_CALLS, H323_COMING_CALLS);
 }
 
 struct h323_call *h323_calls_take(struct h323_calls *t, const struct alg_flow *f,
@@ -105,19 +132,21 @@ struct h323_call *h323_calls_take(struct h323_calls *t, const struct alg_flow *f
 {
 	struct h323_flow *flow = flow_of(t, f->id);
 	uint16_t *link = call_link(t, f->id, caller, reference);
-	if (*link || !has_room(t, f))
+	const struct h323_call new = {.flow = f->id,
+		.reference = reference,
+		.caller = (uint8_t)caller,
+		.next = flow->first,
+		.seen_ms = f->now_ms};
+	if (*link || !has_room(t, f, &new))
 		return *link ? &t->call[*link] : NULL;
 	const uint16_t ref = t->free_call ? t->free_call : ++t->fresh_call;
 	struct h323_call *c = &t->call[ref];
 	if (t->free_call)
 		t->free_call = c->chain;
-	*c = (struct h323_call){.link = ++t->begun << LINK_BITS | ref,
-		.flow = f->id,
-		.reference = reference,
-		.caller = (uint8_t)caller,
-		.next = flow->first,
-		.seen_ms = f->now_ms};
-	c->guest = guest_take(t, f->guest_ip_be);
+	*c = new;
+	c->link = ++t->begun << LINK_BITS | ref;
+	c->guest = guest_get(t, f->guest_ip_be);
+	count(t->guest[c->guest].calls, t->calls, began(c), 1);
 	*link = flow->first = ref;
 	flow->calls++;
 	return c;
@@ -153,6 +182,7 @@ void h323_calls_drop(struct h323_calls *t, struct h323_call *c)
 			h323_calls_close(t, c, place);
 	if (c->flow != H323_NO_FLOW)
 		leave_flow(t, c);
+	count(t->guest[c->guest].calls, t->calls, began(c), -1);
 	guest_give(t, c->guest);
 	c->link = 0;
 	c->chain = t->free_call;
@@ -204,10 +234,10 @@ int h323_calls_open(struct h323_calls *t, struct h323_call *c, const struct alg_
 	enum alg_direction from)
 {
 	struct h323_flow *flow = flow_of(t, f->id);
-	struct h323_guest *g = &t->guest[c->guest];
+	const struct h323_guest *g = &t->guest[c->guest];
 	const int place = free_place(c);
-	if (place < 0 || g->openings == H323_GUEST_OPENINGS ||
-		(!t->free_opening && t->fresh_opening == H323_OPENINGS))
+	if (place < 0 ||
+		!has_share(g->openings, t->openings, began(c), H323_OPENINGS, H323_COMING_OPENINGS))
 		return -1;
 	const uint16_t ref = t->free_opening ? t->free_opening : ++t->fresh_opening;
 	struct h323_opening *o = &t->opening[ref];
@@ -220,7 +250,7 @@ int h323_calls_open(struct h323_calls *t, struct h323_call *c, const struct alg_
 		.from = (uint8_t)from,
 		.pending = true};
 	chain_in(t, o, BY_TOKEN);
-	g->openings++;
+	count(t->guest[c->guest].openings, t->openings, began(c), 1);
 	c->opening[place] = ref;
 	return place;
 }
@@ -257,7 +287,7 @@ void h323_calls_close(struct h323_calls *t, struct h323_call *c, int place)
 	}
 	o->chain[BY_TOKEN] = t->free_opening;
 	t->free_opening = ref;
-	t->guest[c->guest].openings--;
+	count(t->guest[c->guest].openings, t->openings, began(c), -1);
 	c->opening[place] = 0;
 	c->kept &= mask;
 	for (int i = 0; i < H323_CHANNELS; i++)

@@ -11,11 +11,15 @@
 
 enum {
 	H323_FLOWS = 1024, /* alg_flow.id is less */
+	/*
+	 * A guest may have as many calls, and openings, as it leaves free for others; of those that began outside, and of their
+	 * openings, as many as it leaves of three quarters of all. So who calls guests leaves room for what they begin.
+	 */
 	H323_CALLS = 2048,
+	H323_COMING_CALLS = 1536,
 	H323_FLOW_CALLS = 512,
-	H323_GUEST_CALLS = 1536, /* of all flows of one guest: others find a quarter of the table */
 	H323_OPENINGS = 8192,
-	H323_GUEST_OPENINGS = 6144,
+	H323_COMING_OPENINGS = 6144,
 	H323_CALL_OPENINGS = 16,  /* each at most one act an answer */
 	H323_CHANNELS = 24,	  /* of a call, from both ends */
 	H323_REFERENCES = 0x8000, /* of calls; those above are for what else has openings */
@@ -43,9 +47,8 @@ struct h323_opening {
 /* A logical channel, or, with `offer`, what fastStart offers of a session. */
 struct h323_channel {
 	bool used, offer;
-	uint8_t by; /* enum alg_direction: who opened, or offered it */
-	uint8_t session;
-	uint16_t number;     /* of the channel; of an offer 0 */
+	uint8_t by;	     /* enum alg_direction: who opened, or offered it */
+	uint16_t number;     /* of the channel; of an offer its session */
 	uint16_t openings;   /* of the guest, that serve it */
 	uint32_t peer_ip_be; /* from where the far end says that it sends; 0: it did not say */
 };
@@ -71,6 +74,7 @@ struct h323_calls {
 	struct hash_key key;
 	uint32_t begun; /* calls so far */
 	uint16_t free_call, fresh_call, free_opening, fresh_opening, free_guest, fresh_guest;
+	uint16_t calls[2], openings[2]; /* by who began the call, enum alg_direction */
 	uint16_t call_bucket[H323_CALLS], guest_bucket[H323_FLOWS];
 	uint16_t bucket[3][H323_OPENINGS];
 	struct h323_flow {
@@ -79,7 +83,7 @@ struct h323_calls {
 	} flow[H323_FLOWS];
 	struct h323_guest {
 		uint32_t ip_be;
-		uint16_t calls, openings, chain;
+		uint16_t calls[2], openings[2], chain;
 	} guest[H323_FLOWS + 1];
 	struct h323_call call[H323_CALLS + 1];
 	struct h323_opening opening[H323_OPENINGS + 1];

@@ -116,6 +116,14 @@ static int fail(struct h323_talk *t, const char *note)
 	return -1;
 }
 
+/* For whom it is from the first, if for anybody. */
+static void begin_as(struct h323_opening *o, const struct alg_wish *w)
+{
+	o->peer_ip_be = w->peer_ip_be;
+	o->armed = !w->latent;
+	o->media = !w->latent && !is_stream(w->kind);
+}
+
 static int ask(struct h323_talk *t, struct alg_wish w)
 {
 	const int place = t->a->wish_count < ALG_WISHES
@@ -127,12 +135,22 @@ static int ask(struct h323_talk *t, struct alg_wish w)
 	o->kind = (uint8_t)w.kind;
 	o->guest_port = w.guest_port;
 	o->peer_port = w.peer_port;
-	o->peer_ip_be = w.peer_ip_be;
-	o->armed = !w.latent;
-	o->media = !w.latent && !is_stream(w.kind);
+	begin_as(o, &w);
 	w.token = o->token;
 	t->a->wish[t->a->wish_count++] = w;
 	return place;
+}
+
+/* This message asks for it already: where it is also needed at once, it is to be open at once. */
+static void ask_more(struct h323_talk *t, struct h323_opening *o, const struct alg_wish *w)
+{
+	for (unsigned int i = 0; !w->latent && !o->armed && i < t->a->wish_count; i++) {
+		if (t->a->wish[i].token != o->token)
+			continue;
+		t->a->wish[i].latent = false;
+		t->a->wish[i].peer_ip_be = w->peer_ip_be;
+		begin_as(o, w);
+	}
 }
 
 int h323_talk_need(struct h323_talk *t, struct alg_wish w)
@@ -141,12 +159,14 @@ int h323_talk_need(struct h323_talk *t, struct alg_wish w)
 	if (w.kind != ALG_TCP_WATCH && w.guest_port < ALG_PORT_MIN)
 		return fail(t, "a message was left alone: it names a port of the guest below 1024");
 	for (int place = 0; place < H323_CALL_OPENINGS; place++) {
-		const struct h323_opening *o = opening(t, place);
+		struct h323_opening *o = opening(t, place);
 		if (!o || o->flow != t->f->id || !serves(o, &w))
 			continue;
-		if (!o->pending && w.latent)
+		if (o->pending)
+			ask_more(t, o, &w);
+		else if (w.latent)
 			h323_talk_keep(t, (uint16_t)(1U << place));
-		else if (!o->pending)
+		else
 			h323_talk_arm(t, place, w.peer_ip_be, media);
 		return place;
 	}
@@ -234,7 +254,7 @@ void h323_talk_collect(struct h323_talk *t)
 }
 
 /* Gives the openings that this message asked for their grants, or forgets them. They have the places in the order of their wishes, since
- * none was closed between. false: there are none, as the call is over. */
+ * none was closed between; but for watches (ras.c), whose grants say nothing. false: there are none, as the call is over. */
 static bool answer_needs(struct h323_talk *t, const struct alg_grant *grants)
 {
 	bool any = false;

@@ -11,8 +11,8 @@ enum {
 	WALK_DEPTH =
 		24, /* levels: so deep an address can be, in what an InfoRequestResponse quotes */
 	WALK_STEPS = 8192,
-	IP4_OCTETS = 6, /* address and port */
-	OCTET = 8,	/* bits */
+	OCTET = 8,	      /* bits */
+	IP4_BITS = 6 * OCTET, /* address and port */
 };
 
 struct walk {
@@ -111,7 +111,7 @@ static uint32_t walk_integer(struct walk *w, const struct h323_type *type)
 static void walk_ip4(struct walk *w)
 {
 	per_align(&w->in);
-	per_skip(&w->in, IP4_OCTETS * OCTET);
+	per_skip(&w->in, IP4_BITS);
 }
 
 static void walk_series(struct walk *w, const struct h323_type *type)

@@ -48,7 +48,7 @@ enum message {
 };
 
 struct ras {
-	uint32_t seconds;		    /* that the last RRQ asked for; 0: it did not say */
+	uint32_t seconds; /* that the last RRQ asked for; 0: it did not say */
 	uint8_t unreadable, request, watch, question; /* the next one's place */
 	uint16_t asked[ASKED];			      /* their numbers; 0: none */
 };
@@ -209,6 +209,16 @@ static void confirm(struct h323_talk *t, const struct ras *s)
 	t->a->hold_ms = milliseconds(seconds ? seconds : HOUR);
 }
 
+static bool is_watched(const struct h323_talk *t, struct h323_address to)
+{
+	for (int place = 0; place < H323_CALL_OPENINGS; place++) {
+		const struct h323_opening *o = h323_calls_opening(t->f->h323, t->call, place);
+		if (o && o->peer_ip_be == to.ip_be && o->peer_port == to.port)
+			return true;
+	}
+	return false;
+}
+
 /* The guest will call there. */
 static void need_watch(struct h323_talk *t, struct ras *s, const struct h323_mark *m)
 {
@@ -216,7 +226,7 @@ static void need_watch(struct h323_talk *t, struct ras *s, const struct h323_mar
 	if (!h323_address_leads_out(t, m) || to.port == CALL_PORT ||
 		!find_call(t, ALG_OUTSIDE, true))
 		return;
-	if (all_openings(t->call) == UINT16_MAX)
+	if (all_openings(t->call) == UINT16_MAX && !is_watched(t, to))
 		h323_talk_close(t, (uint16_t)(1U << s->watch++ % H323_CALL_OPENINGS));
 	h323_talk_need(t, (struct alg_wish){.kind = ALG_TCP_WATCH,
 				  .peer_ip_be = to.ip_be,

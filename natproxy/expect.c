@@ -443,6 +443,7 @@ int natproxy_on_pinhole_open(struct natproxy *np, const Nl__PinholeOpen *m, stru
 		.pairs = m->has_pairs ? m->pairs : 0,
 		.open = is_open_port(np, s.guest.ip_be, m),
 		.listed = open != NULL,
+		.came = np->nat.session[s.session].incoming,
 		.forward = may_forward(np, &s),
 		.peer_port = m->peer_port,
 		.inspect = m->has_inspect,

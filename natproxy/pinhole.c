@@ -97,12 +97,19 @@ static uint32_t guest_get(
 	return ref;
 }
 
-/* Whether one more wish is not too fast; it costs a token. */
-static bool guest_charge(
-	struct pinhole_guest *g, const struct pinhole_share *share, uint64_t now_ns)
+/* What of so many is not for a flow that `came` from outside: it is left to those that the guest begins. */
+static uint32_t kept_of(uint32_t many, enum algs_id alg, bool came)
 {
+	const uint32_t part = pinhole_rule(alg)->kept;
+	return came && part ? many / part : 0;
+}
+
+/* Whether one more wish is not too fast; it costs a token. */
+static bool guest_charge(struct pinhole_guest *g, enum algs_id alg, bool came, uint64_t now_ns)
+{
+	const struct pinhole_share *share = share_of(alg);
 	guest_refill(g, share, now_ns);
-	if (!g->tokens)
+	if (g->tokens <= kept_of(share->rate, alg, came))
 		return false;
 	g->tokens--;
 	return true;
@@ -251,9 +258,10 @@ static enum pinhole_refusal judge_share(
 {
 	const uint32_t left = PINHOLE_HUB_MAX - p->places;
 	const uint32_t more = r->pairs ? r->pairs : 1, all = g->places + more;
+	const uint32_t share = share_of(r->alg)->most, most = left < share ? left : share;
 	if (more > left)
 		return PINHOLE_HUB_QUOTA;
-	return all > left || all > share_of(r->alg)->most ? PINHOLE_GUEST_QUOTA : PINHOLE_GRANTED;
+	return all > most - kept_of(most, r->alg, r->came) ? PINHOLE_GUEST_QUOTA : PINHOLE_GRANTED;
 }
 
 static enum pinhole_refusal judge(
@@ -292,8 +300,7 @@ static enum pinhole_refusal judge_and_charge(
 	*guest = guest_get(p, r, now_ns);
 	struct pinhole_guest *g = &guests_of(p, r->alg)->guest[*guest];
 	if (*guest)
-		why = guest_charge(g, share_of(r->alg), now_ns) ? judge(p, r, g)
-								: PINHOLE_TOO_FAST;
+		why = guest_charge(g, r->alg, r->came, now_ns) ? judge(p, r, g) : PINHOLE_TOO_FAST;
 	p->count[r->alg].refused += why != PINHOLE_GRANTED;
 	p->count[r->alg].granted += why == PINHOLE_GRANTED;
 	return why;
@@ -366,6 +373,7 @@ enum pinhole_refusal pinhole_open(
 		.pairs = (uint8_t)(ports_of(r, rule) / 2),
 		.latent = r->latent,
 		.latch = is_latch(&r->peer, rule),
+		.came = r->came,
 		.stands = is_standing(r),
 		.inspect = r->inspect,
 		.service = (uint8_t)r->service,
@@ -443,7 +451,7 @@ enum pinhole_refusal pinhole_arm(struct pinholes *p, uint32_t ref, const struct 
 		return PINHOLE_GRANTED;
 	/* the first time is paid for by the wish */
 	if (!e->latent && is_replaced(*e, peer) &&
-		!guest_charge(guest_of(p, e), share_of((enum algs_id)e->alg), now_ns))
+		!guest_charge(guest_of(p, e), (enum algs_id)e->alg, e->came, now_ns))
 		return PINHOLE_TOO_FAST;
 	const bool other = replace(e, peer);
 	*news = other || e->latent;

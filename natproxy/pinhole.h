@@ -75,6 +75,7 @@ struct pinhole_request {
 	uint32_t pairs;	       /* as asked; 0: not */
 	bool open; /* the guest has an open port (forward.h) there, or beside it for a pair */
 	bool listed; /* whoever is to come gets in by that port already: what comes is to be inspected, no more */
+	bool came; /* the control flow began outside */
 	bool forward; /* PINHOLE_TCP_SERVICE may be had: the guest registers, or alg.h323_forward is on */
 	uint32_t peer_port; /* as asked; only of PINHOLE_TCP_WATCH */
 	bool inspect; /* as asked: the connection is read as this service, and alg is told this link */
@@ -91,6 +92,7 @@ struct pinhole {
 	bool latent, used, met; /* met: it was used, if by another peer */
 	bool latch;		/* the peer is who speaks first; 0: nobody has */
 	bool watched; /* pinhole_watched finds it: no connection goes through it, it only says how one is to be read */
+	bool came; /* as the control flow did, which began outside */
 	bool stands; /* connections are met one after another: it ends by time, not with the first */
 	bool inspect; /* as asked, and checked: a service that this ALG has by TCP */
 	uint8_t service;

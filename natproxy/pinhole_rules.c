@@ -59,6 +59,7 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 	 * ITU-T H.323 8: some 32 openings a call, and a gatekeeper routes the calls of many. A connection for H.245 is looked at
 	 * wherever the guest has it, at either end. An endpoint is called at the port that it registered (H.225.0 7.9) for as
 	 * long as that registration lives, at 1720 if it likes: only its gatekeeper gets in there. Who calls may ring for minutes.
+	 * By the first thing that he says he may have watches made: a quarter is left to calls that the guest begins.
 	 */
 	[ALGS_H323] = {.kinds = 1 << PINHOLE_TCP_LISTEN | 1 << PINHOLE_UDP_ONE |
 				1 << PINHOLE_UDP_PAIR | 1 << PINHOLE_TCP_SERVICE |
@@ -71,6 +72,7 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 		.pending = 1024,
 		.total = 2048,
 		.watches = 64,
+		.kept = 4,
 		.life_ms = 300000,
 		.keep_ms = 900000,
 		.hold_ms = 86400000,

@@ -57,6 +57,7 @@ struct pinhole_rule {
 	uint16_t pending;    /* that nobody has used yet, a control flow */
 	uint16_t total;	     /* a control flow, at a time */
 	uint16_t watches;    /* of them TCP_WATCH */
+	uint8_t kept; /* such a part of a guest's share, and rate, is not for flows that began outside; 0: none */
 	uint32_t keep_ms;    /* so long after its opening its life may begin again while nobody has agreed; 0: it never does */
 	uint32_t hold_ms;    /* so long its flows may be held open while nobody speaks; 0: they are not */
 	uint32_t life_ms;    /* unused, where alg names no time; also the most that it may name */

@@ -115,6 +115,19 @@ Test(h225, an_answer_to_another_call_lets_nobody_in)
 	harness_free(h);
 }
 
+Test(h225, a_listener_that_is_granted_after_the_first_word_is_open)
+{
+	struct harness *h = harness_new(&h225_protocol, view(false), LATER);
+	tell(h, ALG_GUEST, plain_setup(7));
+	tell(h, ALG_GUEST, connected(7, at(GUEST_IP, 5100), GUID));
+	expect_wish(h, 0, ALG_TCP_LISTEN, 5100, true);
+	tell(h, ALG_OUTSIDE, connected(7 | ANSWER, "", GUID));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "it is not there yet");
+	harness_answer(h, true);
+	cr_expect_eq(harness_count(h, ALG_ARM, h->wish[0].token), 1);
+	harness_free(h);
+}
+
 Test(h225, the_answering_guests_listener_is_open_at_once)
 {
 	struct harness *h = harness_new(&h225_protocol, view(true), GRANT);
@@ -263,6 +276,26 @@ Test(h225, one_connection_has_no_more_calls_than_its_share)
 			GUID));
 	cr_expect_eq(h->wishes, 1);
 	harness_free(h);
+}
+
+Test(h225, calls_from_outside_leave_room_for_the_guests_own)
+{
+	struct harness *own = begin(), *served[4];
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++) {
+		struct alg_flow f = view(true);
+		f.h323 = own->flow.view.h323;
+		served[i] = harness_new(&h225_protocol, f, GRANT);
+		for (unsigned int call = 0; call < H323_FLOW_CALLS; call++)
+			tell(served[i], ALG_OUTSIDE,
+				setup(call, "", at(OUTSIDE_IP, 1720), at(PEER_IP, 9), GUID));
+	}
+	cr_expect(!served[0]->note && served[3]->note);
+	tell(own, ALG_GUEST,
+		setup(7, at(GUEST_IP, 5100), at(PEER_IP, 1720), at(GUEST_IP, 1), GUID));
+	expect_wish(own, 0, ALG_TCP_LISTEN, 5100, true);
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++)
+		harness_free(served[i]);
+	harness_free(own);
 }
 
 Test(h225, a_call_that_ends_while_its_message_waits_gets_nothing)

@@ -219,6 +219,10 @@ Test(h245, ports_that_are_no_pair_are_opened_one_by_one)
 		open_ack(9, 2, at(OUTSIDE_IP, 40002), at(OUTSIDE_IP, 40003)));
 	expect_wish(h, 1, ALG_UDP_ONE, 5011, false, MEDIA_IP);
 	expect_wish(h, 2, ALG_UDP_ONE, 5020, false, MEDIA_IP);
+	say(h, ALG_GUEST, closed(1));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 1, "the other channel needs both");
+	say(h, ALG_OUTSIDE, closed(9));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 3);
 	end(s, h);
 }
 
@@ -272,6 +276,14 @@ Test(h245, communication_mode_opens_where_the_guest_receives)
 	end(s, h);
 }
 
+Test(h245, a_conference_that_nobody_has_joined_opens_nothing)
+{
+	struct harness *h = harness_new(&h225_protocol, harness_client(12030, 40000, 1720), GRANT);
+	expect_same(h, ALG_GUEST, parallel_setup(7, modes(at(GUEST_IP, 5000), at(GUEST_IP, 5001))));
+	cr_expect_eq(h->wishes, 0);
+	harness_free(h);
+}
+
 /* ---- the end of channels ---- */
 
 static void expect_closed_by(enum alg_direction from, struct octets message, bool closes)
@@ -299,6 +311,17 @@ Test(h245, a_channel_that_ends_closes_its_ports)
 	expect_closed_by(ALG_GUEST, end_session(), true);
 }
 
+Test(h245, the_end_of_the_session_closes_its_listener)
+{
+	struct harness *h = harness_new(&h225_protocol, harness_client(12030, 40000, 1720), GRANT);
+	tell(h, ALG_GUEST, setup(7, at(GUEST_IP, 5100), at(PEER_IP, 1720), at(GUEST_IP, 1), GUID));
+	tell(h, ALG_OUTSIDE, proceeding(7 | ANSWER, GUID));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0);
+	tell(h, ALG_OUTSIDE, tunnelled(7 | ANSWER, end_session()));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
+	harness_free(h);
+}
+
 Test(h245, a_port_stays_while_another_channel_needs_it)
 {
 	struct harness *s = call(), *h = control_of(s);
@@ -310,6 +333,18 @@ Test(h245, a_port_stays_while_another_channel_needs_it)
 	say(h, ALG_OUTSIDE, closed(9));
 	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
 	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 1);
+	end(s, h);
+}
+
+Test(h245, who_sends_first_is_let_in)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(10, 1, at(SINK_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(10, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "as long as that channel is there");
+	cr_expect_eq(h->wishes, 1);
 	end(s, h);
 }
 
@@ -325,6 +360,34 @@ Test(h245, who_sends_next_may_be_another)
 	say(h, ALG_GUEST, open_ack(10, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
 	expect_armed(h, 0, SINK_IP);
 	cr_expect_eq(h->wishes, 1);
+	end(s, h);
+}
+
+Test(h245, a_number_that_is_opened_again_is_another_channel)
+{
+	struct harness *s = call(), *h = control_of(s);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0, "the guest's channel needs it");
+	say(h, ALG_GUEST, open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001)));
+	expect_armed(h, 0, SINK_IP);
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5011)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0, "the far end's channel needs it");
+	say(h, ALG_OUTSIDE, open_channel(9, 2, at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
+	end(s, h);
+}
+
+Test(h245, an_empty_packet_is_no_message)
+{
+	struct harness *s = call(), *h = control_of(s);
+	expect_same(h, ALG_OUTSIDE, hex("03000004"));
+	say(h, ALG_GUEST, open_channel(1, 1, at(GUEST_IP, 5001)));
+	expect_same(h, ALG_GUEST, hex("03000004"));
+	cr_expect_eq(h->wishes, 1);
+	cr_expect(!h->gave_up && !h->note);
 	end(s, h);
 }
 
@@ -366,6 +429,19 @@ Test(h245, a_call_has_so_many_channels)
 	end(s, h);
 }
 
+Test(h245, a_message_with_a_channel_too_many_asks_for_nothing)
+{
+	struct harness *s = call(), *h = control_of(s);
+	struct octets two = open_channel(1, 1, at(GUEST_IP, 5001));
+	const struct octets second = open_channel(2, 2, at(GUEST_IP, 5003));
+	put(&two, &second);
+	for (unsigned int i = 1; i < H323_CHANNELS; i++)
+		say(h, ALG_OUTSIDE, open_channel(i, 1, at(MEDIA_IP, 6001)));
+	expect_same(h, ALG_GUEST, control_packet(two));
+	cr_expect(h->note && !h->wishes);
+	end(s, h);
+}
+
 Test(h245, a_call_has_so_many_ports)
 {
 	struct harness *s = call(), *h = control_of(s); /* whose watch is one */
@@ -379,6 +455,15 @@ Test(h245, a_call_has_so_many_ports)
 }
 
 /* ---- tunnelled ---- */
+
+/* But for their tokens, which each flow counts. */
+static bool is_same(const struct alg_wish *a, const struct alg_wish *b)
+{
+	return a->kind == b->kind && a->pairs == b->pairs && a->guest_port == b->guest_port &&
+	       a->latent == b->latent && a->peer_ip_be == b->peer_ip_be &&
+	       a->lifetime_ms == b->lifetime_ms && a->inspect == b->inspect &&
+	       a->service == b->service && a->link == b->link && a->peer_port == b->peer_port;
+}
 
 Test(h245, tunnelled_it_asks_for_the_same)
 {
@@ -404,11 +489,8 @@ Test(h245, tunnelled_it_asks_for_the_same)
 		tell(tunnel, talk[i].from, tunnelled(7 | answer, talk[i].message));
 	}
 	cr_assert_eq(tunnel->wishes - first, h->wishes);
-	for (unsigned int i = 0; i < h->wishes; i++) {
-		struct alg_wish w = tunnel->wish[first + i];
-		w.token = h->wish[i].token;
-		cr_expect(!memcmp(&w, &h->wish[i], sizeof(w)), "wish %u", i);
-	}
+	for (unsigned int i = 0; i < h->wishes; i++)
+		cr_expect(is_same(&tunnel->wish[first + i], &h->wish[i]), "wish %u", i);
 	for (int what = ALG_ARM; what <= ALG_CLOSE; what++)
 		cr_expect_eq(harness_count(tunnel, (enum alg_act_kind)what, 0),
 			harness_count(h, (enum alg_act_kind)what, 0), "%d", what);
@@ -441,6 +523,25 @@ Test(h245, several_messages_in_one_count_each)
 	say(h, ALG_OUTSIDE, rejected(1));
 	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
 	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 1);
+	struct octets after = end_session();
+	put(&after, &second);
+	say(h, ALG_GUEST, after);
+	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[1].token), 0, "it is opened again");
+	end(s, h);
+}
+
+Test(h245, what_one_message_needs_latent_and_at_once_is_open_at_once)
+{
+	struct harness *s = call(), *h = control_of(s);
+	struct octets two = open_channel(1, 1, at(GUEST_IP, 5001));
+	const struct octets ack = open_ack(9, 1, at(GUEST_IP, 5000), at(GUEST_IP, 5001));
+	put(&two, &ack);
+	say(h, ALG_OUTSIDE, open_channel(9, 1, at(MEDIA_IP, 6001)));
+	say(h, ALG_GUEST, two);
+	cr_expect_eq(h->wishes, 1);
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, false, MEDIA_IP);
+	say(h, ALG_OUTSIDE, open_ack(1, 1, at(SINK_IP, 6000), at(SINK_IP, 6001)));
+	cr_expect_eq(harness_count(h, ALG_ARM, 0), 0, "who sends counts more");
 	end(s, h);
 }
 
@@ -486,6 +587,29 @@ Test(h245, what_the_guest_offers_is_latent_and_shared)
 	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[1].token), 1, "not taken");
 	tell(h, ALG_GUEST, released(7, GUID));
 	cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[0].token), 1);
+	harness_free(h);
+}
+
+Test(h245, alternatives_of_a_session_are_one_offer)
+{
+	const struct octets offer[] = {receives(GUEST_IP, 5000), receives(GUEST_IP, 5010)};
+	struct harness *h = fast_call(false, offer, 2);
+	cr_expect_eq(h->wishes, 2);
+	tell(h, ALG_OUTSIDE, proceeding(7 | ANSWER, GUID));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 0);
+	const struct octets answer[] = {sends(MEDIA_IP, 6000)};
+	tell(h, ALG_OUTSIDE, fast_alerting(7 | ANSWER, fast_start(answer, 1)));
+	expect_armed(h, 0, MEDIA_IP);
+	expect_armed(h, 1, MEDIA_IP);
+	harness_free(h);
+}
+
+Test(h245, an_offer_may_name_no_port_of_rtcp)
+{
+	const struct octets offer[] = {
+		octets("400001060401004c60ef800a100001%s", at(GUEST_IP, 5000))};
+	struct harness *h = fast_call(false, offer, 1);
+	expect_wish(h, 0, ALG_UDP_PAIR, 5000, true, PEER_IP);
 	harness_free(h);
 }
 

@@ -135,22 +135,79 @@ Test(h323_calls, what_is_closed_leaves_all_masks)
 	free(t);
 }
 
-Test(h323_calls, flows_and_guests_have_their_shares)
+/* So many calls of this guest's fit, from this flow on. */
+static unsigned int fill(
+	struct h323_calls *t, uint32_t guest, enum alg_direction caller, uint16_t first_flow)
+{
+	unsigned int n = 0;
+	struct alg_flow f = flow(first_flow, guest);
+	while (h323_calls_take(t, &f, caller, (uint16_t)(n % H323_FLOW_CALLS)))
+		if (++n % H323_FLOW_CALLS == 0)
+			f.id++;
+	return n;
+}
+
+Test(h323_calls, a_flow_has_its_share)
+{
+	struct h323_calls *t = table();
+	for (uint16_t i = 0; i < H323_FLOW_CALLS; i++)
+		cr_assert(take(t, 0, i), "%u", i);
+	cr_expect_null(take(t, 0, 0x7000));
+	cr_expect(take(t, 1, 0x7000));
+	free(t);
+}
+
+Test(h323_calls, a_guest_has_what_it_leaves_free)
+{
+	struct h323_calls *t = table();
+	cr_expect_eq(fill(t, 10, ALG_GUEST, 0), H323_CALLS / 2);
+	cr_expect_eq(fill(t, 11, ALG_GUEST, 100), H323_CALLS / 4);
+	const struct alg_flow gone = flow(0, 10);
+	h323_calls_end(t, &gone);
+	cr_expect_eq(fill(t, 12, ALG_GUEST, 200), H323_CALLS / 4);
+	free(t);
+}
+
+Test(h323_calls, who_calls_guests_leaves_room_for_what_they_begin)
 {
 	struct h323_calls *t = table();
 	uint16_t id = 0;
-	for (unsigned int i = 0; i < H323_GUEST_CALLS; i++) {
-		id = (uint16_t)(i / H323_FLOW_CALLS);
-		cr_assert(take(t, id, (uint16_t)i), "%u", i);
-		cr_assert(i % H323_FLOW_CALLS != H323_FLOW_CALLS - 1 || !take(t, id, 0x7000));
-	}
-	cr_expect_null(take(t, (uint16_t)(id + 1), 1), "the guest's");
-	const struct alg_flow other = flow(900, 11);
-	cr_expect(h323_calls_take(t, &other, ALG_GUEST, 1));
+	unsigned int came = 0;
+	cr_expect_eq(fill(t, 10, ALG_OUTSIDE, 500), H323_COMING_CALLS / 2);
+	const struct alg_flow f = flow(510, 10), other = flow(511, 10);
+	cr_expect(h323_calls_take(t, &f, ALG_OUTSIDE, H323_REFERENCES), "watches are no call");
+	cr_expect_eq(fill(t, 10, ALG_GUEST, 520), (H323_CALLS - H323_COMING_CALLS / 2) / 2 - 1);
+	cr_expect_null(h323_calls_take(t, &other, ALG_OUTSIDE, 1), "nor do they make room");
+	h323_calls_init(t, &(const struct hash_key){1, 2});
+	for (uint32_t guest = 20; guest < 40; guest++, id += 4)
+		came += fill(t, guest, ALG_OUTSIDE, id);
+	cr_expect_eq(came, H323_COMING_CALLS);
+	cr_expect_eq(fill(t, 20, ALG_GUEST, 200), (H323_CALLS - H323_COMING_CALLS) / 2);
+	free(t);
+}
+
+/* So many openings fit into new calls of this flow. */
+static unsigned int fill_openings(struct h323_calls *t, enum alg_direction caller, uint16_t id)
+{
+	const struct alg_flow f = flow(id, 10);
+	unsigned int n = 0;
+	struct h323_call *c;
+	for (uint16_t i = 0; (c = h323_calls_take(t, &f, caller, i)); i++)
+		while (open_port(t, c, id, ALG_UDP_ONE, (uint16_t)(2000 + n),
+			       (uint16_t)(30000 + n)) >= 0)
+			n++;
+	return n;
+}
+
+Test(h323_calls, openings_are_shared_likewise)
+{
+	struct h323_calls *t = table();
+	const unsigned int coming = H323_COMING_OPENINGS / 2, own = (H323_OPENINGS - coming) / 2;
+	cr_expect_eq(fill_openings(t, ALG_OUTSIDE, 0), coming);
+	cr_expect_eq(fill_openings(t, ALG_GUEST, 1), own);
 	const struct alg_flow gone = flow(0, 10);
 	h323_calls_end(t, &gone);
-	for (unsigned int i = 0; i < H323_FLOW_CALLS; i++)
-		cr_assert(take(t, 800, (uint16_t)i));
+	cr_expect_eq(fill_openings(t, ALG_OUTSIDE, 2), (H323_OPENINGS - own) / 2);
 	free(t);
 }
 
@@ -158,7 +215,6 @@ Test(h323_calls, openings_come_back)
 {
 	struct h323_calls *t = table();
 	const struct alg_flow f = flow(1, 10);
-	unsigned int before = 0;
 	for (int round = 0; round < 3; round++) {
 		unsigned int n = 0;
 		for (uint16_t reference = 0; reference < H323_FLOW_CALLS; reference++) {
@@ -168,9 +224,7 @@ Test(h323_calls, openings_come_back)
 					    (uint16_t)(30000 + n)) < 0)
 					break;
 		}
-		cr_expect(n == H323_GUEST_OPENINGS || n == H323_FLOW_CALLS * H323_CALL_OPENINGS);
-		cr_expect(!round || n == before);
-		before = n;
+		cr_expect_eq(n, H323_OPENINGS / 2);
 		h323_calls_end(t, &f);
 	}
 	for (int chain = 0; chain < 3; chain++)
@@ -180,6 +234,7 @@ Test(h323_calls, openings_come_back)
 		cr_assert_eq(t->call_bucket[i], 0);
 	for (int i = 0; i < H323_FLOWS; i++)
 		cr_assert_eq(t->guest_bucket[i], 0);
+	cr_expect_eq(t->calls[ALG_GUEST] + t->openings[ALG_GUEST], 0);
 	free(t);
 }
 

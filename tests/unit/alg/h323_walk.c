@@ -10,7 +10,7 @@
 
 #include "h323_walk.h"
 
-enum { ROOM = 256, LINE = 1 << 15, TEXT = 96, ADDRESS = 6 };
+enum { ROOM = 256, LINE = 32768, TEXT = 96, ADDRESS = 6 };
 
 #define NAME(field) [H323_##field] = #field
 static const char *const names[H323_FIELDS] = {
@@ -113,7 +113,7 @@ static void say(const struct h323_mark *m, const uint8_t *p, char *text)
 		return;
 	cr_assert_eq(m->bytes, ADDRESS);
 	snprintf(text + n, TEXT - (size_t)n, " %u.%u.%u.%u:%u", a[0], a[1], a[2], a[3],
-		a[4] << 8 | a[5]);
+		(unsigned int)a[4] << 8 | a[5]);
 }
 
 static int by_text(const void *a, const void *b)
@@ -168,7 +168,7 @@ static unsigned int each_message(
 		} else if (line[0] != '#') {
 			if (messages++)
 				call(root, hex, wanted, count);
-			cr_assert_eq(sscanf(line, "%7s %s", root, hex), 2, "%s", line);
+			cr_assert_eq(sscanf(line, "%7s %32767s", root, hex), 2, "%s", line);
 			count = 0;
 		}
 	}

@@ -159,13 +159,14 @@ static inline void harness_verdict(struct harness *h, const struct stream_out *o
 
 static inline void harness_answer(struct harness *h, bool granted);
 
-/* Acts of one kind upon this token, 0: upon any. */
+/* Acts of one kind upon this token, 0: upon any. Other flows have tokens of their own. */
 static inline uint32_t harness_count(
 	const struct harness *h, enum alg_act_kind what, uint32_t token)
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < h->acts; i++)
-		n += h->act[i].what == what && (!token || h->act[i].token == token);
+		n += h->act[i].what == what &&
+		     (!token || (h->act[i].token == token && !h->act[i].elsewhere));
 	return n;
 }
 

@@ -380,6 +380,8 @@ Test(ras, a_new_watch_takes_the_place_of_the_oldest)
 	cr_expect_eq(h->wishes, H323_CALL_OPENINGS + 2);
 	for (unsigned int i = 0; i < h->wishes; i++)
 		cr_expect_eq(harness_count(h, ALG_CLOSE, h->wish[i].token), i < 2, "%u", i);
+	admit(h, 99, six("198.51.100.77", 1802));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 2, "one that is there takes nobody's place");
 	harness_free(h);
 }
 

@@ -501,6 +501,24 @@ Test(derive_hostile, watches_by_the_thousand_are_a_handful)
 	rig_free(s.r);
 }
 
+Test(derive_hostile, who_came_does_not_use_up_what_the_guest_may_ask_for)
+{
+	struct scene s = call_up();
+	Nl__PinholeOpen own = wish_for(NL__PINHOLE_KIND__TCP_LISTEN, 1, CONTROL);
+	cr_assert(ask(&s, &own));
+	const int far = stream_knock((uint16_t)s.r->answer.outside_port);
+	take(&s, 1);
+	cr_assert(s.r->inspect.guest_serves);
+	Nl__PinholeOpen theirs = wish_for(NL__PINHOLE_KIND__TCP_WATCH, 2, CONTROL);
+	theirs.flow = s.r->inspect.flow; /* without a port: each is refused, and counts */
+	for (int i = 0; i < 2000; i++)
+		cr_assert_not(ask(&s, &theirs));
+	for (own.token = 3; own.token < 53; own.token++)
+		cr_assert(ask(&s, &own), "%u", own.token);
+	close(far);
+	rig_free(s.r);
+}
+
 Test(derive_hostile, what_comes_again_and_again_is_a_call_and_is_read_as_one)
 {
 	struct scene s = call_up();

@@ -279,3 +279,48 @@ Test(pinhole_calls, so_many_calls_a_second_and_no_more)
 	cr_assert_eq(rate, 500);
 	free(p);
 }
+
+/* A wish of a call of H.323's, which has one of these flows for itself. */
+static struct pinhole_request h323_call(uint32_t n, bool came)
+{
+	struct pinhole_request r = wish_of(ALGS_H323, PINHOLE_UDP_PAIR, n + 1, 20000 + 2 * n);
+	r.flow = 1000 + n / 512;
+	r.came = came;
+	return r;
+}
+
+Test(pinhole_calls, who_calls_a_guest_leaves_it_some_of_its_rate)
+{
+	struct pinholes *p = fresh();
+	uint32_t n = 0;
+	for (struct pinhole_request r = h323_call(n, true); ask(p, &r, 0) == PINHOLE_GRANTED;)
+		r = h323_call(++n, true);
+	cr_expect_eq(n, 375, "%u", n);
+	struct pinhole_request r = h323_call(n, true);
+	cr_expect_eq(ask(p, &r, 0), PINHOLE_TOO_FAST);
+	for (uint32_t i = 0; i < 125; i++) {
+		r = h323_call(n + i, false);
+		cr_assert_eq(ask(p, &r, 0), PINHOLE_GRANTED, "%u", i);
+	}
+	r = h323_call(n + 125, false);
+	cr_expect_eq(ask(p, &r, 0), PINHOLE_TOO_FAST);
+	r.came = true;
+	cr_expect_eq(ask(p, &r, second / 10), PINHOLE_TOO_FAST, "the guest's own part comes first");
+	free(p);
+}
+
+Test(pinhole_calls, who_calls_a_guest_leaves_it_some_of_its_places)
+{
+	struct pinholes *p = fresh();
+	uint32_t n = 0;
+	uint64_t now = 0;
+	for (struct pinhole_request r = h323_call(n, true); ask(p, &r, now) == PINHOLE_GRANTED;
+		now += second / 100)
+		r = h323_call(++n, true);
+	cr_expect_eq(n, 3072, "%u", n);
+	struct pinhole_request r = h323_call(n, true);
+	cr_expect_eq(ask(p, &r, now), PINHOLE_GUEST_QUOTA);
+	r.came = false;
+	cr_expect_eq(ask(p, &r, now), PINHOLE_GRANTED);
+	free(p);
+}
