@@ -217,7 +217,7 @@ def main():
             take(recorded.read(path, 400), out)
         except Exception as error:  # a capture may be broken on purpose
             print(f"{path.name}: {error}", file=sys.stderr)
-    for path in sorted([*VECTORS.glob("rtsp/*.session"), *VECTORS.glob("ldap/*.session")]):
+    for path in sorted([*VECTORS.glob("rtsp/*.session"), *VECTORS.glob("ldap/*.session"), *VECTORS.glob("skinny/*.session")]):
         for mode in (0, 1, 2, 3):
             save(out, path.parent.name, ftp(recording(path), mode))
     for path in sorted(VECTORS.glob("dns/*/*.session")):

@@ -129,7 +129,7 @@ def captures(tmp_path_factory):
 
 def test_every_capture_is_played():
     there = {(path.parent.name, path.name) for path in CAPTURES.glob("*/*.pcap*")}
-    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323"}
+    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323", "skinny"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([*case[:2], *case[2]]))
