@@ -111,7 +111,7 @@ class Line:
     def ask(self, kind, call, source="0.0.0.0"):
         """The telephone is to receive."""
         if kind is VIDEO:
-            return self.say(1, VIDEO_ASK, words(call, call, 101, 1, call, 0, 96, 0) + bytes(76))
+            return self.say(1, VIDEO_ASK, words(call, call, 101, 1, call, 0, 96, 0) + bytes(160))
         tail = bytes(8) + self.address(source) + words(4000) + (words(0) if self.version >= 16 else b"")
         return self.say(1, ASK, words(call, call, 20, 4, 0, 0, call) + bytes(64) + tail)
 
@@ -122,7 +122,7 @@ class Line:
     def start(self, kind, call, ip, port):
         """It is to send there; where it heard that it is to."""
         before = words(call, call, 101) if kind is VIDEO else words(call, call)
-        return self.endpoint(self.say(1, kind["start"], before + self.address(ip) + words(port) + bytes(60)), len(before))
+        return self.endpoint(self.say(1, kind["start"], before + self.address(ip) + words(port) + bytes(160)), len(before))
 
     def sending(self, kind, call, ip, port):
         """It does, from there."""
