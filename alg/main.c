@@ -29,6 +29,7 @@
 #include "maps.h"
 #include "natproxy_alg.pb-c.h"
 #include "sip_rows.h"
+#include "skinny_rows.h"
 #include "stats.h"
 #include "stream.h"
 #include "table.h"
@@ -38,6 +39,7 @@ enum {
 	BUCKETS = 2048,
 	NONE = 0xffff,
 	NOTE_NS = 1000000000,
+	SKINNY_FIRST = SIP_CALLS + H323_CALLS, /* cursor of SCCP's calls */
 	MS_NS = 1000000,
 	WHY_BYTES = 64,
 };
@@ -581,6 +583,24 @@ static bool say_call(struct alg *self, struct call_row *c)
 	return actor_row(self->actor, &row.base);
 }
 
+/* Cursor: SKINNY_STREAMS places a flow. */
+static bool next_skinny_call(const struct alg *self, uint32_t *cursor, struct call_row *row)
+{
+	for (uint32_t i = *cursor / SKINNY_STREAMS; i < FLOWS; i++) {
+		const struct flow *f = &self->flow[i];
+		uint32_t place = *cursor - i * SKINNY_STREAMS;
+		if (f->used && table_rows[f->row]->alg == ALGS_SKINNY &&
+			skinny_calls_next((const void *)f->stream.state, &place, row)) {
+			row->flow = (uint16_t)i;
+			row->id += i * SKINNY_STREAMS + 1;
+			*cursor = i * SKINNY_STREAMS + place;
+			return true;
+		}
+		*cursor = (i + 1) * SKINNY_STREAMS;
+	}
+	return false;
+}
+
 static uint64_t dump_calls(struct alg *self, uint64_t cursor)
 {
 	uint32_t next = cursor < SIP_CALLS ? (uint32_t)cursor : SIP_CALLS;
@@ -590,6 +610,10 @@ static uint64_t dump_calls(struct alg *self, uint64_t cursor)
 			return cursor;
 	next = cursor > SIP_CALLS ? (uint32_t)(cursor - SIP_CALLS) : 0;
 	for (; h323_calls_next(&self->h323, &next, &row); cursor = SIP_CALLS + next)
+		if (!say_call(self, &row))
+			return cursor;
+	next = cursor > SKINNY_FIRST ? (uint32_t)(cursor - SKINNY_FIRST) : 0;
+	for (; next_skinny_call(self, &next, &row); cursor = SKINNY_FIRST + next)
 		if (!say_call(self, &row))
 			return cursor;
 	return 0;

@@ -16,5 +16,6 @@ extern const struct alg_protocol rtsp_protocol;
 extern const struct alg_protocol sip_protocol;
 extern const struct alg_protocol h225_protocol, h245_protocol;
 extern const struct alg_protocol ras_protocol, ras_discovery_protocol;
+extern const struct alg_protocol skinny_protocol;
 
 #endif

@@ -23,6 +23,7 @@ const struct alg_protocol *const table_rows[TABLE_ROWS] = {
 	&ras_protocol,
 	&ras_discovery_protocol,
 	&h245_protocol,
+	&skinny_protocol,
 };
 
 int table_find(enum algs_id alg, uint32_t service, bool stream)

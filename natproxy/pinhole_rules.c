@@ -78,6 +78,18 @@ static const struct pinhole_rule rules[ALGS_COUNT] = {
 		.hold_ms = 86400000,
 		.serve_ms = 86400000,
 		.serve_port = 1720},
+	/*
+	 * A telephone has a handful of calls, and the manager asks for its ports when they are answered: media follow at once. A
+	 * manager inside is called by each telephone in a flow of its own.
+	 */
+	[ALGS_SKINNY] = {.kinds = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.named = 1 << PINHOLE_UDP_ONE | 1 << PINHOLE_UDP_PAIR,
+		.pairs = 1,
+		.account = PINHOLE_CALLS,
+		.port_first = PRIVILEGED,
+		.pending = 16,
+		.total = 16,
+		.life_ms = 60000},
 	/* dns, netbios and ldap only rewrite what is said. */
 };
 

@@ -24,6 +24,7 @@ static const struct {
 	{ALGS_LDAP, {389, 1002}},
 	{ALGS_SIP, {5060}},
 	{ALGS_H323, {1720, 1719, 1718}},
+	{ALGS_SKINNY, {2000}},
 };
 
 unsigned int replay_ports(enum algs_id alg, uint16_t *port)

@@ -88,7 +88,7 @@ static void check_wish(const struct play *p, const struct alg_wish *w)
 	if (alg != ALGS_H323 && (w->inspect || watch || w->kind == ALG_TCP_SERVICE))
 		abort();
 	if (w->peer_ip_be != p->flow.view.peer_ip_be && alg != ALGS_SIP &&
-		!(alg == ALGS_H323 && (media || watch)))
+		!(alg == ALGS_H323 && (media || watch)) && !(alg == ALGS_SKINNY && media))
 		abort();
 }
 

@@ -128,12 +128,12 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	static char vrf[] = "blue";
 	static uint32_t static_port = 8081;
 	static uint32_t ftp_port = 21, tftp_ports[] = {69, 80, 200}, dns_port = 53, rtsp_port = 554, sip_port = 5060,
-			rcmd_ports[] = {512, 513, 514}, h323_ports[] = {1720, 1719, 1718};
+			rcmd_ports[] = {512, 513, 514}, h323_ports[] = {1720, 1719, 1718}, skinny_port = 2000;
 	Nl__Ip4 address = NL__IP4__INIT, mask = NL__IP4__INIT;
 	Nl__VirtualHost virtual = NL__VIRTUAL_HOST__INIT;
 	Nl__Nat nat = NL__NAT__INIT;
 	Nl__AlgSwitch ftp = NL__ALG_SWITCH__INIT, tftp = NL__ALG_SWITCH__INIT;
-	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT, rtsp, rcmd, sip, h323;
+	Nl__AlgSwitch dns = NL__ALG_SWITCH__INIT, rtsp, rcmd, sip, h323, skinny;
 	Nl__AlgList first = NL__ALG_LIST__INIT, *alg_lists[1] = {&first};
 	Nl__Alg alg = NL__ALG__INIT;
 	Nl__Hub hub = NL__HUB__INIT;
@@ -181,12 +181,13 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	ftp.has_enable = ftp.enable = ftp.has_mode = ftp.has_strict = true;
 	ftp.mode = how & OBSERVING ? NL__ALG_SWITCH__MODE__observe : NL__ALG_SWITCH__MODE__fix;
 	ftp.strict = (how & STRICT) != 0;
-	tftp = dns = rtsp = rcmd = sip = h323 = ftp;
-	ftp.n_ports = dns.n_ports = rtsp.n_ports = sip.n_ports = 1;
+	tftp = dns = rtsp = rcmd = sip = h323 = skinny = ftp;
+	ftp.n_ports = dns.n_ports = rtsp.n_ports = sip.n_ports = skinny.n_ports = 1;
 	ftp.ports = &ftp_port;
 	dns.ports = &dns_port;
 	rtsp.ports = &rtsp_port;
 	sip.ports = &sip_port;
+	skinny.ports = &skinny_port;
 	rcmd.n_ports = 3;
 	rcmd.ports = rcmd_ports;
 	h323.n_ports = 3;
@@ -205,6 +206,7 @@ static void configure(struct natproxy_setup *s, unsigned int how)
 	alg.sip = &sip;
 	alg.rcmd = &rcmd;
 	alg.h323 = &h323;
+	alg.skinny = &skinny;
 	hub.host = &virtual;
 	hub.nat = &nat;
 	hub.alg = &alg;

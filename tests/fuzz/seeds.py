@@ -220,6 +220,9 @@ def main():
     for path in sorted([*VECTORS.glob("rtsp/*.session"), *VECTORS.glob("ldap/*.session")]):
         for mode in (0, 1, 2, 3):
             save(out, path.parent.name, ftp(recording(path), mode))
+    for path in sorted(VECTORS.glob("skinny/*.session")):
+        for mode in (0, 1, 2, 3):
+            save(out, "skinny", ftp(among_players(recording(path), path, mode & 1), mode))
     for path in sorted(VECTORS.glob("dns/*/*.session")):
         save_dns(out, recording(path), path.parent.name == "udp")
     for path in sorted(VECTORS.glob("sip/*/*.session")):

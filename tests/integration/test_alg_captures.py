@@ -77,6 +77,11 @@ CASES = [
     ("h323", "own-ooh323c-h245tunnel.pcap", ("--guest", "10.77.1.20"), 3, 1, "h245.ip4_network", "10.77.1.20", OUTSIDE),
     ("h323", "own-ooh323c-separate-h245.pcap", (), 4, 2, "h225.ipV4", "10.77.1.10", OUTSIDE),
     ("h323", "own-ooh323c-separate-h245.pcap", ("--guest", "10.77.1.20", "--outside", "10.77.1.20:12030"), 3, 2),
+    ("skinny", "own-sccp-v11-asterisk.pcap", (), 4, 1, "skinny.ipAddr.ipv4", "10.77.1.10", OUTSIDE),
+    ("skinny", "own-sccp-v11-asterisk.pcap", ("--guest", "10.77.1.20"), 2, 1, "skinny.remoteIpAddr.ipv4", "10.77.1.20", OUTSIDE),
+    ("skinny", "own-sccp-v17-asterisk.pcap", (), 6, 2, "skinny.stationIpAddr", "10.77.1.10", OUTSIDE),  # tshark takes its other messages for version 0
+    ("skinny", "own-sccp-v17-asterisk.pcap", ("--guest", "10.77.1.20"), 4, 2),
+    ("skinny", "skinny.pcap", (), 0, 0),  # begins in the middle
 ]
 SUMS = ["ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"]
 FIELDS = sorted({case[5] for case in CASES if len(case) > 5})
@@ -129,7 +134,7 @@ def captures(tmp_path_factory):
 
 def test_every_capture_is_played():
     there = {(path.parent.name, path.name) for path in CAPTURES.glob("*/*.pcap*")}
-    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323"}
+    assert there == {case[:2] for case in CASES} and {alg for alg, _ in there} == {"ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323", "skinny"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([*case[:2], *case[2]]))

@@ -11,7 +11,7 @@ from packets import open_socket
 from talks import Talk, addressed, alg_stats, listen, registration
 
 GUEST, MAPPED, STATIC, OTHER, THERE = "192.168.30.10", "192.168.30.50", "198.18.1.86", "192.168.30.77", "198.18.2.33"
-TCP = {21: "ftp", 53: "dns", 139: "netbios", 389: "ldap", 512: "rexec", 513: "rlogin", 514: "rsh", 554: "rtsp", 1002: "ldap", 1720: "h323", 5060: "sip", 8554: "rtsp"}
+TCP = {21: "ftp", 53: "dns", 139: "netbios", 389: "ldap", 512: "rexec", 513: "rlogin", 514: "rsh", 554: "rtsp", 1002: "ldap", 1720: "h323", 2000: "skinny", 5060: "sip", 8554: "rtsp"}
 UDP = {53: "dns", 69: "tftp", 137: "netbios", 138: "netbios", 1718: "h323", 1719: "h323", 3478: "turn", 5060: "sip"}
 POST = b"POST /t HTTP/1.1\r\nHost: 198.18.2.33\r\nContent-Type: multipart/form-data\r\nContent-Length: 99999\r\n\r\n"
 STUN = struct.pack(">HHI", 3, 2900, 0x2112A442) + b"t" * 12 + struct.pack(">HH", 6, 2800)  # an Allocate with a long user name

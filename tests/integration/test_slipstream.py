@@ -6,7 +6,7 @@ import json
 import pytest
 from conftest import SERVER2, wait_for
 
-PORTS = {554: "rtsp", 512: "rcmd", 514: "rcmd"}
+PORTS = {554: "rtsp", 512: "rcmd", 514: "rcmd", 2000: "skinny"}
 ECHO = """
 import socket, sys, threading
 def serve(c):

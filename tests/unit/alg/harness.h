@@ -85,7 +85,7 @@ static inline void harness_reset(struct harness *h)
 		h->way[i].in_bytes = h->way[i].passed = h->way[i].out_bytes = 0;
 	h->flow = (struct stream_flow){0};
 	memset(h->wish, 0, h->wishes * sizeof(h->wish[0]));
-	h->wishes = h->acts = h->answered = h->messages = 0;
+	h->wishes = h->acts = h->answered = h->messages = h->edits = 0;
 	h->hold_ms = h->notes = 0;
 	h->note = NULL;
 	h->gave_up = h->violation = false;

@@ -461,3 +461,35 @@ Test(main, a_pinhole_of_another_flow_is_closed_under_that_ones_number)
 	send_act(&alg, find(&alg, FLOW), &close);
 	expect_silence();
 }
+
+/* A call's place is its flow's and its own; whatever the cursor, nothing beyond is read. */
+Test(main, calls_of_sccp_are_found_in_all_flows)
+{
+	start(QUEUE_BYTES);
+	inspect((char[]){"ftp"}, NULL);
+	memset(find(&alg, FLOW)->stream.state, 0xff, sizeof(struct skinny));
+	for (uint32_t i = 1; i < 3; i++) {
+		Nl__FlowInspect m = NL__FLOW_INSPECT__INIT;
+		m.has_flow = m.stream = true;
+		m.flow = FLOW + i;
+		m.alg = (char[]){"skinny"};
+		cr_assert_eq(alg_on_flow_inspect(&alg, &m, NULL), 0);
+		struct skinny *s = (struct skinny *)find(&alg, FLOW + i)->stream.state;
+		for (uint32_t k = 0; k < i; k++)
+			s->stream[SKINNY_STREAMS - 1 - k] =
+				(struct skinny_stream){.used = true, .conference = 10 + k};
+	}
+	uint32_t cursor = 0, ids[3], count = 0;
+	struct call_row row;
+	while (next_skinny_call(&alg, &cursor, &row)) {
+		cr_assert_lt(count, 3);
+		const bool first = row.flow == find(&alg, FLOW + 1)->stream.view.id;
+		cr_expect(first == !count, "in the order of flows");
+		for (uint32_t i = 0; i < count; i++)
+			cr_expect_neq(ids[i], row.id);
+		ids[count++] = row.id;
+	}
+	cr_expect_eq(count, 3);
+	cr_expect_not(next_skinny_call(&alg, &(uint32_t){FLOWS * SKINNY_STREAMS}, &row));
+	cr_expect_not(next_skinny_call(&alg, &(uint32_t){UINT32_MAX}, &row));
+}

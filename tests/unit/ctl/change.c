@@ -84,7 +84,7 @@ Test(change, switches, .init = empty)
 	cr_expect_lt(change_alg(&list, "ftpp", "true", why), 0);
 	cr_expect_str_eq(why, "no application-level gateway \"ftpp\". It is one of ftp, tftp, dns, "
 			      "rcmd, netbios, "
-			      "rtsp, ldap, icmp, sip, h323");
+			      "rtsp, ldap, icmp, sip, h323, skinny");
 	cr_expect_lt(change_alg(&list, "segment_max", "true", why), 0);
 	cr_expect_lt(change_alg(&list, "ftp.enable", "true", why), 0);
 	cr_expect_lt(change_alg(&list, "", "true", why), 0);
