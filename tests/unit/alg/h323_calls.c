@@ -283,6 +283,20 @@ Test(h323_calls, a_call_outlives_its_signalling_by_its_control)
 	free(t);
 }
 
+Test(h323_calls, a_call_that_is_over_has_no_ports_whoever_asked_for_them)
+{
+	struct h323_calls *t = table();
+	struct h323_call *c = take(t, 1, 7);
+	const struct alg_flow f = flow(1, 10);
+	open_port(t, c, 1, ALG_TCP_LISTEN, 5100, 40000);
+	open_port(t, c, 2, ALG_UDP_ONE, 5000, 40002);
+	h323_calls_drop(t, c);
+	cr_expect_null(h323_calls_by_guest(t, &f, ALGS_TCP, 5100));
+	cr_expect_null(h323_calls_by_guest(t, &f, ALGS_UDP, 5000));
+	cr_expect_eq(t->openings[ALG_GUEST], 0);
+	free(t);
+}
+
 Test(h323_calls, a_connection_that_ends_takes_its_ports_along)
 {
 	struct h323_calls *t = table();
