@@ -186,6 +186,31 @@ Test(h323_calls, who_calls_guests_leaves_room_for_what_they_begin)
 	free(t);
 }
 
+/* Hundreds at a time, and others after them; of the two calls of each one ends first. */
+Test(h323_calls, guests_come_and_go)
+{
+	struct h323_calls *t = table();
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint16_t id = 0; id < H323_FLOWS / 2; id++) {
+			const struct alg_flow f = flow(id, 10 + id + round * H323_FLOWS);
+			struct h323_call *first = h323_calls_take(t, &f, ALG_OUTSIDE, 1);
+			struct h323_call *second = h323_calls_take(t, &f, ALG_OUTSIDE, 2);
+			cr_assert(first && second && first->guest == second->guest);
+			h323_calls_drop(t, first);
+			first = h323_calls_take(t, &f, ALG_OUTSIDE, 1);
+			cr_assert(first && first->guest == second->guest);
+			cr_assert_eq(t->guest[first->guest].calls[ALG_OUTSIDE], 2);
+			cr_assert_eq(t->guest[first->guest].ip_be, f.guest_ip_be);
+		}
+		for (uint16_t id = 0; id < H323_FLOWS / 2; id++) {
+			const struct alg_flow f = flow(id, 10 + id + round * H323_FLOWS);
+			h323_calls_end(t, &f);
+		}
+	}
+	cr_expect_eq(t->fresh_guest, H323_FLOWS / 2, "%u", t->fresh_guest);
+	free(t);
+}
+
 /* So many openings fit into new calls of this flow. */
 static unsigned int fill_openings(struct h323_calls *t, enum alg_direction caller, uint16_t id)
 {
@@ -255,6 +280,20 @@ Test(h323_calls, a_call_outlives_its_signalling_by_its_control)
 	h323_calls_end(t, &control);
 	cr_expect_null(h323_calls_linked(t, &control));
 	cr_expect_null(h323_calls_by_guest(t, &control, ALGS_UDP, 5000));
+	free(t);
+}
+
+Test(h323_calls, a_call_that_is_over_has_no_ports_whoever_asked_for_them)
+{
+	struct h323_calls *t = table();
+	struct h323_call *c = take(t, 1, 7);
+	const struct alg_flow f = flow(1, 10);
+	open_port(t, c, 1, ALG_TCP_LISTEN, 5100, 40000);
+	open_port(t, c, 2, ALG_UDP_ONE, 5000, 40002);
+	h323_calls_drop(t, c);
+	cr_expect_null(h323_calls_by_guest(t, &f, ALGS_TCP, 5100));
+	cr_expect_null(h323_calls_by_guest(t, &f, ALGS_UDP, 5000));
+	cr_expect_eq(t->openings[ALG_GUEST], 0);
 	free(t);
 }
 
