@@ -44,6 +44,7 @@ enum {
 	ALG_STATE_BYTES = 1024,	 /* of a parser, a flow */
 	ALG_PORT_MIN = 1024,	 /* lowest guest port that may be wished for, but by rcmd */
 	ALG_PAIRS = 4,		 /* neighbours of one wish for pairs */
+	ALG_WHY_BYTES = 64,	 /* of a reason or a note; what is more is not told */
 };
 
 enum alg_direction { ALG_GUEST, ALG_OUTSIDE }; /* who sent the bytes */

@@ -88,7 +88,7 @@ static void begin_call(struct signal *s)
 	const uint8_t *identifier = identifier_of(s);
 	t->call = h323_calls_take(t->f->h323, t->f, s->caller, s->q.reference);
 	if (!t->call) {
-		t->a->note = "a call was left alone: there is no room for more";
+		t->a->note = "more calls than there is room for";
 		return;
 	}
 	t->call->known = identifier;
@@ -182,8 +182,7 @@ static void need_forward(struct h323_talk *t, const struct h323_mark *m)
 					 .peer_ip_be = t->f->peer_ip_be,
 					 .service = H323_SIGNALLING});
 	else
-		t->a->note = "alternativeAddress was left alone: it is another host's, or "
-			     "h323_forward is off";
+		t->a->note = "alternativeAddress: another host's, or h323_forward is off";
 	if (o)
 		o->lasting = true;
 }
@@ -309,7 +308,7 @@ static void h225_message(void *state, const struct alg_flow *f, enum alg_directi
 	}
 	*begun = true;
 	if (s.q.user && !s.readable)
-		a->note = "a message was left alone: it cannot be read";
+		a->note = "a message that cannot be read";
 	const bool sealed = h323_talk_is_sealed(&s.talk);
 	if (s.q.type == Q931_RELEASE_COMPLETE) {
 		find_call(&s);

@@ -93,7 +93,7 @@ static struct h323_channel *take_channel(
 		}
 	if (!found) {
 		t->failed = true;
-		t->a->note = "a message was left alone: its call has too many channels";
+		t->a->note = "a channel of a call that has too many";
 	}
 	return found;
 }
@@ -359,7 +359,7 @@ static void h245_message(void *state, const struct alg_flow *f, enum alg_directi
 	if (n == TPKT_HEADER_BYTES) /* keeps the connection */
 		return;
 	if (!h323_talk_read(&t, H323_ROOT_H245, TPKT_HEADER_BYTES, n - TPKT_HEADER_BYTES)) {
-		a->note = "a message was left alone: it cannot be read";
+		a->note = "a message that cannot be read";
 		if (!*begun)
 			alg_violation(a, "not an H.245 message");
 		return;

@@ -61,7 +61,7 @@ bool h323_talk_is_sealed(struct h323_talk *t)
 	for (unsigned int i = 0; i < t->count; i++) {
 		if (t->mark[i].field != H323_TOKENS || !t->mark[i].value)
 			continue;
-		t->a->note = "a message was left alone: it is authenticated (H.235)";
+		t->a->note = "a message that is authenticated (H.235)";
 		return true;
 	}
 	return false;
@@ -130,7 +130,7 @@ static int ask(struct h323_talk *t, struct alg_wish w)
 				  ? h323_calls_open(t->f->h323, t->call, t->f, t->from)
 				  : -1;
 	if (place < 0)
-		return fail(t, "a message was left alone: there is no room for more of its ports");
+		return fail(t, "more ports than there is room for");
 	struct h323_opening *o = opening(t, place);
 	o->kind = (uint8_t)w.kind;
 	o->guest_port = w.guest_port;
@@ -157,7 +157,7 @@ int h323_talk_need(struct h323_talk *t, struct alg_wish w)
 {
 	const bool media = !is_stream(w.kind);
 	if (w.kind != ALG_TCP_WATCH && w.guest_port < ALG_PORT_MIN)
-		return fail(t, "a message was left alone: it names a port of the guest below 1024");
+		return fail(t, "a port of the guest below 1024");
 	for (int place = 0; place < H323_CALL_OPENINGS; place++) {
 		struct h323_opening *o = opening(t, place);
 		if (!o || o->flow != t->f->id || !serves(o, &w))
@@ -293,7 +293,7 @@ void h323_talk_finish(struct h323_talk *t)
 	if (!t->failed)
 		return;
 	t->a->edit_count = 0;
-	t->a->note = "a message was left alone: it has more addresses than can be edited";
+	t->a->note = "more addresses than can be edited";
 }
 
 void h323_talk_gone(void *state, const struct alg_flow *f, uint32_t token)

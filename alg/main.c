@@ -41,7 +41,6 @@ enum {
 	NOTE_NS = 1000000000,
 	SKINNY_FIRST = SIP_CALLS + H323_CALLS, /* cursor of SCCP's calls */
 	MS_NS = 1000000,
-	WHY_BYTES = 64,
 };
 
 struct flow {
@@ -151,13 +150,13 @@ static void sent(struct alg *self, int error)
 /* One diagnostic line a second at most: guests can cause these. */
 static void note(struct alg *self, const struct flow *f, const char *what, const char *why)
 {
-	char ip[16], text[4 * WHY_BYTES + 1];
+	char ip[16], text[4 * ALG_WHY_BYTES + 1];
 	uint64_t now_ns = actor_now_ns(self->actor);
 	if (self->noted_ns && now_ns - self->noted_ns < NOTE_NS)
 		return;
 	self->noted_ns = now_ns;
 	log_ip(ip, f->stream.view.guest_ip_be);
-	log_escape(text, sizeof(text), why, strnlen(why, WHY_BYTES));
+	log_escape(text, sizeof(text), why, strnlen(why, ALG_WHY_BYTES));
 	actor_diagnostic(self->actor, "alg %s, guest %s:%u: %s: %s", table_rows[f->row]->name, ip,
 		f->stream.view.guest_port, what, text);
 }
@@ -165,8 +164,8 @@ static void note(struct alg *self, const struct flow *f, const char *what, const
 static void send_give_up(struct alg *self, uint32_t number, bool violation, const char *why)
 {
 	Nl__GiveUp m = NL__GIVE_UP__INIT;
-	char text[WHY_BYTES + 1] = "";
-	strncpy(text, why, WHY_BYTES);
+	char text[ALG_WHY_BYTES + 1] = "";
+	strncpy(text, why, ALG_WHY_BYTES);
 	m.has_flow = m.has_violation = true;
 	m.flow = number;
 	m.violation = violation;
@@ -441,8 +440,7 @@ int alg_on_pinhole_answer(struct alg *self, const Nl__PinholeAnswer *m, struct c
 		note(self, f, "pinhole refused", m->why ? m->why : "no reason given");
 	}
 	now(self, f);
-	stream_granted(
-		&self->pool, &f->stream, m->token, m->granted ? &grant : NULL, &self->out);
+	stream_granted(&self->pool, &f->stream, m->token, m->granted ? &grant : NULL, &self->out);
 	enum alg_direction from = self->out.direction;
 	if (send_out(self, f) && (self->out.more || self->out.wish_count))
 		step(self, f, from);

@@ -180,7 +180,7 @@ static void take_guests(struct h323_talk *t, struct ras *s, uint32_t message)
 		return;
 	if (!find_call(t, ALG_GUEST, true)) {
 		t->failed = true;
-		t->a->note = "a message was left alone: there is no room for more registrations";
+		t->a->note = "more registrations than there is room for";
 		return;
 	}
 	if (!registers) {
@@ -303,7 +303,7 @@ static void ras_message(void *state, const struct alg_flow *f, enum alg_directio
 	struct h323_talk t;
 	h323_talk_begin(&t, f, from, p, a);
 	if (!h323_talk_read(&t, H323_ROOT_RAS, 0, n)) {
-		a->note = "a message was left alone: it cannot be read";
+		a->note = "a message that cannot be read";
 		if (s->unreadable++ == UNREADABLE)
 			alg_violation(a, "not RAS");
 		return;

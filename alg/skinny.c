@@ -174,7 +174,7 @@ static void need(struct talk *t, struct skinny_stream *w, uint32_t port)
 	if (skinny_has_room(t->s, w))
 		wish(t, w, port);
 	else
-		keep(t, "a message was left alone: its call has too many openings");
+		keep(t, "more openings than a call may have");
 }
 
 /* ---- who is at the other end ---- */
@@ -204,7 +204,7 @@ static struct skinny_stream *take(struct talk *t, enum skinny_way way)
 	struct skinny_stream *w =
 		skinny_take(t->s, t->f, t->m.media, way, t->m.conference, t->m.party);
 	if (!w)
-		keep(t, "a message was left alone: its flow has too many streams");
+		keep(t, "more streams than there is room for");
 	else if (t->m.reference)
 		w->reference = t->m.reference;
 	return w;

@@ -11,7 +11,7 @@ from h323_recordings import A, B, GCF, GRQ, RCF, RRQ, UCF, URQ
 from h323_site import GUEST, SERVER, THERE, capture, noted, site, stage, states  # noqa: F401
 
 CONNECT = 7
-WORDS = r"left alone: a message was left alone: it is authenticated \(H.235\)"
+WORDS = r"left alone: a message that is authenticated \(H.235\)"
 OUTCOMES = ("granted", "refused", "violations")
 
 

@@ -34,7 +34,7 @@ struct harness {
 	struct alg_wish wish[HARNESS_WISHES]; /* all that were made */
 	struct alg_act act[HARNESS_ACTS];     /* all that were done to them */
 	uint32_t wishes, acts, messages, edits;
-	uint32_t answered; /* of the wishes, the first so many */
+	uint32_t answered;			/* of the wishes, the first so many */
 	struct alg_grant grant[HARNESS_WISHES]; /* of those; port 0: refused */
 	uint32_t hold_ms, notes;		/* the last one; how many */
 	const char *note;
@@ -172,6 +172,8 @@ static inline uint32_t harness_count(
 
 static inline void harness_out(struct harness *h, const struct stream_out *out)
 {
+	cr_assert(!out->note || strlen(out->note) <= ALG_WHY_BYTES, "%s", out->note);
+	cr_assert(!out->why || strlen(out->why) <= ALG_WHY_BYTES, "%s", out->why);
 	h->messages += out->messages;
 	h->notes += out->notes;
 	h->note = out->note ? out->note : h->note;
@@ -214,8 +216,7 @@ static inline struct alg_grant harness_grant(const struct harness *h, uint32_t n
 	const struct alg_wish *w = &h->wish[n];
 	for (uint32_t i = 0; i < n; i++)
 		if (h->wish[i].kind == w->kind && h->wish[i].guest_port == w->guest_port &&
-			h->grant[i].outside_port &&
-			!harness_count(h, ALG_CLOSE, h->wish[i].token))
+			h->grant[i].outside_port && !harness_count(h, ALG_CLOSE, h->wish[i].token))
 			return h->grant[i];
 	const uint32_t place = w->kind == ALG_UDP_PAIR ? 2 * n : n + 1;
 	return (struct alg_grant){ip("203.0.113.7"), (uint16_t)(40000 + place)};
