@@ -57,7 +57,8 @@ Test(pinhole, an_alg_gets_the_kinds_of_its_row_and_no_other)
 		[ALGS_RCMD] = 1,
 		[ALGS_RTSP] = 6,
 		[ALGS_SIP] = 7,
-		[ALGS_H323] = 31};
+		[ALGS_H323] = 31,
+		[ALGS_SKINNY] = 6};
 	for (int alg = 0; alg < ALGS_COUNT; alg++)
 		for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 			struct pinholes *p = fresh();
