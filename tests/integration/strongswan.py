@@ -45,9 +45,9 @@ class Strongswan:
         self.folder, self.where = folder, where
         self.packages = unpacked(PACKAGES[-1], "usr/sbin/swanctl").parents[3]
         self.environment = {**os.environ, "STRONGSWAN_CONF": str(folder / "strongswan.conf"), "SWANCTL_DIR": str(folder)}
-        self.process = where.start(*self.laid_over("/usr/lib/ipsec/charon"), env=self.environment, stdout=subprocess.DEVNULL)
+        self.process = where.start(*self.laid_over("/usr/lib/ipsec/charon"), env=self.environment, stdout=subprocess.DEVNULL, stderr=None)  # what mount has to say is seen
         wait_for(lambda: (folder / "vici").exists() or self.process.poll() is not None, 5, "charon")
-        assert self.process.poll() is None, self.log()
+        assert self.process.poll() is None, "charon ended"
         self.say("--load-all")
 
     def laid_over(self, *command):
