@@ -54,11 +54,12 @@ hubs:
 site, _ = sites.fixtures(Site)
 
 
-class Stage:
+class Stage(sites.Stage):
     """The conversations of a test; they end with it."""
 
     def __init__(self, site):
-        self.site, self.there, self.raw, self.made = site, THERE, False, []
+        super().__init__(site)
+        self.there, self.raw = THERE, False
 
     def guest(self, static=False):
         inside, outside = (SERVER, STATIC) if static else (GUEST, OUTSIDE)
@@ -66,10 +67,6 @@ class Stage:
 
     def far(self):
         return Side(self.site.world.internet, self.there, self.there, self.site.far_ports)
-
-    def keep(self, conversation):
-        self.made.append(conversation)
-        return conversation
 
     def registered(self, recording):
         """A guest that is."""
@@ -106,11 +103,6 @@ class Stage:
         signal, endpoint = call.recording.signal, registration.sides[A]
         call.sides[B].sockets[signal], call.sides[B].own[signal] = endpoint.sockets[registration.called], endpoint.own[registration.called]
         call.sides[A].told[signal] = registration.sides[B].told[registration.called]
-
-    def close(self):
-        for conversation in reversed(self.made):
-            conversation.close()
-        self.site.ports.free()
 
 
 @pytest.fixture

@@ -25,6 +25,22 @@ class Site:
             where.run("ip", "addr", "del", f"{address}/32", "dev", device)
 
 
+class Stage:
+    """The ends of a test; they end with it. Its site has ports that it gives out."""
+
+    def __init__(self, site):
+        self.site, self.made = site, []
+
+    def keep(self, what):
+        self.made.append(what)
+        return what
+
+    def close(self):
+        for what in reversed(self.made):
+            what.close()
+        self.site.ports.free()
+
+
 def fixtures(made):
     """`site` and `switched_off` of a module whose site is made like that."""
     @pytest.fixture(scope="module")

@@ -46,15 +46,10 @@ hubs:
 site, switched_off = sites.fixtures(Site)
 
 
-class Stage:
-    """The ends of a test; they end with it."""
-
+class Stage(sites.Stage):
     def __init__(self, site):
-        self.site, self.made, self.next = site, [], 40000
-
-    def keep(self, what):
-        self.made.append(what)
-        return what
+        super().__init__(site)
+        self.next = 40000
 
     def inside(self, address=GUEST):
         return self.keep(Pair(self.site.guest, address, self.site.ports.pair()))
@@ -72,11 +67,6 @@ class Stage:
         """To the manager inside."""
         with manager_at(self.site.guest, SERVER, 2000, how.get("mss")) as manager:
             return self.keep(Line((self.site.world.internet, FAR), manager, at=(STATIC, 2000), journal=self.site.journal, **how))
-
-    def close(self):
-        for what in reversed(self.made):
-            what.close()
-        self.site.ports.free()
 
 
 @pytest.fixture
