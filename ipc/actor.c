@@ -262,13 +262,15 @@ static bool any_pending(const struct actor *a)
 
 /*
  * Woken by nothing but the timer, at the fallback's time, with work in a ring: keep sleeping for
- * the grace period. After it the same state is a lost doorbell.
+ * the grace period. After it the same state is a lost doorbell. A bell may ring between the
+ * fallback's time and the timer, which is late by what the turn took: the bell alone is a wake
+ * like any other.
  */
 static bool stay_asleep(struct actor *a)
 {
-	bool others = ev_pending_count(a->loop) > 1;
+	bool timer_alone = ev_is_pending(&a->timer) && ev_pending_count(a->loop) == 1;
 
-	if (others || a->now_ns < a->fallback_due_ns || !any_pending(a)) {
+	if (!timer_alone || a->now_ns < a->fallback_due_ns || !any_pending(a)) {
 		a->suspect = false;
 		return false;
 	}

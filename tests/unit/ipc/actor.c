@@ -250,6 +250,29 @@ Test(actor, a_late_doorbell_is_not_a_lost_one)
 	drain_and_end();
 }
 
+/* The turn takes 300 ms, so the timer expires that much after the fallback's time. */
+Test(actor, a_doorbell_between_the_fallback_and_its_timer_wakes)
+{
+	struct ring_desc d;
+	int64_t start;
+
+	fake_ready(&p);
+	fake_command(&p, FAKE_SLOW);
+	fake_command(&p, FAKE_SAY);
+	cr_assert(fake_until(&p, &p.notes, 1));
+	echo(1, 1);
+	usleep(1000000 - FAKE_SLOW_MS * 1000 + FAKE_SLOW_MS * 500);
+	ask(44);
+	start = now_ms();
+	link_flush(&p.netstack);
+	cr_assert(netstack_waits(3000));
+	cr_assert_lt(now_ms() - start, FAKE_SLOW_MS + 150, "it slept on");
+	cr_assert_eq(link_recv(&p.netstack, &d, NULL), 1);
+	cr_assert_eq(d.flow, 44);
+	cr_assert_eq(dumped("FALLBACK_WAKES"), 0);
+	drain_and_end();
+}
+
 Test(actor, a_hostile_ring_is_an_incident_and_the_actor_lives)
 {
 	fake_ready(&p);

@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-enum { FAKE_PORTS = 200, FAKE_ROWS = 150, FAKE_NOTES = 3000 };
+enum { FAKE_PORTS = 200, FAKE_ROWS = 150, FAKE_NOTES = 3000, FAKE_SLOW_MS = 300 };
 
 enum fake_command {
 	FAKE_SAY = 1,
@@ -12,7 +12,8 @@ enum fake_command {
 	FAKE_LAZY,
 	FAKE_NOTES_NOW,
 	FAKE_TIMER,
-	FAKE_ABORT
+	FAKE_ABORT,
+	FAKE_SLOW
 };
 
 /* One byte by a call that the skeleton's own list allows. */

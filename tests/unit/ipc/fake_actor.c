@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "actor.h"
@@ -17,7 +18,7 @@ struct fake {
 	struct actor *actor;
 	struct ev_io port[FAKE_PORTS];
 	int ports, bytes_read;
-	bool lazy_echo;
+	bool lazy_echo, slow;
 	uint64_t deadline_ns, period_ns;
 	uint32_t timeouts;
 };
@@ -48,6 +49,16 @@ static void echo(const struct ring_desc *d)
 		link_send(l, LINK_DATA, &answer, NULL);
 }
 
+static void spend_ms(int64_t ms)
+{
+	struct timespec from, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+}
+
 static bool turn(void *self)
 {
 	struct ring_desc d;
@@ -58,6 +69,8 @@ static bool turn(void *self)
 		echo(&d);
 		n++;
 	}
+	if (fake.slow && n > 0)
+		spend_ms(FAKE_SLOW_MS);
 	return n == ACTOR_BUDGET;
 }
 
@@ -103,6 +116,7 @@ static void command(uint32_t c)
 		fake.period_ns = 20 * 1000000;
 		fake.deadline_ns = actor_now_ns(fake.actor) + fake.period_ns;
 		break;
+	case FAKE_SLOW: fake.slow = true; break;
 	case FAKE_ABORT: abort();
 	}
 }
