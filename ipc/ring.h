@@ -76,7 +76,7 @@ struct ring_pair {
 	uint32_t kind;	/* enum dgram_kind, or as the operation says */
 };
 
-enum dgram_kind { DGRAM_UDP = 1, DGRAM_ECHO = 2 };
+enum dgram_kind { DGRAM_UDP = 1, DGRAM_ECHO = 2, DGRAM_ESP = 3 };
 
 /* What went wrong with a connection, for TCP_FAILED and TCP_REJECTED. */
 enum ring_failure {
