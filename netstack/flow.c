@@ -60,7 +60,7 @@ static uint32_t *flow_session_count(struct guest *g, const struct flow *f)
 		return &g->time_wait;
 	if (f->key.kind == FLOW_TCP)
 		return f->inward ? &g->tcp_inward : &g->tcp;
-	return f->key.kind == FLOW_UDP ? &g->udp : &g->echo;
+	return f->key.kind == FLOW_ECHO ? &g->echo : &g->udp;
 }
 
 static void flow_unlist(struct stack *s, struct flow *f)

@@ -1,6 +1,6 @@
 /*
  * The table of flows: TCP connections by their four-tuple, datagram endpoints by the guest's end alone (RFC 4787
- * REQ-1). A flow's index and generation are the flow id that natproxy knows it by.
+ * REQ-1), ESP by guest, peer and SPI. A flow's index and generation are the flow id that natproxy knows it by.
  *
  *   FREE ─open─▶ in use: hashed, on one list of its guest ─flow_end─▶ ENDED: nobody finds it, messages to natproxy
  *   may be owed ─sent─▶ FREE with the next generation
@@ -15,7 +15,7 @@
 #include "stack.h"
 #include "tcp.h"
 
-enum flow_kind { FLOW_NONE, FLOW_TCP, FLOW_UDP, FLOW_ECHO };
+enum flow_kind { FLOW_NONE, FLOW_TCP, FLOW_UDP, FLOW_ECHO, FLOW_ESP };
 
 enum { FLOW_BUCKETS = 16384, TIME_WAIT_MAX = 4096 };
 
@@ -32,8 +32,8 @@ enum flow_debt {
 };
 
 struct flow_key {
-	uint32_t guest_ip_be, remote_ip_be; /* remote 0 for datagrams */
-	uint16_t guest_port, remote_port;
+	uint32_t guest_ip_be, remote_ip_be; /* remote 0 for UDP and echo */
+	uint16_t guest_port, remote_port;   /* ESP: the two halves of the SPI */
 	uint32_t kind; /* enum flow_kind */
 };
 _Static_assert(sizeof(struct flow_key) == 16, "hashed as bytes: no padding");

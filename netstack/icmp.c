@@ -152,11 +152,35 @@ static void icmp_forward_echo(struct stack *s, struct packet *p, struct guest *g
 		icmp_error(s, p, g, ICMP_UNREACHABLE, ICMP_PROHIBITED);
 		return;
 	}
-	if (!s->echo) {
+	if (!s->uplink.echo) {
 		drop_count(s->drops, DROP_DENIED);
 		return;
 	}
 	dgram_upload(s, p, g, &key, &remote, p->l4_at + ICMP_HEADER_BYTES, 0);
+}
+
+void icmp_wrap_echo(
+	struct stack *s, const struct flow *f, const struct ring_desc *d, struct datagram *out)
+{
+	struct wire_out w = wire_out(out->l4, sizeof(out->l4));
+	uint16_t sum;
+	wire_put_u16(&w, ICMP_ECHO_REPLY);
+	wire_put_u16(&w, 0);
+	wire_put_u16(&w, f->key.guest_port);
+	wire_put_u16(&w, d->remote.port);
+	sum = wire_fold(packet_sum_segs(
+		s, out->seg, out->nseg, wire_sum(0, out->l4, sizeof(out->l4))));
+	out->l4[2] = (uint8_t)(sum >> 8);
+	out->l4[3] = (uint8_t)sum;
+	out->sum_known = true;
+}
+
+void icmp_quote_echo(const struct flow *f, const struct ring_desc *d, struct wire_out *inner)
+{
+	wire_put_u16(inner, ICMP_ECHO_REQUEST << 8);
+	wire_put_u16(inner, 0);
+	wire_put_u16(inner, f->key.guest_port);
+	wire_put_u16(inner, d->remote.port);
 }
 
 /* What an error of a guest says about a packet that we sent it. */

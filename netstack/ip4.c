@@ -101,6 +101,8 @@ void ip4_deliver(struct stack *s, struct packet *p, struct guest *g)
 		udp_input(s, p, g);
 	else if (p->protocol == IP_PROTO_ICMP)
 		icmp_input(s, p, g);
+	else if (p->protocol == IP_PROTO_ESP && s->uplink.esp)
+		esp_input(s, p, g);
 	else
 		ip4_unknown_protocol(s, p, g);
 }

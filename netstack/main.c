@@ -203,7 +203,7 @@ int netstack_on_gateway_moved(struct netstack *self, const Nl__GatewayMoved *m, 
 
 int netstack_on_uplink_state(struct netstack *self, const Nl__UplinkState *m, struct chan_in *in)
 {
-	stack_uplink(self->stack, m->up, m->echo);
+	stack_uplink(self->stack, (struct stack_uplink){m->up, m->echo, m->esp});
 	return 0;
 }
 

@@ -26,8 +26,7 @@ void stack_init(
 	s->view = e->view;
 	s->drops = e->drops;
 	s->now_ns = now_ns;
-	s->uplink = true;
-	s->echo = true;
+	s->uplink = (struct stack_uplink){.up = true, .echo = true};
 	memcpy(s->wanted_mac, c->mac, sizeof(s->wanted_mac));
 	memcpy(s->told_mac, c->mac, sizeof(s->told_mac));
 	memcpy(&s->key, c->key, sizeof(s->key));
@@ -149,10 +148,9 @@ int stack_op(struct stack *s, const struct ring_desc *d)
 	}
 }
 
-void stack_uplink(struct stack *s, bool up, bool echo)
+void stack_uplink(struct stack *s, struct stack_uplink uplink)
 {
-	s->uplink = up;
-	s->echo = echo;
+	s->uplink = uplink;
 }
 
 static void stack_end_flows(struct stack *s, struct flow_list *l)

@@ -104,8 +104,12 @@ int stack_op_release_written(struct stack *s, const struct ring_desc *d);
 /* Any of the above, chosen by d->op: for the simulation and tests. -EPROTO for an unknown operation. */
 int stack_op(struct stack *s, const struct ring_desc *d);
 
-/* UplinkState: up false answers new flows with ICMP network unreachable, echo false silences or fakes echo. */
-void stack_uplink(struct stack *s, bool up, bool echo);
+/* UplinkState: up false answers new flows with ICMP network unreachable, echo false silences or fakes echo, esp false
+ * answers ESP as any unknown protocol. */
+struct stack_uplink {
+	bool up, echo, esp;
+};
+void stack_uplink(struct stack *s, struct stack_uplink uplink);
 /*
  * The station `mac` is gone: its flows end without a word to it. Call until it returns false; each true puts
  * one address that the station held into *ip_be.

@@ -52,7 +52,7 @@ struct stack {
 	struct hash_key key;	 /* tables */
 	struct hash_key isn_key; /* ISNs and IP ids: learning one tells nothing about the other */
 	uint64_t random_count;
-	bool uplink, echo;
+	struct stack_uplink uplink;
 	uint64_t defended_ns; /* last announcement against somebody who claims our address */
 	struct wheel wheel;
 	struct stack_counts counts;
@@ -167,8 +167,7 @@ struct icmp_quote {
 bool icmp_is_passed(uint8_t type, uint8_t code);
 void icmp_quote_error(struct stack *s, struct guest *g, const struct icmp_quote *q);
 
-/* udp.c */
-void udp_input(struct stack *s, struct packet *p, struct guest *g);
+/* dgram.c */
 void dgram_closed(struct stack *s, struct flow *f);
 /* A DGRAM_DATA of natproxy's to the flow's guest, whose MAC is known. Its buffers stay the caller's. */
 void dgram_download(struct stack *s, struct flow *f, const struct ring_desc *d);
@@ -184,8 +183,8 @@ void dgram_flush(struct stack *s, struct flow *f);
 
 /* datagram.c */
 /*
- * One datagram or a run of them to the guest, in fragments where the MTU asks for it. l4: the 8 bytes of UDP or ICMP header with the
- * checksum field at `field`; complete already when `sum_known`. 0, or -EAGAIN when (part of) it found no room.
+ * One datagram or a run of them to the guest, in fragments where the MTU asks for it. l4: the 8 bytes of UDP, ICMP or ESP header with the
+ * checksum field at `field`; complete already, or without one, when `sum_known`. 0, or -EAGAIN when (part of) it found no room.
  */
 struct datagram {
 	struct out_ip ip;
@@ -198,5 +197,26 @@ struct datagram {
 	bool sum_known;
 };
 int datagram_send(struct stack *s, const struct guest *g, const struct datagram *d);
+
+/*
+ * The kinds of datagram flows: *_wrap makes the transport header of what natproxy sent, *_quote what an ICMP error
+ * quotes of a packet of the guest's that is not remembered.
+ */
+/* udp.c */
+void udp_input(struct stack *s, struct packet *p, struct guest *g);
+void udp_wrap(const struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out);
+void udp_quote(const struct flow *f, const struct ring_desc *d, struct wire_out *inner);
+/* icmp.c */
+void icmp_wrap_echo(
+	struct stack *s, const struct flow *f, const struct ring_desc *d, struct datagram *out);
+void icmp_quote_echo(const struct flow *f, const struct ring_desc *d, struct wire_out *inner);
+/* esp.c */
+void esp_input(struct stack *s, struct packet *p, struct guest *g);
+/* Takes the first 8 bytes off the payload's first piece, which has them. */
+void esp_wrap(const struct stack *s, struct datagram *out, struct ring_seg *piece);
+void esp_quote(const struct flow *f, struct wire_out *inner);
+/* The flow of a peer that speaks before the guest does: 0, or -EPROTO. */
+int esp_incoming_key(const struct ring_pair *pair, struct flow_key *key);
+
 
 #endif

@@ -415,10 +415,10 @@ static void in_closed(struct stack *s, const struct flow_key *key, const struct 
 		tcp_refuse(s, seg);
 		return;
 	}
-	if (!s->config.nat_enable || !s->uplink) {
+	if (!s->config.nat_enable || !s->uplink.up) {
 		drop_count(s->drops, DROP_DENIED);
 		icmp_error(s, seg->packet, seg->guest, ICMP_UNREACHABLE,
-			s->uplink ? ICMP_PROHIBITED : ICMP_NET);
+			s->uplink.up ? ICMP_PROHIBITED : ICMP_NET);
 		return;
 	}
 	tcp_open_passive(s, key, seg);

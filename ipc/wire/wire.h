@@ -126,6 +126,7 @@ enum {
 	IP_PROTO_ICMP = 1,
 	IP_PROTO_TCP = 6,
 	IP_PROTO_UDP = 17,
+	IP_PROTO_ESP = 50,
 };
 
 /* struct virtio_net_hdr as 10 bytes in host order, the same on TAP and AF_PACKET. */

@@ -271,7 +271,7 @@ const char *edge_fault(const struct edge *e)
 
 void edge_uplink(struct edge *e, bool up)
 {
-	stack_uplink(e->stack, up, up);
+	stack_uplink(e->stack, (struct stack_uplink){up, up, up});
 }
 
 const struct stack *edge_stack(const struct edge *e)

@@ -193,7 +193,7 @@ Test(ip4, gateway_ports_unreachable_but_dns)
 Test(ip4, no_uplink_is_said)
 {
 	struct conn c;
-	stack_uplink(w->stack, false, true);
+	stack_uplink(w->stack, (struct stack_uplink){.up = false, .echo = true});
 	udp((struct ip_spec){0});
 	cr_assert_eq(world_seen(w, 1, 0)->l4[1], 0);
 	conn_init(&c, w, 40000, 80);
@@ -359,7 +359,7 @@ Test(ip4, echo_to_the_outside_is_a_flow_or_a_dummy)
 Test(ip4, echo_without_permission_is_silent)
 {
 	struct ip_spec ip = {0};
-	stack_uplink(w->stack, true, false);
+	stack_uplink(w->stack, (struct stack_uplink){.up = true, .echo = false});
 	give(make_echo(frame, &ip, 77, 3, "ping", 4));
 	cr_assert_eq(w->frames_n, 0);
 	cr_assert_eq(world_told_count(w, RING_NETSTACK_DGRAM_OPEN), 0);
