@@ -62,3 +62,8 @@ bool acl_permits(const struct acl *a, uint32_t ip_be)
 			return a->prefix[i].permit;
 	return !a->number;
 }
+
+bool acl_names(const struct acl *a, uint32_t guest_ip_be, uint32_t far_ip_be)
+{
+	return a->number && (acl_permits(a, guest_ip_be) || acl_permits(a, far_ip_be));
+}

@@ -32,5 +32,7 @@ int acl_add(struct acl *a, uint32_t ip_be, uint32_t prefix, bool permit);
 /* The list of this number; 0: everything passes. One that is not there denies everything. */
 void acl_read(struct acl *a, Nl__AccessList *const *lists, size_t count, uint32_t number);
 bool acl_permits(const struct acl *a, uint32_t ip_be);
+/* Whether a list that is there (number not 0) permits either of the two ends. */
+bool acl_names(const struct acl *a, uint32_t guest_ip_be, uint32_t far_ip_be);
 
 #endif

@@ -26,6 +26,7 @@
 
 #include "dgram.h"
 #include "echo.h"
+#include "raw.h"
 
 enum {
 	ECHO_HEADER_BYTES = 8,
@@ -132,7 +133,7 @@ static void flush(struct natproxy *np, struct burst *b)
 {
 	struct flow *f = b->count ? flow_live(np, b->flow) : NULL;
 	if (f && f->raw)
-		echo_fragmenting(np, f);
+		raw_fragmenting(np, raw_of(np, f), f);
 	if (f && f->fd >= 0)
 		send_all(np, f, b);
 	for (uint32_t i = 0; i < b->ids; i++)
@@ -234,7 +235,7 @@ static void put(struct natproxy *np, struct flow *f, const struct part *p, const
 	m->pieces += n;
 	m->bytes += p->bytes;
 	b->pieces += n;
-	if (f->raw)
+	if (f->raw && f->kind == FLOW_ECHO)
 		echo_seal(m, f->outside.port);
 }
 
@@ -252,7 +253,10 @@ void burst_add(struct natproxy *np, struct flow *f, const struct ring_desc *d, u
 	struct burst *b = place_of(np, f);
 	struct iovec piece[RING_SEGS];
 	const struct sock_datagram like = {
-		.peer = {ip_be, d->remote.port}, .ttl = d->remote.ttl, .tos = d->remote.tos};
+		.peer = {ip_be, d->remote.port},
+		.source_ip_be = f->raw ? f->outside.ip_be : 0,
+		.ttl = d->remote.ttl,
+		.tos = d->remote.tos};
 	const uint32_t bytes = dgram_bytes(d), each = d->hlen ? d->hlen : bytes;
 	const uint32_t most = message_max(f, each);
 	if (b->ids + RING_SEGS > NATPROXY_BURST_PIECES || (b->count && b->flow != f->id))

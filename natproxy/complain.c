@@ -109,7 +109,7 @@ static bool find_outside(struct natproxy *np, const struct flow *f, const struct
 {
 	const struct sock_place from = source_of(np, f->guest.ip_be);
 	*outside = f->outside;
-	if (!np->echo.granted || f->fd < 0 || from.device ||
+	if (!np->echo.raw.granted || f->fd < 0 || from.device ||
 		access_is_own(&np->access, peer->ip_be) ||
 		access_check(&np->access, peer) != ACCESS_ALLOWED)
 		return false;
@@ -137,7 +137,7 @@ static bool pass_on(struct natproxy *np, const struct flow *f, const struct ring
 		.ttl = TTL,
 		.tos = TOS,
 		.peer = {peer.ip_be, 0}};
-	return sock_send(np->sock, np->echo.fd, &m, 1) == 1;
+	return sock_send(np->sock, np->echo.raw.fd, &m, 1) == 1;
 }
 
 int natproxy_op_dgram_error(struct natproxy *np, const struct ring_desc *d)

@@ -12,6 +12,7 @@
 
 enum { MS_NS = 1000000, PORT_MAX = 65535, PROTOCOLS = 2 };
 static const uint64_t icmp_idle_ns = 60000000000;
+static const uint64_t esp_idle_ns = 3600000000000; /* of the order of the lifetimes that IKE agrees on */
 
 static uint32_t limit_or(protobuf_c_boolean has, uint32_t value, uint32_t fallback)
 {
@@ -33,10 +34,12 @@ static void read_limits(const Nl__Hub *hub, struct nat_limits *out)
 		limit_or(l->has_udp_sessions_per_host, l->udp_sessions_per_host, 1024);
 	out->sessions[NAT_ICMP] =
 		limit_or(l->has_icmp_sessions_per_host, l->icmp_sessions_per_host, 64);
+	out->sessions[NAT_ESP] = out->sessions[NAT_UDP];
 	out->connecting = limit_or(l->has_syn_sent_per_host, l->syn_sent_per_host, 128);
 	out->idle_ns[NAT_TCP] = duration_or(hub->nat->tcp_timeout, 7440ULL * 1000 * MS_NS);
 	out->idle_ns[NAT_UDP] = duration_or(hub->nat->udp_timeout, 600ULL * 1000 * MS_NS);
 	out->idle_ns[NAT_ICMP] = icmp_idle_ns;
+	out->idle_ns[NAT_ESP] = esp_idle_ns;
 }
 
 /* The VRF of this name, or of the hub where a rule names none. */
@@ -90,6 +93,15 @@ static void read_access(struct natproxy *np, const Nl__Hub *hub)
 	a->loop_guard = !nat->has_loop_guard || nat->loop_guard;
 }
 
+static void read_ipsec(struct natproxy *np, const Nl__Hub *hub)
+{
+	static const Nl__AlgIpsec none = NL__ALG_IPSEC__INIT;
+	const Nl__AlgIpsec *ipsec = hub->alg && hub->alg->ipsec ? hub->alg->ipsec : &none;
+	np->config.esp = ipsec->esp;
+	read_list(&np->preserve_port_list, hub->nat, true, ipsec->preserve_port_list);
+	read_list(&np->spi_match_list, hub->nat, true, ipsec->spi_match_list);
+}
+
 int configure_read(struct natproxy *np, const Nl__Hub *hub)
 {
 	struct natproxy_config *c = &np->config;
@@ -109,6 +121,7 @@ int configure_read(struct natproxy *np, const Nl__Hub *hub)
 	c->icmp_errors = !hub->alg || !hub->alg->icmp || !hub->alg->icmp->has_enable ||
 			 hub->alg->icmp->enable;
 	want_configure(&np->wants, hub->alg, nat);
+	read_ipsec(np, hub);
 	read_list(&np->source_list, nat, nat->has_source_list, nat->source_list);
 	read_list(&np->destination_list, nat, nat->has_destination_list, nat->destination_list);
 	read_fixed(np, nat);

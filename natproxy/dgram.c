@@ -10,7 +10,8 @@
  *
  * Echo uses ping sockets: the kernel owns identifier and checksum, the first 8 bytes of each message
  * are the ICMP header and never reach the shared arena. Where there are none, echo.c does that over a
- * raw socket that all flows share.
+ * raw socket that all flows share. ESP has always one such (esp_socket.c), and a flow has one peer. IKE
+ * that keeps its port goes by a socket of its own (ike_port.c), each session for itself.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,9 +21,12 @@
 #include "dgram.h"
 #include "dnsrelay.h"
 #include "echo.h"
+#include "esp_socket.h"
 #include "expect.h"
+#include "ike_port.h"
 #include "inspect_dgram.h"
 #include "publish.h"
+#include "raw.h"
 #include "refuse.h"
 #include "reserve.h"
 #include "session.h"
@@ -37,27 +41,49 @@ enum {
 	CODE_FRAGMENT = 4,
 	CODE_PROHIBITED = 13,
 	ERRORS_PER_TURN = 16,
+	ESP_HEADER_BYTES = 8,
 };
+
+static bool is_served(const struct natproxy *np, const struct flow *f)
+{
+	if (f->kind == FLOW_ECHO)
+		return np->config.echo_allowed;
+	return f->kind == FLOW_UDP || esp_socket_serves(np);
+}
+
+static int begin_esp(struct natproxy *np, struct flow *f, const struct ring_pair *pair)
+{
+	const int error = esp_socket_begin(np, f, pair);
+	if (error == -ENOENT) {
+		flow_stop(np, f, false, "nobody waits any more");
+		flow_owe(np, f, OWED_CLOSED);
+		return 0;
+	}
+	return error;
+}
 
 int natproxy_op_dgram_open(struct natproxy *np, const struct ring_desc *d)
 {
-	const bool echo = d->pair.kind == DGRAM_ECHO;
-	if (!echo && d->pair.kind != DGRAM_UDP)
+	static const enum flow_kind kinds[] = {
+		[DGRAM_UDP] = FLOW_UDP, [DGRAM_ECHO] = FLOW_ECHO, [DGRAM_ESP] = FLOW_ESP};
+	if (d->pair.kind < DGRAM_UDP || d->pair.kind > DGRAM_ESP)
 		return -EPROTO;
-	struct flow *f = flow_new(np, d->flow, echo ? FLOW_ECHO : FLOW_UDP);
+	struct flow *f = flow_new(np, d->flow, kinds[d->pair.kind]);
 	if (!f)
 		return -EPROTO;
 	f->state = FLOW_RUNNING;
 	f->run_max = RING_RUN_BYTES;
 	f->guest = (struct sock_address){d->pair.guest_ip_be, d->pair.guest_port};
-	if (!access_is_guest(&np->access, f->guest.ip_be) || (echo && !np->config.echo_allowed) ||
+	if (!access_is_guest(&np->access, f->guest.ip_be) || !is_served(np, f) ||
 		!np->config.enabled || np->draining) {
 		drop_count(np->drops, DROP_DENIED);
 		f->state = FLOW_DONE;
 		flow_owe(np, f, OWED_CLOSED);
 		return 0;
 	}
-	if (echo)
+	if (f->kind == FLOW_ESP)
+		return begin_esp(np, f, &d->pair);
+	if (f->kind == FLOW_ECHO)
 		return 0;
 	flow_list(np, f);
 	if (!publish_attach(np, f) && !reserve_attach(np, f) && d->pair.token) {
@@ -89,7 +115,9 @@ static int open_echo(struct natproxy *np, struct flow *f)
 
 static enum nat_protocol protocol_of(const struct flow *f)
 {
-	return f->kind == FLOW_ECHO ? NAT_ICMP : NAT_UDP;
+	static const enum nat_protocol protocols[] = {
+		[FLOW_UDP] = NAT_UDP, [FLOW_ECHO] = NAT_ICMP, [FLOW_ESP] = NAT_ESP};
+	return protocols[f->kind];
 }
 
 /* 0, or -errno. */
@@ -97,6 +125,8 @@ static int open_socket(struct natproxy *np, struct flow *f)
 {
 	const struct sock_place from = source_of(np, f->guest.ip_be);
 	int fd = -EMFILE;
+	if (f->kind == FLOW_ESP)
+		return esp_socket_open(np, f);
 	if (f->kind == FLOW_ECHO && echo_serves(np, &from))
 		return echo_open(np, f);
 	if (natproxy_fd_room(np, false))
@@ -158,13 +188,25 @@ static void pass_on(struct natproxy *np, struct flow *f, struct sock_error *e)
 	error_to_guest(np, f, e);
 }
 
+void dgram_failed(struct natproxy *np, struct flow *f, struct sock_error *e)
+{
+	pass_on(np, f, e);
+}
+
+/* The flow that an error of a socket is about which many share; NULL: of none. */
+static struct flow *quoted_flow(
+	struct natproxy *np, enum flow_kind kind, const struct sock_error *e)
+{
+	return kind == FLOW_ESP ? esp_socket_quoted(np, e) : echo_flow(np, e->echo_identifier);
+}
+
 int dgram_errors(struct natproxy *np, struct flow *f)
 {
 	struct sock_error e;
 	int n = 0;
 	while (n < ERRORS_PER_TURN &&
 		sock_receive_error(np->sock, f->fd, f->kind == FLOW_ECHO, &e) > 0) {
-		struct flow *of = f->raw ? echo_flow(np, e.echo_identifier) : f;
+		struct flow *of = f->raw ? quoted_flow(np, (enum flow_kind)f->kind, &e) : f;
 		n++;
 		if (!e.offender_ip_be)
 			f->path_mtu = e.mtu;
@@ -174,13 +216,13 @@ int dgram_errors(struct natproxy *np, struct flow *f)
 	return n;
 }
 
-void dgram_echo_errors(struct natproxy *np)
+void dgram_raw_errors(struct natproxy *np, const struct shared_socket *raw, enum flow_kind kind)
 {
 	struct sock_error e;
-	for (int n = 0;
-		n < ERRORS_PER_TURN && sock_receive_error(np->sock, np->echo.fd, true, &e) > 0;
+	for (int n = 0; n < ERRORS_PER_TURN &&
+			sock_receive_error(np->sock, raw->fd, kind == FLOW_ECHO, &e) > 0;
 		n++) {
-		struct flow *of = echo_flow(np, e.echo_identifier);
+		struct flow *of = quoted_flow(np, kind, &e);
 		if (of && e.offender_ip_be)
 			pass_on(np, of, &e);
 	}
@@ -226,7 +268,7 @@ static enum access_verdict verdict_for(
 		return v;
 	if (answer)
 		return ACCESS_ALLOWED;
-	if (f->kind == FLOW_ECHO)
+	if (f->kind != FLOW_UDP)
 		return v == ACCESS_DNS ? ACCESS_DENIED : v;
 	if (v == ACCESS_DENIED && access_is_own(&np->access, to->ip_be) &&
 		portpick_is_hubs(&np->ports, to->port))
@@ -305,22 +347,28 @@ static bool has_socket(
 	return false;
 }
 
+/* The payload where it lies; how many pieces. iovec has no const member; they are only read. */
+static uint32_t pieces_of(
+	const struct natproxy *np, const struct ring_desc *d, struct iovec piece[RING_SEGS])
+{
+	for (unsigned int i = 0; i < d->nseg; i++)
+		piece[i] = (struct iovec){
+			(uint8_t *)(uintptr_t)arena_view_ptr(np->view, d->seg[i].id, d->seg[i].off),
+			d->seg[i].len};
+	return d->nseg;
+}
+
 /* What belongs to an inspected session. True: it was taken. */
 static bool inspect(
 	struct natproxy *np, struct flow *f, const struct ring_desc *d, uint32_t session)
 {
 	struct iovec piece[RING_SEGS];
 	const struct inspect_run run = {.piece = piece,
-		.pieces = d->nseg,
+		.pieces = pieces_of(np, d, piece),
 		.bytes = dgram_bytes(d),
 		.each = d->hlen,
 		.remote = d->remote,
 		.whole = d->op == RING_NETSTACK_DGRAM_WHOLE};
-	/* iovec has no const member; they are only read */
-	for (unsigned int i = 0; i < d->nseg; i++)
-		piece[i] = (struct iovec){
-			(uint8_t *)(uintptr_t)arena_view_ptr(np->view, d->seg[i].id, d->seg[i].off),
-			d->seg[i].len};
 	if (!inspect_dgram(np, f, session, NL__DIRECTION__GUEST, &run))
 		return false;
 	natproxy_return_payload(np, d);
@@ -337,14 +385,42 @@ static enum flow_fragment fragment_of(bool whole)
 	return whole ? FRAGMENT_NEVER : FRAGMENT_ALLOWED;
 }
 
+/* What of an IKE session leaves by port 500: one message. */
+static void send_by_port_500(
+	struct natproxy *np, struct flow *f, const struct ring_desc *d, struct nat_session *s)
+{
+	struct iovec piece[RING_SEGS];
+	struct sock_datagram message = {.piece = piece,
+		.pieces = pieces_of(np, d, piece),
+		.bytes = dgram_bytes(d),
+		.segment = d->hlen,
+		.ttl = d->remote.ttl,
+		.tos = d->remote.tos,
+		.peer = {far_address(s), s->remote.port}};
+	s->outside = (struct sock_address){0, IKE_PORT};
+	ike_port_send(np, f, &message, d->op == RING_NETSTACK_DGRAM_WHOLE);
+	natproxy_return_payload(np, d);
+}
+
 /* The datagram may go: by the DNS redirect, or by the flow's socket. is_new: the session began with it. */
 static void send_on(struct natproxy *np, struct flow *f, const struct ring_desc *d,
 	uint32_t session, enum access_verdict verdict, bool is_new)
 {
 	struct nat_session *s = nat_session(&np->nat, session);
 	session_count(np, session, 0, dgram_bytes(d));
+	esp_socket_spoke(np, f, &s->remote);
+	if (is_new)
+		s->keeps_port = verdict != ACCESS_DNS && ike_port_wanted(np, f, &s->remote);
+	if (s->keeps_port) {
+		send_by_port_500(np, f, d, s);
+		return;
+	}
 	if (verdict != ACCESS_DNS && !has_socket(np, f, d, session))
 		return;
+	if (f->kind == FLOW_ESP && !esp_socket_sends(np, f)) {
+		natproxy_return_payload(np, d);
+		return;
+	}
 	if (verdict != ACCESS_DNS)
 		s->outside = f->outside;
 	if (is_new)
@@ -384,9 +460,12 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		natproxy_return_payload(np, d);
 		return 0;
 	}
-	if (f->kind == FLOW_TCP || (f->kind == FLOW_ECHO && d->hlen))
+	if (f->kind == FLOW_TCP || (f->kind != FLOW_UDP && d->hlen))
 		return -EPROTO;
-	const struct sock_address to = {d->remote.ip_be, f->kind == FLOW_ECHO ? 0 : d->remote.port};
+	if (f->kind == FLOW_ESP &&
+		(d->remote.ip_be != f->remote.ip_be || dgram_bytes(d) < ESP_HEADER_BYTES))
+		return -EPROTO;
+	const struct sock_address to = {d->remote.ip_be, f->kind == FLOW_UDP ? d->remote.port : 0};
 	uint32_t session = known_session(np, f, &to);
 	const uint32_t real_ip_be = session ? nat_session(&np->nat, session)->real_ip_be : 0;
 	const enum access_verdict verdict = verdict_for(np, f, &to, real_ip_be != 0);

@@ -1,4 +1,4 @@
-/* UDP and echo: one socket for a guest's endpoint, whoever it talks to. */
+/* UDP, echo and ESP: one socket for a guest's endpoint, whoever it talks to, or one that flows share. */
 #ifndef NATLOCK_NATPROXY_DGRAM_H
 #define NATLOCK_NATPROXY_DGRAM_H
 
@@ -11,8 +11,10 @@ uint32_t dgram_bytes(const struct ring_desc *d);
  * computer itself says that a path takes stays in the flow.
  */
 int dgram_errors(struct natproxy *np, struct flow *f);
-/* The same of the raw ICMP socket: each to the flow whose identifier it quotes. */
-void dgram_echo_errors(struct natproxy *np);
+/* The same of a raw socket: each to the flow of this kind whose identifier or SPI it quotes. */
+void dgram_raw_errors(struct natproxy *np, const struct shared_socket *raw, enum flow_kind kind);
+/* Passes on one error about what this flow sent, or counts it. */
+void dgram_failed(struct natproxy *np, struct flow *f, struct sock_error *e);
 /*
  * The kernel did not take this message for the reason `error`: counted, and said to the guest where
  * it is more than a lack of room.

@@ -21,10 +21,6 @@ void echo_close(struct natproxy *np, struct flow *f);
 struct flow *echo_flow(struct natproxy *np, uint16_t identifier);
 /* A request is complete: writes identifier and checksum into its header, which is its first piece. */
 void echo_seal(const struct sock_datagram *m, uint16_t identifier);
-/* What is sent next may be cut on its way, or not, as this flow has it. */
-void echo_fragmenting(struct natproxy *np, const struct flow *f);
-/* The socket is ready. */
-void echo_ready(struct natproxy *np);
 /* Takes a batch of answers; true when more may be waiting. */
 bool echo_turn(struct natproxy *np);
 

@@ -711,6 +711,15 @@ struct esp_found esp_receives(struct esp *e, const struct esp_way *way, uint32_t
 	return unknown(e, &e->peer[ref], spi, only_guest_ip_be, now_ns);
 }
 
+uint32_t esp_sender(struct esp *e, const struct esp_way *way, uint32_t spi)
+{
+	const uint32_t peer = peer_find(e, way);
+	uint32_t ref = peer ? e->peer[peer].first : ESP_NONE;
+	while (ref && e->tunnel[ref].spi != spi)
+		ref = e->tunnel[ref].peer_next;
+	return ref;
+}
+
 /* ---- rows ---- */
 
 const struct esp_tunnel *esp_at(const struct esp *e, uint32_t ref)

@@ -157,6 +157,8 @@ void esp_keys(struct esp *e, const struct esp_way *way, uint32_t guest_ip_be, ui
 
 void esp_close(struct esp *e, uint32_t ref);
 
+/* The youngest tunnel of this way with this SPI of the guest's, or ESP_NONE: for errors, which quote it. */
+uint32_t esp_sender(struct esp *e, const struct esp_way *way, uint32_t spi);
 /* The tunnel, for rows; the next one after `ref` (ESP_NONE: the first) or ESP_NONE. */
 const struct esp_tunnel *esp_at(const struct esp *e, uint32_t ref);
 uint32_t esp_next(const struct esp *e, uint32_t ref);

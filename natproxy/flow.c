@@ -11,6 +11,7 @@
 #include "burst.h"
 #include "dnstcp.h"
 #include "echo.h"
+#include "esp_socket.h"
 #include "expect.h"
 #include "inspect_stream.h"
 #include "natproxy.h"
@@ -82,6 +83,8 @@ static void close_socket(struct natproxy *np, struct flow *f, bool reset)
 		return;
 	if (f->published)
 		publish_detach(np, f);
+	else if (f->raw && f->kind == FLOW_ESP)
+		esp_socket_close(np, f);
 	else if (f->raw)
 		echo_close(np, f);
 	else if (!reserve_keep(np, f))

@@ -13,7 +13,7 @@
 
 struct natproxy;
 
-enum flow_kind { FLOW_NONE, FLOW_TCP, FLOW_UDP, FLOW_ECHO };
+enum flow_kind { FLOW_NONE, FLOW_TCP, FLOW_UDP, FLOW_ECHO, FLOW_ESP };
 
 /*
  * FLOW_CONNECTING  the far end has not answered. From netstack: credit, reset, free. Any data is a
@@ -62,7 +62,7 @@ struct flow {
 	bool traced : 1;	   /* TCP whose SYN may not get far: its errors are told */
 	bool dns : 1;		   /* TCP to the gateway's port 53; its socket is a server's */
 	bool charged : 1;	   /* holds a port mapping */
-	bool raw : 1; /* echo over the shared raw socket; outside.port: its identifier */
+	bool raw : 1; /* over a shared raw socket: of echo outside.port is its identifier, of ESP `tunnel` is set */
 	bool listed : 1;  /* UDP: flow_at finds it */
 	bool awaited : 1; /* came to be for a datagram at a door (reserve.h); no session yet */
 	int fd;			   /* -1 none */
@@ -74,6 +74,7 @@ struct flow {
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */
 	uint32_t last_used; /* the session of the last datagram */
+	uint32_t spi, tunnel; /* ESP: the guest's, host order, 0: the far end began; esp.h: reference */
 	uint32_t lost;	    /* datagrams that the socket's full queue has cost, as last heard */
 	uint16_t run_max;   /* longest datagram that may leave as part of a run */
 	uint8_t expected;   /* datagrams that the next receive is prepared for */

@@ -27,6 +27,7 @@
 
 #include "dgram.h"
 #include "download.h"
+#include "esp_socket.h"
 #include "expect.h"
 #include "inspect_dgram.h"
 #include "refuse.h"
@@ -83,12 +84,13 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		return session;
 	shown->ip_be = access_shown_as(&np->access, peer->ip_be);
 	session = nat_find(&np->nat, f->id, shown);
-	bool open = session || f->published || source_fixed(np, f->guest.ip_be) ||
+	/* esp.h has said that a packet is this flow's */
+	bool open = session || f->published || f->kind == FLOW_ESP || source_fixed(np, f->guest.ip_be) ||
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
 	open = open || expect_admits(np, f, peer);
-	const bool is_new = open && !session && !refuse_new(np, NAT_UDP, &f->guest, peer);
+	const bool is_new = open && !session && !refuse_new(np, f->kind == FLOW_ESP ? NAT_ESP : NAT_UDP, &f->guest, peer);
 	if (is_new) {
 		session = open_incoming(np, f, shown);
 		if (session)
@@ -239,11 +241,12 @@ static bool arrive(struct natproxy *np, struct flow *f, struct arrival *a)
 	const struct sock_datagram *in = a->in;
 	const bool echo = f->kind == FLOW_ECHO;
 	const uint32_t header = echo ? ECHO_HEADER_BYTES : 0;
-	const struct sock_address peer = {in->peer.ip_be, echo ? 0 : in->peer.port};
+	const struct sock_address peer = {
+		in->peer.ip_be, f->kind == FLOW_UDP ? in->peer.port : 0};
 	const uint32_t count = ring_run_count(in->bytes, in->segment);
 	struct sock_address shown;
 	if (in->truncated || in->bytes < header || in->bytes > RING_RUN_BYTES + header ||
-		count > RING_RUN_DATAGRAMS || (echo && a->slot->echo[0] != ICMP_ECHO_REPLY)) {
+		count > RING_RUN_DATAGRAMS || (echo && a->slot->header[0] != ICMP_ECHO_REPLY)) {
 		drop_count_many(np->drops, DROP_UDP_BAD, count);
 		return false;
 	}
@@ -252,14 +255,15 @@ static bool arrive(struct natproxy *np, struct flow *f, struct arrival *a)
 		drop_count_many(np->drops, DROP_FILTERED, count);
 		return false;
 	}
+	esp_socket_spoke(np, f, &shown);
 	a->from = (struct ring_remote){shown.ip_be, in->peer.port, in->ttl, in->tos};
 	if (echo)
-		a->from.port = (uint16_t)(a->slot->echo[6] << 8 | a->slot->echo[7]);
+		a->from.port = (uint16_t)(a->slot->header[6] << 8 | a->slot->header[7]);
 	a->bytes = in->bytes - header;
 	return true;
 }
 
-void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
+void gather_raw(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
 	struct datagram_slot *slot)
 {
 	struct arrival a = {.in = in, .slot = slot};
@@ -341,7 +345,7 @@ static uint32_t offer(struct natproxy *np, struct flow *f, struct sock_datagram 
 		d->piece = piece[n];
 		d->pieces = 0;
 		if (f->kind == FLOW_ECHO)
-			d->piece[d->pieces++] = (struct iovec){slot->echo, ECHO_HEADER_BYTES};
+			d->piece[d->pieces++] = (struct iovec){slot->header, ECHO_HEADER_BYTES};
 		d->piece[d->pieces++] =
 			(struct iovec){arena_ptr(np->arena, slot->small), ARENA_SMALL_BYTES};
 		d->piece[d->pieces++] =

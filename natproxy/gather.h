@@ -9,8 +9,9 @@ bool gather_turn(struct natproxy *np, struct flow *f);
 
 /* Buffers for one received message: false when there are none. */
 bool gather_buffers(struct natproxy *np, struct datagram_slot *slot);
-/* An answer to a ping that came by the raw socket: as a ping socket gives it, header in slot->echo. */
-void gather_echo(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
+/* What came by a raw socket for this flow: of a ping as a ping socket gives it, ICMP's header in slot->header; of ESP the
+ * whole packet in the slot's buffers. */
+void gather_raw(struct natproxy *np, struct flow *f, const struct sock_datagram *in,
 	struct datagram_slot *slot);
 
 /* Payload in own buffers on its way to netstack. */

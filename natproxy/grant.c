@@ -15,7 +15,9 @@
 
 #include "chan.h"
 #include "echo.h"
+#include "esp_socket.h"
 #include "forward.h"
+#include "ike_port.h"
 #include "lowport.h"
 #include "source.h"
 
@@ -84,6 +86,10 @@ int natproxy_on_socket_grant(struct natproxy *np, const Nl__SocketGrant *m, stru
 		return -EPROTO;
 	if (name->what == NL__SOCKET_NAME__WHAT__ECHO)
 		return refused ? -EPROTO : echo_take(np, name, in);
+	if (name->what == NL__SOCKET_NAME__WHAT__ESP)
+		return refused ? 0 : esp_socket_take(np, in);
+	if (name->what == NL__SOCKET_NAME__WHAT__IKE)
+		return refused ? 0 : ike_port_take(np, name, in);
 	struct publish *p = name->what == NL__SOCKET_NAME__WHAT__PORT ? wanting(np, name) : NULL;
 	if (!p || !forward_serves(np))
 		return 0;

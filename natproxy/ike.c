@@ -383,11 +383,16 @@ void ike_sends(
 	entry_add(k, pair, cookie, IKE_SAID);
 }
 
-uint32_t ike_receives(struct ike *k, uint32_t peer_ip_be, uint64_t cookie, uint64_t now_ns)
+uint32_t ike_sender(struct ike *k, uint32_t peer_ip_be, uint64_t cookie)
+{
+	const uint32_t ref = cookie ? entry_find(k, peer_ip_be, cookie) : IKE_NONE;
+	return ref ? k->guest[k->pair[k->entry[ref].pair].guest].ip_be : 0;
+}
+
+uint32_t ike_receives(struct ike *k, uint32_t peer_ip_be, uint64_t cookie)
 {
 	const uint32_t ref = entry_find(k, peer_ip_be, cookie);
 	const uint32_t pair = ref ? k->entry[ref].pair : guess(k, peer_ip_be);
-	(void)now_ns;
 	if (!pair || !cookie)
 		return 0;
 	pair_heard(k, pair);

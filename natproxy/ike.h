@@ -109,7 +109,9 @@ void ike_sends(
  * is for the only guest that speaks with this peer, else for the one that spoke last, if nobody else did in the 2 s before;
  * it is known from then on, until the guest needs the place for one by which it sends itself, or another guest sends by it.
  */
-uint32_t ike_receives(struct ike *k, uint32_t peer_ip_be, uint64_t cookie, uint64_t now_ns);
+uint32_t ike_receives(struct ike *k, uint32_t peer_ip_be, uint64_t cookie);
+/* The guest that this cookie is known to be of, 0: nobody knows it; nothing changes by asking. */
+uint32_t ike_sender(struct ike *k, uint32_t peer_ip_be, uint64_t cookie);
 /* The guest has no session with this peer any more: what is known of the two is forgotten. */
 void ike_forget(struct ike *k, uint32_t peer_ip_be, uint32_t guest_ip_be);
 

@@ -207,7 +207,7 @@ static uint64_t dump(void *opaque, Nl__Topic topic, uint64_t cursor)
 		else if (topic == NL__TOPIC__FORWARDS)
 			next = natproxy_forward_row(&self->core, cursor, &row.forward, &space);
 		else if (topic == NL__TOPIC__ALG_STATS)
-			next = natproxy_icmp_row(&self->core, cursor, &row.alg, &space);
+			next = natproxy_alg_row(&self->core, cursor, &row.alg, &space);
 		if (!next || !actor_row(self->actor, &row.base))
 			return next ? cursor : 0;
 		cursor = next;

@@ -472,7 +472,7 @@ uint32_t nat_guest_sessions(const struct nat *n, uint32_t guest_ip_be)
 
 const char *nat_protocol_name(enum nat_protocol p)
 {
-	static const char *const names[NAT_PROTOCOLS] = {"TCP", "UDP", "ICMP"};
+	static const char *const names[NAT_PROTOCOLS] = {"TCP", "UDP", "ICMP", "ESP"};
 	return names[p];
 }
 

@@ -16,7 +16,7 @@
 #include "hash.h"
 #include "sock.h"
 
-enum nat_protocol { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_PROTOCOLS };
+enum nat_protocol { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_ESP, NAT_PROTOCOLS };
 
 /*
  * CONNECTING  the far end has not answered yet; counts against syn_sent
@@ -49,6 +49,7 @@ struct nat_session {
 	uint8_t state, protocol;
 	uint8_t alg; /* enum algs_id + 1 of the one that inspects it; 0 none */
 	uint16_t inspect; /* of a UDP session under inspection: its slot + 1; else 0 */
+	bool keeps_port; /* UDP that leaves by the shared port 500 (ike_port.h) */
 	bool barred;	  /* alg gave it up for what it says: it is not inspected again */
 	bool incoming; /* its far end began */
 	uint16_t rule; /* of the published port that let it in: its place + 1; else 0 */

@@ -21,6 +21,9 @@
 #include "dnsrelay.h"
 #include "download.h"
 #include "echo.h"
+#include "esp_socket.h"
+#include "ike_port.h"
+#include "raw.h"
 #include "derive.h"
 #include "expect.h"
 #include "forward.h"
@@ -130,7 +133,7 @@ void natproxy_close_fd(struct natproxy *np, int fd, bool reset)
 	if (lowport_rest(np, fd, reset))
 		return;
 	/* what root opened stays open with the supervisor */
-	if (kind == OWNER_PUBLISH || kind == OWNER_ECHO)
+	if (kind == OWNER_PUBLISH || kind == OWNER_ECHO || kind == OWNER_ESP || kind == OWNER_IKE)
 		sock_unlist(np->sock, fd);
 	sock_close(np->sock, fd, reset);
 }
@@ -171,6 +174,8 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 	nat_init(&np->nat, &none, &keys[1]);
 	portpick_init(&np->ports, &keys[1], &s->ports);
 	pinhole_init(&np->pinholes, &keys[1]);
+	esp_init(&np->esp.table, &keys[1]);
+	ike_init(&np->ike.table, &keys[1]);
 	dns_init(np, &keys[1]);
 	dns_host_domain(np, s->domain);
 	const int error = configure_read(np, s->hub);
@@ -184,9 +189,10 @@ int natproxy_init(struct natproxy *np, const struct natproxy_setup *s, struct in
 static void tell_uplink(struct natproxy *np)
 {
 	Nl__UplinkState m = NL__UPLINK_STATE__INIT;
-	m.has_up = m.has_echo = m.has_dns = true;
+	m.has_up = m.has_echo = m.has_dns = m.has_esp = true;
 	m.up = !(np->access.loop && np->access.loop_guard);
 	m.echo = np->config.echo_allowed;
+	m.esp = esp_socket_serves(np);
 	m.dns = np->dns.upstream_count > 0;
 	np->shell.uplink_state(np->shell.context, &m);
 }
@@ -268,7 +274,9 @@ void natproxy_ready(struct natproxy *np, int fd, unsigned int events)
 	case OWNER_PUBLISH: publish_ready(np, o.index); return;
 	case OWNER_PINHOLE: derive_ready(np, o.index); return;
 	case OWNER_RESERVE: reserve_ready(np, o.index); return;
-	case OWNER_ECHO: echo_ready(np); return;
+	case OWNER_ECHO: raw_ready(np, &np->echo.raw); return;
+	case OWNER_ESP: raw_ready(np, &np->esp.raw); return;
+	case OWNER_IKE: ike_port_ready(np); return;
 	case OWNER_NONE: return;
 	}
 }
@@ -311,6 +319,8 @@ bool natproxy_flush(struct natproxy *np)
 	more |= work_round(np, WORK_UPLOAD);
 	more |= work_round(np, WORK_DOWNLOAD);
 	more |= echo_turn(np);
+	more |= esp_socket_turn(np);
+	more |= ike_port_turn(np);
 	return more;
 }
 

@@ -28,7 +28,9 @@
 #include "dnsredir.h"
 #include "dnstcp.h"
 #include "drop.h"
+#include "esp.h"
 #include "flow.h"
+#include "ike.h"
 #include "nat.h"
 #include "natproxy_alg.pb-c.h"
 #include "natproxy_dispatch.h"
@@ -59,6 +61,8 @@ enum {
 	NATPROXY_RESERVED_BUCKETS = 4096,
 	NATPROXY_LOWPORTS = 64,	    /* sockets of reserved ports; bits of a uint64_t */
 	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
+	NATPROXY_ESP_KNOCKS = 32, /* guests that a peer spoke to first, at a time */
+	NATPROXY_SPI_BYTES = 11 * (1 + ESP_INBOUND) + 1, /* as text */
 	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
 	NATPROXY_BURSTS = 8, /* flows that collect datagrams side by side; power of two */
@@ -103,7 +107,7 @@ struct natproxy_setup {
 	const char *domain;	/* this computer's, or NULL */
 };
 
-enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO, OWNER_RESERVE };
+enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO, OWNER_RESERVE, OWNER_ESP, OWNER_IKE };
 struct owner { /* who is told when a descriptor is ready */
 	uint8_t kind;
 	uint32_t index;
@@ -193,16 +197,47 @@ struct sweep {
 
 struct datagram_slot { /* buffers lying ready for recvmmsg */
 	uint32_t small, large;
-	uint8_t echo[28]; /* ICMP header; of the raw socket the IP header before it */
+	uint8_t header[28]; /* of a ping ICMP's; of a raw socket IP's, before it */
 };
 
-struct echo { /* the raw ICMP socket of echo.h */
+struct shared_socket { /* that root opened and several flows send by: raw.h, ike_port.h */
 	bool granted, readable;
 	uint8_t fragment; /* enum flow_fragment, of the socket */
 	int fd;
+	uint32_t lost; /* as struct flow's */
+};
+
+struct echo { /* the raw ICMP socket of echo.h */
+	struct shared_socket raw;
 	uint16_t first; /* of the identifiers that are ours */
-	uint32_t identifiers, lost;
+	uint32_t identifiers;
 	uint32_t holder[NATPROXY_ECHOES]; /* flow index + 1, 0 free */
+};
+
+struct esp_knock { /* a peer spoke first, and netstack was asked for a flow */
+	uint32_t token, guest_ip_be, spi; /* token 0: none */
+	struct esp_way way;
+	uint64_t until_ns;
+};
+
+struct esp_socket { /* of esp_socket.h */
+	struct shared_socket raw;
+	uint32_t last_token;
+	struct esp_knock knock[NATPROXY_ESP_KNOCKS];
+	struct {
+		uint64_t tunnels, to_guests, to_outside;
+		uint64_t waited, unknown; /* packets: while another guest opened, of nobody's SPI */
+		uint32_t open;
+	} counts;
+	struct esp table;
+};
+
+struct ike_port { /* of ike_port.h */
+	struct shared_socket shared;
+	struct {
+		uint64_t to_guests, to_outside, unknown;
+	} counts;
+	struct ike table;
 };
 
 struct lowport { /* a socket bound to a reserved port */
@@ -242,6 +277,7 @@ struct natproxy_config {
 	bool closed; /* nat.new_sessions: false */
 	bool icmp_errors; /* alg.icmp: what either side says about the other's datagrams is passed on */
 	bool enabled, log_sessions, echo_allowed;
+	bool esp; /* alg.ipsec.esp */
 	Nl__Nat__Filtering filtering;
 	uint32_t sockets_max, shards;
 	uint32_t segment_max; /* of what is inspected, 0: as alg has it */
@@ -273,6 +309,7 @@ struct natproxy {
 	char name[32]; /* of this process */
 	struct access access;
 	struct acl source_list, destination_list;
+	struct acl preserve_port_list, spi_match_list; /* of alg.ipsec; number 0: nobody */
 	struct wants wants;
 	struct outlet outlet;	 /* nat.vrf */
 	bool has_devices;	 /* some socket may be bound to a device */
@@ -303,6 +340,8 @@ struct natproxy {
 	uint32_t reserve_bucket[NATPROXY_RESERVED_BUCKETS];
 	struct reserve reserve[NATPROXY_RESERVED + 1];
 	struct echo echo;
+	struct esp_socket esp;
+	struct ike_port ike;
 	struct lowports lowports;
 	struct icmp_counts icmp;
 	uint64_t complaints_ns; /* when errors of guests that left were due at the latest (complain.c) */
@@ -354,6 +393,7 @@ struct natproxy_row_space {
 	Nl__Address address[3];
 	char text[4][48];
 	char host[DNSNAMES_BYTES];
+	char spi[NATPROXY_SPI_BYTES];
 };
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space);
@@ -364,8 +404,8 @@ uint64_t natproxy_forward_row(struct natproxy *np, uint64_t cursor, Nl__ForwardR
 uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow *row);
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
 	struct natproxy_row_space *space);
-/* alg.icmp, the one gateway that works here; one row. */
-uint64_t natproxy_icmp_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
+/* The gateways that work here: alg.icmp and alg.ipsec, a row each. */
+uint64_t natproxy_alg_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
 	struct natproxy_row_space *space);
 
 /* Shared by the core's files. */

@@ -22,6 +22,7 @@ enum {
 	PORTPICK_MAPPINGS = 65536,
 	PORTPICK_BUCKETS = 65536,
 	PORTPICK_FIRST = 1024, /* below it a port needs privilege */
+	PORTPICK_PROTOCOLS = NAT_UDP + 1, /* those that have ports */
 	PORTPICK_TRIES = 12,   /* candidates before the kernel chooses */
 };
 
@@ -39,7 +40,7 @@ struct portpick {
 	uint64_t draws;
 	uint32_t fresh, free;
 	uint32_t bucket[PORTPICK_BUCKETS];
-	uint32_t owner[NAT_PROTOCOLS][65536]; /* outside port -> mapping; 0 none */
+	uint32_t owner[PORTPICK_PROTOCOLS][65536]; /* outside port -> mapping; 0 none */
 	struct portpick_mapping mapping[PORTPICK_MAPPINGS + 1];
 };
 

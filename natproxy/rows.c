@@ -8,6 +8,7 @@
 
 #include "algs.h"
 #include "dnstcp.h"
+#include "esp_socket.h"
 #include "forward.h"
 #include "natproxy.h"
 #include "source.h"
@@ -37,7 +38,7 @@ static bool outside_of(struct natproxy *np, const struct nat_session *s, struct 
 		s->real_ip_be ? s->real_ip_be : s->remote.ip_be, s->remote.port};
 	const struct sock_place from = source_of(np, s->guest.ip_be);
 	*out = s->outside;
-	if (!f || f->fd < 0)
+	if (!f || (f->fd < 0 && !s->keeps_port))
 		return false;
 	if (!out->port)
 		*out = f->outside;
@@ -47,10 +48,23 @@ static bool outside_of(struct natproxy *np, const struct nat_session *s, struct 
 	return out->ip_be || sock_source(np->sock, &far, from.device, &out->ip_be) == 0;
 }
 
+/* "0xc0ffee01/0x5eed0002": the guest's SPI, 0 while it has not spoken, and those of the far end. */
+static char *spi_text(
+	struct natproxy *np, const struct nat_session *s, char out[NATPROXY_SPI_BYTES])
+{
+	const struct flow *f = flow_live(np, s->flow);
+	const struct esp_tunnel *t = f && f->tunnel ? esp_at(&np->esp.table, f->tunnel) : NULL;
+	int n = snprintf(out, NATPROXY_SPI_BYTES, "0x%08x", f ? f->spi : 0);
+	for (unsigned int i = 0; t && i < ESP_INBOUND && t->inbound[i]; i++)
+		n += snprintf(out + n, NATPROXY_SPI_BYTES - (size_t)n, "%c0x%08x", i ? ',' : '/',
+			t->inbound[i]);
+	return out;
+}
+
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space)
 {
-	static const char *const protocols[NAT_PROTOCOLS] = {"tcp", "udp", "icmp"};
+	static const char *const protocols[NAT_PROTOCOLS] = {"tcp", "udp", "icmp", "esp"};
 	const uint32_t ref =
 		cursor <= NAT_SESSIONS ? nat_next(&np->nat, (uint32_t)cursor) : NAT_NONE;
 	if (!ref)
@@ -71,6 +85,11 @@ uint64_t natproxy_nat_row(
 	row->idle_ms = (np->now_ns - s->used_ns) / MS_NS;
 	row->rx_bytes = s->to_guest_bytes;
 	row->tx_bytes = s->from_guest_bytes;
+	if (s->protocol == NAT_ESP) {
+		row->spi = spi_text(np, s, space->spi);
+		for (unsigned int i = 0; i < sizeof(space->address) / sizeof(space->address[0]); i++)
+			space->address[i].has_port = false;
+	}
 	row->alg = s->alg ? text(space, 2, algs_name((enum algs_id)(s->alg - 1))) : NULL;
 	row->process = text(space, 3, np->name);
 	const char *host = dnsnames_of(&np->dns_names, s->guest.ip_be, s->remote.ip_be);
@@ -138,22 +157,83 @@ uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow
 	return 1;
 }
 
-uint64_t natproxy_icmp_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
-	struct natproxy_row_space *space)
+static void icmp_row(
+	const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
 {
-	if (cursor)
-		return 0;
-	nl__alg_row__init(row);
 	row->alg = text(space, 0, "icmp");
-	row->process = text(space, 1, np->name);
-	row->has_enabled = row->has_messages = row->has_gave_up = true;
-	row->has_to_guests = row->has_to_outside = true;
 	row->enabled = np->config.icmp_errors;
 	row->to_guests = np->icmp.to_guests;
 	row->to_outside = np->icmp.to_outside;
-	row->messages = row->to_guests + row->to_outside;
 	row->gave_up = np->icmp.ended;
-	return 1;
+}
+
+/* ESP's packets and those of IKE that keep their port. Flows are tunnels; refused waited for another guest's, given up are those whose
+ * guest nobody knows. */
+static void ipsec_row(
+	const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
+{
+	const bool keeps_port = np->ike.shared.granted && np->preserve_port_list.number;
+	row->alg = text(space, 0, "ipsec");
+	row->enabled = esp_socket_serves(np) || keeps_port;
+	row->to_guests = np->esp.counts.to_guests + np->ike.counts.to_guests;
+	row->to_outside = np->esp.counts.to_outside + np->ike.counts.to_outside;
+	row->gave_up = np->esp.counts.unknown + np->ike.counts.unknown;
+	row->has_flows = row->has_open = row->has_refused = true;
+	row->flows = np->esp.counts.tunnels;
+	row->open = np->esp.counts.open;
+	row->refused = np->esp.counts.waited;
+}
+
+uint64_t natproxy_alg_row(const struct natproxy *np, uint64_t cursor, Nl__AlgRow *row,
+	struct natproxy_row_space *space)
+{
+	static void (*const rows[])(const struct natproxy *, Nl__AlgRow *,
+		struct natproxy_row_space *) = {icmp_row, ipsec_row};
+	if (cursor >= sizeof(rows) / sizeof(rows[0]))
+		return 0;
+	nl__alg_row__init(row);
+	rows[cursor](np, row, space);
+	row->process = text(space, 1, np->name);
+	row->has_enabled = row->has_messages = row->has_gave_up = true;
+	row->has_to_guests = row->has_to_outside = true;
+	row->messages = row->to_guests + row->to_outside;
+	return cursor + 1;
+}
+
+/* Tunnels whose far end has not answered: the next one after `ref` that waits, or ESP_NONE. */
+static uint32_t next_opener(const struct natproxy *np, uint32_t ref)
+{
+	do
+		ref = esp_next(&np->esp.table, ref);
+	while (ref && esp_at(&np->esp.table, ref)->opening_until_ns <= np->now_ns);
+	return ref;
+}
+
+/* Rows of openers follow those of pinholes. */
+static uint64_t opener_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
+	struct natproxy_row_space *space)
+{
+	const uint32_t ref = next_opener(
+		np, cursor > PINHOLE_HUB_MAX ? (uint32_t)(cursor - PINHOLE_HUB_MAX) : ESP_NONE);
+	if (!ref)
+		return 0;
+	const struct esp_tunnel *t = esp_at(&np->esp.table, ref);
+	const struct flow *f = flow_live(np, t->flow);
+	const struct sock_address guest = {t->guest_ip_be, 0}, peer = {t->way.peer_ip_be, 0};
+	nl__expectation_row__init(row);
+	row->has_id = row->has_parent = row->has_expires_in_ms = true;
+	row->id = ref;
+	row->alg = text(space, 0, "ipsec");
+	row->kind = text(space, 1, "ESP");
+	row->state = text(space, 2, "waiting");
+	row->guest = address(space, 0, &guest);
+	row->peer = address(space, 2, &peer);
+	row->guest->has_port = row->peer->has_port = false;
+	row->spi = space->spi;
+	snprintf(space->spi, sizeof(space->spi), "0x%08x", t->spi);
+	row->expires_in_ms = (t->opening_until_ns - np->now_ns) / MS_NS;
+	row->parent = f && f->sessions ? nat_session(&np->nat, f->sessions)->number : 0;
+	return PINHOLE_HUB_MAX + (uint64_t)ref;
 }
 
 uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__ExpectationRow *row,
@@ -163,7 +243,7 @@ uint64_t natproxy_expectation_row(struct natproxy *np, uint64_t cursor, Nl__Expe
 				     ? pinhole_next(&np->pinholes, (uint32_t)cursor)
 				     : PINHOLE_NONE;
 	if (!ref)
-		return 0;
+		return opener_row(np, cursor, row, space);
 	const struct pinhole *p = &np->pinholes.entry[ref];
 	const bool watch = p->kind == PINHOLE_TCP_WATCH;
 	const struct sock_address peer = watch ? p->seen : (struct sock_address){p->peer_ip_be, 0};

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "forward.h"
+#include "ike_port.h"
 #include "inspect_dgram.h"
 #include "session.h"
 #include "sessionlog.h"
@@ -12,7 +13,10 @@
 static struct nat_request request_of(const struct flow *f, const struct sock_address *remote)
 {
 	static const enum nat_protocol protocols[] = {
-		[FLOW_TCP] = NAT_TCP, [FLOW_UDP] = NAT_UDP, [FLOW_ECHO] = NAT_ICMP};
+		[FLOW_TCP] = NAT_TCP,
+		[FLOW_UDP] = NAT_UDP,
+		[FLOW_ECHO] = NAT_ICMP,
+		[FLOW_ESP] = NAT_ESP};
 	return (struct nat_request){.protocol = protocols[f->kind],
 		.flow = f->id,
 		.guest = f->guest,
@@ -98,6 +102,7 @@ void session_close(struct natproxy *np, struct flow *f, uint32_t ref, const char
 	inspect_dgram_end(np, ref);
 	const struct nat_session s = *nat_session(&np->nat, ref);
 	forward_count(np, s.rule, -1);
+	ike_port_ended(np, &s);
 	nat_close(&np->nat, ref, &f->sessions);
 	if (f->last_used == ref)
 		f->last_used = NAT_NONE;

@@ -25,7 +25,8 @@
 #include "topology.h"
 
 enum {
-	SEND_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint16_t)),
+	SEND_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint16_t)) +
+			     CMSG_SPACE(sizeof(struct in_pktinfo)),
 	RECEIVE_CONTROL_BYTES = CMSG_SPACE(sizeof(int)) * 4,
 	ERROR_CONTROL_BYTES = 512,
 	ERROR_PAYLOAD_BYTES = 64,
@@ -355,10 +356,10 @@ bool sock_unsent(struct sock_host *h, int fd)
 	return ioctl(fd, SIOCOUTQ, &bytes) || bytes > 0;
 }
 
-int sock_adopt_echo(struct sock_host *h, int fd)
+int sock_adopt_raw(struct sock_host *h, int fd, uint8_t protocol)
 {
 	/* a raw socket shows its protocol as its port */
-	const struct sock_place at = {{0, IPPROTO_ICMP}, NULL};
+	const struct sock_place at = {{0, protocol}, NULL};
 	if (stands_at(fd, &at) || !set(fd, IPPROTO_UDP, UDP_GRO, 0) ||
 		!set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
 		return -EPROTO;
@@ -423,11 +424,14 @@ static void put_option(struct msghdr *m, int level, int type, const void *value,
 static void put_control(struct msghdr *m, union send_control *c, const struct sock_datagram *d)
 {
 	const int ttl = d->ttl, tos = d->tos;
+	const struct in_pktinfo from = {.ipi_spec_dst.s_addr = d->source_ip_be};
 	m->msg_control = c->bytes;
 	if (d->ttl)
 		put_option(m, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (d->ttl && d->tos)
 		put_option(m, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+	if (d->source_ip_be)
+		put_option(m, IPPROTO_IP, IP_PKTINFO, &from, sizeof(from));
 	if (d->segment)
 		put_option(m, IPPROTO_UDP, UDP_SEGMENT, &d->segment, sizeof(d->segment));
 }
@@ -566,6 +570,7 @@ int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error
 			if (cm->cmsg_level != IPPROTO_IP || cm->cmsg_type != IP_RECVERR)
 				continue;
 			*out = (struct sock_error){.to = our_address(&to)};
+			memcpy(out->quoted, payload, sizeof(out->quoted));
 			if (!translate((const struct sock_extended_err *)CMSG_DATA(cm), out))
 				continue;
 			if (echo) {

@@ -55,12 +55,14 @@ struct sock_datagram {
 			     datagram */
 	uint8_t ttl, tos;
 	struct sock_address peer;
+	uint32_t source_ip_be; /* to be sent from, of a socket that has no address; 0: as routes say */
 	bool truncated;
 	uint32_t
 		lost; /* on receipt: how many the socket's full queue has cost so far, modulo 2^32; 0:
 			  none, or nothing said */
 };
 
+enum { SOCK_QUOTED_BYTES = 28 };
 /* An ICMP error that came back for something sent on a datagram socket. */
 struct sock_error {
 	struct sock_address to;	 /* where the datagram went; echo: port 0 */
@@ -70,6 +72,8 @@ struct sock_error {
 	uint8_t pointer;	 /* of a parameter problem, else 0 */
 	uint16_t echo_sequence;	 /* host order, echo sockets only */
 	uint16_t echo_identifier; /* of the request; the kernel's own errors: 0 */
+	/* Of what was sent: UDP payload, or of a raw socket from the transport header on; 0 behind its end. */
+	uint8_t quoted[SOCK_QUOTED_BYTES];
 };
 
 /* What a connection's packets carry in their IP headers. */
@@ -155,10 +159,10 @@ void sock_rest(struct sock_host *h, int fd, bool reset);
 /* Whether bytes or the FIN of its last connection are not acknowledged. Syscalls: ioctl */
 bool sock_unsent(struct sock_host *h, int fd);
 /*
- * The same for a raw ICMP socket without an address: what comes has its IP header before it, what
- * goes needs its checksum. Syscalls: getsockname getsockopt setsockopt
+ * The same for a raw socket of this protocol without an address: what comes has its IP header before it, what
+ * goes is sent as it is. Syscalls: getsockname getsockopt setsockopt
  */
-int sock_adopt_echo(struct sock_host *h, int fd);
+int sock_adopt_raw(struct sock_host *h, int fd, uint8_t protocol);
 /* A UDP socket that talks to one peer only, from a random port, by this device (NULL any). Syscalls: socket setsockopt
  * connect close */
 int sock_udp_to(struct sock_host *h, const struct sock_address *peer, const char *device);

@@ -122,7 +122,7 @@ bool sock_unsent(struct sock_host *h, int fd)
 	need_open(fd);
 	return take() > 100;
 }
-int sock_adopt_echo(struct sock_host *h, int fd)
+int sock_adopt_raw(struct sock_host *h, int fd, uint8_t protocol)
 {
 	need_open(fd);
 	return take() > 200 ? -EPROTO : 0;
@@ -210,7 +210,11 @@ int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error
 {
 	need_open(fd);
 	*out = (struct sock_error){
-		.to = {htonl(0x08080800U | take()), take()}, .type = 3, .code = take()};
+		.to = {htonl(0x08080800U | take()), take()},
+		.type = 3,
+		.code = take(),
+		.offender_ip_be = take(),
+		.quoted = {take(), take(), take(), take()}};
 	return take() & 1;
 }
 void sock_watch(struct sock_host *h, int fd, unsigned int events)

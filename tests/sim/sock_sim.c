@@ -453,7 +453,7 @@ bool sock_unsent(struct sock_host *h, int fd)
 	return false;
 }
 
-int sock_adopt_echo(struct sock_host *h, int fd)
+int sock_adopt_raw(struct sock_host *h, int fd, uint8_t protocol)
 {
 	return -EPROTO;
 }

@@ -204,12 +204,13 @@ Test(complain, no_more_than_a_few_at_once)
 	struct natproxy_row_space space;
 	Nl__AlgRow row;
 	cr_expect_geq(ended, 140);
-	cr_assert_eq(natproxy_icmp_row(s.r->np, 0, &row, &space), 1);
+	cr_assert_eq(natproxy_alg_row(s.r->np, 0, &row, &space), 1);
 	cr_expect_str_eq(row.alg, "icmp");
 	cr_expect(row.enabled);
 	cr_expect_eq(row.to_outside, 200 - ended);
 	cr_expect_eq(row.gave_up, ended);
-	cr_expect_eq(natproxy_icmp_row(s.r->np, 1, &row, &space), 0);
+	cr_expect_eq(natproxy_alg_row(s.r->np, 1, &row, &space), 2, "of alg.ipsec");
+	cr_expect_eq(natproxy_alg_row(s.r->np, 2, &row, &space), 0);
 	end(&s);
 }
 
