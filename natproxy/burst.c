@@ -252,8 +252,7 @@ void burst_add(struct natproxy *np, struct flow *f, const struct ring_desc *d, u
 {
 	struct burst *b = place_of(np, f);
 	struct iovec piece[RING_SEGS];
-	const struct sock_datagram like = {
-		.peer = {ip_be, d->remote.port},
+	const struct sock_datagram like = {.peer = {ip_be, d->remote.port},
 		.source_ip_be = f->raw ? f->outside.ip_be : 0,
 		.ttl = d->remote.ttl,
 		.tos = d->remote.tos};

@@ -12,7 +12,8 @@
 
 enum { MS_NS = 1000000, PORT_MAX = 65535, PROTOCOLS = 2 };
 static const uint64_t icmp_idle_ns = 60000000000;
-static const uint64_t esp_idle_ns = 3600000000000; /* of the order of the lifetimes that IKE agrees on */
+static const uint64_t esp_idle_ns =
+	3600000000000; /* of the order of the lifetimes that IKE agrees on */
 
 static uint32_t limit_or(protobuf_c_boolean has, uint32_t value, uint32_t fallback)
 {

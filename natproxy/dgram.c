@@ -337,8 +337,8 @@ static bool has_socket(
 	const int error = f->fd < 0 ? open_socket(np, f) : 0;
 	if (!error)
 		return true;
-	const bool unplaced = refuse_unplaced(np, protocol_of(f), &f->guest,
-		&nat_session(&np->nat, session)->remote, error);
+	const bool unplaced = refuse_unplaced(
+		np, protocol_of(f), &f->guest, &nat_session(&np->nat, session)->remote, error);
 	drop_count(np->drops, DROP_SOCKET);
 	say_unreachable(np, f, d, unplaced ? CODE_NET : CODE_HOST);
 	session_close(np, f, session, "no socket to be had");

@@ -31,7 +31,6 @@ struct dgram_leaving {
 	bool whole; /* routers must not cut it (DF) */
 };
 /* Sends it to the far end of session `ref`; a question to the gateway goes to the DNS redirect. */
-void dgram_leave(
-	struct natproxy *np, struct flow *f, uint32_t ref, const struct dgram_leaving *d);
+void dgram_leave(struct natproxy *np, struct flow *f, uint32_t ref, const struct dgram_leaving *d);
 
 #endif

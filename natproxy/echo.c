@@ -27,8 +27,8 @@ enum {
 	CHECKSUM_AT = 2,
 	PROTOCOL_ICMP = 1,
 };
-_Static_assert(RAW_IP_BYTES + ICMP_BYTES == sizeof(((struct datagram_slot *)0)->header),
-	"both headers");
+_Static_assert(
+	RAW_IP_BYTES + ICMP_BYTES == sizeof(((struct datagram_slot *)0)->header), "both headers");
 
 static struct flow *recognise(
 	struct natproxy *np, struct sock_datagram *d, struct datagram_slot *slot);

@@ -177,7 +177,8 @@ static void knock(
 	if (place->until_ns > np->now_ns) /* all are waited for */
 		return;
 	np->esp.last_token = np->esp.last_token == UINT32_MAX ? 1 : np->esp.last_token + 1;
-	*place = (struct esp_knock){np->esp.last_token, guest_ip_be, spi, *way, np->now_ns + knock_ns};
+	*place = (struct esp_knock){
+		np->esp.last_token, guest_ip_be, spi, *way, np->now_ns + knock_ns};
 	struct ring_desc d = {.op = RING_NATPROXY_DGRAM_INCOMING};
 	d.pair = (struct ring_pair){.guest_ip_be = guest_ip_be,
 		.remote_ip_be = way->peer_ip_be,
@@ -213,8 +214,7 @@ static struct flow *find(struct natproxy *np, const struct sock_datagram *d,
 		way.outside_ip_be = to_be;
 	if (!esp_socket_serves(np) || access_is_own(&np->access, way.peer_ip_be))
 		return NULL;
-	const struct esp_found found =
-		esp_receives(&np->esp.table, &way, spi, only_be, np->now_ns);
+	const struct esp_found found = esp_receives(&np->esp.table, &way, spi, only_be, np->now_ns);
 	if (found.ref)
 		return flow_live(np, esp_at(&np->esp.table, found.ref)->flow);
 	if (found.guest_ip_be && access_is_guest(&np->access, found.guest_ip_be) && !np->draining)

@@ -47,8 +47,8 @@ struct flow {
 			    harmless */
 	uint8_t watched; /* bit set of enum sock_event */
 	uint8_t failure; /* enum ring_failure, with OWED_FAILED */
-	uint8_t fragment;	   /* enum flow_fragment */
-	uint16_t path_mtu;	   /* what the host's kernel last said that a path takes */
+	uint8_t fragment;  /* enum flow_fragment */
+	uint16_t path_mtu; /* what the host's kernel last said that a path takes */
 	uint8_t icmp_type, icmp_code, icmp_pointer; /* with RING_FAIL_ICMP: the error */
 	uint32_t offender_ip_be;		    /* and who said so */
 	bool blocked : 1;	   /* the socket takes no more: waiting for SOCK_WRITE */
@@ -63,21 +63,22 @@ struct flow {
 	bool dns : 1;		   /* TCP to the gateway's port 53; its socket is a server's */
 	bool charged : 1;	   /* holds a port mapping */
 	bool raw : 1; /* over a shared raw socket: of echo outside.port is its identifier, of ESP `tunnel` is set */
-	bool listed : 1;  /* UDP: flow_at finds it */
-	bool awaited : 1; /* came to be for a datagram at a door (reserve.h); no session yet */
-	int fd;			   /* -1 none */
-	uint16_t inspect;	   /* slot + 1, 0 = not inspected */
-	uint16_t rule;		   /* place of the published UDP port + 1, with `published` */
+	bool listed : 1;    /* UDP: flow_at finds it */
+	bool awaited : 1;   /* came to be for a datagram at a door (reserve.h); no session yet */
+	int fd;		    /* -1 none */
+	uint16_t inspect;   /* slot + 1, 0 = not inspected */
+	uint16_t rule;	    /* place of the published UDP port + 1, with `published` */
 	uint8_t dns_stream; /* dnstcp.h: index + 1 */
 	uint16_t door;	    /* pinhole.h: one of whose connections it is; 0 none */
 	uint32_t door_number;
 	struct sock_address guest, remote, outside;
 	uint32_t sessions;  /* nat.h: head of the list */
 	uint32_t last_used; /* the session of the last datagram */
-	uint32_t spi, tunnel; /* ESP: the guest's, host order, 0: the far end began; esp.h: reference */
-	uint32_t lost;	    /* datagrams that the socket's full queue has cost, as last heard */
-	uint16_t run_max;   /* longest datagram that may leave as part of a run */
-	uint8_t expected;   /* datagrams that the next receive is prepared for */
+	uint32_t spi,
+		tunnel;	  /* ESP: the guest's, host order, 0: the far end began; esp.h: reference */
+	uint32_t lost;	  /* datagrams that the socket's full queue has cost, as last heard */
+	uint16_t run_max; /* longest datagram that may leave as part of a run */
+	uint8_t expected; /* datagrams that the next receive is prepared for */
 	uint64_t upload_end, upload_taken, upload_reported,
 		upload_rung;		  /* offsets in the guest's stream */
 	uint32_t queue_first, queue_last; /* buffer ids waiting for the socket, 0 none */

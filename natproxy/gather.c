@@ -85,12 +85,15 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 	shown->ip_be = access_shown_as(&np->access, peer->ip_be);
 	session = nat_find(&np->nat, f->id, shown);
 	/* esp.h has said that a packet is this flow's */
-	bool open = session || f->published || f->kind == FLOW_ESP || source_fixed(np, f->guest.ip_be) ||
+	bool open = session || f->published || f->kind == FLOW_ESP ||
+		    source_fixed(np, f->guest.ip_be) ||
 		    np->config.filtering == NL__NAT__FILTERING__endpoint_independent;
 	if (np->config.filtering == NL__NAT__FILTERING__address_dependent)
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
 	open = open || expect_admits(np, f, peer);
-	const bool is_new = open && !session && !refuse_new(np, f->kind == FLOW_ESP ? NAT_ESP : NAT_UDP, &f->guest, peer);
+	const bool is_new =
+		open && !session &&
+		!refuse_new(np, f->kind == FLOW_ESP ? NAT_ESP : NAT_UDP, &f->guest, peer);
 	if (is_new) {
 		session = open_incoming(np, f, shown);
 		if (session)
@@ -147,8 +150,7 @@ void gather_bytes(struct natproxy *np, struct flow *f, const struct ring_remote 
 	const uint8_t *bytes, uint32_t n)
 {
 	const uint32_t first = n < ARENA_SMALL_BYTES ? n : ARENA_SMALL_BYTES;
-	struct gather_payload p = {
-		.small = arena_take(np->arena, BUF_SMALL, false), .bytes = n};
+	struct gather_payload p = {.small = arena_take(np->arena, BUF_SMALL, false), .bytes = n};
 	if (n > first)
 		p.large = arena_take(np->arena, BUF_LARGE, false);
 	if (!p.small || (n > first && !p.large)) {
@@ -241,8 +243,7 @@ static bool arrive(struct natproxy *np, struct flow *f, struct arrival *a)
 	const struct sock_datagram *in = a->in;
 	const bool echo = f->kind == FLOW_ECHO;
 	const uint32_t header = echo ? ECHO_HEADER_BYTES : 0;
-	const struct sock_address peer = {
-		in->peer.ip_be, f->kind == FLOW_UDP ? in->peer.port : 0};
+	const struct sock_address peer = {in->peer.ip_be, f->kind == FLOW_UDP ? in->peer.port : 0};
 	const uint32_t count = ring_run_count(in->bytes, in->segment);
 	struct sock_address shown;
 	if (in->truncated || in->bytes < header || in->bytes > RING_RUN_BYTES + header ||
@@ -281,8 +282,7 @@ static bool inspect(struct natproxy *np, struct flow *f, const struct arrival *a
 {
 	if (!is_inspected(np, a))
 		return false;
-	struct iovec piece[2] = {
-		{arena_ptr(np->arena, a->slot->small), ARENA_SMALL_BYTES},
+	struct iovec piece[2] = {{arena_ptr(np->arena, a->slot->small), ARENA_SMALL_BYTES},
 		{arena_ptr(np->arena, a->slot->large), ARENA_LARGE_BYTES}};
 	const struct inspect_run run = {.piece = piece,
 		.pieces = 2,

@@ -35,7 +35,8 @@ int ike_port_take(struct natproxy *np, const Nl__SocketName *name, struct chan_i
 	return 0;
 }
 
-bool ike_port_wanted(const struct natproxy *np, const struct flow *f, const struct sock_address *far)
+bool ike_port_wanted(
+	const struct natproxy *np, const struct flow *f, const struct sock_address *far)
 {
 	return np->ike.shared.granted && f->kind == FLOW_UDP && f->guest.port == IKE_PORT &&
 	       far->port == IKE_PORT && !f->published && !source_fixed(np, f->guest.ip_be) &&
@@ -69,7 +70,8 @@ static struct flow *flow_of(struct natproxy *np, uint32_t guest_ip_be,
 static void take_errors(struct natproxy *np)
 {
 	struct sock_error e;
-	for (int n = 0; n < ERRORS && sock_receive_error(np->sock, np->ike.shared.fd, false, &e) > 0; n++) {
+	for (int n = 0;
+		n < ERRORS && sock_receive_error(np->sock, np->ike.shared.fd, false, &e) > 0; n++) {
 		const uint32_t guest_ip_be = ike_sender(
 			&np->ike.table, e.to.ip_be, ike_cookie(e.quoted, sizeof(e.quoted)));
 		uint32_t session;

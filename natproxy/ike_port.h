@@ -11,7 +11,8 @@
 /* The supervisor's socket, whose descriptor is taken out of *in: 0, or -EPROTO: it is not that. */
 int ike_port_take(struct natproxy *np, const Nl__SocketName *name, struct chan_in *in);
 /* Whether a session that begins is to leave by it. */
-bool ike_port_wanted(const struct natproxy *np, const struct flow *f, const struct sock_address *far);
+bool ike_port_wanted(
+	const struct natproxy *np, const struct flow *f, const struct sock_address *far);
 /* Sends a message of such a session; what it borrowed stays the caller's. */
 void ike_port_send(struct natproxy *np, struct flow *f, struct sock_datagram *message, bool whole);
 /* Such a session ends. */

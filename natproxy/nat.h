@@ -47,19 +47,20 @@ struct nat_limits {
 struct nat_session {
 	uint32_t number; /* what the operator sees; from 1, wraps */
 	uint8_t state, protocol;
-	uint8_t alg; /* enum algs_id + 1 of the one that inspects it; 0 none */
+	uint8_t alg;	  /* enum algs_id + 1 of the one that inspects it; 0 none */
 	uint16_t inspect; /* of a UDP session under inspection: its slot + 1; else 0 */
-	bool keeps_port; /* UDP that leaves by the shared port 500 (ike_port.h) */
+	bool keeps_port;  /* UDP that leaves by the shared port 500 (ike_port.h) */
 	bool barred;	  /* alg gave it up for what it says: it is not inspected again */
-	bool incoming; /* its far end began */
-	uint16_t rule; /* of the published port that let it in: its place + 1; else 0 */
-	uint32_t flow; /* id, ring.h */
+	bool incoming;	  /* its far end began */
+	uint16_t rule;	  /* of the published port that let it in: its place + 1; else 0 */
+	uint32_t flow;	  /* id, ring.h */
 	struct sock_address guest, remote, outside;
 	uint32_t real_ip_be; /* of a far end that the guest may only answer, as it is on this
 				computer or shown as the gateway: its own address; else 0 */
 	uint64_t created_wall_ms, used_ns;
-	uint64_t aged_ns;      /* since when it is idle, as the time-out counts: its last use, or the last look at one that is held */
-	uint64_t held_ns;      /* it does not end by being idle before that (hold.c); 0: never said */
+	uint64_t
+		aged_ns; /* since when it is idle, as the time-out counts: its last use, or the last look at one that is held */
+	uint64_t held_ns; /* it does not end by being idle before that (hold.c); 0: never said */
 	uint64_t to_guest_bytes, from_guest_bytes;
 	uint32_t guest_ref;
 	/* references, NAT_NONE ends a list */

@@ -59,11 +59,11 @@ enum {
 	NATPROXY_ENDPOINT_BUCKETS = 16384,
 	NATPROXY_RESERVED = NATPROXY_FD_MAX, /* each has a descriptor */
 	NATPROXY_RESERVED_BUCKETS = 4096,
-	NATPROXY_LOWPORTS = 64,	    /* sockets of reserved ports; bits of a uint64_t */
-	NATPROXY_ECHOES = 512, /* identifiers of the raw ICMP socket */
+	NATPROXY_LOWPORTS = 64,	  /* sockets of reserved ports; bits of a uint64_t */
+	NATPROXY_ECHOES = 512,	  /* identifiers of the raw ICMP socket */
 	NATPROXY_ESP_KNOCKS = 32, /* guests that a peer spoke to first, at a time */
 	NATPROXY_SPI_BYTES = 11 * (1 + ESP_INBOUND) + 1, /* as text */
-	NATPROXY_READ_LARGE = 4, /* large buffers a readv: one descriptor */
+	NATPROXY_READ_LARGE = 4,			 /* large buffers a readv: one descriptor */
 	NATPROXY_BURST_PIECES = 256,
 	NATPROXY_BURSTS = 8, /* flows that collect datagrams side by side; power of two */
 };
@@ -107,7 +107,17 @@ struct natproxy_setup {
 	const char *domain;	/* this computer's, or NULL */
 };
 
-enum owner_kind { OWNER_NONE, OWNER_FLOW, OWNER_QUERY, OWNER_PUBLISH, OWNER_PINHOLE, OWNER_ECHO, OWNER_RESERVE, OWNER_ESP, OWNER_IKE };
+enum owner_kind {
+	OWNER_NONE,
+	OWNER_FLOW,
+	OWNER_QUERY,
+	OWNER_PUBLISH,
+	OWNER_PINHOLE,
+	OWNER_ECHO,
+	OWNER_RESERVE,
+	OWNER_ESP,
+	OWNER_IKE
+};
 struct owner { /* who is told when a descriptor is ready */
 	uint8_t kind;
 	uint32_t index;
@@ -165,7 +175,7 @@ struct incoming { /* accepted, announced to netstack, not yet answered */
 	struct sock_address guest, peer; /* as the guest sees it */
 	uint32_t real_ip_be;		 /* of a peer that is shown as the gateway; else 0 */
 	uint64_t since_ns;
-	uint16_t rule; /* place of the published port + 1; 0: it came by a pinhole */
+	uint16_t rule;		/* place of the published port + 1; 0: it came by a pinhole */
 	struct derived derived; /* all 0 of what did not */
 };
 
@@ -250,8 +260,8 @@ struct lowport { /* a socket bound to a reserved port */
 
 struct lowports { /* of lowport.h */
 	uint32_t count;
-	int highest; /* of their descriptors */
-	char why[200]; /* there are none */
+	int highest;	  /* of their descriptors */
+	char why[200];	  /* there are none */
 	uint64_t said_ns; /* that there was none when one was wanted */
 	struct lowport entry[NATPROXY_LOWPORTS];
 };
@@ -269,12 +279,12 @@ struct dns_servers { /* where questions go: those configured, if there are any *
 	uint32_t hosts, configured;
 	uint32_t host_ip_be[DNSREDIR_UPSTREAMS], configured_ip_be[DNSREDIR_UPSTREAMS];
 	char device[NATPROXY_DEVICE_BYTES]; /* of the hub when they were last looked at */
-	char domain[256]; /* this computer's, for dhcp.domain = host */
+	char domain[256];		    /* this computer's, for dhcp.domain = host */
 };
 
 struct natproxy_config {
 	bool inbound_refresh; /* datagrams from outside keep a UDP session (RFC 4787 REQ-6) */
-	bool closed; /* nat.new_sessions: false */
+	bool closed;	      /* nat.new_sessions: false */
 	bool icmp_errors; /* alg.icmp: what either side says about the other's datagrams is passed on */
 	bool enabled, log_sessions, echo_allowed;
 	bool esp; /* alg.ipsec.esp */
@@ -304,9 +314,10 @@ struct natproxy {
 	uint32_t sockets_open, generation;
 	uint32_t shortages; /* sessions refused since the last line about it */
 	uint64_t shortage_said_ns;
-	uint64_t refusals_until_ns, refusals_unsaid; /* lines about refused sessions (sessionlog.c) */
+	uint64_t refusals_until_ns,
+		refusals_unsaid;    /* lines about refused sessions (sessionlog.c) */
 	uint64_t observed_until_ns; /* the same about what ALGs would have done */
-	char name[32]; /* of this process */
+	char name[32];		    /* of this process */
 	struct access access;
 	struct acl source_list, destination_list;
 	struct acl preserve_port_list, spi_match_list; /* of alg.ipsec; number 0: nobody */
@@ -328,7 +339,7 @@ struct natproxy {
 	struct work_queue work[WORK_KINDS];
 	uint32_t reading_flows; /* flows that hold own buffers: shares of the arena */
 	uint32_t publishes, incomings, last_token;
-	uint32_t inspects; /* under inspection */
+	uint32_t inspects;	 /* under inspection */
 	uint64_t inspect_due_ns; /* when a flow may have waited for alg too long; 0 never */
 	uint32_t alg_silences;	 /* flows given up for its silence since it last said a word */
 	uint64_t publish_due_ns; /* not later than when something of an open port is due; 0 never */
@@ -344,13 +355,14 @@ struct natproxy {
 	struct ike_port ike;
 	struct lowports lowports;
 	struct icmp_counts icmp;
-	uint64_t complaints_ns; /* when errors of guests that left were due at the latest (complain.c) */
+	uint64_t
+		complaints_ns; /* when errors of guests that left were due at the latest (complain.c) */
 	struct burst burst[NATPROXY_BURSTS];
 	struct datagram_slot slot[SOCK_BATCH];
 	struct owner owner[NATPROXY_FD_MAX];
 	uint32_t buffer_flow[ARENA_MAX_IDS]; /* own buffers: flow id that is charged */
 	struct upload_node node[ARENA_ID_COUNT][ARENA_MAX_IDS];
-	struct inspect *inspect; /* inspection.h */
+	struct inspect *inspect;			     /* inspection.h */
 	uint32_t endpoint_bucket[NATPROXY_ENDPOINT_BUCKETS]; /* flow index + 1: flow_at */
 	struct flow flow[FLOW_MAX];
 };

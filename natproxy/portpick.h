@@ -21,9 +21,9 @@
 enum {
 	PORTPICK_MAPPINGS = 65536,
 	PORTPICK_BUCKETS = 65536,
-	PORTPICK_FIRST = 1024, /* below it a port needs privilege */
+	PORTPICK_FIRST = 1024,		  /* below it a port needs privilege */
 	PORTPICK_PROTOCOLS = NAT_UDP + 1, /* those that have ports */
-	PORTPICK_TRIES = 12,   /* candidates before the kernel chooses */
+	PORTPICK_TRIES = 12,		  /* candidates before the kernel chooses */
 };
 
 struct portpick_mapping {

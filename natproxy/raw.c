@@ -61,8 +61,8 @@ static uint32_t offer(struct natproxy *np, uint32_t header_bytes, struct sock_da
 	return n;
 }
 
-static void deliver_all(struct natproxy *np, struct shared_socket *raw, const struct raw_owner *owner,
-	struct sock_datagram *batch, uint32_t count)
+static void deliver_all(struct natproxy *np, struct shared_socket *raw,
+	const struct raw_owner *owner, struct sock_datagram *batch, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct flow *f = owner->recognise(np, &batch[i], &np->slot[i]);

@@ -16,8 +16,9 @@ enum {
 struct raw_owner {
 	enum owner_kind owner;
 	enum flow_kind kind;
-	uint8_t protocol;      /* of IP */
-	uint32_t header_bytes; /* of what comes: so many go into the slot's header, the rest into its buffers */
+	uint8_t protocol; /* of IP */
+	uint32_t
+		header_bytes; /* of what comes: so many go into the slot's header, the rest into its buffers */
 	/*
 	 * The flow that a message is for, NULL: of nobody, or not whole; then it was counted. From here on the message is as
 	 * gather_raw takes it.

@@ -87,7 +87,8 @@ uint64_t natproxy_nat_row(
 	row->tx_bytes = s->from_guest_bytes;
 	if (s->protocol == NAT_ESP) {
 		row->spi = spi_text(np, s, space->spi);
-		for (unsigned int i = 0; i < sizeof(space->address) / sizeof(space->address[0]); i++)
+		for (unsigned int i = 0; i < sizeof(space->address) / sizeof(space->address[0]);
+			i++)
 			space->address[i].has_port = false;
 	}
 	row->alg = s->alg ? text(space, 2, algs_name((enum algs_id)(s->alg - 1))) : NULL;
@@ -157,8 +158,7 @@ uint64_t natproxy_hub_row(const struct natproxy *np, uint64_t cursor, Nl__HubRow
 	return 1;
 }
 
-static void icmp_row(
-	const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
+static void icmp_row(const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
 {
 	row->alg = text(space, 0, "icmp");
 	row->enabled = np->config.icmp_errors;
@@ -169,8 +169,7 @@ static void icmp_row(
 
 /* ESP's packets and those of IKE that keep their port. Flows are tunnels; refused waited for another guest's, given up are those whose
  * guest nobody knows. */
-static void ipsec_row(
-	const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
+static void ipsec_row(const struct natproxy *np, Nl__AlgRow *row, struct natproxy_row_space *space)
 {
 	const bool keeps_port = np->ike.shared.granted && np->preserve_port_list.number;
 	row->alg = text(space, 0, "ipsec");

@@ -12,8 +12,7 @@
 
 static struct nat_request request_of(const struct flow *f, const struct sock_address *remote)
 {
-	static const enum nat_protocol protocols[] = {
-		[FLOW_TCP] = NAT_TCP,
+	static const enum nat_protocol protocols[] = {[FLOW_TCP] = NAT_TCP,
 		[FLOW_UDP] = NAT_UDP,
 		[FLOW_ECHO] = NAT_ICMP,
 		[FLOW_ESP] = NAT_ESP};

@@ -55,7 +55,8 @@ struct sock_datagram {
 			     datagram */
 	uint8_t ttl, tos;
 	struct sock_address peer;
-	uint32_t source_ip_be; /* to be sent from, of a socket that has no address; 0: as routes say */
+	uint32_t
+		source_ip_be; /* to be sent from, of a socket that has no address; 0: as routes say */
 	bool truncated;
 	uint32_t
 		lost; /* on receipt: how many the socket's full queue has cost so far, modulo 2^32; 0:
@@ -67,10 +68,11 @@ enum { SOCK_QUOTED_BYTES = 28 };
 struct sock_error {
 	struct sock_address to;	 /* where the datagram went; echo: port 0 */
 	uint32_t offender_ip_be; /* who complains; 0 = this host */
-	uint8_t type, code;	 /* ICMP: unreachable, time exceeded, parameter problem; of known codes */
-	uint16_t mtu;		 /* of fragmentation needed, else 0 */
-	uint8_t pointer;	 /* of a parameter problem, else 0 */
-	uint16_t echo_sequence;	 /* host order, echo sockets only */
+	uint8_t type,
+		code;	 /* ICMP: unreachable, time exceeded, parameter problem; of known codes */
+	uint16_t mtu;	 /* of fragmentation needed, else 0 */
+	uint8_t pointer; /* of a parameter problem, else 0 */
+	uint16_t echo_sequence;	  /* host order, echo sockets only */
 	uint16_t echo_identifier; /* of the request; the kernel's own errors: 0 */
 	/* Of what was sent: UDP payload, or of a raw socket from the transport header on; 0 behind its end. */
 	uint8_t quoted[SOCK_QUOTED_BYTES];
@@ -149,8 +151,8 @@ int sock_adopt(struct sock_host *h, int fd, const struct sock_place *at, bool ud
  */
 int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at);
 /* It begins a connection: 0, then as after sock_tcp_connect, or -errno. Syscalls: connect setsockopt */
-int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
-	const struct sock_age *age);
+int sock_tcp_connect_by(
+	struct sock_host *h, int fd, const struct sock_address *to, const struct sock_age *age);
 /* It listens: 0 or -errno. Syscalls: connect listen */
 int sock_tcp_listen_by(struct sock_host *h, int fd);
 /* It is not used any more: nobody hears of it, and with `reset` its connection is aborted, or it ends

@@ -130,8 +130,8 @@ static uint32_t dgram_bytes(const struct ring_desc *d)
 }
 
 /* The transport header of what natproxy sent. */
-static void dgram_wrap(struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out,
-	struct ring_seg piece[RING_SEGS])
+static void dgram_wrap(struct stack *s, struct flow *f, const struct ring_desc *d,
+	struct datagram *out, struct ring_seg piece[RING_SEGS])
 {
 	switch ((enum flow_kind)f->key.kind) {
 	case FLOW_UDP: udp_wrap(s, f, d, out); break;
@@ -144,9 +144,8 @@ static void dgram_wrap(struct stack *s, struct flow *f, const struct ring_desc *
 
 static uint8_t dgram_protocol(const struct flow *f)
 {
-	static const uint8_t protocols[] = {[FLOW_UDP] = IP_PROTO_UDP,
-		[FLOW_ECHO] = IP_PROTO_ICMP,
-		[FLOW_ESP] = IP_PROTO_ESP};
+	static const uint8_t protocols[] = {
+		[FLOW_UDP] = IP_PROTO_UDP, [FLOW_ECHO] = IP_PROTO_ICMP, [FLOW_ESP] = IP_PROTO_ESP};
 	return protocols[f->key.kind];
 }
 

@@ -34,7 +34,7 @@ enum flow_debt {
 struct flow_key {
 	uint32_t guest_ip_be, remote_ip_be; /* remote 0 for UDP and echo */
 	uint16_t guest_port, remote_port;   /* ESP: the two halves of the SPI */
-	uint32_t kind; /* enum flow_kind */
+	uint32_t kind;			    /* enum flow_kind */
 };
 _Static_assert(sizeof(struct flow_key) == 16, "hashed as bytes: no padding");
 

@@ -23,8 +23,8 @@ static bool icmp_is_error(uint8_t type)
 
 bool icmp_is_passed(uint8_t type, uint8_t code)
 {
-	return (type == ICMP_UNREACHABLE && code <= 15) || (type == ICMP_TIME_EXCEEDED && code <= 1) ||
-	       (type == ICMP_PARAMETER && code <= 2);
+	return (type == ICMP_UNREACHABLE && code <= 15) ||
+	       (type == ICMP_TIME_EXCEEDED && code <= 1) || (type == ICMP_PARAMETER && code <= 2);
 }
 
 /* RFC 1122 3.2.2: no error about an error, a later fragment, or anything not meant for one station. */
@@ -168,8 +168,8 @@ void icmp_wrap_echo(
 	wire_put_u16(&w, 0);
 	wire_put_u16(&w, f->key.guest_port);
 	wire_put_u16(&w, d->remote.port);
-	sum = wire_fold(packet_sum_segs(
-		s, out->seg, out->nseg, wire_sum(0, out->l4, sizeof(out->l4))));
+	sum = wire_fold(
+		packet_sum_segs(s, out->seg, out->nseg, wire_sum(0, out->l4, sizeof(out->l4))));
 	out->l4[2] = (uint8_t)(sum >> 8);
 	out->l4[3] = (uint8_t)sum;
 	out->sum_known = true;

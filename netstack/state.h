@@ -48,7 +48,7 @@ struct stack {
 	struct former former;
 	unsigned int announcements; /* to be made */
 	uint64_t announce_ns;	    /* when the next is due */
-	uint64_t sweep_ns;	    /* when flows end that the configuration does not allow; 0: none */
+	uint64_t sweep_ns;	 /* when flows end that the configuration does not allow; 0: none */
 	struct hash_key key;	 /* tables */
 	struct hash_key isn_key; /* ISNs and IP ids: learning one tells nothing about the other */
 	uint64_t random_count;
@@ -159,7 +159,8 @@ void icmp_error(
 struct icmp_quote {
 	uint32_t offender_ip_be, remote_ip_be;
 	uint8_t protocol, type, code;
-	uint16_t detail; /* of fragmentation needed the MTU, of a parameter problem the pointer, else 0 */
+	uint16_t
+		detail; /* of fragmentation needed the MTU, of a parameter problem the pointer, else 0 */
 	uint8_t inner[QUOTE_INNER_BYTES]; /* first bytes after the quoted IP header */
 	const struct quote *sent;	  /* what is known of the packet itself; NULL nothing */
 };
@@ -204,7 +205,8 @@ int datagram_send(struct stack *s, const struct guest *g, const struct datagram 
  */
 /* udp.c */
 void udp_input(struct stack *s, struct packet *p, struct guest *g);
-void udp_wrap(const struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out);
+void udp_wrap(
+	const struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out);
 void udp_quote(const struct flow *f, const struct ring_desc *d, struct wire_out *inner);
 /* icmp.c */
 void icmp_wrap_echo(
@@ -217,6 +219,5 @@ void esp_wrap(const struct stack *s, struct datagram *out, struct ring_seg *piec
 void esp_quote(const struct flow *f, struct wire_out *inner);
 /* The flow of a peer that speaks before the guest does: 0, or -EPROTO. */
 int esp_incoming_key(const struct ring_pair *pair, struct flow_key *key);
-
 
 #endif

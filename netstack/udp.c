@@ -68,7 +68,8 @@ void udp_input(struct stack *s, struct packet *p, struct guest *g)
 	dgram_upload(s, p, g, &key, &remote, p->l4_at + UDP_HEADER_BYTES, each);
 }
 
-void udp_wrap(const struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out)
+void udp_wrap(
+	const struct stack *s, struct flow *f, const struct ring_desc *d, struct datagram *out)
 {
 	struct wire_out w = wire_out(out->l4, sizeof(out->l4));
 	f->as_gateway |= d->remote.ip_be == s->config.ip_be && d->remote.port != DNS_PORT;

@@ -100,8 +100,8 @@ int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
 	at->at.port = (uint16_t)(512 + take() * 2); /* 1024 is none */
 	return how > 200 ? errors[how % 2] : 0;
 }
-int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect_by(
+	struct sock_host *h, int fd, const struct sock_address *to, const struct sock_age *age)
 {
 	static const int errors[] = {-EADDRNOTAVAIL, -ENETUNREACH};
 	const uint8_t how = take();
@@ -209,8 +209,7 @@ int sock_peek(struct sock_host *h, int fd, struct sock_address *peer)
 int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error *out)
 {
 	need_open(fd);
-	*out = (struct sock_error){
-		.to = {htonl(0x08080800U | take()), take()},
+	*out = (struct sock_error){.to = {htonl(0x08080800U | take()), take()},
 		.type = 3,
 		.code = take(),
 		.offender_ip_be = take(),

@@ -196,7 +196,8 @@ int sock_local(struct sock_host *h, int fd, struct sock_address *out)
 	return 0;
 }
 
-int sock_source(struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
+int sock_source(
+	struct sock_host *h, const struct sock_address *to, const char *device, uint32_t *ip_be)
 {
 	*ip_be = htonl(HOST_IP);
 	return 0;
@@ -432,8 +433,8 @@ int sock_adopt_bound(struct sock_host *h, int fd, struct sock_place *at)
 	return -EPROTO;
 }
 
-int sock_tcp_connect_by(struct sock_host *h, int fd, const struct sock_address *to,
-	const struct sock_age *age)
+int sock_tcp_connect_by(
+	struct sock_host *h, int fd, const struct sock_address *to, const struct sock_age *age)
 {
 	return -EADDRNOTAVAIL;
 }

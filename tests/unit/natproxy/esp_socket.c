@@ -135,7 +135,8 @@ static void from_peer_to(uint32_t to_be, uint32_t spi, size_t n)
 {
 	const struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = to_be};
 	make(packet, spi, 2, n);
-	cr_assert_eq(sendto(peer, packet, n, 0, (const struct sockaddr *)&to, sizeof(to)), (ssize_t)n);
+	cr_assert_eq(
+		sendto(peer, packet, n, 0, (const struct sockaddr *)&to, sizeof(to)), (ssize_t)n);
 }
 
 static void from_peer(uint32_t spi, size_t n)

@@ -241,8 +241,8 @@ Test(ike_port, the_end_of_a_session_forgets_its_cookies)
 
 static void complain(uint8_t cookie)
 {
-	uint8_t quoted[8 + IKE_HEADER_BYTES] = {IKE_PORT >> 8, IKE_PORT & 0xff, IKE_PORT >> 8,
-		IKE_PORT & 0xff, 0, 8 + MESSAGE};
+	uint8_t quoted[8 + IKE_HEADER_BYTES] = {
+		IKE_PORT >> 8, IKE_PORT & 0xff, IKE_PORT >> 8, IKE_PORT & 0xff, 0, 8 + MESSAGE};
 	make(cookie, 1);
 	memcpy(quoted + 8, message, IKE_HEADER_BYTES);
 	forge_unreachable(inet_addr(peer_ip), IPPROTO_UDP, quoted, sizeof(quoted));
