@@ -208,6 +208,7 @@ static int enter_and_serve(struct supervisor *s, struct trouble *t)
 		return -1;
 	grant_open(s);
 	grant_echo_open(s);
+	grant_ipsec_open(s);
 	grant_reserved_open(s);
 	if (identity_enter(&s->identity, t) < 0)
 		return -1;
