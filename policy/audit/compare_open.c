@@ -18,8 +18,9 @@ enum { BAD_SHOWN = 8 }; /* descriptors that get a line of their own */
 static const uint32_t supervisor_kinds =
 	1 << FOUND_NULL | 1 << FOUND_EPOLL | 1 << FOUND_EVENT | 1 << FOUND_CHANNEL |
 	1 << FOUND_STREAM | 1 << FOUND_DATAGRAM | 1 << FOUND_PACKET | 1 << FOUND_TAP |
-	1 << FOUND_NETLINK | 1 << FOUND_NETFILTER | 1 << FOUND_MEMFD | 1 << FOUND_FILE | 1 << FOUND_FOLDER |
-	1 << FOUND_ANONYMOUS | 1 << FOUND_LOW_PORT | 1 << FOUND_RAW_ECHO;
+	1 << FOUND_NETLINK | 1 << FOUND_NETFILTER | 1 << FOUND_MEMFD | 1 << FOUND_FILE |
+	1 << FOUND_FOLDER | 1 << FOUND_ANONYMOUS | 1 << FOUND_LOW_PORT | 1 << FOUND_RAW_ECHO |
+	1 << FOUND_RAW_ESP;
 
 static struct declare_fd declared_at(const struct found *f, int number)
 {
@@ -51,7 +52,8 @@ static const char *kinds_text(const struct declare_fd *d, char *out, size_t cap)
 		[FOUND_FOLDER] = "folder",
 		[FOUND_ANONYMOUS] = "signalfd, inotify or pidfd",
 		[FOUND_LOW_PORT] = "port below 1024",
-		[FOUND_RAW_ECHO] = "filtered raw icmp"};
+		[FOUND_RAW_ECHO] = "filtered raw icmp",
+		[FOUND_RAW_ESP] = "filtered raw esp"};
 	unsigned int kind, used = 0;
 
 	snprintf(out, cap, "nothing");
@@ -102,7 +104,7 @@ void compare_fds(struct checks *list, const struct found *f)
 {
 	const char *declared = f->kind == FOUND_SUPERVISOR
 				       ? "no Internet socket but ports below 1024 and filtered raw "
-					 "icmp, no device but "
+					 "icmp and esp, no device but "
 					 "null and TAP"
 				       : "by number, as in topology.def";
 	unsigned int i, bad = 0;

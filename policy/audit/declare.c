@@ -34,7 +34,7 @@ static const struct meaning {
 		true},
 	{"SOCK",
 		1 << FOUND_TCP | 1 << FOUND_UDP | 1 << FOUND_PING | 1 << FOUND_LOW_PORT |
-			1 << FOUND_RAW_ECHO,
+			1 << FOUND_RAW_ECHO | 1 << FOUND_RAW_ESP,
 		true},
 	{"STRAY", 0, true},
 };
@@ -178,6 +178,23 @@ bool declare_is_echo_filter(const struct sock_filter filter[DECLARE_ECHO_FILTER]
 
 	return first % DECLARE_ECHO_IDENTIFIERS == 0 && last <= UINT16_MAX &&
 	       memcmp(filter, declared, sizeof(declared)) == 0;
+}
+
+bool declare_is_esp_filter(const struct sock_filter filter[DECLARE_ESP_FILTER])
+{
+	enum { IP_FIRST = 0x45, SPI_AT = 20, SEQUENCE_AT = 24 };
+	static const struct sock_filter declared[DECLARE_ESP_FILTER] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IP_FIRST, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SEQUENCE_AT),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SPI_AT),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+
+	return memcmp(filter, declared, sizeof(declared)) == 0;
 }
 
 uint64_t declare_supervisor_capabilities(bool has_private)

@@ -9,12 +9,13 @@
 #include "found.h"
 
 enum {
-	DECLARE_PRIVATE = 32, /* uids that a supervisor has for its workers (identity.h) */
-	DECLARE_INSIDE = 1,   /* the only id of a worker's own user namespace */
-	DECLARE_NOFILE = 32,  /* descriptors that every worker may have at least: its boot */
+	DECLARE_PRIVATE = 32,	  /* uids that a supervisor has for its workers (identity.h) */
+	DECLARE_INSIDE = 1,	  /* the only id of a worker's own user namespace */
+	DECLARE_NOFILE = 32,	  /* descriptors that every worker may have at least: its boot */
 	DECLARE_ECHO_FILTER = 10, /* instructions before raw ICMP (supervisor/grant_echo.c) */
 	DECLARE_ECHO_IDENTIFIERS = 512, /* that it lets in, of 16 bits */
-	DECLARE_FENCE_DROPS = 8, /* rules of the fence that drop (supervisor/fence_rules.c) */
+	DECLARE_ESP_FILTER = 8,		/* instructions before raw ESP (supervisor/grant_ipsec.c) */
+	DECLARE_FENCE_DROPS = 9, /* rules of the fence that drop (supervisor/fence_rules.c) */
 };
 
 struct declare_fd {
@@ -46,6 +47,8 @@ bool declare_own_namespace(enum actor_id id, enum found_namespace ns);
 bool declare_shares_memory(enum actor_id id);
 /* Whether these are the instructions before a raw ICMP socket: answers to one block of identifiers. */
 bool declare_is_echo_filter(const struct sock_filter filter[DECLARE_ECHO_FILTER]);
+/* Whether these are the instructions before a raw ESP socket: plain IPv4 headers and an SPI. */
+bool declare_is_esp_filter(const struct sock_filter filter[DECLARE_ESP_FILTER]);
 /* Capabilities of the supervisor in its own user namespace: with private uids for its workers or without. */
 uint64_t declare_supervisor_capabilities(bool has_private);
 

@@ -26,7 +26,7 @@
 #include "look.h"
 #include "stop.h"
 
-enum { SLICE_NS = 100000, PAUSE_NS = 1000000, LOW_PORTS = 1024 };
+enum { SLICE_NS = 100000, PAUSE_NS = 1000000, LOW_PORTS = 1024, FILTER_MAX = 16 };
 
 static int socket_option(int fd, int name)
 {
@@ -72,15 +72,27 @@ static bool is_low_port(int fd)
 	       getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0;
 }
 
-/* Whether it hears only what is declared, for good. The kernel counts a filter's length in instructions. */
-static bool is_echo_only(int fd)
+/*
+ * Whether it hears only what is declared, for good. The kernel counts a filter's length in
+ * instructions, and refuses one that is longer than there is room for.
+ */
+static bool hears_only(int fd, unsigned int count, bool (*is_declared)(const struct sock_filter *))
 {
-	struct sock_filter filter[DECLARE_ECHO_FILTER];
-	socklen_t n = DECLARE_ECHO_FILTER;
+	struct sock_filter filter[FILTER_MAX];
+	socklen_t n = count;
 
-	return socket_option(fd, SO_LOCK_FILTER) == 1 &&
-	       getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, filter, &n) == 0 &&
-	       n == DECLARE_ECHO_FILTER && declare_is_echo_filter(filter);
+	return count <= FILTER_MAX && socket_option(fd, SO_LOCK_FILTER) == 1 &&
+	       getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, filter, &n) == 0 && n == count &&
+	       is_declared(filter);
+}
+
+static enum found_kind raw_kind(int fd, int protocol)
+{
+	if (protocol == IPPROTO_ICMP && hears_only(fd, DECLARE_ECHO_FILTER, declare_is_echo_filter))
+		return FOUND_RAW_ECHO;
+	if (protocol == IPPROTO_ESP && hears_only(fd, DECLARE_ESP_FILTER, declare_is_esp_filter))
+		return FOUND_RAW_ESP;
+	return FOUND_OTHER;
 }
 
 static void look_socket(int fd, struct found_fd *out)
@@ -89,8 +101,8 @@ static void look_socket(int fd, struct found_fd *out)
 	    protocol = socket_option(fd, SO_PROTOCOL);
 
 	out->kind = socket_kind(domain, type, protocol);
-	if (domain == AF_INET && type == SOCK_RAW && protocol == IPPROTO_ICMP && is_echo_only(fd))
-		out->kind = FOUND_RAW_ECHO;
+	if (domain == AF_INET && type == SOCK_RAW)
+		out->kind = raw_kind(fd, protocol);
 	if ((out->kind == FOUND_TCP || out->kind == FOUND_UDP) && is_low_port(fd))
 		out->kind = FOUND_LOW_PORT;
 	snprintf(out->text, sizeof(out->text), "socket: family %d, type %d, protocol %d", domain,

@@ -119,6 +119,7 @@ enum found_kind {
 	FOUND_ANONYMOUS, /* signalfd, inotify, pidfd */
 	FOUND_LOW_PORT,	 /* TCP or UDP, bound below 1024, connected to nobody */
 	FOUND_RAW_ECHO,	 /* raw ICMP behind a filter that is locked */
+	FOUND_RAW_ESP,	 /* raw ESP behind one */
 	FOUND_KINDS
 };
 struct found_fd {

@@ -12,7 +12,9 @@
 
 #include "advice.h"
 #include "algs_config.h"
+#include "conf.h"
 #include "files.h"
+#include "grant.h"
 
 enum { FIRST_PORT_USUAL = 1024, TCP_TIMEOUT_MS = 7440 * 1000, UDP_TIMEOUT_MS = 120 * 1000 };
 
@@ -92,7 +94,7 @@ static bool is_gateways_list(const Nl__Alg *alg, uint32_t number)
 			if (s->lists[i]->guests == number || s->lists[i]->peers == number)
 				return true;
 	}
-	return false;
+	return alg->ipsec->preserve_port_list == number || alg->ipsec->spi_match_list == number;
 }
 
 static void about_lists(struct advice *a, const Nl__Nat *nat, const Nl__Alg *alg)
@@ -104,7 +106,8 @@ static void about_lists(struct advice *a, const Nl__Nat *nat, const Nl__Alg *alg
 			!is_gateways_list(alg, number))
 			warn(a,
 				"access list %u is not used. Set nat.source_list or "
-				"nat.destination_list to it, or name it in alg's lists",
+				"nat.destination_list to it, or name it in alg's lists or "
+				"alg.ipsec",
 				number);
 	}
 }
@@ -119,6 +122,25 @@ static void about_ports(struct advice *a, const Nl__Nat *nat, const struct advic
 				"rights up, "
 				"or choose one above",
 				nat->publish[i]->listen->port, host->first_port);
+}
+
+/* What root opens for it at the start (grant_ipsec.h), and which guests have none of it. */
+static void about_ipsec(struct advice *a, const Nl__Hub *hub, const struct advice_host *host)
+{
+	const Nl__AlgIpsec *ipsec = hub->alg->ipsec;
+
+	if (ipsec->esp && host->first_port > 0)
+		warn(a, "alg.ipsec.esp: only root may open a raw socket of protocol 50. Start "
+			"natlock as root, or say esp: false: NAT traversal by UDP needs nothing");
+	if (ipsec->preserve_port_list && host->first_port > CONF_IKE_PORT)
+		warn(a,
+			"alg.ipsec.preserve_port_list: port %d needs privilege "
+			"(net.ipv4.ip_unprivileged_port_start=%u). Start natlock as root, which "
+			"opens it before it gives root's rights up, or say 0",
+			CONF_IKE_PORT, host->first_port);
+	if (ipsec->esp && grant_device(hub->nat, NULL)[0])
+		warn(a, "alg.ipsec.esp: guests of a vrf have no ESP, and nat.vrf is one. Say "
+			"vrf: none, or esp: false");
 }
 
 static void about_devices(struct advice *a, const Nl__Hub *hub)
@@ -172,6 +194,7 @@ size_t advice_give(FILE *out, const Nl__Config *config, const struct advice_host
 		about_timers(&a, hub->nat);
 		about_lists(&a, hub->nat, hub->alg);
 		about_ports(&a, hub->nat, host);
+		about_ipsec(&a, hub, host);
 		about_devices(&a, hub);
 		about_network(&a, hub, host);
 	}

@@ -25,6 +25,7 @@ enum {
 	CONF_STATIC_PORTS_MAX = 32, /* of one static address */
 	CONF_RCMD_SOCKETS_MAX = 16, /* of one outside address: one message's descriptors */
 	CONF_SOCKETS_MAX = 512,	    /* of a hub's open ports */
+	CONF_IKE_PORT = 500,	    /* RFC 7296 2: that alg.ipsec.preserve_port_list takes */
 	CONF_VRFS_MAX = 16,
 	CONF_ACCESS_LISTS_MAX = 99,    /* lists, and the highest number of one */
 	CONF_ACCESS_SUBNETS_MAX = 256, /* of one list, permitted or denied */
@@ -70,6 +71,15 @@ const char *conf_defaults_text(void);
  */
 int conf_check(
 	const Nl__Config *config, const struct reflect_marks *marks, struct conf_error *error);
+
+/*
+ * How many shards a configuration's `shards` means on a computer with that many processors: 1 to
+ * SHARD_MAX, 0 when it says nothing that conf_check lets pass. auto: one for every four, and one
+ * alone below eight. Pure.
+ */
+unsigned int conf_shards(const char *shards, unsigned int processors);
+/* Processors of this computer, as `shards: auto` counts them now; 1 at least. Syscalls: openat read close */
+unsigned int conf_processors(void);
 
 /* "natlock.yaml:12:5: unknown key ..." into out. */
 const char *conf_error_text(const struct conf_error *error, char *out, size_t cap);

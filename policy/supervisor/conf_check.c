@@ -76,6 +76,8 @@ static int check_hub(struct conf_check *c, const Nl__Config *config, size_t i)
 	if (error == 0)
 		error = conf_check_shards(c, hub);
 	if (error == 0)
+		error = conf_check_ipsec(c, hub, conf_processors());
+	if (error == 0)
 		error = conf_check_limits(c, hub->limits);
 	return error == 0 ? check_size(c, config, i) : error;
 }

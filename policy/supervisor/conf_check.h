@@ -23,6 +23,9 @@ int conf_check_access(struct conf_check *c, const Nl__Nat *nat);
 int conf_check_dhcp(struct conf_check *c, const Nl__Dhcp *dhcp, const struct conf_hub_subnet *s);
 /* alg, whose lists are numbers of nat.access_lists */
 int conf_check_alg(struct conf_check *c, const Nl__Alg *alg, const Nl__Nat *nat);
+/* alg.ipsec, on a computer with that many processors; `shards` must have passed. And what two hubs cannot both have of it. */
+int conf_check_ipsec(struct conf_check *c, const Nl__Hub *hub, unsigned int processors);
+int conf_check_ipsec_between(struct conf_check *c, const Nl__Hub *hub, const Nl__Hub *earlier);
 /* dns, limits, shards */
 int conf_check_dns(struct conf_check *c, const Nl__Dns *dns, const struct conf_hub_subnet *s);
 int conf_check_limits(struct conf_check *c, const Nl__Limits *limits);
@@ -51,6 +54,10 @@ bool conf_is_unicast(uint32_t address);
 bool conf_is_domain(const char *name);
 /* What the kernel takes for a device's name: 1 to 15 bytes, no '/', ':' or blank, not . or .. */
 bool conf_is_device(const char *name);
+/* The device that a vrf's name means on this hub (NULL: nat.vrf's); NULL: none. */
+const char *conf_device(const Nl__Nat *nat, const char *vrf);
+/* Whether there is such a list in nat.access_lists. */
+bool conf_has_list(const Nl__Nat *nat, uint32_t number);
 /* Whether both would listen on one endpoint of one device, each by its own hub's vrfs. */
 bool conf_same_listener(
 	const Nl__Nat *a, const Nl__Publish *p, const Nl__Nat *b, const Nl__Publish *q);

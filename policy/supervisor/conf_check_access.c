@@ -57,13 +57,18 @@ static int check_list(struct conf_check *c, const Nl__Nat *nat, size_t i)
 	return error == 0 ? check_subnets(c, list, "deny", list->deny, list->n_deny) : error;
 }
 
-static int check_use(struct conf_check *c, const Nl__Nat *nat, const char *field, uint32_t number)
+bool conf_has_list(const Nl__Nat *nat, uint32_t number)
 {
-	if (number == 0)
-		return 0;
 	for (size_t i = 0; i < nat->n_access_lists; i++)
 		if (nat->access_lists[i]->number == number)
-			return 0;
+			return true;
+	return false;
+}
+
+static int check_use(struct conf_check *c, const Nl__Nat *nat, const char *field, uint32_t number)
+{
+	if (number == 0 || conf_has_list(nat, number))
+		return 0;
 	return conf_fault(c, conf_at(&nat->base, field),
 		"nat.%s: there is no list %" PRIu32 " in nat.access_lists. Add {number: %" PRIu32
 		", permit: [192.168.30.0/24]}, or say 0",

@@ -89,11 +89,8 @@ static int check_clashes(struct conf_check *c, const Nl__Alg *alg, enum algs_id 
 static int check_number(struct conf_check *c, const Nl__AlgList *list, enum algs_id id,
 	const char *field, uint32_t number, const Nl__Nat *nat)
 {
-	if (number == 0)
+	if (number == 0 || conf_has_list(nat, number))
 		return 0;
-	for (size_t i = 0; i < nat->n_access_lists; i++)
-		if (nat->access_lists[i]->number == number)
-			return 0;
 	return conf_fault(c, conf_at(&list->base, field),
 		"alg.%s.lists: %s: there is no list %" PRIu32
 		" in nat.access_lists. Add {number: %" PRIu32

@@ -175,6 +175,8 @@ int conf_check_between(struct conf_check *c, const Nl__Config *config)
 			error = check_ports_between(c, hub, earlier);
 			if (error == 0 && hub->enable && earlier->enable)
 				error = check_listeners_between(c, hub, earlier);
+			if (error == 0)
+				error = conf_check_ipsec_between(c, hub, earlier);
 		}
 	return error;
 }

@@ -5,9 +5,32 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf_check.h"
 #include "topology.h"
+
+enum { PROCESSORS_A_SHARD = 4, PROCESSORS_FOR_TWO = 8 };
+
+unsigned int conf_shards(const char *shards, unsigned int processors)
+{
+	unsigned int n = processors / PROCESSORS_A_SHARD;
+
+	if (strcmp(shards, "auto") != 0)
+		return shards[0] >= '1' && shards[0] <= '0' + SHARD_MAX && !shards[1]
+			       ? (unsigned int)(shards[0] - '0')
+			       : 0;
+	if (processors < PROCESSORS_FOR_TWO)
+		return 1;
+	return n < SHARD_MAX ? n : SHARD_MAX;
+}
+
+unsigned int conf_processors(void)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return processors > 0 ? (unsigned int)processors : 1;
+}
 
 /* Loopback is allowed: many a resolv.conf names 127.0.0.53. */
 static int check_upstream(
@@ -61,8 +84,7 @@ int conf_check_shards(struct conf_check *c, const Nl__Hub *hub)
 	const char *shards = hub->shards;
 	char shown[CONF_SHOWN_BYTES];
 
-	if (strcmp(shards, "auto") == 0 ||
-		(shards[0] >= '1' && shards[0] <= '0' + SHARD_MAX && !shards[1]))
+	if (conf_shards(shards, 1) > 0)
 		return 0;
 	return conf_fault(c, conf_at(&hub->base, "shards"),
 		"shards \"%s\" should be auto or a number from 1 to %d",

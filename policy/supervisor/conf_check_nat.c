@@ -29,8 +29,7 @@ static const Nl__Vrf *vrf_named(const Nl__Nat *nat, const char *name)
 	return NULL;
 }
 
-/* The device that a vrf's name means on this hub; NULL: none. */
-static const char *device_of(const Nl__Nat *nat, const char *vrf)
+const char *conf_device(const Nl__Nat *nat, const char *vrf)
 {
 	const Nl__Vrf *found = vrf_named(nat, vrf != NULL ? vrf : nat->vrf);
 
@@ -39,7 +38,7 @@ static const char *device_of(const Nl__Nat *nat, const char *vrf)
 
 static bool same_device(const Nl__Nat *a, const char *a_vrf, const Nl__Nat *b, const char *b_vrf)
 {
-	const char *one = device_of(a, a_vrf), *two = device_of(b, b_vrf);
+	const char *one = conf_device(a, a_vrf), *two = conf_device(b, b_vrf);
 
 	return one == two || (one != NULL && two != NULL && strcmp(one, two) == 0);
 }

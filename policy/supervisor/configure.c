@@ -167,6 +167,10 @@ static void change_one(struct hub *hub, Nl__Hub *now)
 		names_build(hub); /* of reservations */
 	if (before->nat->icmp != now->nat->icmp || before->nat->enable != now->nat->enable)
 		supervisor_note_icmp(hub);
+	if (!reflect_equal(&before->alg->ipsec->base, &hub->conf->alg->ipsec->base) ||
+		before->nat->enable != hub->conf->nat->enable ||
+		strcmp(grant_device(before->nat, NULL), grant_device(hub->conf->nat, NULL)) != 0)
+		grant_ipsec_note(hub);
 	if (before->nat->loop_guard != now->nat->loop_guard ||
 		before->host->address->be != now->host->address->be)
 		tell_host_network(hub);

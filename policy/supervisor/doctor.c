@@ -151,6 +151,25 @@ static struct finding look_ping(void)
 	return f;
 }
 
+static int make_esp_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ESP);
+
+	return fd < 0 ? errno : 0;
+}
+
+static struct finding look_esp(void)
+{
+	struct finding f = finding_of(try_in_child(0, make_esp_socket),
+		"start natlock as root with CAP_NET_RAW; IPsec in UDP (NAT traversal) needs "
+		"nothing");
+
+	if (f.ok)
+		snprintf(f.detail, sizeof(f.detail),
+			"a raw socket is opened at the start, before root's rights go");
+	return f;
+}
+
 static struct finding look_uids(void)
 {
 	struct places places;
@@ -257,6 +276,7 @@ static const struct line lines[] = {
 	{"attach bridge:", doctor_bridge, BETTER},
 	{"attach qemu:", doctor_qemu, BETTER},
 	{"real ping", look_ping, BETTER},
+	{"ESP (alg.ipsec.esp)", look_esp, BETTER},
 	{"sockets bound to devices", look_bind_to_device, BETTER},
 	{"ports below 1024", doctor_low_ports, BETTER},
 	{"resolvers", doctor_resolvers, BETTER},

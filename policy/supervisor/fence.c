@@ -148,14 +148,30 @@ const char *fence_text(const struct fence *f, char out[FENCE_TEXT])
 	return out;
 }
 
-static void allow_host(struct fence_plan *plan, uint32_t uid)
+/* No more of them than there are uids, which may be shared. */
+static void allow(uint32_t uids[IDENTITY_PRIVATE], unsigned int *count, uint32_t uid)
 {
 	unsigned int i = 0;
 
-	while (i < plan->allowed && plan->host_allowed[i] != uid)
+	while (i < *count && uids[i] != uid)
 		i++;
-	if (i == plan->allowed)
-		plan->host_allowed[plan->allowed++] = uid;
+	if (i == *count)
+		uids[(*count)++] = uid;
+}
+
+static void allow_hub(struct fence_plan *plan, const struct identity *id, struct hub *hub)
+{
+	const struct worker *w;
+	unsigned int shard;
+
+	for (shard = 0; (w = hub_worker(hub, ACTOR_NATPROXY, shard)); shard++) {
+		const uint32_t uid = identity_worker_host(id, hub_worker_number(w));
+
+		if (hub->conf->nat->host_loopback == NL__NAT__ACCESS__allow)
+			allow(plan->host_allowed, &plan->allowed, uid);
+		if (hub->conf->alg->ipsec->esp)
+			allow(plan->esp_allowed, &plan->esps, uid);
+	}
 }
 
 static void add_service(struct fence_plan *plan, uint32_t port)
@@ -182,19 +198,15 @@ static void add_services(struct fence_plan *plan, const Nl__Alg *alg)
 void fence_plan(
 	struct fence_plan *plan, const struct identity *id, struct hub *hub, unsigned int hubs)
 {
-	const struct worker *w;
-	unsigned int h, shard;
+	unsigned int h;
 
 	*plan = (struct fence_plan){
 		.first_uid = id->private_uid, .last_uid = id->private_uid + IDENTITY_PRIVATE - 1};
 	fence_table_name(plan->table, plan->first_uid);
-	for (h = 0; h < hubs; h++)
+	for (h = 0; h < hubs; h++) {
 		add_services(plan, hub[h].conf->alg);
-	for (h = 0; h < hubs; h++)
-		for (shard = 0; hub[h].conf->nat->host_loopback == NL__NAT__ACCESS__allow &&
-				(w = hub_worker(&hub[h], ACTOR_NATPROXY, shard));
-			shard++)
-			allow_host(plan, identity_worker_host(id, hub_worker_number(w)));
+		allow_hub(plan, id, &hub[h]);
+	}
 }
 
 /* Whether another gateway's fence is around our uids: 0 or -EEXIST. */

@@ -50,8 +50,8 @@ const char *fence_advice(int error);
 /* "nftables table inet natlock-61185", or "none: " and why. */
 const char *fence_text(const struct fence *f, char out[FENCE_TEXT]);
 
-/* Which worker may have which destinations: the uids, and those of natproxies that may reach this
- * computer. Pure. */
+/* Which worker may have which destinations: the uids, those of natproxies that may reach this
+ * computer, and those that have ESP. Pure. */
 void fence_plan(
 	struct fence_plan *plan, const struct identity *id, struct hub *hub, unsigned int hubs);
 

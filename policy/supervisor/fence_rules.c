@@ -5,6 +5,7 @@
  *     │                     ├───────▶ accept    TCP that somebody else began
  *     │                     ├───────▶ reserved ─▶ from a reserved port, only to such or to a service of rcmd
  *     │                     ├───────▶ icmp ─▶ only echo requests, and errors about UDP
+ *     │                     ├───────▶ esp ─▶ only of hubs that have it, without IP options
  *     │                     ├───────▶ link_local ─▶ only DNS
  *     │                     ├─ goes by lo, or to an own address ─▶ host ─▶ DNS, answers, hairpins; drop
  *     │                     └───────▶ elsewhere: the Internet, accepted
@@ -23,10 +24,12 @@
  * but it is remembered who said it. Connection tracking would know as much, but its first use in a
  * table turns it on for all packets of the computer.
  *
- * Root opened sockets that nobody else could (grant_echo.h, grant_reserved.h). By the raw one
- * natproxy could send redirects, or end connections of this computer by errors about them: errors
- * are about UDP, which is all that a guest can complain about. From a reserved port it could play
- * root of this computer, to whom NFS servers give every file: such ports are rsh's and rlogin's.
+ * Root opened sockets that nobody else could (grant_echo.h, grant_ipsec.h, grant_reserved.h). By
+ * the raw one of ICMP natproxy could send redirects, or end connections of this computer by errors
+ * about them: errors are about UDP, which is all that a guest can complain about. By that of ESP it
+ * could send to whom natproxy may send anyway. From a reserved port it could play root of this
+ * computer, to whom NFS servers give every file: such ports are rsh's and rlogin's. IKE from port
+ * 500 is UDP like all other.
  *
  * A resolver may be on this computer or beside it, and may change at any time: port 53 is open.
  */
@@ -61,6 +64,7 @@ static const struct ruleset_field source = {HEADER_NETWORK, 12, 4},
 				  destination = {HEADER_NETWORK, 16, 4},
 				  destination_first = {HEADER_NETWORK, 16, 1},
 				  destination_half = {HEADER_NETWORK, 16, 2},
+				  first_byte = {HEADER_NETWORK, 0, 1},
 				  source_port = {HEADER_TRANSPORT, 0, 2},
 				  destination_port = {HEADER_TRANSPORT, 2, 2},
 				  tcp_flags = {HEADER_TRANSPORT, 13, 1},
@@ -68,9 +72,10 @@ static const struct ruleset_field source = {HEADER_NETWORK, 12, 4},
 				  about_header = {HEADER_TRANSPORT, 8, 1},
 				  about_protocol = {HEADER_TRANSPORT, 17, 1};
 static const char in_output[] = "output", in_natproxy[] = "natproxy", in_icmp[] = "icmp",
-		  in_reserved[] = "reserved", in_host[] = "host", in_link_local[] = "link_local",
-		  in_elsewhere[] = "elsewhere", in_told[] = "told";
-static const char heard[] = "heard", mapped[] = "mapped", host_allowed[] = "host_allowed";
+		  in_esp[] = "esp", in_reserved[] = "reserved", in_host[] = "host",
+		  in_link_local[] = "link_local", in_elsewhere[] = "elsewhere", in_told[] = "told";
+static const char heard[] = "heard", mapped[] = "mapped", host_allowed[] = "host_allowed",
+		  esp_allowed[] = "esp_allowed";
 
 static void protocol(struct ruleset *r, uint8_t number)
 {
@@ -227,6 +232,21 @@ static void write_icmp(struct ruleset *r)
 	drop(r);
 }
 
+/* A guest's IP options end in netstack: what has some is not a guest's. */
+static void write_esp(struct ruleset *r, bool some_allowed)
+{
+	const uint8_t plain = IP4_PLAIN;
+
+	if (some_allowed) {
+		ruleset_rule(r, in_esp, "alg.ipsec.esp");
+		rule_uid_in(r, esp_allowed);
+		rule_field(r, &first_byte, true, &plain);
+		end(r, NFT_RETURN, NULL);
+	}
+	ruleset_rule(r, in_esp, "ESP that nobody has, or with IP options");
+	drop(r);
+}
+
 /* Ports 512..1023. */
 static void rule_reserved(struct ruleset *r, const struct ruleset_field *port)
 {
@@ -274,6 +294,9 @@ static void write_natproxy(struct ruleset *r)
 	protocol(r, IPPROTO_ICMP);
 	end(r, NFT_JUMP, in_icmp);
 	ruleset_rule(r, in_natproxy, NULL);
+	protocol(r, IPPROTO_ESP);
+	end(r, NFT_JUMP, in_esp);
+	ruleset_rule(r, in_natproxy, NULL);
 	family(r, true);
 	rule_field(r, &destination_half, true, link_local);
 	end(r, NFT_GOTO, in_link_local);
@@ -309,8 +332,8 @@ void fence_table_name(char out[FENCE_TABLE], uint32_t first_uid)
 
 size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 {
-	static const char *const chains[] = {
-		in_told, in_elsewhere, in_host, in_link_local, in_reserved, in_icmp, in_natproxy};
+	static const char *const chains[] = {in_told, in_elsewhere, in_host, in_link_local,
+		in_reserved, in_icmp, in_esp, in_natproxy};
 	struct ruleset r;
 	unsigned int i;
 
@@ -319,6 +342,8 @@ size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 	ruleset_memory(&r, mapped, TYPE_ENDPOINT, 8, MAPPED_MS, REMEMBERED);
 	if (plan->allowed > 0)
 		ruleset_uids(&r, host_allowed, plan->host_allowed, plan->allowed);
+	if (plan->esps > 0)
+		ruleset_uids(&r, esp_allowed, plan->esp_allowed, plan->esps);
 	for (i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		ruleset_chain(&r, chains[i]);
 	ruleset_output(&r, in_output);
@@ -328,6 +353,7 @@ size_t fence_rules(const struct fence_plan *plan, void *out, size_t cap)
 	write_link_local(&r);
 	write_reserved(&r, plan);
 	write_icmp(&r);
+	write_esp(&r, plan->esps > 0);
 	write_natproxy(&r);
 	write_output(&r, plan);
 	return ruleset_end(&r);

@@ -23,6 +23,8 @@ struct fence_plan {
 	/* alg.rcmd.ports that are not reserved ones themselves */
 	uint16_t service[FENCE_SERVICES];
 	unsigned int services;
+	uint32_t esp_allowed[IDENTITY_PRIVATE]; /* natproxies of hubs with alg.ipsec.esp */
+	unsigned int esps;
 };
 
 /* "natlock-61185": two gateways with the same uids cannot both have their table. */

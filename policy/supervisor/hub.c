@@ -8,21 +8,6 @@
 #include "hub.h"
 #include "spawn.h"
 
-enum { PROCESSORS_A_SHARD = 4, PROCESSORS_FOR_TWO = 8 };
-
-unsigned int hub_shards(const char *shards, unsigned int processors)
-{
-	unsigned int n = processors / PROCESSORS_A_SHARD;
-
-	if (strcmp(shards, "auto") != 0)
-		return shards[0] >= '1' && shards[0] <= '0' + SHARD_MAX && !shards[1]
-			       ? (unsigned int)(shards[0] - '0')
-			       : 0;
-	if (processors < PROCESSORS_FOR_TWO)
-		return 1;
-	return n < SHARD_MAX ? n : SHARD_MAX;
-}
-
 static void add(struct hub *hub, enum actor_id id, unsigned int shard)
 {
 	struct worker *w = &hub->worker[hub->workers++];

@@ -124,12 +124,6 @@ static inline enum data_path hub_data_path(const struct hub *hub)
 	return hub->conf->data_path == NL__HUB__DATA_PATH__strict ? DATA_PATH_STRICT
 								  : DATA_PATH_SHARED;
 }
-/*
- * How many shards a configuration's `shards` means on a computer with that many processors: 1 to
- * SHARD_MAX, 0 when it says nothing that conf_check lets pass. auto: one for every four, and one
- * alone below eight. Pure.
- */
-unsigned int hub_shards(const char *shards, unsigned int processors);
 /* Fills the table of workers, none of them there yet, from hub->shards and hub->first_worker. */
 void hub_crew(struct hub *hub);
 /* Of an actor without shards shard 0; NULL when there is none. */

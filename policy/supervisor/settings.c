@@ -85,7 +85,7 @@ int operator_on_change_request(
 	struct supervisor *s = p->op->super;
 	struct hub *hub = supervisor_hub(s, m->hub);
 	Nl__ChangeRequest request = *m;
-	char names[CHANGE_TEXT], text[CHANGE_TEXT + 256];
+	char names[CHANGE_TEXT], text[CHANGE_TEXT + 768];
 	Nl__Config *config;
 	struct trouble t;
 
@@ -103,6 +103,8 @@ int operator_on_change_request(
 	snprintf(text, sizeof(text), "%s%s%s", names[0] ? "changed " : "nothing changed", names,
 		m->save ? "; saved" : "");
 	add_missing(hub, names, text, sizeof(text));
+	if (strstr(names, "alg.ipsec"))
+		grant_ipsec_missing(hub, text, sizeof(text));
 	return answer_done(p, text);
 }
 

@@ -60,13 +60,12 @@ static int open_signals(struct supervisor *s, sigset_t *before, struct trouble *
 
 int start_add_hub(struct supervisor *s, const Nl__Hub *asked, struct trouble *t)
 {
-	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	struct hub *hub = &s->hub[s->hubs];
 	const struct hub *before = s->hubs ? hub - 1 : NULL;
 
 	*hub = (struct hub){.super = s,
 		.index = s->hubs,
-		.shards = hub_shards(asked->shards, processors > 0 ? (unsigned int)processors : 1),
+		.shards = conf_shards(asked->shards, conf_processors()),
 		.first_worker = before ? before->first_worker + before->workers : 0};
 	hub->mac_kept = hostmac_find(s->places.state, asked->name, hub->mac) || s->is_run;
 	hub->conf = change_in_force(asked, hub->mac);
@@ -209,6 +208,7 @@ static int enter_and_serve(struct supervisor *s, struct trouble *t)
 		return -1;
 	grant_open(s);
 	grant_echo_open(s);
+	grant_ipsec_open(s);
 	grant_reserved_open(s);
 	if (identity_enter(&s->identity, t) < 0)
 		return -1;

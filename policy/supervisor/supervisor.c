@@ -213,6 +213,7 @@ void supervisor_hub_born(struct hub *hub)
 	if (hub->conf->enable)
 		hublog_started(hub);
 	supervisor_note_icmp(hub);
+	grant_ipsec_note(hub);
 	for (i = 0; i < s->hubs; i++)
 		if (!s->hub[i].born)
 			return;
@@ -523,6 +524,7 @@ static void close_all(struct supervisor *s)
 	hublog_end(s);
 	grant_close(s);
 	grant_echo_close(s);
+	grant_ipsec_close(s);
 	grant_reserved_close(s);
 	operator_close(&s->op);
 	if (s->is_run)

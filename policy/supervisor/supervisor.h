@@ -21,6 +21,7 @@
 #include "fence.h"
 #include "grant.h"
 #include "grant_echo.h"
+#include "grant_ipsec.h"
 #include "grant_reserved.h"
 #include "guest.h"
 #include "hostnet.h"
@@ -65,6 +66,7 @@ struct supervisor {
 	struct hub hub[SUPERVISOR_HUBS];
 	unsigned int hubs;
 	struct grant_echo echo[SUPERVISOR_HUBS][SHARD_MAX];
+	struct grant_ipsec ipsec[SUPERVISOR_HUBS]; /* of each hub */
 	struct grant_reserveds reserved;
 	struct grants grants;	       /* ports that root opened */
 	struct guest guest;	       /* is_run */

@@ -308,6 +308,7 @@ void tell_first(struct worker *w)
 		tell_leases(w);
 	if (w->id == ACTOR_NATPROXY) {
 		grant_echo_tell(w); /* first: a full channel queues no descriptor */
+		grant_ipsec_tell(w);
 		grant_reserved_tell(w);
 		tell_resolvers(hub);
 		tell_host_network(hub);

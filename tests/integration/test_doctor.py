@@ -4,7 +4,7 @@ import pytest
 from conftest import program, sh
 
 LINES = ["namespaces", "seccomp filters", "memory sealing", "worker files", "veth and packet sockets", "Landlock", "a uid for each worker", "a fence around natproxy", "attach tap:, auto",
-         "attach pid:, netns:, veth:", "attach bridge:", "attach qemu:", "real ping", "sockets bound to devices", "ports below 1024", "resolvers",
+         "attach pid:, netns:, veth:", "attach bridge:", "attach qemu:", "real ping", "ESP (alg.ipsec.esp)", "sockets bound to devices", "ports below 1024", "resolvers",
          "192.168.30.0/24 is free", "leases are kept", "security log", "journal", "syslog"]
 
 
@@ -37,7 +37,7 @@ def test_every_line_says_ok_or_the_remedy(root):
         assert fine or remedy, name
     for name in LINES[:12] + ["leases are kept", "security log", "sockets bound to devices"]:
         assert found[name][0], (name, found[name])
-    assert found["ports below 1024"][0], "root opens them at the start"
+    assert found["ports below 1024"][0] and found["ESP (alg.ipsec.esp)"][0], "root opens them at the start"
 
 
 def test_what_is_wrong_is_found(world, root):
@@ -67,4 +67,6 @@ def test_an_ordinary_user_is_told_what_needs_root(world):
     assert not found["attach bridge:"][0] and "sudo natlock attach bridge:NAME" in found["attach bridge:"][2]
     assert not found["ports below 1024"][0] and "ip_unprivileged_port_start" in found["ports below 1024"][2]
     assert not found["a fence around natproxy"][0] and "natlock up --user NAME" in found["a fence around natproxy"][2]
+    ok, text, remedy = found["ESP (alg.ipsec.esp)"]
+    assert not ok and "Operation not permitted" in text and "start natlock as root with CAP_NET_RAW" in remedy, found["ESP (alg.ipsec.esp)"]
     assert found["namespaces"][0] and found["attach pid:, netns:, veth:"][0]

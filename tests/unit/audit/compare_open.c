@@ -97,7 +97,7 @@ Test(compare_open, executable_memory)
 /* What the supervisor opened as root: by kind, and for natproxy alone. */
 Test(compare_open, granted_sockets)
 {
-	static const enum found_kind granted[] = {FOUND_LOW_PORT, FOUND_RAW_ECHO};
+	static const enum found_kind granted[] = {FOUND_LOW_PORT, FOUND_RAW_ECHO, FOUND_RAW_ESP};
 	size_t i;
 
 	for (i = 0; i < sizeof(granted) / sizeof(granted[0]); i++) {

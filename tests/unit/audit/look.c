@@ -126,11 +126,12 @@ Test(look, kinds_of_descriptors)
 	look_free(&f);
 }
 
-/* A raw ICMP socket behind this filter: what it is to the auditor. */
-static enum found_kind raw_kind(struct sock_filter *insns, unsigned short count, int lock)
+/* A raw socket behind this filter: what it is to the auditor. */
+static enum found_kind raw_kind_of(
+	int protocol, struct sock_filter *insns, unsigned short count, int lock)
 {
 	const struct sock_fprog program = {count, insns};
-	const int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	const int fd = socket(AF_INET, SOCK_RAW, protocol);
 	enum found_kind kind;
 
 	if (fd < 0)
@@ -144,6 +145,11 @@ static enum found_kind raw_kind(struct sock_filter *insns, unsigned short count,
 	look_free(&f);
 	close(fd);
 	return kind;
+}
+
+static enum found_kind raw_kind(struct sock_filter *insns, unsigned short count, int lock)
+{
+	return raw_kind_of(IPPROTO_ICMP, insns, count, lock);
 }
 
 /* The socket of supervisor/grant_echo.c, as tests/integration/test_grant.py finds it, and what is not it. */
@@ -168,6 +174,36 @@ Test(look, raw_sockets_go_by_their_filter)
 	echo[6].k = 1535;
 	echo[9].k = 1;
 	cr_expect_eq(raw_kind(echo, 10, 1), FOUND_OTHER, "other messages");
+	echo[9].k = 0;
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, echo, 10, 1), FOUND_OTHER, "of another protocol");
+}
+
+/* The socket of supervisor/grant_ipsec.c, and what is not it. */
+Test(look, raw_esp_goes_by_its_filter)
+{
+	struct sock_filter esp[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x45, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 24), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 20),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0), BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_RET | BPF_A, 0), BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 65535)};
+	struct sock_filter long_one[32];
+
+	for (unsigned int i = 0; i < 32; i++)
+		long_one[i] = all[0];
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, esp, 8, 1), FOUND_RAW_ESP);
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, esp, 8, 0), FOUND_OTHER, "it could be taken off");
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, esp, 9, 1), FOUND_OTHER, "an instruction more");
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, all, 1, 1), FOUND_OTHER);
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, long_one, 32, 1), FOUND_OTHER, "more than fits");
+	cr_expect_eq(raw_kind_of(IPPROTO_ICMP, esp, 8, 1), FOUND_OTHER, "of another protocol");
+	cr_expect_eq(raw_kind_of(51, esp, 8, 1), FOUND_OTHER, "AH");
+	esp[1].k = 0x46;
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, esp, 8, 1), FOUND_OTHER, "IP options");
+	esp[1].k = 0x45;
+	esp[7].k = 1;
+	cr_expect_eq(raw_kind_of(IPPROTO_ESP, esp, 8, 1), FOUND_OTHER, "the rest of a packet");
 }
 
 static void add_filter(uint32_t answer)

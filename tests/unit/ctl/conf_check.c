@@ -1,7 +1,9 @@
 /* conf_check.c as the user meets it: golden texts with file, line and column. */
 #include <criterion/criterion.h>
 
+#include "conf_check.h"
 #include "golden.h"
+#include "topology.h"
 
 Test(conf_check, ranges)
 {
@@ -405,6 +407,170 @@ Test(conf_check, what_guests_are_told)
 	CHECK(cases);
 }
 
+#define LIST7	   "nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n    "
+#define NAT7(MORE) "nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}], " MORE "}\n    "
+#define PUBLISH(PROTO, LISTEN)                                                                     \
+	"publish: [{proto: " PROTO ", listen: \"" LISTEN "\", to: \"192.168.30.9:500\"}]"
+
+Test(conf_check, ipsec)
+{
+	static const struct golden cases[] = {
+		{HUB("alg: {ipsec: {esp: true}}"), ""},
+		{HUB("shards: 1\n    " LIST7 "alg: {ipsec: {esp: true, preserve_port_list: 7, "
+		     "spi_match_list: 7}}"),
+			""},
+		{HUB("alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:3:39: alg.ipsec.preserve_port_list: there is no list 7 in "
+			"nat.access_lists. Add {number: 7, permit: [192.168.30.0/24]}, or say 0 "
+			"for none"},
+		{HUB(LIST7 "alg: {ipsec: {esp: true, spi_match_list: 8}}"),
+			"natlock.yaml:4:46: alg.ipsec.spi_match_list: there is no list 8 in "
+			"nat.access_lists. Add {number: 8, permit: [192.168.30.0/24]}, or say 0 "
+			"for none"},
+		{HUB(LIST7 "alg: {ipsec: {spi_match_list: 7}}"),
+			"natlock.yaml:4:35: alg.ipsec.spi_match_list is about ESP, and "
+			"alg.ipsec.esp is "
+			"false (default): it would do nothing. Say esp: true, or spi_match_list: "
+			"0"},
+		{HUB(LIST7 "alg: {ipsec: {esp: false, spi_match_list: 7}}"),
+			"natlock.yaml:4:47: alg.ipsec.spi_match_list is about ESP, and "
+			"alg.ipsec.esp is "
+			"false (line 4): it would do nothing. Say esp: true, or spi_match_list: 0"},
+		{HUB("shards: 2\n    alg: {ipsec: {esp: true}}"),
+			"natlock.yaml:4:24: alg.ipsec.esp needs shards: 1, as what comes for all "
+			"guests is heard at one place; shards is 2 (line 3). Set "
+			"hubs.default.shards to 1"},
+		{HUB("shards: 8\n    " LIST7 "alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:5:39: alg.ipsec.preserve_port_list needs shards: 1, as what "
+			"comes "
+			"for all guests is heard at one place; shards is 8 (line 3). Set "
+			"hubs.default.shards to 1"},
+		{HUB("shards: 8\n    alg: {ipsec: {esp: false}}"), ""},
+		{HUB("alg: {ipsec: {esp: maybe}}"),
+			"natlock.yaml:3:24: alg.ipsec.esp: \"maybe\" is not true or false"},
+	};
+	CHECK(cases);
+}
+
+/* A socket of any address has the port of every address; of another device it has not. */
+Test(conf_check, ikes_port_is_one_sockets)
+{
+	static const struct golden cases[] =
+		{
+			{HUB(NAT7(PUBLISH(
+				 "udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+				"500, which "
+				"nat.publish has already (line 3): a port is one socket's. Take it "
+				"out there, "
+				"or say preserve_port_list: 0"},
+			{HUB(NAT7(PUBLISH(
+				 "udp", "127.0.0.1:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+				"500, which "
+				"nat.publish has already (line 3): a port is one socket's. Take it "
+				"out there, "
+				"or say preserve_port_list: 0"},
+			{HUB(NAT7("static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: "
+				  "[22, 500]}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+				"500, which "
+				"nat.static has already (line 3): a port is one socket's. Take it "
+				"out there, "
+				"or say preserve_port_list: 0"},
+			{HUB(NAT7(PUBLISH(
+				 "udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 0}}"),
+				""},
+			{HUB(NAT7(PUBLISH(
+				 "tcp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+				""},
+			{HUB(NAT7(PUBLISH(
+				 "udp", "0.0.0.0:4500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+				""},
+			{HUB(
+				 NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
+				      "blue, static: [{inside: "
+				      "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
+				      "red}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+				""},
+			{HUB(
+				 NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
+				      "blue, static: [{inside: "
+				      "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
+				      "none}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+				"500, which "
+				"nat.static has already (line 3): a port is one socket's. Take it "
+				"out there, "
+				"or say preserve_port_list: 0"},
+		};
+	CHECK(cases);
+}
+
+#define TWO(FIRST, SECOND)                                                                         \
+	"hubs:\n  one:\n    attach: []\n    " FIRST "\n  two:\n    attach: []\n    " SECOND "\n"
+#define SEVEN "access_lists: [{number: 7, permit: [10.0.0.0/8]}]"
+#define KEEPS "alg: {ipsec: {preserve_port_list: 7}}"
+
+Test(conf_check, ipsec_is_one_hubs)
+{
+	static const struct golden cases[] = {
+		{TWO("alg: {ipsec: {esp: true}}", "alg: {ipsec: {esp: true}}"),
+			"natlock.yaml:7:24: alg.ipsec.esp: hub one has ESP already (line 4), and "
+			"what "
+			"comes cannot be told apart. Leave it to one of them: esp: false"},
+		{TWO("enable: false\n    alg: {ipsec: {esp: true}}", "alg: {ipsec: {esp: true}}"),
+			"natlock.yaml:8:24: alg.ipsec.esp: hub one has ESP already (line 5), and "
+			"what "
+			"comes cannot be told apart. Leave it to one of them: esp: false"},
+		{TWO("alg: {ipsec: {esp: true}}", "nat: {" SEVEN "}\n    " KEEPS), ""},
+		{TWO("nat: {" SEVEN "}\n    " KEEPS, "nat: {" SEVEN "}\n    " KEEPS),
+			"natlock.yaml:9:39: alg.ipsec.preserve_port_list: hub one has port 500 "
+			"already "
+			"(line 5). Say 0 in one of them, or give each a nat.vrf of its own"},
+		{TWO("nat: {" SEVEN ", vrfs: {b: {device: eth1}}, vrf: b}\n    " KEEPS,
+			 "nat: {" SEVEN "}\n    " KEEPS),
+			"natlock.yaml:9:39: alg.ipsec.preserve_port_list: hub one has port 500 "
+			"already "
+			"(line 5). Say 0 in one of them, or give each a nat.vrf of its own"},
+		{TWO("nat: {" SEVEN ", vrfs: {b: {device: eth1}}, vrf: b}\n    " KEEPS,
+			 "nat: {" SEVEN ", vrfs: {b: {device: eth2}}, vrf: b}\n    " KEEPS),
+			""},
+		{TWO("nat: {" SEVEN "}\n    " KEEPS, "nat: {" PUBLISH("udp", "10.0.0.1:500") "}"),
+			"natlock.yaml:5:39: alg.ipsec.preserve_port_list takes UDP port 500, which "
+			"nat.publish of hub two has already (line 8): a port is one socket's. Take "
+			"it "
+			"out there, or say preserve_port_list: 0"},
+		{TWO("nat: {" PUBLISH("udp", "10.0.0.1:500") "}", "nat: {" SEVEN "}\n    " KEEPS),
+			"natlock.yaml:8:39: alg.ipsec.preserve_port_list takes UDP port 500, which "
+			"nat.publish of hub one has already (line 4): a port is one socket's. Take "
+			"it "
+			"out there, or say preserve_port_list: 0"},
+	};
+	CHECK(cases);
+}
+
+/* auto is another number of shards on another computer. */
+Test(conf_check, ipsec_where_auto_is_one_shard)
+{
+	static const char text[] = "hubs: {default: {alg: {ipsec: {esp: true}}}}\n";
+	struct conf_error error = {0};
+	struct conf_check c = {NULL, &error};
+	Nl__Config *config = conf_defaults();
+	Nl__Hub *hub = config->hubs[0];
+
+	hub->alg->ipsec->esp = true;
+	cr_expect_eq(conf_check_ipsec(&c, hub, 7), 0);
+	cr_expect_lt(conf_check_ipsec(&c, hub, 8), 0);
+	cr_expect_str_eq(error.text, "alg.ipsec.esp needs shards: 1, as what comes for all guests "
+				     "is heard at one place; "
+				     "shards is auto, which is 2 on this computer (default). Set "
+				     "hubs.default.shards to 1");
+	conf_free(config);
+	cr_expect_eq(conf_says(text, strlen(text))[0] != '\0',
+		conf_shards("auto", conf_processors()) > 1, "as this computer is");
+}
+
 /* 32 routes of 9 bytes do not fit into one option. */
 Test(conf_check, routes_that_do_not_fit)
 {
@@ -509,4 +675,20 @@ Test(conf_check, what_a_hub_listens_on_has_an_end)
 	cr_expect_str_eq(says_of_static(9),
 		"natlock.yaml:5:9: nat.publish and the ports of nat.static are 576 sockets (a port "
 		"of nat.static is one for TCP and one for UDP): at most 512. Name fewer ports");
+}
+
+Test(conf_check, auto_is_one_until_eight_processors)
+{
+	static const struct {
+		unsigned int processors, shards;
+	} cases[] = {{1, 1}, {2, 1}, {4, 1}, {7, 1}, {8, 2}, {11, 2}, {12, 3}, {32, 8}, {256, 8}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_eq(conf_shards("auto", cases[i].processors), cases[i].shards,
+			"%u processors", cases[i].processors);
+	cr_assert_eq(conf_shards("1", 256), 1);
+	cr_assert_eq(conf_shards("8", 1), 8);
+	cr_assert_eq(conf_shards("0", 1) + conf_shards("9", 1) + conf_shards("22", 1) +
+			     conf_shards("", 1) + conf_shards("x", 1),
+		0);
 }

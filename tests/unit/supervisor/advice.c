@@ -60,6 +60,15 @@ Test(advice, what_is_probably_not_meant)
 		    "[10.0.0.0/8]}]}\n    alg: {ldap: {lists: [{guests: 7, peers: 8, mode: "
 		    "off}]}}"),
 		1024));
+	cr_expect_str_empty(advised(
+		HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n    alg: {ipsec: "
+		    "{esp: true, spi_match_list: 7}}"),
+		0));
+	cr_expect_not_null(
+		strstr(advised(HUB("nat: {vrfs: {blue: {device: lo}}, vrf: blue}\n    alg: "
+				   "{ipsec: {esp: true}}"),
+			       0),
+			"alg.ipsec.esp: guests of a vrf have no ESP, and nat.vrf is one"));
 	SAYS(HUB("enable: false"), "no hub is enabled");
 }
 
@@ -73,6 +82,17 @@ Test(advice, what_this_computer_cannot_give)
 	cr_expect_str_empty(advised(HUB("nat: {publish: [{proto: tcp, listen: \"127.0.0.1:80\", "
 					"to: \"192.168.30.9:80\"}]}"),
 		0));
+	SAYS(HUB("alg: {ipsec: {esp: true}}"), "alg.ipsec.esp: only root may open a raw socket of "
+					       "protocol 50. Start natlock as root");
+	cr_expect_str_empty(advised(HUB("alg: {ipsec: {esp: true}}"), 0));
+	SAYS(HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n    alg: {ipsec: "
+		 "{preserve_port_list: 7}}"),
+		"alg.ipsec.preserve_port_list: port 500 needs privilege "
+		"(net.ipv4.ip_unprivileged_port_start=1024)");
+	cr_expect_str_empty(advised(
+		HUB("nat: {access_lists: [{number: 7, permit: [10.0.0.0/8]}]}\n    alg: {ipsec: "
+		    "{preserve_port_list: 7}}"),
+		500));
 	net.route_count = 1;
 	net.route[0] =
 		(struct hostnet_route){.to = {inet_addr("192.168.0.0"), 16}, .device = "eth0"};

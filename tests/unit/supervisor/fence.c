@@ -72,6 +72,22 @@ Test(fence, plan_names_the_ports_of_rcmd_that_are_not_reserved)
 	cr_expect_eq(plan.service[2], 1024);
 }
 
+Test(fence, plan_names_the_natproxy_that_has_esp)
+{
+	const struct identity id = {.private_uid = 61185, .has_private = true, .slot_fd = -1};
+	struct fence_plan plan;
+
+	configure("hubs:\n  a: {shards: 2}\n  b: {shards: 1, alg: {ipsec: {esp: true}}, host: "
+		  "{address: 10.1.0.1}, dhcp: {range: 10.1.0.10-10.1.0.20, gateway: 10.1.0.1, "
+		  "dns: []}}\n");
+	fence_plan(&plan, &id, super.hub, super.hubs);
+	cr_assert_eq(plan.esps, 1);
+	cr_expect_eq(plan.esp_allowed[0],
+		identity_worker_host(
+			&id, hub_worker_number(hub_worker(&super.hub[1], ACTOR_NATPROXY, 0))));
+	cr_expect_eq(plan.allowed, 0);
+}
+
 /* More workers than uids: two have the same one, which is named once. */
 Test(fence, plan_is_bounded)
 {

@@ -38,7 +38,7 @@ struct packet {
 	uint16_t source_port, destination_port;
 	uint8_t protocol, tcp_flags, icmp_type;
 	uint8_t about; /* protocol that an ICMP error quotes */
-	bool is_ip6, by_loopback;
+	bool is_ip6, by_loopback, has_options;
 	uint32_t type; /* RTN_*, of the destination */
 };
 
@@ -98,6 +98,7 @@ static void fill_payload(const struct packet *p, const struct nftnl_expr *e, uin
 	bool is_network =
 		nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER;
 
+	ip[0] = p->has_options ? 0x46 : 0x45;
 	inet_pton(AF_INET, p->from, ip + 12);
 	inet_pton(AF_INET, p->to, ip + 16);
 	memcpy(transport, ports, sizeof(ports));
@@ -210,7 +211,7 @@ static int each_uid(struct nftnl_set_elem *e, void *data)
 	const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &n);
 
 	memcpy(bytes, key, n);
-	remember("host_allowed", bytes);
+	remember(data, bytes);
 	return 0;
 }
 
@@ -227,14 +228,15 @@ static void take(const struct nlmsghdr *m)
 	case NFT_MSG_NEWSETELEM:
 		set = nftnl_set_alloc();
 		cr_assert_eq(nftnl_set_elems_nlmsg_parse(m, set), 0);
-		nftnl_set_elem_foreach(set, each_uid, NULL);
+		nftnl_set_elem_foreach(
+			set, each_uid, (void *)(uintptr_t)nftnl_set_get_str(set, NFTNL_SET_NAME));
 		nftnl_set_free(set);
 		break;
 	default: break;
 	}
 }
 
-static void load(unsigned int allowed)
+static void load_esp(unsigned int allowed, unsigned int esps)
 {
 	static _Alignas(struct nlmsghdr) uint8_t out[RULESET_BYTES];
 	struct fence_plan plan = {.first_uid = 61185,
@@ -242,7 +244,9 @@ static void load(unsigned int allowed)
 		.host_allowed = {ALLOWED},
 		.allowed = allowed,
 		.service = {1514},
-		.services = 1};
+		.services = 1,
+		.esp_allowed = {OURS},
+		.esps = esps};
 	const struct nlmsghdr *m = (const struct nlmsghdr *)out;
 	size_t bytes;
 
@@ -251,6 +255,11 @@ static void load(unsigned int allowed)
 	cr_assert_gt(bytes, 0);
 	for (; NLMSG_OK(m, bytes); m = NLMSG_NEXT(m, bytes))
 		take(m);
+}
+
+static void load(unsigned int allowed)
+{
+	load_esp(allowed, 0);
 }
 
 static void unload(void)
@@ -336,6 +345,44 @@ Test(fence_rules, of_errors_only_those_about_datagrams)
 		cr_expect_not(PASSES(ERROR("169.254.169.254", types[i], IPPROTO_UDP)));
 		cr_expect(PASSES(ERROR("198.18.2.1", types[i], IPPROTO_TCP), .uid = OTHER));
 	}
+}
+
+#define ESP(TO) .to = (TO), .protocol = IPPROTO_ESP
+
+Test(fence_rules, esp_goes_where_natproxys_other_packets_go)
+{
+	load_esp(1, 1);
+	cr_expect(PASSES(ESP("198.18.2.1")));
+	cr_expect(PASSES(ESP("10.0.0.1")));
+	cr_expect_not(PASSES(ESP("198.18.2.1"), .has_options = true));
+	cr_expect_not(PASSES(ESP("127.0.0.1"), LOCAL));
+	cr_expect_not(PASSES(ESP("198.18.1.2"), LOCAL), "this computer's own IPsec");
+	cr_expect_not(PASSES(ESP("198.18.1.2"), .type = RTN_LOCAL));
+	cr_expect_not(PASSES(ESP("169.254.169.254")));
+	cr_expect_not(PASSES(ESP("224.0.0.5")));
+	cr_expect_not(PASSES(ESP("198.18.1.255"), .type = RTN_BROADCAST));
+	cr_expect_not(PASSES(ESP("::1"), .is_ip6 = true));
+	cr_expect_not(PASSES(ESP("198.18.2.1"), .uid = ALLOWED), "of a hub without it");
+	cr_expect(PASSES(ESP("198.18.1.2"), LOCAL, .uid = OTHER));
+	cr_expect(PASSES(ESP("198.18.2.1"), .uid = OTHER, .has_options = true));
+}
+
+Test(fence_rules, esp_is_nobodys_where_no_hub_has_it)
+{
+	load(1);
+	cr_expect_not(PASSES(ESP("198.18.2.1")));
+	cr_expect_not(PASSES(ESP("198.18.2.1"), .uid = ALLOWED));
+	cr_expect(PASSES(ESP("198.18.2.1"), .uid = OTHER));
+}
+
+/* From port 500 to any peer, and to nobody on this computer who did not ask. */
+Test(fence_rules, ike_is_udp)
+{
+	load_esp(0, 1);
+	cr_expect(PASSES(UDP_TO("198.18.2.1", 500, 500)));
+	cr_expect(PASSES(UDP_TO("198.18.2.1", 4500, 500)));
+	cr_expect_not(PASSES(UDP_TO("198.18.1.2", 4500, 500), LOCAL));
+	cr_expect_not(PASSES(UDP_TO("169.254.1.1", 500, 500)));
 }
 
 /* An NFS server believes whoever comes from one. */

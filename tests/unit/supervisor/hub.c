@@ -47,19 +47,3 @@ Test(hub, no_two_workers_have_one_number)
 	for (unsigned int i = 0; i < hub.workers; i++)
 		cr_assert_eq(hub_worker_number(&hub.worker[i]), 26 + i);
 }
-
-Test(hub, auto_is_one_until_eight_processors)
-{
-	static const struct {
-		unsigned int processors, shards;
-	} cases[] = {{1, 1}, {2, 1}, {4, 1}, {7, 1}, {8, 2}, {11, 2}, {12, 3}, {32, 8}, {256, 8}};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cr_assert_eq(hub_shards("auto", cases[i].processors), cases[i].shards,
-			"%u processors", cases[i].processors);
-	cr_assert_eq(hub_shards("1", 256), 1);
-	cr_assert_eq(hub_shards("8", 1), 8);
-	cr_assert_eq(hub_shards("0", 1) + hub_shards("9", 1) + hub_shards("22", 1) +
-			     hub_shards("", 1) + hub_shards("x", 1),
-		0);
-}
