@@ -322,6 +322,7 @@ class Site(sites.Site):
     def close(self):
         if not self.kernel:
             print(self.gateway.text())
+        self.world.internet.run("ip", "route", "del", "local", f"{NET}.0/24", "dev", "lo")
         super().close()
 
 
