@@ -15,7 +15,7 @@ ROUTER, SERVER, SERVER2, OUTSIDE, HUB = "198.18.1.1", "198.18.2.1", "198.18.2.2"
 PREFIX = f"nl-p{os.getpid()}-"  # whose it is: clear_leftovers
 # These take longest and are begun first, so that no worker of xdist is left with one of them at the end.
 LONGEST = ["test_escape_liar", "test_tcp", "test_policy_use", "test_escape_inject", "test_conformance_tcp", "test_shards", "test_attach", "test_nat_rules",
-           "test_dhcp", "test_conformance_dhcp", "test_virtual_host_live", "test_recovery", "test_run_options", "test_virtual_host"]
+           "test_dhcp", "test_conformance_dhcp", "test_virtual_host_live", "test_recovery", "test_run_options", "test_ipsec_esp", "test_virtual_host"]
 
 
 really_kill = os.kill
