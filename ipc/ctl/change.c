@@ -152,6 +152,15 @@ static int fail_alg(const char *name, char *why)
 	return -EINVAL;
 }
 
+/* What switches a gateway: IPsec's other keys are lists, which go with ESP. */
+static const char *switch_of(const ProtobufCFieldDescriptor *section)
+{
+	const ProtobufCMessageDescriptor *type = section->descriptor;
+
+	return protobuf_c_message_descriptor_get_field_by_name(type, "enable") != NULL ? "enable"
+										       : "esp";
+}
+
 int change_alg(struct change_list *list, const char *name, const char *value, char *why)
 {
 	const ProtobufCFieldDescriptor *field;
@@ -162,7 +171,7 @@ int change_alg(struct change_list *list, const char *name, const char *value, ch
 	field = protobuf_c_message_descriptor_get_field_by_name(&nl__alg__descriptor, name);
 	if (field == NULL || !field_is_section(field))
 		return fail_alg(name, why);
-	snprintf(path, sizeof(path), "alg.%s.enable", name);
+	snprintf(path, sizeof(path), "alg.%s.%s", name, switch_of(field));
 	return change_switch(list, path, value, why);
 }
 

@@ -129,6 +129,9 @@ def test_what_was_not_there_at_the_start_needs_a_restart(world, spawn, both):
     assert f"hub default: {NO_ESP}it was not in the configuration" in gateway.text()
     change(gateway, ("set", "alg.ipsec", "{esp: false, preserve_port_list: 0}"))
     assert notes(gateway) == []
+    said = gateway.control("alg", "enable", "ipsec").stdout
+    assert "alg.ipsec.esp" in said and "restart natlock" in said, said
+    gateway.control("alg", "disable", "ipsec")
     assert len(owners(world, "raw", ESP)) == 1 == len(owners(world, "udp", IKE_PORT)), "of the other gateway"
     audited(gateway)
 

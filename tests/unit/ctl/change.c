@@ -81,10 +81,12 @@ Test(change, switches, .init = empty)
 		cr_expect_eq(change_alg(&list, algs_name(id), "true", why), 0, "%s", why);
 	cr_assert_eq(change_alg(&list, "icmp", "false", why), 0);
 	cr_expect_str_eq(told(2 + ALGS_COUNT), "SET alg.icmp.enable false");
+	cr_assert_eq(change_alg(&list, "ipsec", "true", why), 0);
+	cr_expect_str_eq(told(3 + ALGS_COUNT), "SET alg.ipsec.esp true");
 	cr_expect_lt(change_alg(&list, "ftpp", "true", why), 0);
 	cr_expect_str_eq(why, "no application-level gateway \"ftpp\". It is one of ftp, tftp, dns, "
 			      "rcmd, netbios, "
-			      "rtsp, ldap, icmp, sip, h323, skinny");
+			      "rtsp, ldap, icmp, sip, h323, skinny, ipsec");
 	cr_expect_lt(change_alg(&list, "segment_max", "true", why), 0);
 	cr_expect_lt(change_alg(&list, "ftp.enable", "true", why), 0);
 	cr_expect_lt(change_alg(&list, "", "true", why), 0);

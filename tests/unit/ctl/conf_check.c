@@ -455,55 +455,47 @@ Test(conf_check, ipsec)
 /* A socket of any address has the port of every address; of another device it has not. */
 Test(conf_check, ikes_port_is_one_sockets)
 {
-	static const struct golden cases[] =
-		{
-			{HUB(NAT7(PUBLISH(
-				 "udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
-				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
-				"500, which "
-				"nat.publish has already (line 3): a port is one socket's. Take it "
-				"out there, "
-				"or say preserve_port_list: 0"},
-			{HUB(NAT7(PUBLISH(
-				 "udp", "127.0.0.1:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
-				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
-				"500, which "
-				"nat.publish has already (line 3): a port is one socket's. Take it "
-				"out there, "
-				"or say preserve_port_list: 0"},
-			{HUB(NAT7("static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: "
-				  "[22, 500]}]") "alg: {ipsec: {preserve_port_list: 7}}"),
-				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
-				"500, which "
-				"nat.static has already (line 3): a port is one socket's. Take it "
-				"out there, "
-				"or say preserve_port_list: 0"},
-			{HUB(NAT7(PUBLISH(
-				 "udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 0}}"),
-				""},
-			{HUB(NAT7(PUBLISH(
-				 "tcp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
-				""},
-			{HUB(NAT7(PUBLISH(
-				 "udp", "0.0.0.0:4500")) "alg: {ipsec: {preserve_port_list: 7}}"),
-				""},
-			{HUB(
-				 NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
-				      "blue, static: [{inside: "
-				      "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
-				      "red}]") "alg: {ipsec: {preserve_port_list: 7}}"),
-				""},
-			{HUB(
-				 NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
-				      "blue, static: [{inside: "
-				      "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
-				      "none}]") "alg: {ipsec: {preserve_port_list: 7}}"),
-				"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
-				"500, which "
-				"nat.static has already (line 3): a port is one socket's. Take it "
-				"out there, "
-				"or say preserve_port_list: 0"},
-		};
+	static const struct golden cases[] = {
+		{HUB(NAT7(PUBLISH("udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+			"500, which "
+			"nat.publish has already (line 3): a port is one socket's. Take it "
+			"out there, "
+			"or say preserve_port_list: 0"},
+		{HUB(NAT7(PUBLISH("udp", "127.0.0.1:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+			"500, which "
+			"nat.publish has already (line 3): a port is one socket's. Take it "
+			"out there, "
+			"or say preserve_port_list: 0"},
+		{HUB(NAT7("static: [{inside: 192.168.30.5, outside: 203.0.113.7, ports: "
+			  "[22, 500]}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+			"500, which "
+			"nat.static has already (line 3): a port is one socket's. Take it "
+			"out there, "
+			"or say preserve_port_list: 0"},
+		{HUB(NAT7(PUBLISH("udp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 0}}"),
+			""},
+		{HUB(NAT7(PUBLISH("tcp", "0.0.0.0:500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+			""},
+		{HUB(NAT7(PUBLISH("udp", "0.0.0.0:4500")) "alg: {ipsec: {preserve_port_list: 7}}"),
+			""},
+		{HUB(NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
+			  "blue, static: [{inside: "
+			  "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
+			  "red}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+			""},
+		{HUB(NAT7("vrfs: {blue: {device: eth1}, red: {device: eth2}}, vrf: "
+			  "blue, static: [{inside: "
+			  "192.168.30.5, outside: 203.0.113.7, ports: [500], vrf: "
+			  "none}]") "alg: {ipsec: {preserve_port_list: 7}}"),
+			"natlock.yaml:4:39: alg.ipsec.preserve_port_list takes UDP port "
+			"500, which "
+			"nat.static has already (line 3): a port is one socket's. Take it "
+			"out there, "
+			"or say preserve_port_list: 0"},
+	};
 	CHECK(cases);
 }
 

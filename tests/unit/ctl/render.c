@@ -39,9 +39,9 @@ Test(render, csv)
 	sample_nat(&s);
 	text = rendered(FORMAT_CSV, (const ProtobufCMessage *[]){&s.nat[0].base}, 1, "nat table");
 	cr_expect_str_eq(text, "id,proto,source,destination,outside,state,created_ms,idle_ms,rx_"
-			       "bytes,tx_bytes,alg,process,host\r\n"
+			       "bytes,tx_bytes,alg,process,host,spi\r\n"
 			       "3,\"tcp\",192.168.30.10:59564,10.99.0.1:8080,10.99.0.2:41022,"
-			       "\"RUNNING\",10898000,12000,1258291,49152,\"\",\"\",\"\"\r\n");
+			       "\"RUNNING\",10898000,12000,1258291,49152,\"\",\"\",\"\",\"\"\r\n");
 	free(text);
 }
 
@@ -59,7 +59,7 @@ Test(render, json)
 		"\"10.99.0.1:8080\","
 		"\"outside\":\"10.99.0.2:41022\",\"state\":\"RUNNING\",\"created_ms\":10898000,"
 		"\"created\":\"1970-01-01T03:01:38.000Z\",\"idle_ms\":12000,\"rx_bytes\":1258291,"
-		"\"tx_bytes\":49152,\"alg\":null,\"process\":null,\"host\":null}],"
+		"\"tx_bytes\":49152,\"alg\":null,\"process\":null,\"host\":null,\"spi\":null}],"
 		"\"count\":1}\n");
 	free(text);
 	text = rendered(FORMAT_JSON, NULL, 0, "dhcp table");
