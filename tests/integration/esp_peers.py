@@ -16,7 +16,7 @@ from talks import addressed
 ESP, IKE, IN_TUNNEL = 50, 500, 4
 GUEST, RESPONDER = 0, 1  # ends of a peering, and of an IKE association its initiator and the other
 GUESTS, STATIC, FIXED = ("192.168.30.10", "192.168.30.11", "192.168.30.12"), "192.168.30.50", "198.18.1.92"  # nat.static: inside, outside
-NET, FIRST_OF_LIST = "198.18.3", 128  # every address of it is the internet's; the upper half is for those that a list names
+NET, FIRST_OF_LIST = "198.18.24", 128  # every address of it is the internet's; the upper half is for those that a list names
 INIT, AUTH, CREATE_CHILD, INFORMATIONAL = 34, 35, 36, 37  # RFC 7296 3.1
 INITIATOR, RESPONSE = 0x08, 0x20
 SA, SEALED = 33, 46  # payloads

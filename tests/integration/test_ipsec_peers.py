@@ -6,7 +6,7 @@ from conftest import Namespace, sh
 from esp_peers import GUEST, RESPONDER, SUITES, Cbc, End, Keys, Peering
 from packets import UDP, Packet, ip, udp
 
-FIRST, SECOND, FAR = "198.18.4.10", "198.18.4.11", "198.18.4.1"
+FIRST, SECOND, FAR = "198.18.25.10", "198.18.25.11", "198.18.25.1"
 
 
 def scapys(keys, sender):

@@ -1,8 +1,8 @@
 """IKE that keeps its source port 500 (preserve_port_list) although several guests have it, towards one peer at once: for whom an answer is, the initiator's cookie tells.
 
-    guests .10 and .11, which are on the list, and .12, which is not ~~~ natlock ---- internet [peers on 198.18.3.x, each test has its own; the upper half is on the list]
+    guests .10 and .11, which are on the list, and .12, which is not ~~~ natlock ---- internet [peers on 198.18.24.x, each test has its own; the upper half is on the list]
 """
-import os, signal, socket, time
+import os, signal, time
 import pytest
 from conftest import OUTSIDE, alive, wait_for
 from esp_peers import CREATE_CHILD, FIXED, GUESTS, IKE, INIT, INITIATOR, RESPONSE, STATIC, Site, dice, ike_message, natlock, site_of  # noqa: F401
@@ -17,7 +17,7 @@ LEAD = 2.1  # seconds by which a guest must be the last one that spoke, to get w
 HUB_KEYS = f"""
     nat:
       static: [{{inside: {STATIC}, outside: {FIXED}, ports: [{IKE}]}}]
-      access_lists: [{{number: 50, permit: [{GUESTS[FIRST]}/32, {GUESTS[SECOND]}/32, 198.18.3.128/25]}}]
+      access_lists: [{{number: 50, permit: [{GUESTS[FIRST]}/32, {GUESTS[SECOND]}/32, 198.18.24.128/25]}}]
     alg: {{ipsec: {{preserve_port_list: 50}}}}
 """
 
