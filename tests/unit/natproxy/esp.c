@@ -344,6 +344,7 @@ Test(esp, two_guests_that_take_turns_let_a_third_in)
 	for (uint64_t at = 4; at < 4 * ESP_OPENING_MS && !was_let_in; at += 100) {
 		sends(a, at);
 		sends(b, at);
+		sends(a, at);
 		was_let_in = sends(c, at + 50);
 	}
 	cr_assert(was_let_in);
@@ -513,11 +514,11 @@ Test(esp, keys_that_came_after_an_opening_go_before_it)
 Test(esp, an_openers_own_keys_do_not_count_against_it)
 {
 	paired(B, 400, 1);
-	const uint32_t former = paired(A, 300, 1), a = opens(A, 301, 2);
+	const uint32_t a = opens(A, 301, 2);
 	cr_assert(sends(a, 2));
+	opens_symmetric(A, 302, 3);
 	keys(A, 3);
-	cr_assert_eq(comes(1301, 4), a);
-	cr_assert_neq(a, former);
+	cr_assert_eq(comes(1301, 4), a, "not its youngest");
 }
 
 Test(esp, who_has_the_outside_address_alone_is_meant_whoever_had_it)
@@ -562,7 +563,10 @@ Test(esp, a_pair_in_use_stays_however_many_are_forged)
 	const uint32_t a = paired(A, 300, 1);
 	for (uint64_t at = 1; at < 10 * ESP_OPENING_MS; at += ESP_OPENING_MS - 1) {
 		forged(3000, at);
-		cr_assert_eq(esp_at(e, a)->inbound[ESP_INBOUND - 1] != 0, true);
+		bool is_there = false;
+		for (int i = 0; i < ESP_INBOUND; i++)
+			is_there |= esp_at(e, a)->inbound[i] == 1300;
+		cr_assert(is_there);
 		cr_assert_eq(comes(1300, at), a);
 	}
 	paired(B, 400, 10 * ESP_OPENING_MS);
