@@ -48,13 +48,27 @@ def mutate(text, block):
     return text[:start] + " ".join(block["new"]) + text[end:]
 
 
+def words_of(compiler):
+    """How many words name the compiler: meson puts ccache in front where it is installed."""
+    return 2 if compiler[0].endswith("ccache") else 1
+
+
+def compiled(checkers, compiler, folder):
+    """Checkers that do not include the source, once for all."""
+    words = words_of(compiler)
+    objects = [folder / f"checker{n}.o" for n in range(len(checkers))]
+    for source, made in zip(checkers, objects):
+        subprocess.run([*compiler[:words], "-w", "-c", "-o", made, source, *(flag for flag in compiler[words:] if flag.startswith("-") and not flag.startswith("-l"))], check=True)
+    return objects
+
+
 def build_and_run(block, root, checkers, compiler, folder, runner):
     source = folder / f"{block['name']}.c"
     program = folder / block["name"]
     path = root / block["source"]
     source.write_text(f'#line 1 "{path}"\n' + mutate(path.read_text(), block))
     how = [source] if block["macro"] == "-" else [f'-D{block["macro"]}="{source}"']
-    words = 2 if compiler[0].endswith("ccache") else 1  # meson puts it in front where it is installed
+    words = words_of(compiler)
     build = subprocess.run([*compiler[:words], "-w", "-o", program, *how, *checkers, *compiler[words:]], capture_output=True, text=True)
     if build.returncode:
         return f"{block['name']}: does not build:\n{build.stderr}"
@@ -68,9 +82,12 @@ def build_and_run(block, root, checkers, compiler, folder, runner):
 
 
 def main(table, root, checkers, *compiler, runner=None):
-    found = blocks(pathlib.Path(table).read_text())
-    with tempfile.TemporaryDirectory(prefix="natlock-mutants-") as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(build_and_run, b, pathlib.Path(root), checkers.split(","), compiler, pathlib.Path(folder), runner) for b in found]
+    found, checkers = blocks(pathlib.Path(table).read_text()), checkers.split(",")
+    with tempfile.TemporaryDirectory(prefix="natlock-mutants-") as name, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        folder = pathlib.Path(name)
+        if all(b["macro"] == "-" for b in found):
+            checkers = compiled(checkers, compiler, folder)
+        jobs = [pool.submit(build_and_run, b, pathlib.Path(root), checkers, compiler, folder, runner) for b in found]
         wrong = [w for w in (job.result() for job in jobs) if w]
     print(f"{len(found)} mutants, {len(wrong)} lived")
     print("\n".join(wrong))
