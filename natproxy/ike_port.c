@@ -18,7 +18,7 @@
 #include "session.h"
 #include "source.h"
 
-enum { BATCH = 4, ERRORS = 16 };
+enum { ERRORS = 16 };
 
 int ike_port_take(struct natproxy *np, const Nl__SocketName *name, struct chan_in *in)
 {
@@ -148,27 +148,26 @@ static void deliver_run(struct natproxy *np, const struct sock_datagram *run, ui
 
 bool ike_port_turn(struct natproxy *np)
 {
-	static uint8_t bytes[BATCH][UINT16_MAX];
-	struct sock_datagram batch[BATCH];
-	struct iovec piece[BATCH];
+	struct sock_datagram batch[NATPROXY_IKE_BATCH];
+	struct iovec piece[NATPROXY_IKE_BATCH];
 	struct shared_socket *p = &np->ike.shared;
 	if (!p->readable)
 		return false;
-	for (int i = 0; i < BATCH; i++) {
-		piece[i] = (struct iovec){bytes[i], sizeof(bytes[i])};
+	for (int i = 0; i < NATPROXY_IKE_BATCH; i++) {
+		piece[i] = (struct iovec){np->ike.bytes[i], sizeof(np->ike.bytes[i])};
 		batch[i].piece = &piece[i];
 		batch[i].pieces = 1;
 	}
-	const int r = sock_receive(np->sock, p->fd, batch, BATCH);
+	const int r = sock_receive(np->sock, p->fd, batch, NATPROXY_IKE_BATCH);
 	for (int i = 0; i < r; i++)
-		deliver_run(np, &batch[i], bytes[i]);
+		deliver_run(np, &batch[i], np->ike.bytes[i]);
 	if (r > 0) {
 		drop_count_many(np->drops, DROP_SOCKET_FULL, batch[r - 1].lost - p->lost);
 		p->lost = batch[r - 1].lost;
 	}
 	if (r < 0)
 		take_errors(np);
-	p->readable = r == BATCH || (r < 0 && r != -EAGAIN);
+	p->readable = r == NATPROXY_IKE_BATCH || (r < 0 && r != -EAGAIN);
 	if (!p->readable)
 		sock_watch(np->sock, p->fd, SOCK_READ);
 	return p->readable;

@@ -61,6 +61,7 @@ enum {
 	NATPROXY_RESERVED_BUCKETS = 4096,
 	NATPROXY_LOWPORTS = 64,	  /* sockets of reserved ports; bits of a uint64_t */
 	NATPROXY_ECHOES = 512,	  /* identifiers of the raw ICMP socket */
+	NATPROXY_IKE_BATCH = 4,
 	NATPROXY_ESP_KNOCKS = 32, /* guests that a peer spoke to first, at a time */
 	NATPROXY_SPI_BYTES = 11 * (1 + ESP_INBOUND) + 1, /* as text */
 	NATPROXY_READ_LARGE = 4,			 /* large buffers a readv: one descriptor */
@@ -248,6 +249,7 @@ struct ike_port { /* of ike_port.h */
 		uint64_t to_guests, to_outside, unknown;
 	} counts;
 	struct ike table;
+	uint8_t bytes[NATPROXY_IKE_BATCH][UINT16_MAX]; /* the messages that are being looked at */
 };
 
 struct lowport { /* a socket bound to a reserved port */
