@@ -11,7 +11,8 @@
  *
  * A packet that a peer sends before its guest has spoken cannot wait, as the socket is everybody's: the guest is made
  * ready for the next one. A guest with an outside address of its own (nat.static) sends from it, and what is sent to
- * that address is that guest's.
+ * that address is that guest's. What strangers begin there is limited apart from what the guest begins: as soon as it
+ * answers by an SPI of its own, the far end's is that tunnel's.
  */
 #include "esp_socket.h"
 
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dgram.h"
 #include "raw.h"
 #include "refuse.h"
 #include "session.h"
@@ -121,10 +123,36 @@ static struct esp_knock *answered(
 	return NULL;
 }
 
+/* Of the flows that far ends began with this guest the one heard longest ago, when there are as many as may be; else NULL. */
+static struct flow *gives_way(struct natproxy *np, uint32_t guest_ip_be)
+{
+	struct flow *oldest = NULL;
+	uint64_t oldest_ns = UINT64_MAX;
+	uint32_t count = 0;
+	for (uint32_t ref = esp_next(&np->esp.table, ESP_NONE); ref;
+		ref = esp_next(&np->esp.table, ref)) {
+		const struct esp_tunnel *t = &np->esp.table.tunnel[ref];
+		struct flow *f =
+			t->spi || t->guest_ip_be != guest_ip_be ? NULL : flow_live(np, t->flow);
+		if (!f || !f->sessions)
+			continue;
+		const uint64_t used_ns = nat_session(&np->nat, f->sessions)->used_ns;
+		count++;
+		if (used_ns < oldest_ns) {
+			oldest_ns = used_ns;
+			oldest = f;
+		}
+	}
+	return count < NATPROXY_ESP_INCOMING ? NULL : oldest;
+}
+
 /* The far end began: its session begins with the flow, so that there is one that can end by being idle. */
 static int begin_incoming(struct natproxy *np, struct flow *f, const struct ring_pair *pair)
 {
 	const struct esp_knock *k = answered(np, f, pair);
+	struct flow *old = k ? gives_way(np, f->guest.ip_be) : NULL;
+	if (old)
+		dgram_ended(np, old, old->sessions, "gave way to a younger one from outside");
 	if (!k || refuse_new(np, NAT_ESP, &f->guest, &f->remote) || open_tunnel(np, f, k->spi))
 		return -ENOENT;
 	return session_open_incoming(np, f, &f->remote, 0) ? 0 : -ENOENT;

@@ -62,6 +62,7 @@ enum {
 	NATPROXY_LOWPORTS = 64,	  /* sockets of reserved ports; bits of a uint64_t */
 	NATPROXY_ECHOES = 512,	  /* identifiers of the raw ICMP socket */
 	NATPROXY_IKE_BATCH = 4,
+	NATPROXY_ESP_INCOMING = 64, /* flows that far ends began with a guest */
 	NATPROXY_ESP_KNOCKS = 32, /* guests that a peer spoke to first, at a time */
 	NATPROXY_SPI_BYTES = 11 * (1 + ESP_INBOUND) + 1, /* as text */
 	NATPROXY_READ_LARGE = 4,			 /* large buffers a readv: one descriptor */

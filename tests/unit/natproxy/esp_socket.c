@@ -25,7 +25,7 @@ enum {
 	OTHER_GUEST = 11, /* last byte of its address */
 };
 
-static const char *const peer_ip = "127.0.0.2";
+static const char *const peer_ip = "127.0.0.2", *const static_ip = "127.0.0.3";
 static int peer;
 
 /* What natproxy sends comes to it as well on loopback: the peers' SPIs alone are let in. */
@@ -297,41 +297,80 @@ Test(esp_socket, rows_show_who_waits_and_what_is_paired)
 }
 
 /* nat.static: the guest's own address outside; loopback plays it. */
-Test(esp_socket, of_an_address_of_its_own_the_peer_may_speak_first)
+static struct rig *world_with_static(void)
 {
-	Nl__Nat nat = NL__NAT__INIT;
-	Nl__Static fixed = NL__STATIC__INIT, *list = &fixed;
-	Nl__Ip4 inside = NL__IP4__INIT, outside = NL__IP4__INIT;
-	struct ring_desc d;
+	static Nl__Nat nat;
+	static Nl__Static fixed, *list = &fixed;
+	static Nl__Ip4 inside, outside;
+	nl__nat__init(&nat);
+	nl__static__init(&fixed);
+	nl__ip4__init(&inside);
+	nl__ip4__init(&outside);
 	inside.has_be = outside.has_be = true;
 	inside.be = guest(OTHER_GUEST);
-	outside.be = inet_addr("127.0.0.3");
+	outside.be = inet_addr(static_ip);
 	fixed.inside = &inside;
 	fixed.outside = &outside;
 	nat.static_ = &list;
 	nat.n_static_ = 1;
-	struct rig *r = world_with(&nat, 0);
-	from_peer_to(outside.be, A_IN, 50);
+	return world_with(&nat, 0);
+}
+
+/* What netstack answers to being asked for a flow. */
+static void open_as_asked(struct rig *r, uint32_t flow, const struct ring_pair *asked)
+{
+	struct ring_desc d = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = flow, .pair = *asked};
+	rig_send(r, &d);
+	rig_turn(r);
+}
+
+Test(esp_socket, of_an_address_of_its_own_the_peer_may_speak_first)
+{
+	const uint32_t own_be = inet_addr(static_ip);
+	struct ring_desc d;
+	struct rig *r = world_with_static();
+	from_peer_to(own_be, A_IN, 50);
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d));
 	cr_expect_eq(d.pair.kind, DGRAM_ESP);
-	cr_expect_eq(d.pair.guest_ip_be, inside.be);
+	cr_expect_eq(d.pair.guest_ip_be, guest(OTHER_GUEST));
 	cr_expect_eq(d.pair.remote_ip_be, inet_addr(peer_ip));
 	cr_expect_eq(d.pair.guest_port, 0);
 	cr_expect_eq(d.pair.remote_port, 0);
-	from_peer_to(outside.be, A_IN, 50);
+	from_peer_to(own_be, A_IN, 50);
 	cr_assert(rig_quiet(r, 30), "asked once");
-	struct ring_desc opened = {.op = RING_NETSTACK_DGRAM_OPEN, .flow = FLOW, .pair = d.pair};
-	rig_send(r, &opened);
-	rig_turn(r);
-	from_peer_to(outside.be, A_IN, 60);
+	open_as_asked(r, FLOW, &d.pair);
+	from_peer_to(own_be, A_IN, 60);
 	expect_for(r, FLOW, 60);
 	/* the guest answers by an SPI of its own: the peer's is that one's from now on, and nobody waits */
 	open_flow(r, FLOW + 1, OTHER_GUEST, A);
 	send_packet(r, FLOW + 1, A, 70);
 	cr_assert_eq(at_peer(), 70);
-	cr_expect_eq(memcmp(got + 12, &outside.be, 4), 0, "from its own address");
-	from_peer_to(outside.be, A_IN, 80);
+	cr_expect_eq(memcmp(got + 12, &own_be, sizeof(own_be)), 0, "from its own address");
+	from_peer_to(own_be, A_IN, 80);
 	expect_for(r, FLOW + 1, 80);
+	rig_free(r);
+}
+
+Test(esp_socket, strangers_use_up_nothing_of_a_guests)
+{
+	struct rig *r = world_with_static();
+	const uint32_t own_be = inet_addr(static_ip);
+	for (uint32_t i = 0; i < NATPROXY_ESP_INCOMING + 8; i++) {
+		struct ring_desc d;
+		char ip[16];
+		close(peer);
+		snprintf(ip, sizeof(ip), "127.0.1.%u", i + 1);
+		peer = bound_peer(ip);
+		from_peer_to(own_be, A_IN, 50);
+		cr_assert(rig_await(r, RING_NATPROXY_DGRAM_INCOMING, &d));
+		open_as_asked(r, FLOW + i, &d.pair);
+		if (i >= NATPROXY_ESP_INCOMING)
+			cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d));
+		if (i >= NATPROXY_ESP_INCOMING)
+			cr_expect_eq(d.flow, FLOW + i - NATPROXY_ESP_INCOMING);
+		r->skew_ns += 1000000000;
+	}
+	cr_expect_eq(r->np->esp.counts.open, NATPROXY_ESP_INCOMING);
 	rig_free(r);
 }
 
