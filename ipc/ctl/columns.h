@@ -19,11 +19,14 @@ enum cell {
 	CELL_CALLS,   /* field, then how many system calls the second says */
 };
 
+/* When a column is shown: FILLED where some row has something there, or wide. */
+enum column_when { COLUMN_ALWAYS, COLUMN_WIDE, COLUMN_FILLED };
+
 struct column {
 	const char *title; /* NULL ends a list */
 	const char *field, *second;
 	enum cell cell;
-	bool wide_only;
+	enum column_when when;
 };
 
 enum { CELL_BYTES_MAX = 160, CELL_NARROW = 40 };

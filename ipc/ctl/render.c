@@ -14,24 +14,31 @@
 
 enum { COLUMNS_MAX = 16, GAP = 2, NOTE_BYTES_MAX = 2048 };
 
-static bool is_shown(const struct column *column, bool wide)
+static size_t longest(const struct column *column, const struct rows *rows, bool wide)
 {
-	return wide || !column->wide_only;
+	char cell[CELL_BYTES_MAX];
+	size_t width = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		size_t length = strlen(column_text(column, rows->row[i], wide, cell));
+
+		if (length > width)
+			width = length;
+	}
+	return width;
 }
 
+/* The width of each column, 0 of those that are not shown. */
 static void measure(
 	const struct column *columns, const struct rows *rows, bool wide, size_t width[COLUMNS_MAX])
 {
-	char cell[CELL_BYTES_MAX];
-
 	for (size_t c = 0; columns[c].title != NULL; c++) {
-		width[c] = strlen(columns[c].title);
-		for (size_t i = 0; i < rows->count; i++) {
-			size_t length = strlen(column_text(&columns[c], rows->row[i], wide, cell));
+		size_t title = strlen(columns[c].title), cells = longest(&columns[c], rows, wide);
 
-			if (length > width[c])
-				width[c] = length;
-		}
+		width[c] = cells > title ? cells : title;
+		if (!wide && (columns[c].when == COLUMN_WIDE ||
+				     (columns[c].when == COLUMN_FILLED && cells <= strlen("-"))))
+			width[c] = 0;
 	}
 }
 
@@ -45,7 +52,7 @@ static void print_line(FILE *out, const struct column *columns, const ProtobufCM
 	for (size_t c = 0; columns[c].title != NULL; c++) {
 		const char *text = columns[c].title;
 
-		if (!is_shown(&columns[c], wide))
+		if (width[c] == 0)
 			continue;
 		if (row != NULL)
 			text = column_text(&columns[c], row, wide, cell);

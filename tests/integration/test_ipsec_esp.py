@@ -415,11 +415,13 @@ def test_rows_counters_and_log(stage, natlock):
     assert not one.ping(seconds=0.1)
     opener, = openers(natlock, responder.address)
     assert (opener["kind"], opener["spi"]) == ("ESP", "0xc0ffee01") and opener["guest"].startswith(GUESTS[1])
+    assert re.search(rf"ipsec +ESP +{re.escape(GUESTS[1])} .* 0xc0ffee01 +waiting", natlock.control("alg", "expectations").stdout)
     responder.inbound[0xC0FFEE01] = (one, RESPONDER, keys)
     assert one.ping()
     wait_for(lambda: not openers(natlock, responder.address), 2, "nobody to wait any more")
     row, = flows(natlock, source=GUESTS[1], destination=responder.address)
     assert row["spi"] == "0xc0ffee01/0x5eed0002" and row["outside"].startswith(OUTSIDE) and int(row["rx_bytes"]) > 0 < int(row["tx_bytes"])
+    assert re.search(r"^\d+ +esp .* 0xc0ffee01/0x5eed0002 +RUNNING", natlock.control("nat", "table").stdout, re.M)
     after = stage.site.stats()
     assert sum(after.values()) > sum(before.values()) and all(after[key] >= before[key] for key in after), (before, after)
     number, log = row["id"], natlock.log

@@ -75,6 +75,25 @@ Test(render, an_empty_table_has_its_titles)
 	free(text);
 }
 
+Test(render, a_column_that_nobody_fills_is_not_there)
+{
+	struct sample s;
+	char *text;
+
+	sample_nat(&s);
+	text = rendered(FORMAT_TABLE, (const ProtobufCMessage *[]){&s.nat[0].base, &s.nat[1].base},
+		2, "nat table");
+	cr_expect_null(strstr(text, "SPI"));
+	free(text);
+	s.nat[1].spi = (char *)"0xc0ffee01/0x5eed0002";
+	text = rendered(FORMAT_TABLE, (const ProtobufCMessage *[]){&s.nat[0].base, &s.nat[1].base},
+		2, "nat table");
+	cr_expect_not_null(strstr(text, "OUTSIDE          SPI                    STATE"));
+	cr_expect_not_null(strstr(text, "41022  -                      RUNNING"));
+	cr_expect_not_null(strstr(text, "  0xc0ffee01/0x5eed0002  RUNNING"));
+	free(text);
+}
+
 /* A guest chooses its host name. Nothing of it may reach a terminal, break a line, a column or a
  * formula cell. */
 Test(render, hostile_host_names)
