@@ -1,4 +1,5 @@
 /* Calls of a telephone inside by SCCP: what opens a port and for whom, what changes it meanwhile, and what closes it. */
+#include "skinny_rows.h"
 #include "skinny_steps.h"
 
 static struct bytes ask_of(const struct ids *ids, const struct kind *k, uint32_t conference,
@@ -104,8 +105,9 @@ Test(skinny, the_last_one_counts)
 
 Test(skinny, what_is_no_host_counts_as_not_said)
 {
-	const char *const nobody[] = {"0.0.0.0", "127.0.0.1", "224.1.1.1", "255.255.255.255"};
-	for (int i = 0; i < 4; i++) {
+	const char *const nobody[] = {
+		"0.0.0.0", "127.0.0.1", "224.1.1.1", "255.255.255.255", "0.1.2.3"};
+	for (int i = 0; i < 5; i++) {
 		struct harness *h = registered();
 		say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, nobody[i]));
 		say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
@@ -133,6 +135,32 @@ Test(skinny, a_recorder_is_another_party)
 	harness_free(h);
 }
 
+/* ---- what the operator is shown ---- */
+
+/* How many, and the last one. */
+static unsigned int calls_shown(const struct harness *h, struct call_row *row)
+{
+	uint32_t cursor = 0;
+	unsigned int n = 0;
+	while (skinny_calls_next((const struct skinny *)h->flow.state, &cursor, row))
+		n++;
+	return n;
+}
+
+/* Streams have their times in 32 bits, since the flow's first message. */
+Test(skinny, a_call_is_shown_at_its_time_after_months)
+{
+	struct call_row row;
+	struct alg_flow view = phone_view();
+	view.now_ms = 9876543210;
+	struct harness *h = registered_as(view, GRANT, 20);
+	h->flow.view.now_ms += 1000;
+	say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, FAR));
+	cr_assert_eq(calls_shown(h, &row), 1);
+	cr_expect_eq(row.answered_ms, 9876544210);
+	harness_free(h);
+}
+
 /* ---- what is refused, repeated, or changed meanwhile ---- */
 
 Test(skinny, nothing_changes_where_there_is_no_port)
@@ -145,6 +173,23 @@ Test(skinny, nothing_changes_where_there_is_no_port)
 	say(h, ALG_OUTSIDE, start(0x8a, 20, 20, 5, 6, FAR, 20000));
 	say(h, ALG_OUTSIDE, over(0x106, 5, 6));
 	cr_expect_eq(h->acts, 0);
+	harness_free(h);
+}
+
+Test(skinny, what_was_refused_is_asked_for_again)
+{
+	struct harness *h = registered_as(phone_view(), REFUSE, 20);
+	say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, FAR));
+	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	h->mode = GRANT;
+	say(h, ALG_OUTSIDE, ask(20, 20, 7, 8, FAR));
+	forget(h);
+	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16386, 8));
+	expect_wish(h, 1, ALG_UDP_PAIR, 16386, FAR);
+	expect(h, ALG_GUEST, receiving(0x22, 20, 20, OUTSIDE, 40002, 8));
+	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	expect_wish(h, 2, ALG_UDP_PAIR, 16384, FAR);
+	expect(h, ALG_GUEST, receiving(0x22, 20, 20, OUTSIDE, 40004, 6));
 	harness_free(h);
 }
 
@@ -168,6 +213,7 @@ Test(skinny, the_same_again_needs_nothing_new)
 
 Test(skinny, what_happens_while_it_is_asked_for)
 {
+	struct call_row row;
 	struct harness *h = registered_as(phone_view(), LATER, 20);
 	say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, "0.0.0.0"));
 	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
@@ -192,6 +238,7 @@ Test(skinny, what_happens_while_it_is_asked_for)
 	say(h, ALG_OUTSIDE, over(0x106, 7, 9));
 	harness_answer(h, false);
 	cr_expect_eq(h->acts, 0);
+	cr_expect_eq(calls_shown(h, &row), 1, "the first");
 	cr_expect_not(h->gave_up);
 	harness_free(h);
 }
@@ -201,10 +248,14 @@ Test(skinny, what_is_over_by_time_is_not_closed_again)
 	struct harness *h = registered();
 	say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, FAR));
 	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	say(h, ALG_OUTSIDE, ask(20, 20, 7, 8, FAR));
+	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16386, 8));
 	stream_gone(&h->flow, 1);
 	say(h, ALG_OUTSIDE, start(0x8a, 20, 20, 5, 6, FAR, 20000));
 	say(h, ALG_OUTSIDE, over(0x106, 5, 6));
 	cr_expect_eq(h->acts, 0);
+	say(h, ALG_OUTSIDE, over(0x106, 7, 8));
+	expect_act(h, ALG_CLOSE, 2, NULL);
 	harness_free(h);
 }
 
@@ -220,6 +271,20 @@ Test(skinny, a_call_on_hook_is_over)
 	say(h, ALG_OUTSIDE, WORDS(0x111, 20, 2, 1, 0, 0, 0, 0));
 	cr_expect_eq(h->acts, 0, "connected; another call; no call");
 	say(h, ALG_OUTSIDE, WORDS(0x111, 20, 2, 1, 1005, 0, 0, 0));
+	expect_act(h, ALG_CLOSE, 1, NULL);
+	harness_free(h);
+}
+
+/* A manager may say 0 for the call in both messages: then it is not known which one is over. */
+Test(skinny, a_call_without_a_reference_is_not_closed_by_one)
+{
+	struct harness *h = registered();
+	say(h, ALG_OUTSIDE, start(0x8a, 20, 20, 5, 6, FAR, 20000));
+	say(h, ALG_GUEST, sending(0x154, 20, 20, 5, 6, GUEST, 16384));
+	expect_wish(h, 0, ALG_UDP_PAIR, 16384, FAR);
+	say(h, ALG_OUTSIDE, WORDS(0x111, 20, 2, 1, 0, 0, 0, 0));
+	cr_expect_eq(h->acts, 0);
+	say(h, ALG_OUTSIDE, over(0x8b, 5, 6));
 	expect_act(h, ALG_CLOSE, 1, NULL);
 	harness_free(h);
 }

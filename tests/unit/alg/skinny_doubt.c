@@ -58,6 +58,19 @@ Test(skinny_doubt, nor_before_the_registration_nor_after_one_that_nobody_took)
 	harness_free(h);
 }
 
+Test(skinny_doubt, nor_while_it_registers_anew)
+{
+	struct harness *h = asked();
+	say(h, ALG_GUEST, station_register(GUEST, 20));
+	forget(h);
+	pass(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	say(h, ALG_OUTSIDE, register_ack(20));
+	say(h, ALG_OUTSIDE, ask(20, 20, 5, 6, FAR));
+	say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	cr_expect_eq(h->wishes, 1);
+	harness_free(h);
+}
+
 static void expect_version(unsigned int offered, unsigned int taken, unsigned int version)
 {
 	struct harness *h = harness_new(&skinny_protocol, phone_view(), GRANT);

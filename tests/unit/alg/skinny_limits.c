@@ -16,6 +16,22 @@ Test(skinny_limits, four_openings_a_call)
 	harness_free(h);
 }
 
+/* Also where it names a port that another stream has. */
+Test(skinny_limits, what_there_is_no_room_for_stays_as_it_is)
+{
+	struct harness *h = registered();
+	for (uint32_t i = 0; i < 4; i++) {
+		say(h, ALG_OUTSIDE, ask(20, 20, 5, i, FAR));
+		say(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384 + 2 * i, i));
+	}
+	say(h, ALG_OUTSIDE, ask(20, 20, 5, 4, FAR));
+	forget(h);
+	pass(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16392, 4));
+	pass(h, ALG_GUEST, receiving(0x22, 20, 20, GUEST, 16384, 4));
+	cr_expect_eq(h->notes, 2);
+	harness_free(h);
+}
+
 Test(skinny_limits, sixteen_openings_a_flow_and_all_can_be_closed_at_once)
 {
 	struct harness *h = registered();

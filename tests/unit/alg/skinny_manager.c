@@ -1,6 +1,7 @@
 /* A manager of SCCP inside: what it opens for its telephones, and addresses of its own and of others inside. */
 #include "maps.h"
 #include "skinny_steps.h"
+#include "skinny_table.h"
 
 static struct maps statics(void)
 {
@@ -89,6 +90,7 @@ Test(skinny_manager, what_a_telephone_says_of_the_manager)
 	say(h, ALG_OUTSIDE, failure(OUTSIDE, 40001));
 	expect(h, ALG_OUTSIDE, failure(GUEST, 20001));
 	pass(h, ALG_OUTSIDE, failure(OUTSIDE, 40002));
+	pass(h, ALG_OUTSIDE, failure(FAR, 40001));
 	harness_free(h);
 }
 
@@ -99,5 +101,46 @@ Test(skinny_manager, a_manager_inside_opens_nothing_for_others)
 	pass(h, ALG_GUEST, start(0x8a, 20, 20, 5, 6, GUEST, 1023));
 	pass(h, ALG_OUTSIDE, receiving(0x22, 20, 20, GUEST, 16384, 6));
 	pass(h, ALG_OUTSIDE, start(0x8a, 20, 20, 5, 6, GUEST, 20000));
+	harness_free(h);
+}
+
+/* A telephone outside may be anybody. Of the manager it opens nothing, with whatever message and in whatever call. */
+Test(skinny_manager, a_telephone_outside_opens_nothing_of_a_manager)
+{
+	struct harness *h = registered_as(manager_view(), GRANT, 20);
+	pass(h, ALG_OUTSIDE, WORDS(0x02, 20, 16384));
+	say(h, ALG_GUEST, ask(20, 20, 5, 6, GUEST));
+	say(h, ALG_GUEST, WORDS(0x14b, 20, 5, 77, 6, 1, 0, 1));
+	pass(h, ALG_OUTSIDE, receiving(0x22, 20, 20, GUEST, 16384, 6));
+	pass(h, ALG_OUTSIDE, port_res(GUEST, 16386, 16387));
+	say(h, ALG_GUEST, start(0x8a, 20, 20, 5, 6, GUEST, 20000));
+	expect_wish(h, 0, ALG_UDP_PAIR, 20000, MANAGER);
+	pass(h, ALG_OUTSIDE, sending(0x154, 20, 20, 5, 6, GUEST, 16384));
+	cr_expect_eq(h->acts, 0);
+	harness_free(h);
+}
+
+Test(skinny_manager, a_call_on_hook_is_over)
+{
+	struct harness *h = registered_as(manager_view(), GRANT, 20);
+	struct bytes b = start(0x8a, 20, 20, 5, 6, GUEST, 20000);
+	skinny_put(b.p + 68, 1005);
+	say(h, ALG_GUEST, b);
+	say(h, ALG_GUEST, WORDS(0x111, 20, 2, 1, 1006, 0, 0, 0));
+	cr_expect_eq(h->acts, 0);
+	say(h, ALG_GUEST, WORDS(0x111, 20, 2, 1, 1005, 0, 0, 0));
+	expect_act(h, ALG_CLOSE, 1, NULL);
+	harness_free(h);
+}
+
+Test(skinny_manager, a_registration_that_ends_closes_all)
+{
+	struct harness *h = registered_as(manager_view(), GRANT, 20);
+	say(h, ALG_GUEST, start(0x8a, 20, 20, 5, 6, GUEST, 20000));
+	say(h, ALG_GUEST, start(0x132, 20, 20, 7, 8, GUEST, 20002));
+	say(h, ALG_GUEST, WORDS(0x118, 20, 0));
+	cr_expect_eq(harness_count(h, ALG_CLOSE, 0), 2);
+	forget(h);
+	pass(h, ALG_GUEST, start(0x8a, 20, 20, 5, 6, GUEST, 20000));
 	harness_free(h);
 }

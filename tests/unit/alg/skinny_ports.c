@@ -36,12 +36,23 @@ Test(skinny_ports, ports_that_are_asked_for_beforehand)
 	harness_free(h);
 }
 
+/* Unlike OpenReceiveChannelAck, PortRes says it. */
+Test(skinny_ports, another_conference_has_not_asked_for_them)
+{
+	struct harness *h = registered();
+	pass(h, ALG_OUTSIDE, WORDS(0x14b, 20, 4, 77, 6, 1, 0, 1));
+	pass(h, ALG_GUEST, port_res(GUEST, 16384, 16385));
+	harness_free(h);
+}
+
 Test(skinny_ports, rtcp_elsewhere_stays_as_it_is)
 {
 	struct harness *h = registered();
 	say(h, ALG_OUTSIDE, WORDS(0x14b, 20, 5, 77, 6, 1, 0, 1));
 	say(h, ALG_GUEST, port_res(GUEST, 16384, 0));
 	expect(h, ALG_GUEST, port_res(OUTSIDE, 40000, 0));
+	say(h, ALG_GUEST, port_res(GUEST, 16384, 16384));
+	expect(h, ALG_GUEST, port_res(OUTSIDE, 40000, 16384));
 	say(h, ALG_GUEST, port_res(GUEST, 16385, 16386));
 	expect_wish(h, 1, ALG_UDP_ONE, 16385, MANAGER);
 	expect(h, ALG_GUEST, port_res(OUTSIDE, 40002, 16386));
