@@ -96,6 +96,19 @@ Test(skinny_calls, ports)
 	cr_expect_null(skinny_holds(&s, 0), "what has no port holds none");
 }
 
+Test(skinny_calls, what_was_of_the_former_opening_does_not_hold_for_the_next)
+{
+	struct skinny s = {0};
+	struct skinny_stream *w = take(&s, 0, 0);
+	skinny_open(&s, w, 4000, true);
+	w->outside_port = 30000;
+	w->moved = true;
+	skinny_open(&s, w, 4002, true);
+	cr_expect_eq(skinny_pending(&s), w);
+	cr_expect_not(w->moved);
+	cr_expect_null(skinny_holds_outside(&s, 30000));
+}
+
 Test(skinny_calls, tokens_are_never_0)
 {
 	struct skinny s = {.token = UINT32_MAX - 1};

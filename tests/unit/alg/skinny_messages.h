@@ -146,6 +146,32 @@ static inline struct bytes sending(uint32_t id, unsigned int version, uint32_t h
 	return end(b);
 }
 
+/* 0x45 */
+static inline struct bytes port_res(const char *ip, uint32_t port, uint32_t rtcp)
+{
+	struct bytes b = begin(0x45, 20);
+	add(&b, 5);
+	add(&b, 77);
+	add(&b, 6);
+	add_ip(&b, 20, ip);
+	add(&b, port);
+	add(&b, rtcp);
+	add(&b, 1);
+	return end(b);
+}
+
+/* 0x2a */
+static inline struct bytes failure(const char *ip, uint32_t port)
+{
+	struct bytes b = begin(0x2a, 20);
+	add(&b, 5);
+	add(&b, 6);
+	add_ip(&b, 20, ip);
+	add(&b, port);
+	add(&b, 77);
+	return end(b);
+}
+
 /* 0x106, 0x8b, 0x136, 0x133 */
 static inline struct bytes over(uint32_t id, uint32_t conference, uint32_t party)
 {

@@ -26,6 +26,18 @@ Test(skinny_rows, a_flow_without_calls_has_none)
 	cr_expect_not(skinny_calls_next(&s, &cursor, &row));
 }
 
+Test(skinny_rows, a_call_was_seen_when_any_of_its_streams_was)
+{
+	struct skinny s = {0};
+	struct call_row row;
+	add(&s, 2000, SKINNY_AUDIO, 7, 0, 0);
+	add(&s, 3000, SKINNY_VIDEO, 7, 0, 0);
+	add(&s, 4000, SKINNY_AUDIO, 7, 0, 0);
+	cr_assert(skinny_calls_next(&s, &(uint32_t){0}, &row));
+	cr_expect_eq(row.answered_ms, 2000);
+	cr_expect_eq(row.seen_ms, 4000);
+}
+
 Test(skinny_rows, a_call_is_a_conference)
 {
 	struct skinny s = {.begun_ms = 1000};

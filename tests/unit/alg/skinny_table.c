@@ -175,6 +175,38 @@ Test(skinny_table, what_is_cut_off_is_not_there)
 		}
 }
 
+/* Else a message cut off would be of conference or party 0, which may be another's. */
+Test(skinny_table, what_ends_before_it_says_of_which_call_it_is_means_nothing)
+{
+	uint8_t p[WHOLE];
+	struct skinny_message m;
+	for (int i = 0; i < SHOWN; i++) {
+		const uint32_t last =
+			shown[i].party > shown[i].conference ? shown[i].party : shown[i].conference;
+		make(&shown[i], p);
+		for (size_t n = SKINNY_HEADER_BYTES; n < last + 8; n++)
+			cr_expect_eq(skinny_read(p, n, shown[i].first, shown[i].from, &m),
+				!last || n >= last + 4, "%#x at %zu", shown[i].id, n);
+	}
+}
+
+/* What is beside it says which features there are. */
+Test(skinny_table, the_version_that_an_end_knows_is_one_octet)
+{
+	uint8_t p[WHOLE];
+	struct skinny_message m;
+	for (int i = 0; i < SHOWN; i++) {
+		if (!shown[i].status)
+			continue;
+		make(&shown[i], p);
+		put(p, shown[i].status, 0x85720014);
+		cr_assert(skinny_read(p, sizeof(p), shown[i].first, shown[i].from, &m));
+		cr_expect_eq(m.status,
+			shown[i].id == 0x01 || shown[i].id == 0x81 ? 0x14 : 0x85720014, "%#x",
+			shown[i].id);
+	}
+}
+
 Test(skinny_table, an_ipv6_address_is_none)
 {
 	uint8_t p[WHOLE];
