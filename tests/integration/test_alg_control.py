@@ -13,7 +13,7 @@ hubs:
       ftp: {{ports: [21, 2121], strict: true, lists: [{{guests: 10, mode: observe}}]}}
 """
 CAPTURE = TOP / "tests/vectors/captures/ftp/own-vsftpd-curl-epsv-pasv-eprt-port.pcap"
-ALGS = ["icmp", "ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323", "skinny"]
+ALGS = ["icmp", "ipsec", "ftp", "tftp", "dns", "rcmd", "netbios", "rtsp", "ldap", "sip", "h323", "skinny"]
 INTEGRATION = TOP / "tests/integration"
 
 
