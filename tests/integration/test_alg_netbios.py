@@ -1,7 +1,7 @@
 """NetBIOS through the ALG: Samba's nmbd as WINS server and smbd on port 139, outside and inside; nmbd, nmblookup and smbclient."""
 import contextlib, hashlib, os, random, re, signal, socket, subprocess
 import pytest
-from conftest import OUTSIDE, ROUTER, SERVER, wait_for
+from conftest import OUTSIDE, ROUTER, SERVER, alive, wait_for
 from talks import addressed
 
 GUEST = "192.168.30.10"
@@ -64,15 +64,17 @@ class Samba:
 
     def stop(self, number=signal.SIGTERM):
         """What was started last, and what it forked: their ports are the next test's."""
+        pids = [pid for process in self.programs for pid in [process.pid, *map(int, self.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]]
+        for pid in pids:
+            os.kill(pid, number)
         for process in self.programs:
-            for pid in [process.pid, *map(int, self.where.run("pgrep", "-P", process.pid, check=False).stdout.split())]:
-                os.kill(pid, number)
-        for process in self.programs:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # nmbd now and then goes on waiting for a datagram
                 process.wait(2)
-            except subprocess.TimeoutExpired:  # nmbd now and then goes on waiting for a datagram
-                process.kill()
-                process.wait()
+        for pid in filter(alive, pids):  # a child that outlives it keeps its sockets
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in self.programs:
+            process.wait()
 
     def look_up(self, name, server):
         """The addresses that a WINS server gives for a name."""
