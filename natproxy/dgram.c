@@ -41,7 +41,6 @@ enum {
 	CODE_FRAGMENT = 4,
 	CODE_PROHIBITED = 13,
 	ERRORS_PER_TURN = 16,
-	ESP_HEADER_BYTES = 8,
 };
 
 static bool is_served(const struct natproxy *np, const struct flow *f)
@@ -113,13 +112,6 @@ static int open_echo(struct natproxy *np, struct flow *f)
 	return sock_echo(np->sock, &at);
 }
 
-static enum nat_protocol protocol_of(const struct flow *f)
-{
-	static const enum nat_protocol protocols[] = {
-		[FLOW_UDP] = NAT_UDP, [FLOW_ECHO] = NAT_ICMP, [FLOW_ESP] = NAT_ESP};
-	return protocols[f->kind];
-}
-
 /* 0, or -errno. */
 static int open_socket(struct natproxy *np, struct flow *f)
 {
@@ -132,7 +124,7 @@ static int open_socket(struct natproxy *np, struct flow *f)
 	if (natproxy_fd_room(np, false))
 		fd = f->kind == FLOW_ECHO ? open_echo(np, f) : open_udp(np, f);
 	if (fd == -EMFILE || fd == -ENFILE)
-		natproxy_shortage(np, 0, protocol_of(f));
+		natproxy_shortage(np, 0, session_protocol(f));
 	if (fd < 0)
 		return fd;
 	if (!natproxy_own(np, fd, OWNER_FLOW, flow_index(f->id)))
@@ -293,11 +285,11 @@ static bool may_send(struct natproxy *np, struct flow *f, const struct ring_desc
 	const uint32_t count = ring_run_count(dgram_bytes(d), d->hlen);
 	if (verdict == ACCESS_DENIED || verdict == ACCESS_LOOP) {
 		if (verdict == ACCESS_LOOP) {
-			refuse_session(np, REFUSED_LOOP, protocol_of(f), &f->guest, to);
+			refuse_session(np, REFUSED_LOOP, session_protocol(f), &f->guest, to);
 		} else {
 			drop_count_many(np->drops, DROP_DENIED, count);
 			sessionlog_refused(
-				np, protocol_of(f), &f->guest, to, access_reason(verdict));
+				np, session_protocol(f), &f->guest, to, access_reason(verdict));
 		}
 		say_unreachable(np, f, d, CODE_PROHIBITED);
 		return false;
@@ -338,7 +330,7 @@ static bool has_socket(
 	if (!error)
 		return true;
 	const bool unplaced = refuse_unplaced(
-		np, protocol_of(f), &f->guest, &nat_session(&np->nat, session)->remote, error);
+		np, session_protocol(f), &f->guest, &nat_session(&np->nat, session)->remote, error);
 	drop_count(np->drops, DROP_SOCKET);
 	say_unreachable(np, f, d, unplaced ? CODE_NET : CODE_HOST);
 	session_close(np, f, session, "no socket to be had");
@@ -462,8 +454,8 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 	}
 	if (f->kind == FLOW_TCP || (f->kind != FLOW_UDP && d->hlen))
 		return -EPROTO;
-	if (f->kind == FLOW_ESP &&
-		(d->remote.ip_be != f->remote.ip_be || dgram_bytes(d) < ESP_HEADER_BYTES))
+	if (f->kind == FLOW_ESP && (!f->spi || d->remote.ip_be != f->remote.ip_be ||
+					   dgram_bytes(d) < ESP_HEADER_BYTES))
 		return -EPROTO;
 	const struct sock_address to = {d->remote.ip_be, f->kind == FLOW_UDP ? d->remote.port : 0};
 	uint32_t session = known_session(np, f, &to);
@@ -475,7 +467,7 @@ int natproxy_op_dgram_data(struct natproxy *np, const struct ring_desc *d)
 		return 0;
 	}
 	const bool is_new = !session;
-	const bool unlisted = is_new && refuse_new(np, protocol_of(f), &f->guest, &to);
+	const bool unlisted = is_new && refuse_new(np, session_protocol(f), &f->guest, &to);
 	if (is_new && !unlisted) {
 		session = session_open(np, f, &to, false);
 		if (session)

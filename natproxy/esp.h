@@ -22,6 +22,7 @@ enum {
 	ESP_KEYS_PER_GUEST = 32,
 	ESP_INBOUND =
 		4, /* SPIs of the far end that lead to one tunnel; esp.c says which gives way */
+	ESP_HEADER_BYTES = 8, /* SPI and sequence number (RFC 4303 2) */
 	ESP_NONE = 0,
 	ESP_OPENING_MS = 30000, /* how long a guest that opens a tunnel has its peer for itself */
 	/* by how much the last exchange of keys must lead to say whose a new SPI is */

@@ -27,11 +27,9 @@
 #include "source.h"
 
 enum {
-	ESP_BYTES = 8, /* SPI and sequence number */
 	PROTOCOL_ESP = 50,
 	DESTINATION_AT = 16, /* in an IP header */
 	SPI_HALF_BITS = 16,
-	IKE_PORT_FAR = 500, /* where keys are agreed on, by those who use ESP without UDP */
 };
 static const uint64_t knock_ns = 2000000000; /* how long netstack has to answer */
 
@@ -80,7 +78,6 @@ static int open_tunnel(struct natproxy *np, struct flow *f, uint32_t inbound)
 	f->fd = np->esp.raw.fd;
 	f->outside = (struct sock_address){from.at.ip_be, 0};
 	np->esp.counts.tunnels++;
-	np->esp.counts.open++;
 	return 0;
 }
 
@@ -92,14 +89,17 @@ int esp_socket_open(struct natproxy *np, struct flow *f)
 void esp_socket_close(struct natproxy *np, struct flow *f)
 {
 	esp_close(&np->esp.table, f->tunnel);
-	np->esp.counts.open--;
 	f->tunnel = ESP_NONE;
 	f->raw = false;
 }
 
 bool esp_socket_sends(struct natproxy *np, const struct flow *f)
 {
-	if (!f->spi || esp_sends(&np->esp.table, f->tunnel, np->now_ns)) {
+	if (!esp_socket_serves(np)) {
+		drop_count(np->drops, DROP_DENIED);
+		return false;
+	}
+	if (esp_sends(&np->esp.table, f->tunnel, np->now_ns)) {
 		np->esp.counts.to_outside++;
 		return true;
 	}
@@ -183,7 +183,7 @@ struct flow *esp_socket_quoted(struct natproxy *np, const struct sock_error *e)
 
 void esp_socket_spoke(struct natproxy *np, const struct flow *f, const struct sock_address *far)
 {
-	if (far->port != IKE_PORT_FAR || !esp_socket_serves(np))
+	if (far->port != IKE_PORT || !esp_socket_serves(np))
 		return;
 	const struct esp_way way = {far->ip_be, source_of(np, f->guest.ip_be).at.ip_be};
 	esp_keys(&np->esp.table, &way, f->guest.ip_be, np->now_ns);
@@ -227,7 +227,7 @@ static uint32_t owner_of(const struct natproxy *np, uint32_t outside_ip_be)
 
 static bool is_whole(const struct sock_datagram *d, const struct datagram_slot *slot)
 {
-	return !d->truncated && d->bytes >= RAW_IP_BYTES + ESP_BYTES &&
+	return !d->truncated && d->bytes >= RAW_IP_BYTES + ESP_HEADER_BYTES &&
 	       slot->header[0] == RAW_IP_FIRST;
 }
 

@@ -19,7 +19,7 @@ bool esp_socket_serves(const struct natproxy *np);
 int esp_socket_begin(struct natproxy *np, struct flow *f, const struct ring_pair *pair);
 /* The flow gets its tunnel and the shared socket: 0, -ENODEV where a device would be needed, -ENOBUFS when there are too many. */
 int esp_socket_open(struct natproxy *np, struct flow *f);
-/* Whether a packet may leave now; else it is counted: another guest waits for this peer's answer. */
+/* Whether a packet may leave now; else it is counted: ESP is off by now, or another guest waits for this peer's answer. */
 bool esp_socket_sends(struct natproxy *np, const struct flow *f);
 /* The flow gives its tunnel back. */
 void esp_socket_close(struct natproxy *np, struct flow *f);

@@ -92,8 +92,7 @@ static uint32_t let_in(struct natproxy *np, struct flow *f, const struct sock_ad
 		open = open || nat_find_address(&np->nat, f->id, peer->ip_be);
 	open = open || expect_admits(np, f, peer);
 	const bool is_new =
-		open && !session &&
-		!refuse_new(np, f->kind == FLOW_ESP ? NAT_ESP : NAT_UDP, &f->guest, peer);
+		open && !session && !refuse_new(np, session_protocol(f), &f->guest, peer);
 	if (is_new) {
 		session = open_incoming(np, f, shown);
 		if (session)

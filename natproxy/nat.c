@@ -476,6 +476,12 @@ const char *nat_protocol_name(enum nat_protocol p)
 	return names[p];
 }
 
+const char *nat_protocol_word(enum nat_protocol p)
+{
+	static const char *const words[NAT_PROTOCOLS] = {"tcp", "udp", "icmp", "esp"};
+	return words[p];
+}
+
 const char *nat_state_name(enum nat_state s)
 {
 	static const char *const names[] = {"FREE", "CONNECTING", "RUNNING", "CLOSING"};

@@ -165,6 +165,7 @@ static inline struct nat_session *nat_session(struct nat *n, uint32_t ref)
 /* How many a guest has, whoever began them. */
 uint32_t nat_guest_sessions(const struct nat *n, uint32_t guest_ip_be);
 const char *nat_protocol_name(enum nat_protocol p); /* "TCP" */
+const char *nat_protocol_word(enum nat_protocol p); /* "tcp" */
 const char *nat_state_name(enum nat_state s);	    /* "RUNNING" */
 
 #endif

@@ -239,7 +239,6 @@ struct esp_socket { /* of esp_socket.h */
 	struct {
 		uint64_t tunnels, to_guests, to_outside;
 		uint64_t waited, unknown; /* packets: while another guest opened, of nobody's SPI */
-		uint32_t open;
 	} counts;
 	struct esp table;
 };

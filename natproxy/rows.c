@@ -64,7 +64,6 @@ static char *spi_text(
 uint64_t natproxy_nat_row(
 	struct natproxy *np, uint64_t cursor, Nl__NatRow *row, struct natproxy_row_space *space)
 {
-	static const char *const protocols[NAT_PROTOCOLS] = {"tcp", "udp", "icmp", "esp"};
 	const uint32_t ref =
 		cursor <= NAT_SESSIONS ? nat_next(&np->nat, (uint32_t)cursor) : NAT_NONE;
 	if (!ref)
@@ -75,7 +74,7 @@ uint64_t natproxy_nat_row(
 	row->has_id = row->has_created_ms = row->has_idle_ms = row->has_rx_bytes =
 		row->has_tx_bytes = true;
 	row->id = s->number;
-	row->proto = text(space, 0, protocols[s->protocol]);
+	row->proto = text(space, 0, nat_protocol_word(s->protocol));
 	row->source = address(space, 0, &s->guest);
 	row->destination = address(space, 1, &s->remote);
 	if (outside_of(np, s, &outside))
@@ -179,7 +178,7 @@ static void ipsec_row(const struct natproxy *np, Nl__AlgRow *row, struct natprox
 	row->gave_up = np->esp.counts.unknown + np->ike.counts.unknown;
 	row->has_flows = row->has_open = row->has_refused = true;
 	row->flows = np->esp.counts.tunnels;
-	row->open = np->esp.counts.open;
+	row->open = np->esp.table.tunnels;
 	row->refused = np->esp.counts.waited;
 }
 

@@ -10,13 +10,18 @@
 #include "session.h"
 #include "sessionlog.h"
 
-static struct nat_request request_of(const struct flow *f, const struct sock_address *remote)
+enum nat_protocol session_protocol(const struct flow *f)
 {
 	static const enum nat_protocol protocols[] = {[FLOW_TCP] = NAT_TCP,
 		[FLOW_UDP] = NAT_UDP,
 		[FLOW_ECHO] = NAT_ICMP,
 		[FLOW_ESP] = NAT_ESP};
-	return (struct nat_request){.protocol = protocols[f->kind],
+	return protocols[f->kind];
+}
+
+static struct nat_request request_of(const struct flow *f, const struct sock_address *remote)
+{
+	return (struct nat_request){.protocol = session_protocol(f),
 		.flow = f->id,
 		.guest = f->guest,
 		.remote = *remote};

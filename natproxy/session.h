@@ -4,6 +4,8 @@
 
 #include "natproxy.h"
 
+/* What sessions of a flow are of. */
+enum nat_protocol session_protocol(const struct flow *f);
 /*
  * Opens a session for this flow with a far endpoint and logs it; `connecting` as in nat.h. Returns
  * the reference, or NAT_NONE when a limit forbids it (counted and said).

@@ -34,10 +34,9 @@ static void describe(Nl__EventRow *e, struct event_space *space, const char *nam
 	enum nat_protocol protocol, const struct sock_address *guest,
 	const struct sock_address *remote)
 {
-	static const char *const words[NAT_PROTOCOLS] = {"tcp", "udp", "icmp", "esp"};
 	nl__event_row__init(e);
 	snprintf(space->name, sizeof(space->name), "%s", name);
-	snprintf(space->proto, sizeof(space->proto), "%s", words[protocol]);
+	snprintf(space->proto, sizeof(space->proto), "%s", nat_protocol_word(protocol));
 	e->event = space->name;
 	e->proto = space->proto;
 	put_address(&e->src, &space->src, guest);

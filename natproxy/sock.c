@@ -554,9 +554,9 @@ int sock_receive_error(struct sock_host *h, int fd, bool echo, struct sock_error
 		char bytes[ERROR_CONTROL_BYTES];
 		struct cmsghdr align;
 	} control;
-	uint8_t payload[ERROR_PAYLOAD_BYTES] = {0};
-	struct iovec piece = {payload, sizeof(payload)};
 	for (;;) {
+		uint8_t payload[ERROR_PAYLOAD_BYTES] = {0}; /* nothing of the error before */
+		struct iovec piece = {payload, sizeof(payload)};
 		struct sockaddr_in to = {0};
 		struct msghdr m = {.msg_iov = &piece,
 			.msg_iovlen = 1,

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "chan.h"
 #include "esp_socket.h"
 #include "forge.h"
 #include "rig.h"
@@ -57,15 +56,7 @@ static int bound_peer(const char *ip)
 
 static int grant(struct rig *r, int fd)
 {
-	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
-	Nl__SocketName name = NL__SOCKET_NAME__INIT;
-	struct chan_in in = {.fds = {fd}, .nfds = 1};
-	name.has_what = true;
-	name.what = NL__SOCKET_NAME__WHAT__ESP;
-	m.name = &name;
-	const int result = natproxy_on_socket_grant(r->np, &m, &in);
-	chan_drop_fds(&in);
-	return result;
+	return rig_grant(r, NL__SOCKET_NAME__WHAT__ESP, fd);
 }
 
 static struct rig *world_with(const Nl__Nat *nat, uint32_t spi_match_list)
@@ -236,10 +227,10 @@ Test(esp_socket, the_end_of_a_flow_is_the_end_of_its_tunnel)
 	send_packet(r, FLOW, A, 50);
 	from_peer(A_IN, 50);
 	expect_for(r, FLOW, 50);
-	cr_expect_eq(r->np->esp.counts.open, 1);
+	cr_expect_eq(r->np->esp.table.tunnels, 1);
 	natproxy_end_flow(r->np, &r->np->flow[flow_index(FLOW)], "test");
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d));
-	cr_expect_eq(r->np->esp.counts.open, 0);
+	cr_expect_eq(r->np->esp.table.tunnels, 0);
 	from_peer(A_IN, 50);
 	cr_assert(rig_quiet(r, 50));
 	cr_expect_eq(r->np->sockets_open, 1, "the socket stays");
@@ -370,7 +361,24 @@ Test(esp_socket, strangers_use_up_nothing_of_a_guests)
 			cr_expect_eq(d.flow, FLOW + i - NATPROXY_ESP_INCOMING);
 		r->skew_ns += 1000000000;
 	}
-	cr_expect_eq(r->np->esp.counts.open, NATPROXY_ESP_INCOMING);
+	cr_expect_eq(r->np->esp.table.tunnels, NATPROXY_ESP_INCOMING);
+	rig_free(r);
+}
+
+Test(esp_socket, what_was_switched_off_sends_no_more)
+{
+	struct rig *r = world();
+	open_flow(r, FLOW, 0, A);
+	send_packet(r, FLOW, A, 50);
+	cr_assert_eq(at_peer(), 50);
+	from_peer(A_IN, 50);
+	expect_for(r, FLOW, 50);
+	rig_configure(r, &(struct rig_options){0});
+	send_packet(r, FLOW, A, 50);
+	cr_expect_eq(at_peer(), 0, "whatever netstack says");
+	cr_expect_eq(r->drops.count[DROP_DENIED], 1);
+	from_peer(A_IN, 50);
+	cr_assert(rig_quiet(r, 50));
 	rig_free(r);
 }
 
@@ -384,7 +392,7 @@ Test(esp_socket, an_answer_to_nothing_opens_nothing)
 		.kind = DGRAM_ESP};
 	rig_send(r, &d);
 	cr_assert(rig_await(r, RING_NATPROXY_DGRAM_CLOSED, &d));
-	cr_expect_eq(r->np->esp.counts.open, 0);
+	cr_expect_eq(r->np->esp.table.tunnels, 0);
 	rig_free(r);
 }
 
@@ -479,6 +487,10 @@ Test(esp_socket, what_netstack_cannot_mean_is_a_breach)
 	rig_send(r, &d);
 	rig_turn(r);
 	cr_expect_eq(r->protocol_error, -EPROTO, "to another peer");
+	r->protocol_error = 0;
+	r->np->flow[flow_index(FLOW + 1)].spi = 0; /* as of a flow that a peer began */
+	send_packet(r, FLOW + 1, A, 50);
+	cr_expect_eq(r->protocol_error, -EPROTO, "by a flow that has no SPI of the guest's");
 	rig_free(r);
 }
 

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "chan.h"
 #include "forge.h"
 #include "ike_port.h"
 #include "rig.h"
@@ -41,15 +40,7 @@ static int granted_socket(void)
 
 static int grant(struct rig *r, int fd)
 {
-	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
-	Nl__SocketName name = NL__SOCKET_NAME__INIT;
-	struct chan_in in = {.fds = {fd}, .nfds = 1};
-	name.has_what = true;
-	name.what = NL__SOCKET_NAME__WHAT__IKE;
-	m.name = &name;
-	const int result = natproxy_on_socket_grant(r->np, &m, &in);
-	chan_drop_fds(&in);
-	return result;
+	return rig_grant(r, NL__SOCKET_NAME__WHAT__IKE, fd);
 }
 
 static uint32_t guest(uint8_t last)

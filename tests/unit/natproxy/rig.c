@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "chan.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +56,8 @@ static void on_event(void *context, const Nl__EventRow *event)
 	on_line(r, event->text);
 	if (event->more)
 		on_line(r, event->more);
-	r->event_bytes[r->events % RIG_LINES] = nl__event_row__pack(event, r->event[r->events % RIG_LINES]);
+	r->event_bytes[r->events % RIG_LINES] =
+		nl__event_row__pack(event, r->event[r->events % RIG_LINES]);
 	r->events++;
 }
 
@@ -340,8 +343,9 @@ struct rig *rig_new(const struct rig_options *o)
 		link_release_op(ACTOR_NETSTACK, ACTOR_NATPROXY), -1);
 	r->loop = ev_loop_new(EVBACKEND_EPOLL);
 	watch_init(&r->sock, r->loop, r->watcher, NATPROXY_FD_MAX, on_ready, r);
-	struct natproxy_setup s = {.shell = {r, on_event, on_line, on_uplink, on_edge, on_inspect,
-					   on_bytes, on_answer, on_end, on_gone, on_alg_silent, on_wanted},
+	struct natproxy_setup s = {
+		.shell = {r, on_event, on_line, on_uplink, on_edge, on_inspect, on_bytes, on_answer,
+			on_end, on_gone, on_alg_silent, on_wanted},
 		.sock = &r->sock,
 		.link = &r->inside,
 		.arena = &r->arena,
@@ -481,6 +485,19 @@ void rig_op(struct rig *r, uint8_t op, uint32_t flow)
 {
 	const struct ring_desc d = {.op = op, .flow = flow};
 	rig_send(r, &d);
+}
+
+int rig_grant(struct rig *r, Nl__SocketName__What what, int fd)
+{
+	Nl__SocketGrant m = NL__SOCKET_GRANT__INIT;
+	Nl__SocketName name = NL__SOCKET_NAME__INIT;
+	struct chan_in in = {.fds = {fd}, .nfds = 1};
+	name.has_what = true;
+	name.what = what;
+	m.name = &name;
+	const int result = natproxy_on_socket_grant(r->np, &m, &in);
+	chan_drop_fds(&in);
+	return result;
 }
 
 bool rig_has_line(const struct rig *r, const char *text)

@@ -107,6 +107,8 @@ const uint8_t *rig_bytes(struct rig *r, const struct ring_desc *d, unsigned int 
 void rig_open(struct rig *r, uint32_t flow, uint16_t guest_port, uint16_t remote_port);
 void rig_credit(struct rig *r, uint32_t flow, uint64_t offset);
 void rig_op(struct rig *r, uint8_t op, uint32_t flow);
+/* The supervisor gives natproxy this socket, which is closed where natproxy does not take it: what natproxy says. */
+int rig_grant(struct rig *r, Nl__SocketName__What what, int fd);
 bool rig_has_line(const struct rig *r, const char *text);
 /* The first event of this name, or NULL; freed with nl__event_row__free_unpacked(e, NULL). */
 Nl__EventRow *rig_event(struct rig *r, const char *name);
